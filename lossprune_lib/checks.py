@@ -1,0 +1,64 @@
+"""Refusing bad input before work starts, with a sentence that says what to do."""
+
+from __future__ import annotations
+
+import difflib
+import math
+import numbers
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor
+
+
+def known(name: object, options: Iterable[str], what: str) -> str:
+    """Return `name` if it is one of `options`; else raise ValueError, suggesting a near match."""
+    options = list(options)
+    if isinstance(name, str) and name in options:
+        return name
+    near = difflib.get_close_matches(str(name), options, n=1)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    raise ValueError(f"There is no {what} called {name!r}.{hint} Choose one of: {', '.join(options)}.")
+
+
+def whole(value: object, what: str, least: int = 1) -> int:
+    """Return `value` as an int of at least `least`; else raise TypeError or ValueError."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral):
+        raise TypeError(f"{what} must be a whole number, not {value!r}: give for example {max(least, 1)}.")
+    if value < least:
+        raise ValueError(f"{what} is {value}, but must be at least {least}.")
+    return int(value)
+
+
+def real(value: object, what: str, least: float = 0.0) -> float:
+    """Return `value` as a finite float of at least `least`; else raise TypeError or ValueError."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise TypeError(f"{what} must be a number, not {value!r}.")
+    number = float(value)
+    if not math.isfinite(number) or number < least:
+        raise ValueError(f"{what} is {number}, but must be finite and at least {least:g}.")
+    return number
+
+
+def sparsity(value: object, what: str = "sparsity") -> float:
+    """Return `value` as a float in [0, 1), the share of weights that is zero; else raise."""
+    number = real(value, what)
+    if number >= 1:
+        raise ValueError(
+            f"{what} is {number:g}, but must be in [0, 1): it is the share of weights that is zero, "
+            "so write 95 % as 0.95."
+        )
+    return number
+
+
+def finite(tensor: Tensor, what: str) -> Tensor:
+    """Return `tensor` if it holds neither NaN nor infinity; else raise ValueError."""
+    # A sum is NaN or infinite as soon as one entry is, and costs one read; only then are the entries counted.
+    if not math.isfinite(tensor.sum().item()):
+        bad = tensor.numel() - int(torch.isfinite(tensor).sum())
+        if bad:
+            raise ValueError(
+                f"{what} holds {bad} values that are NaN or infinite, and nothing can be ranked by them: "
+                "look for a learning rate that was too high, or load the network again."
+            )
+    return tensor

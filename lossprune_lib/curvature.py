@@ -1,0 +1,179 @@
+r"""The exact diagonal of the generalised Gauss-Newton matrix (GGN) over Linear and Conv2d weights.
+
+For a mean loss over N examples with logits z_n, the GGN is the mean of J_n^T H_n J_n, with J_n the Jacobian of z_n and
+H_n the Hessian of the loss by z_n. Writing H_n = sum_s r_ns r_ns^T (the columns of a root of H_n), one backward pass per
+column s, for all examples at once, gives the vectors J_n^T r_ns at every layer's output, and the diagonal is the mean
+over examples of the sum over columns of the squared weight gradients. Weight gradients of single examples are never
+stored; how their squares are summed depends on the layer.
+
+**One position** (a Linear layer on [N, F]). The weight gradient of example n is g_ns x_n^T, so the squares sum to
+(sum_s g_ns^2)^T (x_n^2): one matrix product for all columns.
+
+**L positions** (a convolution over L output positions, a Linear layer on [N, L, F]). The weight gradient is
+sum_l g_nsl x_nl^T, and its square does not factorise. Two exact ways:
+
+- *by examples*: one product [M, L] x [L, K] per example and column, squared and added: S L multiplications a weight;
+- *by pairs*: expand the square into pairs of positions,
+  sum over l <= l' of w (sum_s g_nsl g_nsl') (x_nl x_nl') with w = 1 where l = l' and 2 elsewhere: one product of inner
+  size N L (L+1) / 2 for all columns together: (L+1) / 2 multiplications a weight. One position is its case L = 1.
+
+By pairs is the cheaper where L < 2 S - 1, with S = C - 1 columns for the cross-entropy of C classes.
+
+Source: Laurent et al. 2020, section 2 (the GGN as the Hessian); Martens 2020, New Insights and Perspectives on the Natural
+Gradient Method, section 8 (the GGN).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from lossprune_lib.forward import LayerSize, Recording
+from lossprune_lib.weights import WeightSpace
+
+_CACHE_BYTES = 4 * 2**20  # products of single examples are squared while they are still in a core's cache
+
+
+def softmax_hessian_root(logits: Tensor) -> Tensor:
+    """Return C - 1 columns whose outer products sum to diag(p) - p p^T, for p = softmax of each example's logits.
+
+    With r = sqrt(p) and j the most likely class, the columns are, for each i other than j,
+    S[j, i] = -r_j r_i and S[k, i] = r_k (delta_ki - r_k r_i / (1 + r_j)) for k other than j. Nothing is divided by a
+    small number, so saturated probabilities give zeros and never NaN.
+
+    Parameters
+    ----------
+    logits : [N, C]
+
+    Returns
+    -------
+    Tensor
+        [C - 1, N, C].
+    """
+    examples, classes = logits.shape
+    p = torch.softmax(logits, dim=1)
+    r = p.sqrt()
+    top = p.argmax(dim=1, keepdim=True)
+    r_top = r.gather(1, top)
+    others = torch.arange(classes - 1, device=logits.device).repeat(examples, 1)
+    others += others >= top  # [N, C - 1]: the classes other than the most likely one
+    r_others = r.gather(1, others).T.unsqueeze(2)  # [C - 1, N, 1]
+    root = -r_others * (p / (1 + r_top)).scatter(1, top, r_top)
+    return root.scatter_add_(2, others.T.unsqueeze(2), r_others)
+
+
+def ggn_diagonal(space: WeightSpace, recording: Recording, root: Tensor) -> Tensor:
+    """Return the diagonal of the GGN [D], summed over the examples of a recording.
+
+    Parameters
+    ----------
+    recording : of N examples
+    root : [S, N, C]
+        For each example, S columns whose outer products sum to the Hessian of its loss by its logits.
+    """
+    squares = [
+        _Squares(module, x, columns=len(root)) for module, x in zip(space.modules, recording.inputs, strict=True)
+    ]
+    for column in root:
+        gradients = torch.autograd.grad(recording.logits, recording.outputs, column, retain_graph=True)
+        for square, gradient in zip(squares, gradients, strict=True):
+            square.add(gradient)
+    return torch.cat([square.total() for square in squares])
+
+
+class _Squares:
+    """Sums the squared weight gradients of one layer over examples and columns."""
+
+    def __init__(self, module: nn.Linear | nn.Conv2d, x: Tensor, columns: int) -> None:
+        self.module = module
+        self.groups = getattr(module, "groups", 1)
+        outputs = module.weight.shape[0] // self.groups
+        self.sums = x.new_zeros(self.groups, outputs, module.weight[0].numel())  # [G, M, K]
+        self.input = x
+        self.columns = columns
+        self.patches: Tensor | None = None  # [G, L, N, K], by examples only
+        self.pairs: list[Tensor] = []  # for each position l: [G, L - l, N, M], by pairs only
+
+    def add(self, gradient: Tensor) -> None:
+        """Take one column's gradient by the layer's output."""
+        g = _positions(self.module, gradient, self.groups)  # [G, L, N, M]
+        if not pairs_are_cheaper(g.shape[1], self.columns):
+            if self.patches is None:
+                self.patches = _patches(self.module, self.input)
+            _add_squares_by_examples(self.sums, g, self.patches)
+        elif self.pairs:
+            for position, pair in enumerate(self.pairs):
+                pair.addcmul_(g[:, position:], g[:, position : position + 1])
+        else:
+            self.pairs = [g[:, position:] * g[:, position : position + 1] for position in range(g.shape[1])]
+
+    def total(self) -> Tensor:
+        """Return the layer's sums, flat and in the order of its weight."""
+        if self.pairs:
+            x = _patches(self.module, self.input)
+            for position, pair in enumerate(self.pairs):
+                pair[:, 1:].mul_(2)
+                x_pair = x[:, position:] * x[:, position : position + 1]
+                self.sums.baddbmm_(pair.flatten(1, 2).mT, x_pair.flatten(1, 2))
+        # The expanded square of a small sum may round to just below zero.
+        return self.sums.clamp_(min=0).reshape(-1)
+
+
+def _add_squares_by_examples(sums: Tensor, g: Tensor, x: Tensor) -> None:
+    groups, _, examples, outputs = g.shape
+    g, x = g.permute(2, 0, 3, 1), x.permute(2, 0, 1, 3)  # [N, G, M, L] and [N, G, L, K]
+    at_once = max(1, _CACHE_BYTES // (sums.numel() * sums.element_size()))
+    for g_part, x_part in zip(g.split(at_once), x.split(at_once), strict=True):
+        products = g_part @ x_part  # [n, G, M, K]
+        sums.add_(products.square_().sum(0)) if len(products) > 1 else sums.addcmul_(products[0], products[0])
+
+
+def pairs_are_cheaper(positions: int, columns: int) -> bool:
+    """Return whether pairs of positions cost fewer multiplications than products of single examples and columns."""
+    return positions == 1 or positions < 2 * columns - 1
+
+
+def examples_within(space: WeightSpace, sizes: Sequence[LayerSize], columns: int, max_bytes: int) -> int:
+    """Return how many examples a recording and its diagonal may have to stay within a budget; at least 1."""
+    weights = [module.weight for module in space.modules]
+    numbers = 0
+    for size, weight in zip(sizes, weights, strict=True):
+        patches = size.positions * weight[0].numel() * getattr(space.modules[0], "groups", 1)
+        # The graph keeps inputs and outputs of every layer and of what lies between them; a column's gradients come
+        # on top, and then what the layer's method holds.
+        numbers += 2 * size.inputs + 3 * size.positions * size.outputs
+        if pairs_are_cheaper(size.positions, columns):
+            numbers += (size.positions + 1) * size.positions // 2 * size.outputs
+        else:
+            numbers += patches
+    largest_patches = max(
+        2 * size.positions * weight[0].numel() * getattr(module, "groups", 1)
+        for size, weight, module in zip(sizes, weights, space.modules, strict=True)
+    )
+    bytes_each = (numbers + largest_patches) * weights[0].element_size()
+    return max(1, max_bytes // bytes_each)
+
+
+def _patches(module: nn.Linear | nn.Conv2d, x: Tensor) -> Tensor:
+    """Return what each weight is multiplied with: [groups G, positions L, N, fan-in K]."""
+    if isinstance(module, nn.Linear):
+        return x.reshape(len(x), -1, x.shape[-1]).transpose(0, 1).unsqueeze(0)
+    if module.padding_mode == "zeros":
+        x = F.pad(x, module._reversed_padding_repeated_twice)
+    else:
+        x = F.pad(x, module._reversed_padding_repeated_twice, mode=module.padding_mode)
+    if module.kernel_size == (1, 1):
+        columns = x[:, :, :: module.stride[0], :: module.stride[1]].flatten(2)
+    else:
+        columns = F.unfold(x, module.kernel_size, module.dilation, 0, module.stride)
+    return columns.unflatten(1, (module.groups, -1)).permute(1, 3, 0, 2).contiguous()
+
+
+def _positions(module: nn.Linear | nn.Conv2d, gradient: Tensor, groups: int) -> Tensor:
+    """Return an output's gradient as [groups G, positions L, N, outputs M]."""
+    if isinstance(module, nn.Linear):
+        return gradient.reshape(len(gradient), -1, gradient.shape[-1]).transpose(0, 1).unsqueeze(0)
+    return gradient.flatten(2).unflatten(1, (groups, -1)).permute(1, 3, 0, 2).contiguous()

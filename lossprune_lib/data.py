@@ -1,0 +1,268 @@
+"""Task: the train, valid and test tensors of a data set, on one device."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from lossprune_lib import checks, downloads
+from lossprune_lib.seeds import generator
+
+SPLITS = ("train", "valid", "test")
+NAMES = ("digits", *downloads.SOURCES)
+_VALID_EXAMPLES = {"digits": 300, "mnist": 10_000, "fashion_mnist": 10_000, "cifar10": 5_000}
+_DIGITS_TEST_EXAMPLES = 300
+
+Batch = tuple[Tensor, Tensor]
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """A classification task: inputs [N, *shape] and labels [N] for training, validation and test.
+
+    The library reads examples through `sample` and `batches` only. Anyone with a data set that does not fit in memory
+    writes a class with these two, and `classes`, `shape`, `device` and `dtype`.
+    """
+
+    x_train: Tensor
+    y_train: Tensor
+    x_valid: Tensor
+    y_valid: Tensor
+    x_test: Tensor
+    y_test: Tensor
+    classes: int
+    name: str = "custom"
+    class_names: tuple[str, ...] = ()
+
+    @classmethod
+    def from_tensors(
+        cls,
+        x_train: Tensor,
+        y_train: Tensor,
+        x_valid: Tensor,
+        y_valid: Tensor,
+        x_test: Tensor,
+        y_test: Tensor,
+        *,
+        classes: int | None = None,
+        name: str = "custom",
+        class_names: tuple[str, ...] = (),
+    ) -> Task:
+        """Check tensors of your own and make a task of them.
+
+        Parameters
+        ----------
+        x_train, x_valid, x_test : float [N, *shape]
+            Inputs as the network takes them, best with mean 0 and deviation 1 over the training set.
+        y_train, y_valid, y_test : int64 [N]
+            Labels from 0 to ``classes - 1``.
+        classes : int, optional
+            The number of classes; by default the largest label plus one.
+
+        Raises
+        ------
+        TypeError, ValueError
+            if a shape, dtype, device or label does not fit, or an input is NaN or infinite.
+        """
+        parts = {"train": (x_train, y_train), "valid": (x_valid, y_valid), "test": (x_test, y_test)}
+        for split, (x, y) in parts.items():
+            _check_examples(split, x, y)
+            if x.shape[1:] != x_train.shape[1:] or x.dtype != x_train.dtype or x.device != x_train.device:
+                raise ValueError(
+                    f"x_{split} is {_kind(x)}, but x_train is {_kind(x_train)}: give all splits one shape, dtype and device."
+                )
+        largest = max(int(y.max()) for _, y in parts.values())
+        classes = largest + 1 if classes is None else checks.whole(classes, "classes")
+        if largest >= classes:
+            raise ValueError(
+                f"There is a label {largest}, but only {classes} classes: labels go from 0 to classes - 1."
+            )
+        if class_names and len(class_names) != classes:
+            raise ValueError(f"There are {len(class_names)} class names for {classes} classes: give one each, or none.")
+        return cls(x_train, y_train, x_valid, y_valid, x_test, y_test, classes, name, class_names)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of one input, such as (1, 28, 28)."""
+        return tuple(self.x_train.shape[1:])
+
+    @property
+    def device(self) -> torch.device:
+        return self.x_train.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self.x_train.dtype
+
+    def split(self, split: str) -> Batch:
+        """Return all inputs and labels of "train", "valid" or "test"."""
+        checks.known(split, SPLITS, "split")
+        return getattr(self, f"x_{split}"), getattr(self, f"y_{split}")
+
+    def sample(self, examples: int, generator: torch.Generator) -> Batch:
+        """Draw `examples` different training examples; all of them, in a random order, if there are no more."""
+        order = torch.randperm(len(self.x_train), generator=generator)[: checks.whole(examples, "examples")]
+        order = order.to(self.device)
+        return self.x_train[order], self.y_train[order]
+
+    def batches(self, split: str, batch_size: int = 1000, generator: torch.Generator | None = None) -> Iterator[Batch]:
+        """Yield all of a split in batches: in order, or shuffled where a generator is given."""
+        x, y = self.split(split)
+        checks.whole(batch_size, "batch_size")
+        if generator is None:
+            yield from zip(x.split(batch_size), y.split(batch_size), strict=True)
+        else:
+            order = torch.randperm(len(x), generator=generator).to(self.device)
+            for rows in order.split(batch_size):
+                yield x[rows], y[rows]
+
+    def to(self, device: str | torch.device | None = None, dtype: torch.dtype | None = None) -> Task:
+        """Return the same task on another device, or in another floating-point dtype."""
+
+        def moved(split: str) -> Batch:
+            x, y = self.split(split)
+            return x.to(device=device, dtype=dtype), y.to(device=device)
+
+        splits = (*moved("train"), *moved("valid"), *moved("test"))
+        return Task(*splits, classes=self.classes, name=self.name, class_names=self.class_names)
+
+    def __repr__(self) -> str:
+        counts = ", ".join(f"{len(self.split(split)[0]):,} {split}" for split in SPLITS)
+        return (
+            f"Task({self.name!r}: {counts}; {self.classes} classes; inputs {self.shape}; {self.dtype} on {self.device})"
+        )
+
+
+def load(
+    name: str,
+    *,
+    device: str | torch.device = "auto",
+    seed: int = 0,
+    dtype: torch.dtype = torch.float32,
+    progress: bool = True,
+) -> Task:
+    """Load a named data set as a `Task`, normalised by the mean and deviation of its training images.
+
+    Parameters
+    ----------
+    name : "digits", "mnist", "fashion_mnist" or "cifar10"
+        "digits" (8 x 8 images) comes with scikit-learn and never needs a network. The others are fetched once into the
+        user's cache; a folder named by the environment variable ``LOSSPRUNE_DATA`` is looked at first.
+    device : "auto", or what torch takes
+        "auto" is a CUDA accelerator where there is one, else the CPU.
+    seed : int
+        Decides which examples are for training and which for validation. The test set is always the same.
+    dtype : torch.float32 or torch.float64
+    progress : bool
+        Whether a download shows a bar.
+
+    Raises
+    ------
+    ValueError
+        for an unknown name, or a damaged file.
+    ConnectionError
+        if a download fails; the message says what to do without a network.
+    """
+    checks.known(name, NAMES, "data set")
+    order_of_split = generator(seed, "split", name)
+    x_train, y_train, x_test, y_test, class_names = _digits() if name == "digits" else _images(name, progress)
+
+    order = torch.randperm(len(x_train), generator=order_of_split)
+    valid, train = order[: _VALID_EXAMPLES[name]], order[_VALID_EXAMPLES[name] :]
+    if len(train) == 0:
+        raise ValueError(
+            f"{name} has only {len(x_train)} training images, all of them needed for validation: replace the file."
+        )
+
+    channels = (0, *range(2, x_train.ndim))
+    deviation, mean = torch.std_mean(x_train[train].double(), dim=channels, correction=0, keepdim=True)
+
+    def normal(x: Tensor) -> Tensor:
+        return x.sub(mean.float()).div_(deviation.float()).to(device=place, dtype=dtype)
+
+    place = _device(device)
+    return Task(
+        normal(x_train[train]),
+        y_train[train].to(place),
+        normal(x_train[valid]),
+        y_train[valid].to(place),
+        normal(x_test),
+        y_test.to(place),
+        classes=len(class_names),
+        name=name,
+        class_names=class_names,
+    )
+
+
+def shipped(path: str) -> Path:
+    """Return where a file that comes with the project lies, such as ``shipped("checkpoints")``.
+
+    Raises
+    ------
+    FileNotFoundError
+        if it is not there: the library was installed without the project's ``data`` folder.
+    """
+    folder = Path(__file__).resolve().parent.parent / "data"
+    if not (folder / path).exists():
+        raise FileNotFoundError(
+            f"{folder / path} is not there. Clone the whole project and install it in place (pip install -e .): "
+            "its data folder holds the shipped networks and results."
+        )
+    return folder / path
+
+
+def _device(device: str | torch.device) -> torch.device:
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return torch.device(device)
+
+
+def _digits() -> tuple[Tensor, Tensor, Tensor, Tensor, tuple[str, ...]]:
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    x = torch.from_numpy(digits.images).float().div_(16).unsqueeze(1)
+    y = torch.from_numpy(digits.target).long()
+    # Scikit-learn lists the digits writer by writer, so the test images are drawn from all of them, always the same.
+    order = torch.randperm(len(x), generator=generator(0, "test images", "digits"))
+    test, rest = order[:_DIGITS_TEST_EXAMPLES], order[_DIGITS_TEST_EXAMPLES:]
+    return x[rest], y[rest], x[test], y[test], tuple("0123456789")
+
+
+def _images(name: str, progress: bool) -> tuple[Tensor, Tensor, Tensor, Tensor, tuple[str, ...]]:
+    arrays = downloads.read(name, progress)
+
+    def pixels(key: str) -> Tensor:
+        x = torch.from_numpy(arrays[key])
+        x = x.unsqueeze(1) if x.ndim == 3 else x.permute(0, 3, 1, 2)
+        return x.to(torch.float32, memory_format=torch.contiguous_format).div_(255)
+
+    y_train, y_test = (torch.from_numpy(arrays[key]) for key in ("y_train", "y_test"))
+    return pixels("x_train"), y_train, pixels("x_test"), y_test, downloads.SOURCES[name].class_names
+
+
+def _check_examples(split: str, x: Tensor, y: Tensor) -> None:
+    if not isinstance(x, Tensor) or not isinstance(y, Tensor):
+        raise TypeError(f"x_{split} and y_{split} must be torch tensors: convert arrays with torch.from_numpy.")
+    if x.dtype not in (torch.float32, torch.float64):
+        raise TypeError(f"x_{split} is {x.dtype}, but must be float32 or float64: convert it with .float().")
+    if y.dtype != torch.int64 or y.ndim != 1:
+        raise TypeError(f"y_{split} is {_kind(y)}, but must be one int64 label an example: convert it with .long().")
+    if x.ndim < 2 or len(x) == 0 or len(x) != len(y):
+        raise ValueError(
+            f"x_{split} is {_kind(x)} and y_{split} has {len(y)} labels: give at least one example, "
+            "inputs of shape [N, ...] and N labels."
+        )
+    if x.device != y.device:
+        raise ValueError(f"x_{split} is on {x.device} and y_{split} on {y.device}: move them to one device.")
+    if int(y.min()) < 0:
+        raise ValueError(f"y_{split} has the label {int(y.min())}: labels go from 0 to classes - 1.")
+    checks.finite(x, f"x_{split}")
+
+
+def _kind(tensor: Tensor) -> str:
+    return f"{tensor.dtype} {list(tensor.shape)} on {tensor.device}"

@@ -1,0 +1,221 @@
+"""The raw images of the named data sets: found in a folder, or fetched once, verified and kept.
+
+A folder named by the environment variable ``LOSSPRUNE_DATA`` is looked at first, then the user's cache folder, then the
+network. Files are read as numbers only: no file is ever unpickled.
+"""
+
+from __future__ import annotations
+
+import gzip
+import os
+import tarfile
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+FOLDER_VARIABLE = "LOSSPRUNE_DATA"
+
+
+@dataclass(frozen=True)
+class Download:
+    """A file to fetch: its published hash as ``algorithm:digest``, and the addresses that serve it, best first."""
+
+    file: str
+    hash: str
+    addresses: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a data set comes from, and what its images look like."""
+
+    shape: tuple[int, ...]  # of one image, as stored: [H, W] or [H, W, 3]
+    class_names: tuple[str, ...]
+    downloads: tuple[Download, ...]
+
+    @property
+    def classes(self) -> int:
+        return len(self.class_names)
+
+
+_KERAS = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/"
+_KERAS_FIRST_HOME = "https://s3.amazonaws.com/img-datasets/"
+_ZALANDO = "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/"
+
+SOURCES = {
+    "mnist": Source(
+        (28, 28),
+        tuple("0123456789"),
+        (
+            Download(
+                "mnist.npz",
+                "sha256:731c5ac602752760c8e48fbffcf8c3b850d9dc2a2aedcf2cc48468fc17b673d1",
+                (_KERAS + "mnist.npz", _KERAS_FIRST_HOME + "mnist.npz"),
+            ),
+        ),
+    ),
+    "fashion_mnist": Source(
+        (28, 28),
+        ("T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot"),
+        tuple(
+            Download(file, f"md5:{digest}", (_ZALANDO + file, _KERAS + file))
+            for file, digest in (
+                ("train-images-idx3-ubyte.gz", "8d4fb7e6c68d591d4c3dfef9ec88bf0d"),
+                ("train-labels-idx1-ubyte.gz", "25c81989df183df01b3e8a0aad5dffbe"),
+                ("t10k-images-idx3-ubyte.gz", "bef4ecab320f06d8554ea6380940ec79"),
+                ("t10k-labels-idx1-ubyte.gz", "bb300cfdad3c16e7a12a480ee83cd310"),
+            )
+        ),
+    ),
+    "cifar10": Source(
+        (32, 32, 3),
+        ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"),
+        (
+            Download(
+                "cifar-10-binary.tar.gz",
+                "md5:c32a1d4ab5d03f1284b67883e8d87530",
+                ("https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",),
+            ),
+        ),
+    ),
+}
+
+Arrays = dict[str, np.ndarray]  # x_train, y_train, x_test, y_test
+
+
+def read(name: str, progress: bool = True) -> Arrays:
+    """Return the four arrays of data set `name`: images uint8 [N, H, W] or [N, H, W, 3], labels int64 [N].
+
+    Raises
+    ------
+    ValueError
+        if a file that was found is damaged or holds something else.
+    ConnectionError
+        if the data set must be fetched and cannot be; the message says what to do without a network.
+    """
+    source = SOURCES[name]
+    for folder in _folders():
+        if (folder / f"{name}.npz").is_file():
+            return _checked(_read_npz(folder / f"{name}.npz"), source, folder / f"{name}.npz")
+    paths = [_fetch(name, download, progress) for download in source.downloads]
+    readers: dict[str, Callable[..., Arrays]] = {
+        "mnist": _read_npz,
+        "fashion_mnist": _read_idx,
+        "cifar10": _read_cifar_binary,
+    }
+    arrays = readers[name](*paths)
+    return _checked(arrays, source, paths[0])
+
+
+def cache_folder() -> Path:
+    """Return the folder that downloads are kept in: the user's cache."""
+    import pooch
+
+    return Path(pooch.os_cache("lossprune"))
+
+
+def present(name: str) -> bool:
+    """Return whether data set `name` can be read without a network."""
+    files = [[f"{name}.npz"], [download.file for download in SOURCES[name].downloads]]
+    folders = [*_folders(), cache_folder()]
+    return any(all((folder / file).is_file() for file in group) for folder in folders for group in files)
+
+
+def _folders() -> list[Path]:
+    named = os.environ.get(FOLDER_VARIABLE)
+    if not named:
+        return []
+    folder = Path(named).expanduser()
+    if not folder.is_dir():
+        raise FileNotFoundError(
+            f"{FOLDER_VARIABLE} names the folder {folder}, which does not exist: correct or unset it."
+        )
+    return [folder]
+
+
+def _fetch(name: str, download: Download, progress: bool) -> Path:
+    import pooch
+
+    failures = []
+    for address in download.addresses:
+        try:
+            return Path(
+                pooch.retrieve(
+                    address,
+                    known_hash=download.hash,
+                    fname=download.file,
+                    path=cache_folder(),
+                    progressbar=progress,
+                )
+            )
+        except (OSError, ValueError) as error:  # no network, no such address, or a hash that differs
+            failures.append(f"{address} ({type(error).__name__})")
+    raise ConnectionError(
+        f"The data set {name!r} needs the file {download.file}, which could not be fetched from {' or '.join(failures)}. "
+        f"Without a network, put that file into {cache_folder()}, or point {FOLDER_VARIABLE} to a folder that holds "
+        f'{name}.npz, or use data.load("digits"), which needs no download.'
+    )
+
+
+def _read_npz(path: Path) -> Arrays:
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            missing = {"x_train", "y_train", "x_test", "y_test"} - set(stored.files)
+            if missing:
+                raise ValueError(f"it lacks {', '.join(sorted(missing))}")
+            return {key: stored[key] for key in ("x_train", "y_train", "x_test", "y_test")}
+    except (ValueError, OSError, EOFError, KeyError, TypeError, AttributeError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{path} cannot be read ({error}): replace it, or remove it to have it fetched.") from error
+
+
+def _read_idx(x_train: Path, y_train: Path, x_test: Path, y_test: Path) -> Arrays:
+    def images(path: Path) -> np.ndarray:
+        return np.frombuffer(gzip.decompress(path.read_bytes()), np.uint8, offset=16).reshape(-1, 28, 28)
+
+    def labels(path: Path) -> np.ndarray:
+        return np.frombuffer(gzip.decompress(path.read_bytes()), np.uint8, offset=8)
+
+    return {"x_train": images(x_train), "y_train": labels(y_train), "x_test": images(x_test), "y_test": labels(y_test)}
+
+
+def _read_cifar_binary(path: Path) -> Arrays:
+    # A record is one byte of label and 3,072 bytes of image: red, green and blue planes of 32 rows.
+    def records(archive: tarfile.TarFile, *members: str) -> np.ndarray:
+        parts = []
+        for member in members:
+            opened = archive.extractfile(f"cifar-10-batches-bin/{member}")
+            assert opened is not None
+            parts.append(np.frombuffer(opened.read(), np.uint8).reshape(-1, 3073))
+        return np.concatenate(parts)
+
+    with tarfile.open(path) as archive:
+        train = records(archive, *(f"data_batch_{i}.bin" for i in range(1, 6)))
+        test = records(archive, "test_batch.bin")
+
+    def images(rows: np.ndarray) -> np.ndarray:
+        return rows[:, 1:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
+
+    return {"x_train": images(train), "y_train": train[:, 0], "x_test": images(test), "y_test": test[:, 0]}
+
+
+def _checked(arrays: Arrays, source: Source, path: Path) -> Arrays:
+    remedy = "replace the file, or remove it to have it fetched."
+    for split in ("train", "test"):
+        x, y = arrays[f"x_{split}"], arrays[f"y_{split}"]
+        if x.dtype != np.uint8 or x.shape[1:] != source.shape or len(x) == 0:
+            raise ValueError(
+                f"{path}: x_{split} is {x.dtype} of shape {x.shape}, but must be uint8 of shape "
+                f"(N, {', '.join(map(str, source.shape))}): {remedy}"
+            )
+        if not np.issubdtype(y.dtype, np.integer) or y.shape != (len(x),):
+            raise ValueError(
+                f"{path}: y_{split} is {y.dtype} of shape {y.shape}, but must be {len(x)} integers: {remedy}"
+            )
+        if y.min() < 0 or y.max() >= source.classes:
+            raise ValueError(
+                f"{path}: y_{split} has labels from {y.min()} to {y.max()}, but must be in 0 to {source.classes - 1}: {remedy}"
+            )
+    return {key: value.astype(np.int64) if key[0] == "y" else value for key, value in arrays.items()}

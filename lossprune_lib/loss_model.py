@@ -1,0 +1,190 @@
+"""LossModel: loss, gradient and curvature at a point, and what they predict for a step."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from lossprune_lib import checks, curvature
+from lossprune_lib.data import Batch
+from lossprune_lib.forward import record, survey
+from lossprune_lib.weights import WeightSpace
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A loss that can be modelled.
+
+    Attributes
+    ----------
+    total : (logits [N, C], labels [N]) -> scalar
+        The sum, not the mean, over the examples.
+    hessian_root : (logits [N, C], labels [N]) -> [S, N, C]
+        For each example, S columns whose outer products sum to the Hessian of its loss by its logits.
+    """
+
+    total: Callable[[Tensor, Tensor], Tensor]
+    hessian_root: Callable[[Tensor, Tensor], Tensor]
+
+
+cross_entropy = Loss(
+    total=lambda logits, labels: F.cross_entropy(logits, labels, reduction="sum"),
+    hessian_root=lambda logits, labels: curvature.softmax_hessian_root(logits),
+)
+
+
+@dataclass(frozen=True, eq=False)
+class LossModel:
+    """The mean loss of a batch around a point in weight space, to second order.
+
+    Attributes
+    ----------
+    weights : [D]
+        The point.
+    loss : float or None
+        The mean loss there; None if the model was made of the weights alone.
+    gradient : [D] or None
+        Of the mean loss by the prunable weights; None below order 1.
+    curvature : [D] or None
+        The diagonal of the generalised Gauss-Newton matrix of the mean loss; None below order 2.
+    """
+
+    weights: Tensor
+    loss: float | None = None
+    gradient: Tensor | None = None
+    curvature: Tensor | None = None
+
+    @classmethod
+    def at(
+        cls, net: nn.Module, batch: Batch, order: int = 2, *, loss: Loss = cross_entropy, max_bytes: int = 2**30
+    ) -> LossModel:
+        """Model the loss of a batch around a network's weights.
+
+        Parameters
+        ----------
+        net : a network in eval mode, [N, ...] -> logits [N, C]
+        batch : inputs [N, ...] and labels [N]
+        order : 0 for the loss, 1 for the gradient too, 2 for the curvature too
+        loss : its value and its Hessian's root
+        max_bytes : the batch is cut so that activations and work space stay below this; one example is the least
+
+        Raises
+        ------
+        ValueError, TypeError
+            if the network or the batch cannot be modelled; the message says what to do.
+        """
+        space = WeightSpace(net)
+        return cls.at_weights(space, space.read(), space.rest(), batch, order, loss=loss, max_bytes=max_bytes)
+
+    @classmethod
+    def at_weights(
+        cls,
+        space: WeightSpace,
+        weights: Tensor,
+        rest: Mapping[str, Tensor],
+        batch: Batch,
+        order: int = 2,
+        *,
+        loss: Loss = cross_entropy,
+        max_bytes: int = 2**30,
+    ) -> LossModel:
+        """Model the loss of a batch around any weights [D] of a network; otherwise as `at`."""
+        if order not in (0, 1, 2):
+            raise ValueError(f"order is {order!r}, but must be 0 (loss), 1 (and gradient) or 2 (and curvature).")
+        checks.whole(max_bytes, "max_bytes")
+        space.check(weights)
+        x, y = check_batch(space, batch)
+        sizes, classes = survey(space, weights, rest, x)
+        check_labels(y, classes)
+        at_once = curvature.examples_within(space, sizes, columns=classes - 1, max_bytes=max_bytes)
+
+        parts = list(zip(x.split(at_once), y.split(at_once), strict=True))
+        share = 1 / len(x)
+        if order == 0:
+            with torch.no_grad():
+                total = sum(loss.total(space.call(weights, rest, x), y).item() for x, y in parts)
+            return cls(weights.detach(), total * share)
+
+        total, gradient, diagonal = 0.0, torch.zeros_like(weights), torch.zeros_like(weights)
+        for x, y in parts:
+            recording = record(space, weights, rest, x)
+            loss_of_part = loss.total(recording.logits, y)
+            total += loss_of_part.item()
+            gradient += recording.gradient(loss_of_part, keep_graph=order > 1)
+            if order > 1:
+                root = loss.hessian_root(recording.logits.detach(), y)
+                diagonal += curvature.ggn_diagonal(space, recording, root)
+        if order > 1 and classes == 1:
+            warnings.warn(
+                "The network has a single logit, so its cross-entropy is zero whatever the weights are, and so is the "
+                "curvature: give it one logit for each class.",
+                stacklevel=3,
+            )
+        return cls(weights.detach(), total * share, gradient.mul_(share), diagonal.mul_(share) if order > 1 else None)
+
+    @property
+    def order(self) -> int | None:
+        """2 with curvature, 1 with gradient, 0 with the loss alone, None for bare weights."""
+        if self.loss is None:
+            return None
+        return (self.gradient is not None) + (self.curvature is not None)
+
+    def predicted_change(self, step: Tensor, order: int = 2) -> Tensor:
+        """Return the modelled, signed change of the loss for a step [D] (or steps [..., D]), as a tensor [...].
+
+        First order: g . step; second order: g . step + 1/2 sum_k G_kk step_k^2.
+        """
+        if order not in (1, 2):
+            raise ValueError(f"order is {order!r}, but a change is predicted with order 1 or 2.")
+        if step.shape[-1:] != self.weights.shape[-1:]:
+            raise ValueError(f"The step has shape {list(step.shape)}, the weights {list(self.weights.shape)}.")
+        if self.order is None or self.order < order:
+            raise ValueError(f"This model has order {self.order}: make it with LossModel.at(..., order={order}).")
+        assert self.gradient is not None
+        change = step @ self.gradient
+        if order == 2:
+            assert self.curvature is not None
+            change = change + (step.square() @ self.curvature) / 2
+        return change
+
+
+def check_batch(space: WeightSpace, batch: Batch) -> Batch:
+    """Return the batch, or raise if it is empty or does not go with the network."""
+    try:
+        x, y = batch
+    except (TypeError, ValueError):
+        raise TypeError(
+            "A batch is a pair of inputs [N, ...] and labels [N], such as task.sample(...) gives."
+        ) from None
+    if not isinstance(x, Tensor) or not isinstance(y, Tensor):
+        raise TypeError("A batch is a pair of torch tensors: convert arrays with torch.from_numpy.")
+    if len(x) == 0 or len(x) != len(y):
+        raise ValueError(
+            f"The batch has {len(x)} inputs and {len(y)} labels: give at least one example, and as many of each."
+        )
+    weight = space.modules[0].weight
+    if x.device != weight.device or y.device != weight.device:
+        raise ValueError(
+            f"The network is on {weight.device}, the batch on {x.device}: move one of them with .to(device)."
+        )
+    if x.is_floating_point() and x.dtype != weight.dtype:
+        raise ValueError(
+            f"The network is {weight.dtype}, the batch {x.dtype}: convert one, for example with task.to(dtype=...)."
+        )
+    if x.is_floating_point():
+        checks.finite(x, "The batch")
+    return x, y
+
+
+def check_labels(y: Tensor, classes: int) -> None:
+    """Raise ValueError if integer labels do not lie in 0 .. classes - 1."""
+    if not y.is_floating_point() and (int(y.min()) < 0 or int(y.max()) >= classes):
+        raise ValueError(
+            f"The batch has labels from {int(y.min())} to {int(y.max())}, but the network has {classes} logits: labels go "
+            f"from 0 to {classes - 1}."
+        )

@@ -1,0 +1,165 @@
+"""Mask: which weights are kept; how the k smallest are selected."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn, optim
+
+from lossprune_lib import checks, files
+from lossprune_lib.weights import Layout, WeightSpace
+
+
+@dataclass(frozen=True, eq=False)
+class Mask:
+    """Which weights of a network are kept.
+
+    Attributes
+    ----------
+    kept : bool [D], or [R, D] for R networks
+        In the order of `WeightSpace`.
+    layout : the layers it belongs to, as in ``WeightSpace.layout``
+    """
+
+    kept: Tensor
+    layout: Layout
+
+    @classmethod
+    def dense(cls, space: WeightSpace, device: torch.device | None = None) -> Mask:
+        """Keep every weight."""
+        device = device or space.modules[0].weight.device
+        return cls(torch.ones(space.size, dtype=torch.bool, device=device), space.layout)
+
+    @property
+    def sizes(self) -> list[int]:
+        """The number of weights in each layer."""
+        return [torch.Size(shape).numel() for _, shape in self.layout]
+
+    @property
+    def sparsity(self) -> float:
+        """The share of weights that is zero."""
+        return 1 - int(self.kept.sum()) / self.kept.numel()
+
+    def density(self) -> dict[str, float]:
+        """Return the share of weights that each layer keeps."""
+        counts = torch.stack([part.sum() for part in self.kept.split(self.sizes, dim=-1)]).tolist()
+        return {name: count / size for (name, _), count, size in zip(self.layout, counts, self.sizes, strict=True)}
+
+    def check(self, net: nn.Module) -> WeightSpace:
+        """Return the network's space; raise ValueError if the mask belongs to another network."""
+        space = WeightSpace(net)
+        if space.layout != self.layout:
+            theirs, ours = dict(self.layout), dict(space.layout)
+            name = next((key for key in [*ours, *theirs] if ours.get(key) != theirs.get(key)), space.layers[0])
+            raise ValueError(
+                f"This mask belongs to another network: layer {name!r} has the weight shape {theirs.get(name)} "
+                f"in the mask, {ours.get(name)} in the network."
+            )
+        return space
+
+    def apply_(self, net: nn.Module) -> None:
+        """Set the network's pruned weights to zero, in place."""
+        space = self.check(net)
+        _zero_pruned(self.parts(space), space.modules)
+
+    def parts(self, space: WeightSpace) -> list[Tensor]:
+        """Return each layer's part of the mask, on the device of its weight, in the weight's shape."""
+        return [
+            part.to(module.weight.device) for part, module in zip(space.split(self.kept), space.modules, strict=True)
+        ]
+
+    def save(self, path: str | Path) -> Path:
+        """Write the mask to a safetensors file, atomically."""
+        layers = {
+            name or "weight": part.reshape(shape)
+            for (name, shape), part in zip(self.layout, self.kept.split(self.sizes), strict=True)
+        }
+        return files.save_tensors(path, layers, {"layers": json.dumps([name for name, _ in self.layout])})
+
+    @classmethod
+    def load(cls, path: str | Path) -> Mask:
+        """Read a mask that `save` wrote, on the CPU; ValueError if the file is damaged or holds something else."""
+        tensors, metadata = files.load_tensors(path)
+        try:
+            names = json.loads(metadata["layers"])
+            parts = [tensors[name or "weight"] for name in names]
+            if not names or len(set(names)) != len(tensors) or any(part.dtype != torch.bool for part in parts):
+                raise ValueError("its tensors are not one mask a layer")
+        except (KeyError, ValueError, TypeError) as error:
+            raise ValueError(f"{path} holds no mask ({error}): save it again with Mask.save.") from error
+        layout = tuple((name, tuple(part.shape)) for name, part in zip(names, parts, strict=True))
+        return cls(torch.cat([part.reshape(-1) for part in parts]), layout)
+
+
+class Enforcer:
+    """Keeps pruned weights at zero while a network is trained: call it after every step of the optimizer.
+
+    Momentum and weight decay would otherwise revive them, so the optimizer's buffers are masked too.
+    """
+
+    def __init__(self, mask: Mask, net: nn.Module, optimizer: optim.Optimizer) -> None:
+        space = mask.check(net)
+        self.parts, self.modules, self.optimizer = mask.parts(space), space.modules, optimizer
+        _zero_pruned(self.parts, self.modules)
+
+    def __call__(self) -> None:
+        _zero_pruned(self.parts, self.modules)
+        with torch.no_grad():
+            for part, module in zip(self.parts, self.modules, strict=True):
+                for buffer in self.optimizer.state.get(module.weight, {}).values():
+                    if isinstance(buffer, Tensor) and buffer.shape == part.shape:
+                        buffer.mul_(part)
+
+
+def _zero_pruned(parts: list[Tensor], modules: tuple[nn.Linear | nn.Conv2d, ...]) -> None:
+    with torch.no_grad():
+        for part, module in zip(parts, modules, strict=True):
+            module.weight.mul_(part)
+
+
+def count(size: int, sparsity: float) -> int:
+    """Return how many of `size` weights a sparsity means: the nearest whole number, halves to the even one."""
+    return round(checks.whole(size, "size", least=0) * checks.sparsity(sparsity))
+
+
+def smallest(saliency: Tensor, k: int) -> Tensor:
+    """Mark exactly the k smallest entries.
+
+    Parameters
+    ----------
+    saliency : float [D]
+        May be -inf (selected first), never NaN. Ties go to the lower index, so the answer is always the same.
+    k : int from 0 to D
+
+    Returns
+    -------
+    bool [D]
+    """
+    if not 0 <= k <= saliency.numel():
+        raise ValueError(f"{k} of {saliency.numel()} entries cannot be selected.")
+    if k == 0:
+        return torch.zeros_like(saliency, dtype=torch.bool)
+    if torch.isnan(saliency).any():
+        raise ValueError("A saliency is NaN, so nothing can be ranked: check the network's weights and the batch.")
+    largest = _kth_smallest(saliency, k)
+    selected = saliency < largest
+    missing = k - int(selected.sum())
+    tied = (saliency == largest).nonzero().squeeze(1)
+    selected[tied[:missing]] = True
+    return selected
+
+
+def _kth_smallest(values: Tensor, k: int) -> Tensor | float:
+    # NumPy's vectorised selection is the fastest on a CPU, unless many entries tie; where they do, it is at the bottom
+    # (dead inputs give exact zeros), so those are set aside. Torch's selection is the one that runs on a GPU.
+    if values.device.type != "cpu":
+        return values.kthvalue(k).values
+    array = values.numpy()
+    bottom = array.min()
+    above = array[array > bottom]
+    k -= len(array) - len(above)
+    return float(bottom if k <= 0 else np.partition(above, k - 1)[k - 1])

@@ -1,0 +1,285 @@
+"""LocalPruner: stages of loss model, saliency and mask, each small enough for the model to be trusted.
+
+Source: Laurent et al. 2020, Algorithm 1, as its authors' published program runs it.
+"""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from lossprune_lib import checks, masks, training
+from lossprune_lib.criteria import CRITERIA, modelled_change, saliency
+from lossprune_lib.data import Batch, Task
+from lossprune_lib.loss_model import Loss, LossModel, cross_entropy
+from lossprune_lib.masks import Mask
+from lossprune_lib.schedules import SCHEDULES, sparsities
+from lossprune_lib.seeds import generator
+from lossprune_lib.weights import WeightSpace
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SCOPES = ("global", "layer")
+TRACES = ("batch", "train")
+
+
+@dataclass(frozen=True, eq=False)
+class PrunerState:
+    """Where a pruning stands: the network as plain tensors, the mask so far, and what the last stage measured."""
+
+    space: WeightSpace
+    rest: dict[str, Tensor]
+    dense: Tensor  # [D], the weights before any pruning
+    task: Task
+    mask: Mask
+    stage: int = 0
+    row: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def weights(self) -> Tensor:
+        """The masked weights [D]."""
+        return self.dense * self.mask.kept
+
+
+@dataclass(frozen=True, eq=False)
+class PruningRun:
+    """A finished pruning.
+
+    Attributes
+    ----------
+    mask : Mask
+    trace : DataFrame
+        A row a stage: stage, sparsity, and on that stage's batch loss (before the stage), predicted_change,
+        saliency_sum and true_change; step_length (Euclidean); and density.LAYER for each layer. The model's columns
+        are NaN for criteria that model no loss.
+    """
+
+    mask: Mask
+    trace: pd.DataFrame
+    state: PrunerState
+    pruner: LocalPruner
+
+    @cached_property
+    def train_loss(self) -> tuple[float, float]:
+        """The mean loss over the whole training set, before and after the whole pruning; read when first asked for."""
+        state, loss = self.state, self.pruner.loss
+        return training_loss(state, state.dense, loss), training_loss(state, state.weights, loss)
+
+    @property
+    def true_change(self) -> float:
+        """The signed change of the mean training loss; the paper's tables show its absolute value."""
+        before, after = self.train_loss
+        return after - before
+
+    def network(self) -> nn.Module:
+        """Return a copy of the network with its pruned weights set to zero."""
+        net = copy.deepcopy(self.state.space.net)
+        self.mask.apply_(net)
+        return net
+
+
+@dataclass(frozen=True)
+class LocalPruner:
+    """Prunes a network in stages, each with a fresh loss model at the masked weights.
+
+    Attributes
+    ----------
+    criterion : a name in `criteria.CRITERIA`
+    sparsity : float in [0, 1)
+        kappa: exactly round(D sparsity) weights are zero in the end.
+    stages : int
+        pi; 1 is one-shot.
+    schedule : a name in `schedules.SCHEDULES`
+    step_penalty : float
+        lambda.
+    batch_size : int
+        Training examples drawn afresh at each stage.
+    scope : "global" or "layer"
+        Rank all weights together, or prune the same share of each layer: round(size of layer * sparsity).
+    max_bytes : int
+        What a loss model may take for activations and work space.
+    trace : "batch" or "train"
+        Where each stage's true change is measured: its own batch, or the whole training set (slow).
+    """
+
+    criterion: str = "qm"
+    sparsity: float = 0.9
+    stages: int = 14
+    schedule: str = "exponential"
+    step_penalty: float = 0.0
+    batch_size: int = 1000
+    scope: str = "global"
+    seed: int = 0
+    max_bytes: int = 2**30
+    trace: str = "batch"
+    loss: Loss = cross_entropy
+
+    def __post_init__(self) -> None:
+        checks.known(self.criterion, CRITERIA, "criterion")
+        checks.known(self.schedule, SCHEDULES, "schedule")
+        checks.known(self.scope, SCOPES, "scope")
+        checks.known(self.trace, TRACES, "trace")
+        checks.sparsity(self.sparsity)
+        checks.real(self.step_penalty, "step_penalty")
+        for name in ("stages", "batch_size", "max_bytes"):
+            checks.whole(getattr(self, name), name)
+        checks.whole(self.seed, "seed", least=0)
+
+    @property
+    def sparsities(self) -> list[float]:
+        """The sparsity of each stage."""
+        return sparsities(self.schedule, self.sparsity, self.stages)
+
+    def start(self, net: nn.Module, task: Task, mask: Mask | None = None) -> PrunerState:
+        """Return the state before the first stage; the network is copied, and may start with a mask."""
+        training.check_place(net, task)
+        space = WeightSpace(copy.deepcopy(net))
+        if mask is None:
+            mask = Mask.dense(space)
+        else:
+            mask.check(net)
+            mask = replace(mask, kept=mask.kept.to(space.read().device))
+        return PrunerState(space, space.rest(), space.read(), task, mask)
+
+    def step(self, state: PrunerState, sparsity: float | None = None) -> PrunerState:
+        """Run one stage and return the new state; the old one is unchanged.
+
+        Parameters
+        ----------
+        state : from `start`, or a step before
+        sparsity : float in [0, 1), optional
+            In place of the schedule's; not below what is masked already.
+        """
+        stage, explicit = state.stage + 1, sparsity is not None
+        if sparsity is None:
+            if stage > self.stages:
+                raise ValueError(f"All {self.stages} stages are done: give step() a sparsity to go on.")
+            sparsity = self.sparsities[stage - 1]
+        checks.sparsity(sparsity)
+
+        counts = _counts(state.mask, sparsity, self.scope)
+        if explicit and min(counts) < 0:
+            raise ValueError(
+                f"sparsity is {sparsity:g}, but {state.mask.sparsity:.4g} of the weights are masked already, and a stage "
+                "only adds to them: give more."
+            )
+
+        batch, model = None, LossModel(state.weights)
+        order = CRITERIA[self.criterion].order
+        if order is not None:
+            batch = state.task.sample(self.batch_size, generator(self.seed, "batch", stage))
+            model = self._model(state, state.weights, batch, order)
+        draws = generator(self.seed, "random", stage)
+        pruned = _select(saliency(model, self.criterion, self.step_penalty, generator=draws), state.mask, counts)
+
+        after = replace(state, mask=replace(state.mask, kept=state.mask.kept & ~pruned), stage=stage)
+        density = after.mask.density()
+        _warn_of_emptied_layers(state.mask.density(), density)
+        row = {"stage": stage, "sparsity": after.mask.sparsity}
+        row["step_length"] = torch.linalg.vector_norm(model.weights * pruned, dtype=torch.float64).item()
+        row |= self._promise(model, pruned) | self._truth(state, after, batch, model.loss)
+        row |= {f"density.{name}": share for name, share in density.items()}
+        return replace(after, row=row)
+
+    def stream(self, net: nn.Module, task: Task, mask: Mask | None = None) -> Iterator[PrunerState]:
+        """Yield the state after each stage, as soon as it is done."""
+        state = self.start(net, task, mask)
+        for _ in range(self.stages):
+            state = self.step(state)
+            yield state
+
+    def prune(self, net: nn.Module, task: Task, mask: Mask | None = None, *, progress: bool = False) -> PruningRun:
+        """Run all stages; the network is not changed.
+
+        Parameters
+        ----------
+        net : a network in eval mode, on the task's device
+        task : whose training examples the stages draw from
+        mask : to start from a pruned network
+        progress : whether to show a bar
+        """
+        import pandas as pd
+        from tqdm.auto import tqdm
+
+        states = tqdm(
+            self.stream(net, task, mask), "pruning", self.stages, unit="stage", disable=not progress, leave=False
+        )
+        rows = []
+        for state in states:
+            rows.append(state.row)
+        columns = ["stage", "sparsity", "loss", "predicted_change", "saliency_sum", "true_change", "step_length"]
+        columns += [name for name in rows[-1] if name.startswith("density.")]
+        return PruningRun(state.mask, pd.DataFrame(rows).reindex(columns=columns), state, self)
+
+    def _model(self, state: PrunerState, weights: Tensor, batch: Batch, order: int) -> LossModel:
+        return LossModel.at_weights(
+            state.space, weights, state.rest, batch, order, loss=self.loss, max_bytes=self.max_bytes
+        )
+
+    def _promise(self, model: LossModel, pruned: Tensor) -> dict[str, float]:
+        if model.loss is None:
+            return {}
+        changes = modelled_change(model, self.criterion) * pruned
+        return {
+            "predicted_change": changes.sum(dtype=torch.float64).item(),
+            "saliency_sum": changes.abs_().sum(dtype=torch.float64).item(),
+        }
+
+    def _truth(
+        self, state: PrunerState, after: PrunerState, batch: Batch | None, loss: float | None
+    ) -> dict[str, float]:
+        if self.trace == "train":
+            before = training_loss(state, state.weights, self.loss)
+            return {"loss": before, "true_change": training_loss(state, after.weights, self.loss) - before}
+        if batch is None or loss is None:
+            return {}
+        changed = self._model(state, after.weights, batch, order=0).loss
+        assert changed is not None
+        return {"loss": loss, "true_change": changed - loss}
+
+
+@torch.no_grad()
+def training_loss(state: PrunerState, weights: Tensor, loss: Loss = cross_entropy) -> float:
+    """Return the mean loss over the whole training set at weights [D]."""
+    total, examples = 0.0, 0
+    for x, y in state.task.batches("train"):
+        total += loss.total(state.space.call(weights, state.rest, x), y).item()
+        examples += len(y)
+    return total / examples
+
+
+def _counts(mask: Mask, sparsity: float, scope: str) -> list[int]:
+    """Return how many more weights to mask: of all of them, or of each layer."""
+    if scope == "global":
+        return [masks.count(mask.kept.numel(), sparsity) - int((~mask.kept).sum())]
+    parts = mask.kept.split(mask.sizes)
+    return [masks.count(part.numel(), sparsity) - int((~part).sum()) for part in parts]
+
+
+def _select(ranked: Tensor, mask: Mask, counts: list[int]) -> Tensor:
+    """Return which weights [D] to mask now: those of the smallest saliency among the kept, globally or layer by layer."""
+    sizes = mask.sizes if len(counts) > 1 else [ranked.numel()]
+    pruned = torch.zeros_like(mask.kept)
+    parts = zip(ranked.split(sizes), mask.kept.split(sizes), pruned.split(sizes), counts, strict=True)
+    for scores, kept, out, count in parts:
+        candidates = kept.nonzero().squeeze(1)
+        out[candidates[masks.smallest(scores[candidates], max(0, count))]] = True
+    return pruned
+
+
+def _warn_of_emptied_layers(before: dict[str, float], after: dict[str, float]) -> None:
+    for name, density in after.items():
+        if density == 0 and before[name] > 0:
+            warnings.warn(
+                f"All weights of layer {name!r} are pruned away, so nothing of its input passes it any more. Lower the "
+                'sparsity, raise the step penalty, or use scope="layer".',
+                stacklevel=3,
+            )

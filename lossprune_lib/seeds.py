@@ -1,0 +1,25 @@
+"""Random draws that are the same on every device: one CPU generator for each seed and purpose."""
+
+from __future__ import annotations
+
+import hashlib
+
+import torch
+
+from lossprune_lib import checks
+
+
+def generator(seed: int, *purpose: str | int) -> torch.Generator:
+    """Return a fresh CPU generator that depends on `seed` and `purpose` alone.
+
+    Draws for different purposes (the split, the order of an epoch, a stage's batch) are then independent, and adding
+    one never shifts another.
+
+    Parameters
+    ----------
+    seed : int, at least 0
+    purpose : strings and ints, such as ``("batch", 3)`` for the batch of stage 3
+    """
+    key = repr((checks.whole(seed, "seed", least=0), *purpose)).encode()
+    digest = hashlib.sha256(key).digest()
+    return torch.Generator(device="cpu").manual_seed(int.from_bytes(digest[:8], "little", signed=True))

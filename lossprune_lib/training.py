@@ -1,0 +1,176 @@
+"""Training and fine-tuning: plain SGD, best on validation kept, pruned weights held at zero."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn, optim
+from torch.nn import functional as F
+
+from lossprune_lib import checks
+from lossprune_lib.data import Task
+from lossprune_lib.masks import Enforcer, Mask
+from lossprune_lib.seeds import generator
+
+Augment = Callable[[Tensor, torch.Generator], Tensor]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a network is trained; the defaults are the paper's for MNIST (Laurent et al. 2020, appendix), but for epochs.
+
+    Attributes
+    ----------
+    milestones : tuple of int
+        The epochs after which the learning rate is multiplied by `lr_factor`.
+    augment : (inputs [N, ...], CPU generator) -> inputs, optional
+        Changes each training batch, such as `crop_and_flip`. Never used for pruning or evaluation.
+    """
+
+    epochs: int = 20
+    lr: float = 0.01
+    momentum: float = 0.9
+    weight_decay: float = 5e-4
+    batch_size: int = 100
+    milestones: tuple[int, ...] = ()
+    lr_factor: float = 0.1
+    augment: Augment | None = None
+
+    def __post_init__(self) -> None:
+        checks.whole(self.epochs, "epochs", least=0)
+        checks.whole(self.batch_size, "batch_size")
+        for name in ("lr", "momentum", "weight_decay", "lr_factor"):
+            checks.real(getattr(self, name), name)
+
+
+@dataclass(frozen=True)
+class Score:
+    """The mean loss of a network on a split, and the share of examples that it gets wrong."""
+
+    loss: float
+    error: float
+
+    @property
+    def accuracy(self) -> float:
+        return 1 - self.error
+
+
+def fit(
+    net: nn.Module,
+    task: Task,
+    epochs: int | None = None,
+    *,
+    recipe: Recipe | None = None,
+    mask: Mask | None = None,
+    seed: int = 0,
+    progress: bool = True,
+    on_epoch: Callable[[int, Score], object] | None = None,
+) -> nn.Module:
+    """Train a copy of a network; return it as it was after the epoch of lowest validation error, in eval mode.
+
+    Parameters
+    ----------
+    net : the network to start from, not changed
+    task : whose training examples are used; its validation examples choose the epoch
+    epochs : how long, in place of the recipe's number; 0 gives back a (masked) copy
+    mask : to fine-tune a pruned network: its pruned weights are zero from the start and after every step
+    seed : decides the order of the examples; the same seed gives the same network on one machine
+    progress : whether to show a bar
+    on_epoch : called after each epoch with its number, from 1, and the validation `Score`
+
+    Raises
+    ------
+    ValueError
+        if the network is on another device than the task, the mask belongs to another network, or the loss becomes
+        NaN or infinite.
+    """
+    from tqdm.auto import tqdm
+
+    recipe = recipe or Recipe()
+    epochs = recipe.epochs if epochs is None else checks.whole(epochs, "epochs", least=0)
+    check_place(net, task)
+    net = copy.deepcopy(net).requires_grad_(True)
+    optimizer = optim.SGD(net.parameters(), lr=recipe.lr, momentum=recipe.momentum, weight_decay=recipe.weight_decay)
+    schedule = optim.lr_scheduler.MultiStepLR(optimizer, list(recipe.milestones), recipe.lr_factor)
+    enforce = Enforcer(mask, net, optimizer) if mask is not None else None
+    best = evaluate(net, task, "valid").error if epochs == 0 else math.inf
+    best_state = copy.deepcopy(net.state_dict())
+
+    with tqdm(total=epochs, desc="training", unit="epoch", disable=not progress, leave=False) as bar:
+        for epoch in range(1, epochs + 1):
+            net.train()
+            draws = generator(seed, "augment", epoch)
+            for x, y in task.batches("train", recipe.batch_size, generator(seed, "order", epoch)):
+                if recipe.augment is not None:
+                    x = recipe.augment(x, draws)
+                optimizer.zero_grad()
+                F.cross_entropy(net(x), y).backward()
+                optimizer.step()
+                if enforce is not None:
+                    enforce()
+            schedule.step()
+            score = evaluate(net, task, "valid")
+            if not math.isfinite(score.loss):
+                raise ValueError(
+                    f"The loss is {score.loss} after epoch {epoch}: the learning rate {recipe.lr:g} is too high for this network."
+                )
+            if score.error < best:
+                best, best_state = score.error, copy.deepcopy(net.state_dict())
+            bar.update()
+            bar.set_postfix_str(f"validation error {100 * score.error:.2f} %, best {100 * best:.2f} %")
+            if on_epoch is not None:
+                on_epoch(epoch, score)
+    net.load_state_dict(best_state)
+    net.zero_grad(set_to_none=True)
+    return net.eval()
+
+
+@torch.no_grad()
+def evaluate(net: nn.Module, task: Task, split: str = "valid") -> Score:
+    """Return the loss and error of a network on "train", "valid" or "test", in eval mode; the network is not changed."""
+    check_place(net, task)
+    training = {module for module in net.modules() if module.training}
+    net.eval()
+    try:
+        return score(net, task, split)
+    finally:
+        for module in training:
+            module.training = True
+
+
+@torch.no_grad()
+def score(call: Callable[[Tensor], Tensor], task: Task, split: str) -> Score:
+    """Return the loss and error of a function from inputs to logits on a split."""
+    loss, wrong, examples = 0.0, 0, 0
+    for x, y in task.batches(split):
+        logits = call(x)
+        loss += F.cross_entropy(logits, y, reduction="sum").item()
+        wrong += int((logits.argmax(1) != y).sum())
+        examples += len(y)
+    return Score(loss / examples, wrong / examples)
+
+
+def crop_and_flip(x: Tensor, generator: torch.Generator, padding: int = 4) -> Tensor:
+    """Shift each image [N, C, H, W] by up to `padding` pixels, zeros moving in, and mirror half of them."""
+    examples, _, height, width = x.shape
+    padded = F.pad(x, (padding,) * 4)
+    rows = torch.randint(2 * padding + 1, (examples, 1), generator=generator) + torch.arange(height)
+    columns = torch.randint(2 * padding + 1, (examples, 1), generator=generator) + torch.arange(width)
+    mirrored = torch.rand(examples, 1, generator=generator) < 0.5
+    columns = torch.where(mirrored, columns.flip(1), columns)
+    example = torch.arange(examples, device=x.device).view(-1, 1, 1)
+    return padded[example, :, rows.to(x.device).unsqueeze(2), columns.to(x.device).unsqueeze(1)].permute(0, 3, 1, 2)
+
+
+def check_place(net: nn.Module, task: Task) -> None:
+    """Raise ValueError unless network and task have one device and dtype."""
+    parameter = next(net.parameters(), None)
+    if parameter is not None and (parameter.device != task.device or parameter.dtype != task.dtype):
+        raise ValueError(
+            f"The network is {parameter.dtype} on {parameter.device}, the task {task.dtype} on {task.device}: "
+            "move one of them, for example task.to(device, dtype) or net.to(device, dtype)."
+        )

@@ -1,0 +1,144 @@
+"""WeightSpace: a network's D prunable weights as one flat vector, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, vmap
+from torch.nn.utils import parametrize
+
+from lossprune_lib import checks
+
+Layout = tuple[tuple[str, tuple[int, ...]], ...]  # (layer, shape of its weight), in the order of the flat vector
+
+
+class WeightSpace:
+    """The weights of every `Linear` and `Conv2d` of a network, in the order of ``net.modules()``, as a vector [D].
+
+    Biases and norm parameters are not prunable and belong to the rest. Vectors may be ``[R, D]`` for R networks at once.
+
+    Attributes
+    ----------
+    net : nn.Module
+        The network itself, never changed unless by `write_`.
+    layers : tuple of str
+        The names of the prunable layers.
+    layout : tuple of (layer, shape of its weight)
+    sizes : tuple of int
+        The number of weights in each layer.
+    size : int
+        Their sum, D.
+
+    Raises
+    ------
+    ValueError
+        if the network has no such layer, or one whose weight is frozen, shared, reparametrised, not initialised, NaN or
+        infinite, or neither float32 nor float64, or on another device than the others.
+    """
+
+    def __init__(self, net: nn.Module) -> None:
+        if not isinstance(net, nn.Module):
+            raise TypeError(f"A network is a torch.nn.Module, not {type(net).__name__}.")
+        modules = {name: module for name, module in net.named_modules() if isinstance(module, (nn.Linear, nn.Conv2d))}
+        if not modules:
+            raise ValueError("This network has no Linear or Conv2d layer, so there is no weight to prune.")
+        _check(net, modules)
+        self.net = net
+        self.layers = tuple(modules)
+        self.modules = tuple(modules.values())
+        self.layout: Layout = tuple((name, tuple(module.weight.shape)) for name, module in modules.items())
+        self.sizes = tuple(module.weight.numel() for module in self.modules)
+        self.size = sum(self.sizes)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The parameters' names, as in ``net.state_dict()``."""
+        return tuple(f"{layer}.weight" if layer else "weight" for layer in self.layers)
+
+    def read(self) -> Tensor:
+        """Return a copy of the network's weights [D]."""
+        return torch.cat([module.weight.detach().reshape(-1) for module in self.modules])
+
+    def write_(self, weights: Tensor) -> None:
+        """Put weights [D] into the network."""
+        self.check(weights)
+        with torch.no_grad():
+            for module, part in zip(self.modules, self.split(weights), strict=True):
+                module.weight.copy_(part)
+
+    def split(self, vector: Tensor) -> list[Tensor]:
+        """Return each layer's part of a vector [..., D], as a view [..., *shape of its weight]."""
+        parts = vector.split(self.sizes, dim=-1)
+        return [part.unflatten(-1, shape) for part, (_, shape) in zip(parts, self.layout, strict=True)]
+
+    def rest(self) -> dict[str, Tensor]:
+        """Return copies of all parameters and buffers that are not prunable: biases, norms, running statistics."""
+        prunable = set(self.names)
+        state = [*self.net.named_parameters(), *self.net.named_buffers()]
+        return {name: tensor.detach().clone() for name, tensor in state if name not in prunable}
+
+    def call(self, weights: Tensor, rest: Mapping[str, Tensor], x: Tensor, chunk_size: int | None = None) -> Tensor:
+        """Run the network as a function of its weights.
+
+        Parameters
+        ----------
+        weights : [D], or [R, D] for R networks at once
+        rest : from `rest`; with [R, D] each entry may be stacked to [R, ...] or shared
+        x : [N, *input shape], shared by the R networks
+        chunk_size : how many of the R networks to run at once (all by default)
+
+        Returns
+        -------
+        Tensor
+            Logits [N, C] or [R, N, C].
+        """
+        if weights.ndim == 1:
+            parameters = dict(zip(self.names, self.split(weights), strict=True))
+            return functional_call(self.net, {**rest, **parameters}, (x,))
+        own = {name: tensor.ndim for name, tensor in [*self.net.named_parameters(), *self.net.named_buffers()]}
+        stacked = {name: 0 if tensor.ndim > own[name] else None for name, tensor in rest.items()}
+        return vmap(lambda w, r: self.call(w, r, x), in_dims=(0, stacked), chunk_size=chunk_size)(weights, dict(rest))
+
+    def check(self, vector: Tensor) -> None:
+        """Raise ValueError unless a vector ends in D."""
+        if vector.ndim < 1 or vector.shape[-1] != self.size:
+            raise ValueError(
+                f"This network has {self.size:,} weights, but the vector has shape {list(vector.shape)}: "
+                "it belongs to another network."
+            )
+
+
+def _check(net: nn.Module, modules: dict[str, nn.Linear | nn.Conv2d]) -> None:
+    owners: dict[int, str] = {}
+    for module_name, module in net.named_modules(remove_duplicate=False):
+        for name, parameter in module.named_parameters(recurse=False):
+            full = f"{module_name}.{name}" if module_name else name
+            first = owners.setdefault(id(parameter), full)
+            prunable = any(parameter is layer._parameters.get("weight") for layer in modules.values())
+            if first != full and prunable:
+                raise ValueError(f"The weight {full} is shared with {first}: give each layer a weight of its own.")
+    first_weight = next(iter(modules.values())).weight
+    for name, module in modules.items():
+        if parametrize.is_parametrized(module, "weight") or "weight" not in module._parameters:
+            raise ValueError(
+                f"The weight of layer {name!r} is computed from other tensors (a parametrisation, weight norm or "
+                "torch.nn.utils.prune): make it plain first, for example with "
+                "torch.nn.utils.parametrize.remove_parametrizations or torch.nn.utils.prune.remove."
+            )
+        weight = module.weight
+        if isinstance(weight, nn.parameter.UninitializedParameter):
+            raise ValueError(f"Layer {name!r} is lazy and has no weights yet: run the network once on a batch.")
+        if weight.dtype not in (torch.float32, torch.float64):
+            raise ValueError(f"The weight of layer {name!r} is {weight.dtype}: convert the network with net.float().")
+        if weight.dtype != first_weight.dtype or weight.device != first_weight.device:
+            raise ValueError(
+                f"The weight of layer {name!r} is {weight.dtype} on {weight.device}, others {first_weight.dtype} on "
+                f"{first_weight.device}: move the whole network to one device and dtype."
+            )
+        if not weight.requires_grad:
+            raise ValueError(
+                f"The weight of layer {name!r} is frozen (requires_grad=False): call net.requires_grad_(True)."
+            )
+        checks.finite(weight.detach(), f"The weight of layer {name!r}")
