@@ -55,8 +55,13 @@ class LayerSize:
     outputs: int  # numbers at each position
 
 
-def survey(space: WeightSpace, weights: Tensor, rest: Mapping[str, Tensor], x: Tensor) -> tuple[list[LayerSize], int]:
+Survey = tuple[list[LayerSize], int]
+
+
+def survey(space: WeightSpace, weights: Tensor, rest: Mapping[str, Tensor], x: Tensor) -> Survey:
     """Run the network on the first example: return each layer's size and the number of classes.
+
+    The answer is kept in the space, for inputs of the same shape.
 
     Raises
     ------
@@ -65,6 +70,9 @@ def survey(space: WeightSpace, weights: Tensor, rest: Mapping[str, Tensor], x: T
         in the first dimension, or does not give logits [N, C].
     """
     _check_mode(space.net)
+    key = tuple(x.shape[1:])
+    if key in space.surveys:
+        return space.surveys[key]
     sizes: dict[nn.Module, LayerSize] = {}
 
     def keep(module: nn.Module, layer_input: Tensor, output: Tensor) -> None:
@@ -75,7 +83,8 @@ def survey(space: WeightSpace, weights: Tensor, rest: Mapping[str, Tensor], x: T
     with torch.no_grad(), _watching(space, 1, keep):
         logits = space.call(weights, rest, x[:1])
     _check_logits(logits, x[:1])
-    return [sizes[module] for module in space.modules], logits.shape[1]
+    space.surveys[key] = [sizes[module] for module in space.modules], logits.shape[1]
+    return space.surveys[key]
 
 
 @contextmanager

@@ -134,6 +134,12 @@ class LossModel:
             return None
         return (self.gradient is not None) + (self.curvature is not None)
 
+    def among(self, chosen: Tensor) -> LossModel:
+        """Return the model of some weights only, given by their indices [k] or as bool [D]; the others stay where they are."""
+        gradient = None if self.gradient is None else self.gradient[chosen]
+        diagonal = None if self.curvature is None else self.curvature[chosen]
+        return LossModel(self.weights[chosen], self.loss, gradient, diagonal)
+
     def predicted_change(self, step: Tensor, order: int = 2) -> Tensor:
         """Return the modelled, signed change of the loss for a step [D] (or steps [..., D]), as a tensor [...].
 

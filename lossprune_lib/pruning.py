@@ -172,19 +172,25 @@ class LocalPruner:
                 "only adds to them: give more."
             )
 
-        batch, model = None, LossModel(state.weights)
+        weights = state.weights
+        batch, model = None, LossModel(weights)
         order = CRITERIA[self.criterion].order
         if order is not None:
             batch = state.task.sample(self.batch_size, generator(self.seed, "batch", stage))
-            model = self._model(state, state.weights, batch, order)
+            model = self._model(state, weights, batch, order)
         draws = generator(self.seed, "random", stage)
-        pruned = _select(saliency(model, self.criterion, self.step_penalty, generator=draws), state.mask, counts)
+        ranked = saliency(model, self.criterion, self.step_penalty, generator=draws)
+        pruned = _select(ranked, state.mask, counts)
 
-        after = replace(state, mask=replace(state.mask, kept=state.mask.kept & ~pruned), stage=stage)
-        density = after.mask.density()
+        mask = replace(state.mask, kept=state.mask.kept.index_fill(0, pruned, False))
+        after = replace(state, mask=mask, stage=stage)
+        density = mask.density()
         _warn_of_emptied_layers(state.mask.density(), density)
-        row = {"stage": stage, "sparsity": after.mask.sparsity}
-        row["step_length"] = torch.linalg.vector_norm(model.weights * pruned, dtype=torch.float64).item()
+        row = {
+            "stage": stage,
+            "sparsity": mask.sparsity,
+            "step_length": torch.linalg.vector_norm(weights[pruned]).item(),
+        }
         row |= self._promise(model, pruned) | self._truth(state, after, batch, model.loss)
         row |= {f"density.{name}": share for name, share in density.items()}
         return replace(after, row=row)
@@ -227,7 +233,7 @@ class LocalPruner:
     def _promise(self, model: LossModel, pruned: Tensor) -> dict[str, float]:
         if model.loss is None:
             return {}
-        changes = modelled_change(model, self.criterion) * pruned
+        changes = modelled_change(model.among(pruned), self.criterion)
         return {
             "predicted_change": changes.sum(dtype=torch.float64).item(),
             "saliency_sum": changes.abs_().sum(dtype=torch.float64).item(),
@@ -265,14 +271,15 @@ def _counts(mask: Mask, sparsity: float, scope: str) -> list[int]:
 
 
 def _select(ranked: Tensor, mask: Mask, counts: list[int]) -> Tensor:
-    """Return which weights [D] to mask now: those of the smallest saliency among the kept, globally or layer by layer."""
+    """Return the indices of the weights to mask now: the smallest among the kept, globally or layer by layer."""
     sizes = mask.sizes if len(counts) > 1 else [ranked.numel()]
-    pruned = torch.zeros_like(mask.kept)
-    parts = zip(ranked.split(sizes), mask.kept.split(sizes), pruned.split(sizes), counts, strict=True)
-    for scores, kept, out, count in parts:
+    chosen, offset = [], 0
+    for scores, kept, count in zip(ranked.split(sizes), mask.kept.split(sizes), counts, strict=True):
         candidates = kept.nonzero().squeeze(1)
-        out[candidates[masks.smallest(scores[candidates], max(0, count))]] = True
-    return pruned
+        smallest = masks.smallest(scores[candidates], max(0, count))
+        chosen.append(candidates[smallest] + offset)
+        offset += len(scores)
+    return torch.cat(chosen)
 
 
 def _warn_of_emptied_layers(before: dict[str, float], after: dict[str, float]) -> None:

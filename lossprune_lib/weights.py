@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -51,6 +52,7 @@ class WeightSpace:
         self.layout: Layout = tuple((name, tuple(module.weight.shape)) for name, module in modules.items())
         self.sizes = tuple(module.weight.numel() for module in self.modules)
         self.size = sum(self.sizes)
+        self.surveys: dict[tuple[int, ...], Any] = {}  # what forward.survey found, by input shape
 
     @property
     def names(self) -> tuple[str, ...]:
