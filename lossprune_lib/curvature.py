@@ -88,23 +88,22 @@ class _Squares:
     """Sums the squared weight gradients of one layer over examples and columns."""
 
     def __init__(self, module: nn.Linear | nn.Conv2d, x: Tensor, columns: int) -> None:
-        self.module = module
-        self.groups = getattr(module, "groups", 1)
-        outputs = module.weight.shape[0] // self.groups
-        self.sums = x.new_zeros(self.groups, outputs, module.weight[0].numel())  # [G, M, K]
-        self.input = x
-        self.columns = columns
-        self.patches: Tensor | None = None  # [G, L, N, K], by examples only
+        self.module, self.input, self.columns = module, x, columns
+        outputs, *fan_in = module.weight.shape
+        self.sums = x.new_zeros(_groups(module), outputs // _groups(module), torch.Size(fan_in).numel())  # [G, M, K]
+        self.patches: Tensor | None = None  # [N, G, K, L], by examples only
         self.pairs: list[Tensor] = []  # for each position l: [G, L - l, N, M], by pairs only
 
     def add(self, gradient: Tensor) -> None:
         """Take one column's gradient by the layer's output."""
-        g = _positions(self.module, gradient, self.groups)  # [G, L, N, M]
-        if not pairs_are_cheaper(g.shape[1], self.columns):
+        g = _positions(self.module, gradient)  # [N, G, M, L]
+        if not pairs_are_cheaper(g.shape[3], self.columns):
             if self.patches is None:
                 self.patches = _patches(self.module, self.input)
-            _add_squares_by_examples(self.sums, g, self.patches)
-        elif self.pairs:
+            self._add_by_examples(g, self.patches)
+            return
+        g = g.permute(1, 3, 0, 2).contiguous()  # [G, L, N, M]
+        if self.pairs:
             for position, pair in enumerate(self.pairs):
                 pair.addcmul_(g[:, position:], g[:, position : position + 1])
         else:
@@ -113,7 +112,7 @@ class _Squares:
     def total(self) -> Tensor:
         """Return the layer's sums, flat and in the order of its weight."""
         if self.pairs:
-            x = _patches(self.module, self.input)
+            x = _patches(self.module, self.input).permute(1, 3, 0, 2).contiguous()  # [G, L, N, K]
             for position, pair in enumerate(self.pairs):
                 pair[:, 1:].mul_(2)
                 x_pair = x[:, position:] * x[:, position : position + 1]
@@ -121,14 +120,14 @@ class _Squares:
         # The expanded square of a small sum may round to just below zero.
         return self.sums.clamp_(min=0).reshape(-1)
 
-
-def _add_squares_by_examples(sums: Tensor, g: Tensor, x: Tensor) -> None:
-    groups, _, examples, outputs = g.shape
-    g, x = g.permute(2, 0, 3, 1), x.permute(2, 0, 1, 3)  # [N, G, M, L] and [N, G, L, K]
-    at_once = max(1, _CACHE_BYTES // (sums.numel() * sums.element_size()))
-    for g_part, x_part in zip(g.split(at_once), x.split(at_once), strict=True):
-        products = g_part @ x_part  # [n, G, M, K]
-        sums.add_(products.square_().sum(0)) if len(products) > 1 else sums.addcmul_(products[0], products[0])
+    def _add_by_examples(self, g: Tensor, x: Tensor) -> None:
+        at_once = max(1, _CACHE_BYTES // (self.sums.numel() * self.sums.element_size()))
+        for g_part, x_part in zip(g.split(at_once), x.split(at_once), strict=True):
+            products = g_part @ x_part.mT  # [n, G, M, K]
+            if len(products) == 1:
+                self.sums.addcmul_(products[0], products[0])
+            else:
+                self.sums.add_(products.square_().sum(0))
 
 
 def pairs_are_cheaper(positions: int, columns: int) -> bool:
@@ -137,43 +136,42 @@ def pairs_are_cheaper(positions: int, columns: int) -> bool:
 
 
 def examples_within(space: WeightSpace, sizes: Sequence[LayerSize], columns: int, max_bytes: int) -> int:
-    """Return how many examples a recording and its diagonal may have to stay within a budget; at least 1."""
-    weights = [module.weight for module in space.modules]
-    numbers = 0
-    for size, weight in zip(sizes, weights, strict=True):
-        patches = size.positions * weight[0].numel() * getattr(space.modules[0], "groups", 1)
-        # The graph keeps inputs and outputs of every layer and of what lies between them; a column's gradients come
-        # on top, and then what the layer's method holds.
-        numbers += 2 * size.inputs + 3 * size.positions * size.outputs
+    """Return how many examples a recording and its diagonal may have to stay within a budget; at least 1.
+
+    The graph keeps the inputs and outputs of every layer and of what lies between them; one column's gradients come on
+    top, and what each layer's method holds. Sums of the size of the weights are not counted.
+    """
+    kept, largest_patches = 0, 0
+    for module, size in zip(space.modules, sizes, strict=True):
+        patches = size.positions * module.weight[0].numel() * _groups(module)
+        largest_patches = max(largest_patches, 2 * patches)
+        kept += 2 * size.inputs + 3 * size.positions * size.outputs
         if pairs_are_cheaper(size.positions, columns):
-            numbers += (size.positions + 1) * size.positions // 2 * size.outputs
+            kept += size.positions * (size.positions + 1) // 2 * size.outputs
         else:
-            numbers += patches
-    largest_patches = max(
-        2 * size.positions * weight[0].numel() * getattr(module, "groups", 1)
-        for size, weight, module in zip(sizes, weights, space.modules, strict=True)
-    )
-    bytes_each = (numbers + largest_patches) * weights[0].element_size()
-    return max(1, max_bytes // bytes_each)
+            kept += patches
+    return max(1, max_bytes // ((kept + largest_patches) * space.modules[0].weight.element_size()))
+
+
+def _groups(module: nn.Linear | nn.Conv2d) -> int:
+    return 1 if isinstance(module, nn.Linear) else module.groups
 
 
 def _patches(module: nn.Linear | nn.Conv2d, x: Tensor) -> Tensor:
-    """Return what each weight is multiplied with: [groups G, positions L, N, fan-in K]."""
+    """Return what each weight is multiplied with: [N, groups G, fan-in K, positions L]."""
     if isinstance(module, nn.Linear):
-        return x.reshape(len(x), -1, x.shape[-1]).transpose(0, 1).unsqueeze(0)
-    if module.padding_mode == "zeros":
-        x = F.pad(x, module._reversed_padding_repeated_twice)
-    else:
-        x = F.pad(x, module._reversed_padding_repeated_twice, mode=module.padding_mode)
+        return x.reshape(len(x), 1, -1, x.shape[-1]).mT
+    mode = "constant" if module.padding_mode == "zeros" else module.padding_mode
+    x = F.pad(x, module._reversed_padding_repeated_twice, mode=mode)
     if module.kernel_size == (1, 1):
         columns = x[:, :, :: module.stride[0], :: module.stride[1]].flatten(2)
     else:
         columns = F.unfold(x, module.kernel_size, module.dilation, 0, module.stride)
-    return columns.unflatten(1, (module.groups, -1)).permute(1, 3, 0, 2).contiguous()
+    return columns.unflatten(1, (module.groups, -1))
 
 
-def _positions(module: nn.Linear | nn.Conv2d, gradient: Tensor, groups: int) -> Tensor:
-    """Return an output's gradient as [groups G, positions L, N, outputs M]."""
+def _positions(module: nn.Linear | nn.Conv2d, gradient: Tensor) -> Tensor:
+    """Return an output's gradient as [N, groups G, outputs M, positions L]."""
     if isinstance(module, nn.Linear):
-        return gradient.reshape(len(gradient), -1, gradient.shape[-1]).transpose(0, 1).unsqueeze(0)
-    return gradient.flatten(2).unflatten(1, (groups, -1)).permute(1, 3, 0, 2).contiguous()
+        return gradient.reshape(len(gradient), 1, -1, gradient.shape[-1]).mT
+    return gradient.flatten(2).unflatten(1, (module.groups, -1))
