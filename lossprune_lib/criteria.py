@@ -104,11 +104,13 @@ def saliency(
     Raises
     ------
     ValueError
-        for an unknown criterion, a negative penalty, or a model of too low an order.
+        for an unknown criterion, a negative penalty, a model of too low an order, or "random" without a generator.
     """
     found = CRITERIA[checks.known(criterion, CRITERIA, "criterion")]
     checks.real(step_penalty, "step_penalty")
     if criterion == "random":
+        if generator is None:
+            raise ValueError('random draws its scores: give a generator, for example seeds.generator(0, "random").')
         scores = torch.rand(model.weights.shape, generator=generator, dtype=model.weights.dtype)
         return scores.to(model.weights.device)
     if found.order is None:

@@ -180,6 +180,8 @@ def load(
 
     channels = (0, *range(2, x_train.ndim))
     deviation, mean = torch.std_mean(x_train[train].double(), dim=channels, correction=0, keepdim=True)
+    if not deviation.all():
+        raise ValueError(f"All training images of {name} have the same pixels in a channel: replace the file.")
 
     def normal(x: Tensor) -> Tensor:
         return x.sub(mean.float()).div_(deviation.float()).to(device=place, dtype=dtype)

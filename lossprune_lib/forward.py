@@ -69,7 +69,7 @@ def survey(space: WeightSpace, weights: Tensor, rest: Mapping[str, Tensor], x: T
         if the network is in training mode, or uses a prunable layer more or less than once, or not with the examples
         in the first dimension, or does not give logits [N, C].
     """
-    _check_mode(space.net)
+    check_mode(space.net)
     key = tuple(x.shape[1:])
     if key in space.surveys:
         return space.surveys[key]
@@ -92,7 +92,7 @@ def _watching(space: WeightSpace, examples: int, keep: Callable[[nn.Module, Tens
     names: dict[nn.Module, str] = dict(zip(space.modules, space.layers, strict=True))
     seen: set[nn.Module] = set()
 
-    def hook(module: nn.Module, arguments: tuple[Tensor, ...], output: Tensor) -> None:
+    def hook(module: nn.Module, arguments: tuple[Tensor, ...], named: dict[str, Tensor], output: Tensor) -> None:
         if module in seen:
             raise ValueError(
                 f"Layer {names[module]!r} runs more than once in a forward pass, and its curvature would be wrong: "
@@ -104,9 +104,9 @@ def _watching(space: WeightSpace, examples: int, keep: Callable[[nn.Module, Tens
                 "first dimension of every layer must be the examples (batch_first, and nothing folded into the batch)."
             )
         seen.add(module)
-        keep(module, arguments[0], output)
+        keep(module, arguments[0] if arguments else named["input"], output)
 
-    handles = [module.register_forward_hook(hook) for module in space.modules]
+    handles = [module.register_forward_hook(hook, with_kwargs=True) for module in space.modules]
     try:
         yield
     finally:
@@ -120,7 +120,8 @@ def _watching(space: WeightSpace, examples: int, keep: Callable[[nn.Module, Tens
             )
 
 
-def _check_mode(net: nn.Module) -> None:
+def check_mode(net: nn.Module) -> None:
+    """Raise ValueError if a batch norm or dropout is in training mode: the loss is then no function of the weights."""
     for name, module in net.named_modules():
         is_norm = isinstance(module, nn.modules.batchnorm._BatchNorm)
         if is_norm and (module.training or module.running_mean is None):

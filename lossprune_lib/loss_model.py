@@ -113,13 +113,14 @@ class LossModel:
         total, gradient, diagonal = 0.0, torch.zeros_like(weights), torch.zeros_like(weights)
         for x, y in parts:
             recording = record(space, weights, rest, x)
-            loss_of_part = loss.total(recording.logits, y)
+            with torch.enable_grad():
+                loss_of_part = loss.total(recording.logits, y)
             total += loss_of_part.item()
             gradient += recording.gradient(loss_of_part, keep_graph=order > 1)
             if order > 1:
                 root = loss.hessian_root(recording.logits.detach(), y)
                 diagonal += curvature.ggn_diagonal(space, recording, root)
-        if order > 1 and classes == 1:
+        if order > 1 and classes == 1 and loss is cross_entropy:
             warnings.warn(
                 "The network has a single logit, so its cross-entropy is zero whatever the weights are, and so is the "
                 "curvature: give it one logit for each class.",

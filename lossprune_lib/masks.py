@@ -28,6 +28,14 @@ class Mask:
     kept: Tensor
     layout: Layout
 
+    def __post_init__(self) -> None:
+        if self.kept.dtype != torch.bool:
+            raise TypeError(f"A mask is a bool tensor [D], not {self.kept.dtype}: convert it with .bool().")
+        if self.kept.shape[-1:] != (sum(self.sizes),):
+            raise ValueError(
+                f"This mask has shape {list(self.kept.shape)}, but its layers have {sum(self.sizes):,} weights."
+            )
+
     @classmethod
     def dense(cls, space: WeightSpace, device: torch.device | None = None) -> Mask:
         """Keep every weight."""
@@ -46,8 +54,9 @@ class Mask:
 
     def density(self) -> dict[str, float]:
         """Return the share of weights that each layer keeps."""
-        counts = torch.stack([part.sum() for part in self.kept.split(self.sizes, dim=-1)]).tolist()
-        return {name: count / size for (name, _), count, size in zip(self.layout, counts, self.sizes, strict=True)}
+        parts = self.kept.split(self.sizes, dim=-1)
+        counts = torch.stack([part.sum() for part in parts]).tolist()
+        return {name: count / part.numel() for (name, _), count, part in zip(self.layout, counts, parts, strict=True)}
 
     def check(self, net: nn.Module) -> WeightSpace:
         """Return the network's space; raise ValueError if the mask belongs to another network."""
@@ -87,7 +96,8 @@ class Mask:
         try:
             names = json.loads(metadata["layers"])
             parts = [tensors[name or "weight"] for name in names]
-            if not names or len(set(names)) != len(tensors) or any(part.dtype != torch.bool for part in parts):
+            each_once = len(set(names)) == len(names) == len(tensors)
+            if not names or not each_once or any(part.dtype != torch.bool for part in parts):
                 raise ValueError("its tensors are not one mask a layer")
         except (KeyError, ValueError, TypeError) as error:
             raise ValueError(f"{path} holds no mask ({error}): save it again with Mask.save.") from error

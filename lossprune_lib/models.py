@@ -169,9 +169,10 @@ def load(path: str | Path) -> nn.Module:
     tensors, metadata = files.load_tensors(path)
     try:
         shape = tuple(int(size) for size in metadata["shape"].split(","))
-        net = MODELS[metadata["model"]](_Shipped(shape, int(metadata["classes"])))
+        dtype = torch.float64 if any(t.dtype == torch.float64 for t in tensors.values()) else torch.float32
+        net = MODELS[metadata["model"]](_Shipped(shape, int(metadata["classes"]), dtype=dtype))
         net.load_state_dict(tensors)
-    except (KeyError, ValueError, RuntimeError) as error:
+    except (KeyError, ValueError, TypeError, RuntimeError) as error:
         raise ValueError(f"{path} holds no network that this version knows ({error}): save it again.") from error
     return net
 

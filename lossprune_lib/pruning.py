@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 import torch
@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from lossprune_lib import checks, masks, training
 from lossprune_lib.criteria import CRITERIA, modelled_change, saliency
 from lossprune_lib.data import Batch, Task
+from lossprune_lib.forward import check_mode
 from lossprune_lib.loss_model import Loss, LossModel, cross_entropy
 from lossprune_lib.masks import Mask
 from lossprune_lib.schedules import SCHEDULES, sparsities
@@ -29,6 +30,10 @@ if TYPE_CHECKING:
 
 SCOPES = ("global", "layer")
 TRACES = ("batch", "train")
+
+
+class EmptyLayerWarning(UserWarning):
+    """A layer has lost all of its weights."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,13 +145,15 @@ class LocalPruner:
 
     def start(self, net: nn.Module, task: Task, mask: Mask | None = None) -> PrunerState:
         """Return the state before the first stage; the network is copied, and may start with a mask."""
+        space = WeightSpace(net)
         training.check_place(net, task)
-        space = WeightSpace(copy.deepcopy(net))
+        check_mode(net)
         if mask is None:
             mask = Mask.dense(space)
         else:
             mask.check(net)
             mask = replace(mask, kept=mask.kept.to(space.read().device))
+        space = WeightSpace(copy.deepcopy(net))  # only now: what is refused above may be impossible to copy
         return PrunerState(space, space.rest(), space.read(), task, mask)
 
     def step(self, state: PrunerState, sparsity: float | None = None) -> PrunerState:
@@ -252,6 +259,37 @@ class LocalPruner:
         return {"loss": loss, "true_change": changed - loss}
 
 
+def one_shot(
+    net: nn.Module,
+    task: Task,
+    sparsities: Sequence[float],
+    criterion: str = "mp",
+    *,
+    split: str = "valid",
+    seed: int = 0,
+) -> tuple[list[Mask], pd.DataFrame]:
+    """Prune a network in a single stage to each of several sparsities, and measure what is left.
+
+    Returns
+    -------
+    list of Mask, DataFrame
+        A mask and a row for each sparsity; the columns are sparsity, loss and accuracy on the split.
+    """
+    import pandas as pd
+
+    pruner = LocalPruner(criterion, stages=1, seed=seed)
+    start = pruner.start(net, task)
+    found, rows = [], []
+    for sparsity in sparsities:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", EmptyLayerWarning)  # here one looks for the sparsity where layers empty
+            state = pruner.step(start, sparsity=sparsity)
+        score = training.score(partial(state.space.call, state.weights, state.rest), task, split)
+        found.append(state.mask)
+        rows.append({"sparsity": state.mask.sparsity, "loss": score.loss, "accuracy": score.accuracy})
+    return found, pd.DataFrame(rows)
+
+
 @torch.no_grad()
 def training_loss(state: PrunerState, weights: Tensor, loss: Loss = cross_entropy) -> float:
     """Return the mean loss over the whole training set at weights [D]."""
@@ -288,5 +326,6 @@ def _warn_of_emptied_layers(before: dict[str, float], after: dict[str, float]) -
             warnings.warn(
                 f"All weights of layer {name!r} are pruned away, so nothing of its input passes it any more. Lower the "
                 'sparsity, raise the step penalty, or use scope="layer".',
+                EmptyLayerWarning,
                 stacklevel=3,
             )

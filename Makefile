@@ -1,0 +1,85 @@
+# make lab: set up and open the workbook.   make test: set up and test it.   make help: the rest.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+# Two test processes on one thread each are faster than two that fight for both cores.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -p no:cacheprovider
+CHROMIUM := $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
+
+ifeq ($(shell id -u),0)
+JUPYTER_FLAGS += --allow-root
+endif
+ifeq ($(shell uname -s)$(DISPLAY)$(WAYLAND_DISPLAY),Linux)
+JUPYTER_FLAGS += --no-browser
+endif
+
+.PHONY: help lab test test-slow lint units notebooks-test browser notebooks checkpoints bench clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make lab         set up and open the workbook in JupyterLab"
+	@echo "make test        set up and test everything: units, notebooks, browser (up to 10 minutes)"
+	@echo "make test-slow   what takes minutes: real MNIST, memory"
+	@echo "make notebooks   build the notebooks from notebooks/source"
+	@echo "make checkpoints train the shipped networks again (LOSSPRUNE_DATA names the folder of mnist.npz)"
+	@echo "make bench       time the pruner against a straightforward one"
+	@echo "make clean       remove the environment and what was built in it"
+
+lab: $(VENV)/.installed
+	$(BIN)/jupyter lab $(JUPYTER_FLAGS) notebooks/00_start_here.ipynb
+
+test: lint units notebooks-test browser
+
+test-slow: $(VENV)/.installed-test
+	$(BIN)/python -m pytest -p no:cacheprovider tests -m slow --durations=0
+
+lint: $(VENV)/.installed-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+units: $(VENV)/.installed-test
+	$(PYTEST) tests -m "not slow" --ignore tests/browser -n 2 --cov --cov-report=term
+
+notebooks-test: $(VENV)/.installed-test
+	$(PYTEST) notebooks --nbval-lax --nbval-current-env --nbval-cell-timeout=60 -n 2 --dist loadfile
+
+browser: $(VENV)/.installed-test
+ifeq ($(CHROMIUM),)
+	@echo "No Chromium on this machine, so the sliders were not tried in a browser (Debian: apt-get install chromium)."
+else
+	CHROMIUM=$(CHROMIUM) $(PYTEST) tests/browser
+endif
+
+notebooks: $(VENV)/.installed-test
+	$(BIN)/python notebooks/build.py
+
+checkpoints: $(VENV)/.installed
+	$(BIN)/python data/checkpoints/make.py
+
+bench: $(VENV)/.installed-test
+	$(BIN)/python tests/benchmarks/pruning.py
+
+clean:
+	rm -rf $(VENV) artefacts .mypy_cache .ruff_cache .hypothesis *.egg-info
+
+# Debian's python3 comes without what makes environments; root is offered it, others are told.
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or newer is needed; $(PYTHON) is older. Name another one: make lab PYTHON=python3.12"; exit 1; }
+	@$(PYTHON) -m venv $(VENV) >/dev/null 2>&1 || { rm -rf $(VENV); \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; \
+	  then apt-get update -qq && apt-get install -qq -y python3-venv >/dev/null && $(PYTHON) -m venv $(VENV); \
+	  else echo "This Python cannot make environments. On Debian: sudo apt-get install python3-venv"; exit 1; fi; }
+
+$(VENV)/.installed: $(BIN)/python requirements.txt constraints.txt pyproject.toml
+	@echo "Installing into $(VENV) (once, a minute or two) ..."
+	@$(INSTALL) --editable .
+	@$(BIN)/jupyter labextension disable "@jupyterlab/apputils-extension:announcements" >/dev/null 2>&1
+	@touch $@
+
+$(VENV)/.installed-test: $(VENV)/.installed
+	@$(INSTALL) --editable ".[test]"
+	@touch $@

@@ -1,0 +1,216 @@
+"""Ensemble: R networks of one architecture, their weights stacked, run and trained at once.
+
+Small networks leave most of a machine idle; a stack of them fills it, each step being one batched product in place of R
+small ones. Every network keeps its own weights, mask, order of examples and best epoch, and comes out as if trained alone.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor, nn, optim
+from torch.nn import functional as F
+
+from lossprune_lib import checks
+from lossprune_lib.data import Batch, Task
+from lossprune_lib.seeds import generator
+from lossprune_lib.training import Recipe, Score, check_place
+from lossprune_lib.weights import WeightSpace
+
+
+@dataclass(frozen=True, eq=False)
+class Ensemble:
+    """R networks of one architecture.
+
+    Attributes
+    ----------
+    space : of one of them, for the architecture
+    weights : [R, D]
+    rest : biases and the like by name, each [R, ...]
+    """
+
+    space: WeightSpace
+    weights: Tensor
+    rest: dict[str, Tensor]
+
+    @classmethod
+    def of(cls, nets: Sequence[nn.Module]) -> Ensemble:
+        """Stack networks of one architecture.
+
+        Raises
+        ------
+        ValueError
+            if there is none, if they differ in architecture, or if they have buffers, such as batch norm's statistics:
+            train those one by one.
+        """
+        if not nets:
+            raise ValueError("An ensemble needs at least one network.")
+        spaces = [WeightSpace(net) for net in nets]
+        rests = [space.rest() for space in spaces]
+        for space, rest, net in zip(spaces, rests, nets, strict=True):
+            shapes = {name: tensor.shape for name, tensor in rest.items()}
+            if space.layout != spaces[0].layout or shapes != {name: tensor.shape for name, tensor in rests[0].items()}:
+                raise ValueError(
+                    "The networks of an ensemble must have one architecture; these differ in their layers."
+                )
+            if next(net.buffers(), None) is not None:
+                raise ValueError("A network with buffers, such as batch norm's, cannot be stacked: train it alone.")
+        stacked = {name: torch.stack([rest[name] for rest in rests]) for name in rests[0]}
+        return cls(spaces[0], torch.stack([space.read() for space in spaces]), stacked)
+
+    def __len__(self) -> int:
+        return len(self.weights)
+
+    def call(self, x: Tensor) -> Tensor:
+        """Return logits [R, N, C] of inputs [N, ...]."""
+        return self.space.call(self.weights, self.rest, x)
+
+    def network(self, index: int) -> nn.Module:
+        """Return one of the networks, as a copy in eval mode."""
+        import copy
+
+        net = copy.deepcopy(self.space.net)
+        tensors = {name: tensor[index] for name, tensor in self.rest.items()}
+        tensors |= dict(zip(self.space.names, self.space.split(self.weights[index]), strict=True))
+        net.load_state_dict(tensors)
+        return net.eval()
+
+
+@torch.no_grad()
+def evaluate(ensemble: Ensemble, task: Task, split: str = "valid", batch_size: int = 1000) -> list[Score]:
+    """Return the loss and error of each network on "train", "valid" or "test"."""
+    losses = torch.zeros(len(ensemble), dtype=torch.float64)
+    wrong, examples = torch.zeros(len(ensemble), dtype=torch.int64), 0
+    for x, y in task.batches(split, batch_size):
+        logits = ensemble.call(x)
+        log_p = logits.log_softmax(2).gather(2, y.expand(len(ensemble), -1).unsqueeze(2))
+        losses -= log_p.sum((1, 2)).double().cpu()
+        wrong += (logits.argmax(2) != y).sum(1).cpu()
+        examples += len(y)
+    return [
+        Score(loss / examples, errors / examples) for loss, errors in zip(losses.tolist(), wrong.tolist(), strict=True)
+    ]
+
+
+def fit(
+    ensemble: Ensemble,
+    task: Task,
+    epochs: int | None = None,
+    *,
+    recipe: Recipe | None = None,
+    kept: Tensor | None = None,
+    seeds: int | Sequence[int] = 0,
+    progress: bool = True,
+    on_epoch: Callable[[int, list[Score]], object] | None = None,
+) -> Ensemble:
+    """Train all networks at once; return each as it was after its own epoch of lowest validation error.
+
+    Parameters
+    ----------
+    ensemble : not changed
+    kept : bool [R, D]
+        Masks, to fine-tune pruned networks: their pruned weights are zero from the start and after every step.
+    seeds : int, or one for each network
+        Decide the order of the examples: one seed gives all networks the same batches, which is faster.
+
+    Raises
+    ------
+    ValueError
+        for masks or seeds that do not fit, networks and task in different places, or a loss that becomes NaN or infinite.
+    """
+    from tqdm.auto import tqdm
+
+    recipe = recipe or Recipe()
+    epochs = recipe.epochs if epochs is None else checks.whole(epochs, "epochs", least=0)
+    if recipe.augment is not None:
+        raise ValueError("An ensemble is trained without augmentation: train the networks one by one.")
+    check_place(ensemble.space.net, task)
+    if kept is not None and (kept.shape != ensemble.weights.shape or kept.dtype != torch.bool):
+        raise ValueError(
+            f"kept is {kept.dtype} {list(kept.shape)}, but must be bool {list(ensemble.weights.shape)}: a mask for each network."
+        )
+    space = ensemble.space
+    weights = ensemble.weights if kept is None else ensemble.weights * kept
+    masks = None if kept is None else [part.to(weights.dtype) for part in space.split(kept)]
+    layers = [part.clone().requires_grad_() for part in space.split(weights)]
+    rest = {name: tensor.clone().requires_grad_() for name, tensor in ensemble.rest.items()}
+    optimizer = optim.SGD(
+        [*layers, *rest.values()], recipe.lr, recipe.momentum, weight_decay=recipe.weight_decay, foreach=True
+    )
+    schedule = optim.lr_scheduler.MultiStepLR(optimizer, list(recipe.milestones), recipe.lr_factor)
+
+    def now() -> Ensemble:
+        flat = torch.cat([layer.detach().flatten(1) for layer in layers], dim=1)
+        return replace(ensemble, weights=flat, rest={name: tensor.detach() for name, tensor in rest.items()})
+
+    best = _Best(now(), evaluate(now(), task) if epochs == 0 else None)
+    with tqdm(
+        total=epochs, desc=f"training {len(ensemble)} networks", disable=not progress, leave=False, delay=2
+    ) as bar:
+        for epoch in range(1, epochs + 1):
+            for x, y in _batches(task, recipe.batch_size, seeds, epoch, len(ensemble)):
+                loss = _loss(_forward(space, layers, rest, x, own=not isinstance(seeds, int)), y)
+                optimizer.zero_grad()
+                loss.backward()
+                if masks is not None:
+                    # Where the gradient, and so the momentum, is zero from the start, a zero weight stays zero.
+                    torch._foreach_mul_([layer.grad for layer in layers], masks)
+                optimizer.step()
+            schedule.step()
+            scores = evaluate(now(), task)
+            if not all(math.isfinite(score.loss) for score in scores):
+                raise ValueError(
+                    f"A loss is NaN or infinite after epoch {epoch}: the learning rate {recipe.lr:g} is too high."
+                )
+            best.update(now(), scores)
+            bar.update()
+            if on_epoch is not None:
+                on_epoch(epoch, scores)
+    return best.ensemble
+
+
+class _Best:
+    """Each network as it was after the epoch of its lowest validation error."""
+
+    def __init__(self, ensemble: Ensemble, scores: list[Score] | None) -> None:
+        rest = {name: tensor.clone() for name, tensor in ensemble.rest.items()}
+        self.ensemble = replace(ensemble, weights=ensemble.weights.clone(), rest=rest)
+        self.errors = [score.error for score in scores] if scores else [math.inf] * len(ensemble)
+
+    def update(self, ensemble: Ensemble, scores: list[Score]) -> None:
+        better = [r for r, score in enumerate(scores) if score.error < self.errors[r]]
+        for r in better:
+            self.errors[r] = scores[r].error
+        self.ensemble.weights[better] = ensemble.weights[better]
+        for name, tensor in self.ensemble.rest.items():
+            tensor[better] = ensemble.rest[name][better]
+
+
+def _forward(space: WeightSpace, layers: list[Tensor], rest: dict[str, Tensor], x: Tensor, own: bool) -> Tensor:
+    parameters = {**rest, **dict(zip(space.names, layers, strict=True))}
+
+    def one(parameters: dict[str, Tensor], x: Tensor) -> Tensor:
+        return torch.func.functional_call(space.net, parameters, (x,))
+
+    return torch.func.vmap(one, in_dims=(0, 0 if own else None))(parameters, x)
+
+
+def _loss(logits: Tensor, y: Tensor) -> Tensor:
+    """Return the sum over the networks of each one's mean loss; labels [N] are shared, [R, N] each network's own."""
+    labels = y.expand(logits.shape[:2])
+    return F.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="sum") / logits.shape[1]
+
+
+def _batches(task: Task, batch_size: int, seeds: int | Sequence[int], epoch: int, networks: int) -> Iterator[Batch]:
+    if isinstance(seeds, int):
+        yield from task.batches("train", batch_size, generator(seeds, "order", epoch))
+        return
+    if len(seeds) != networks:
+        raise ValueError(f"There are {len(seeds)} seeds for {networks} networks: give one each, or a single one.")
+    orders = (task.batches("train", batch_size, generator(seed, "order", epoch)) for seed in seeds)
+    for batches in zip(*orders, strict=True):
+        xs, ys = zip(*batches, strict=True)
+        yield torch.stack(xs), torch.stack(ys)

@@ -1,0 +1,214 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3 (ipykernel)
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 00 Start here
+#
+# **After this notebook you can**
+# - run the course on this machine, and say what to do where something is missing;
+# - say what unstructured pruning is, and count what it removes;
+# - show at which sparsity a real network breaks, and why "how many weights?" is only half of the question.
+#
+# **You need** a little Python, and an idea of what a neural network is.
+# **It takes** about 30 minutes; the computing takes seconds, and nothing is downloaded.
+
+# %%
+import matplotlib.pyplot as plt
+import pandas as pd
+
+from lossprune_lib import LocalPruner, WeightSpace, data, doctor, exercises, models, plots, training, widgets
+from lossprune_lib.pruning import one_shot
+
+# %% [markdown]
+# ## 1. Is everything here?
+#
+# Each line is a thing that the course uses. A `FAIL` comes with its remedy.
+
+# %%
+doctor.check()
+
+# %% [markdown]
+# ## 2. A network that can read
+#
+# Our data are 1,797 handwritten digits, each 8 x 8 pixels. They come with scikit-learn.
+# Change the next line to `"mnist"` later, and the whole course runs on larger images.
+
+# %%
+task = data.load("digits")
+task
+
+# %%
+figure, axes = plt.subplots(1, 10, figsize=(9, 1.3), layout="constrained")
+plots.examples(axes, task.x_test[:10], [f"label {int(label)}" for label in task.y_test[:10]])
+plt.show()
+
+# %% [markdown]
+# The network is the smallest one of the paper behind this course (Laurent et al. 2020): two hidden layers of 300 and
+# 100 units. Someone has trained it for you.
+
+# %%
+net = models.pretrained("mlp_300_100", task)
+net
+
+# %% tags=["nbval-check-output"]
+print(f"errors on the test images: {100 * training.evaluate(net, task, 'test').error:.0f} %")
+
+# %% [markdown]
+# ## 3. What can be pruned
+#
+# Every connection between two units has a **weight**. Here they are, layer by layer.
+
+# %% tags=["nbval-check-output"]
+space = WeightSpace(net)
+for layer, size in zip(space.layers, space.sizes, strict=True):
+    print(f"{layer}: {size:6,} weights")
+print(f"all: {space.size:6,} weights")
+
+# %% [markdown]
+# **Unstructured pruning** sets single weights to zero, anywhere in the network. The units stay; connections go.
+# The share of weights that is zero is called the **sparsity**. At a sparsity of 90 %, one weight in ten is left.
+#
+# Which weights go first? The oldest answer: the smallest ones. This is **magnitude pruning**, MP for short.
+# A weight close to zero changes little when it becomes zero. That, at least, is the idea.
+
+# %% [markdown]
+# ## 4. Predict first
+#
+# You are about to remove the smallest weights, more and more of them. The network gets almost
+# all validation images right. **At which sparsity does it get fewer than half right?** Put your guess here, between 0 and 1.
+
+# %%
+my_guess = 0.5
+
+# %% [markdown]
+# Then run on.
+#
+# ## 5. Watch it break
+#
+# Drag the slider, or click on it and use the arrow keys. Left: the weights that go into the first 64 hidden units,
+# one small image for each unit, because each pixel of the input has its weight. Grey is pruned.
+# Right: accuracy and loss on images that the network was not trained on.
+
+# %%
+widgets.sparsity_slider(net, task, start=0.8)
+
+# %% [markdown]
+# What to look for: for a long way, nothing happens. Then everything happens at once.
+#
+# Here is the same at five settings, for paper and for screens without a kernel.
+
+# %% tags=["nbval-check-output"]
+settings = [0, 0.5, 0.8, 0.9, 0.95]
+masks, table = one_shot(net, task, settings)
+print(table.round({"sparsity": 2, "loss": 1, "accuracy": 1}).to_string(index=False))
+
+# %%
+figure, axes = plt.subplots(1, 5, figsize=(11, 2.9), layout="constrained")
+for ax, mask, (_, row) in zip(axes, masks, table.iterrows(), strict=True):
+    plots.kept_weights(ax, net.fc1.weight, mask.kept[: space.sizes[0]].view_as(net.fc1.weight), task.shape)
+    ax.set_xlabel("")
+    ax.set_title(f"{row['sparsity']:.0%} pruned\naccuracy {row['accuracy']:.0%}", fontsize=10)
+plt.show()
+
+# %% [markdown]
+# From left to right the grey grows. Half of the weights can go, and almost nothing is lost. Further to the right
+# the network is destroyed, although the picture changes little.
+
+# %% [markdown]
+# ## 6. Reconcile
+#
+# Your guess beside what was measured:
+
+# %%
+_, curve = one_shot(net, task, widgets.SPARSITIES)
+breaks_at = curve.loc[curve["accuracy"] < 0.5, "sparsity"].min()
+exercises.reconcile("sparsity at which half of the images are wrong", my_guess, breaks_at)
+
+# %% [markdown]
+# If you guessed too low, you are in good company: networks have many more weights than they need.
+# Keep the size of your miss in mind. It is the reason why pruning is worth studying.
+
+# %% [markdown]
+# ## 7. Is magnitude the right question?
+#
+# MP asks how *large* a weight is. We could ask instead **how much the loss changes** when it goes.
+# The loss is what the network was trained to make small, so this is closer to what we want.
+# Trying each weight alone would take one run for each. So we need a *model* of the loss. Such models are the subject of this course.
+#
+# As a taste: one of them, the *quadratic model* (QM), at the same sparsity of 90 %. First in one go, as above.
+# Then in 14 small stages, with a fresh model at each.
+
+# %%
+pruners = {
+    "MP, in one go": LocalPruner("mp", sparsity=0.9, stages=1),
+    "QM, in one go": LocalPruner("qm", sparsity=0.9, stages=1),
+    "QM, in 14 stages": LocalPruner("qm", sparsity=0.9, stages=14),
+}
+
+# %% [markdown]
+# Which of the three will be right most often? Decide before you run the next cell.
+
+# %% tags=["nbval-check-output"]
+scores = {name: training.evaluate(pruner.prune(net, task).network(), task) for name, pruner in pruners.items()}
+comparison = pd.DataFrame({name: {"accuracy": s.accuracy, "loss": s.loss} for name, s in scores.items()}).T
+print(comparison.round(1))
+
+# %%
+figure, ax = plt.subplots(figsize=(7, 2.2), layout="constrained")
+plots.bars(ax, comparison["accuracy"], "accuracy on the validation images at 90 % sparsity")
+plt.show()
+
+# %% [markdown]
+# The same number of weights is left in all three. One network is lost; another still reads most digits.
+# **Which weights** matters more than **how many**. And the same model is poor in one go and good in small stages:
+# a model of the loss holds only close to where it was made. Notebook 03 is about that.
+
+# %% [markdown]
+# ## What we saw
+#
+# - Unstructured pruning sets single weights to zero; sparsity is the share that is zero.
+# - A trained network bears a lot of it, then breaks within a few per cent of sparsity.
+# - At equal sparsity, which weights go, and in how many stages, decides whether it still works.
+#
+# **Read next**: notebook 01, *Loss landscapes*. **The paper**: C. Laurent, C. Ballas, T. George, N. Ballas, P. Vincent,
+# *Revisiting Loss Modelling for Unstructured Pruning*, arXiv 2006.12279.
+
+# %% [markdown]
+# ## Quiz
+#
+# Choose an answer; it opens and says why it is right or wrong.
+#
+# **1. A network has 1,000 weights. How many are left at a sparsity of 0.9?**
+# <details><summary>900</summary>Not quite. That is how many are zero: sparsity counts what is gone.</details>
+# <details><summary>100</summary>Right. 0.9 of them are zero, so a tenth is left.</details>
+# <details><summary>It depends on the layers</summary>No: each layer may keep another share, but the sum is fixed.</details>
+#
+# **2. What does unstructured pruning remove?**
+# <details><summary>Whole hidden units</summary>No. That is structured pruning. A unit only goes if all of its weights
+# happen to go.</details>
+# <details><summary>Whole layers</summary>No. It can happen by accident at very high sparsity, and then nothing gets through.
+# The library warns about it.</details>
+# <details><summary>Single weights, anywhere</summary>Right. So the zeros have no pattern, and the layers keep their
+# shapes.</details>
+#
+# **3. MP and QM were both pruned to 90 %, and one was far better. What differed?**
+# <details><summary>The number of weights left</summary>No, that was exactly the same.</details>
+# <details><summary>Which weights are left</summary>Right. The criterion ranks the weights; the sparsity only says where to
+# cut.</details>
+# <details><summary>QM was trained longer</summary>No. Nothing was trained after pruning, in neither case.</details>
+#
+# **4. Why was QM in one go not enough?**
+# <details><summary>The quadratic model is too simple</summary>Not by itself: the very same model did well in 14
+# stages.</details>
+# <details><summary>It was used far away from where it was made</summary>Right. Removing 90 % of the weights is a long step,
+# and a Taylor model is only trusted near its point. Small stages with fresh models stay near.</details>
+# <details><summary>It saw too few images</summary>A fair thought, but each of the 14 stages saw just as many.</details>

@@ -1,0 +1,145 @@
+"""A real browser: each notebook is opened in JupyterLab and run, and each of its sliders is moved from the keyboard.
+
+Needs Chromium, named by the variable CHROMIUM (`make browser` finds it). Screenshots are left in artefacts/.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import socket
+import statistics
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+sync_api = pytest.importorskip("playwright.sync_api")
+
+ROOT = Path(__file__).parents[2]
+ARTEFACTS = ROOT / "artefacts"
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+TOKEN = "browser-test"
+CHROMIUM_FLAGS = (
+    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+    "--disable-component-update --disable-sync"
+).split()
+KERNEL_IS_IDLE = "window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'"
+ALL_CELLS_RAN = """() => {
+  const cells = jupyterapp.shell.currentWidget.content.widgets.filter(cell => cell.model.type === 'code');
+  return cells.every(cell => cell.model.executionCount !== null && cell.model.executionState !== 'running');
+}"""
+FORGET_RUNS = "void jupyterapp.commands.execute('notebook:clear-all-cell-outputs')"
+PICTURES = ".jupyter-widgets .widget-html-content img, .jupyter-widgets .jp-RenderedHTML img, .widget-html img"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """JupyterLab on copies of the notebooks; yields its address."""
+    folder = tmp_path_factory.mktemp("notebooks")
+    for notebook in NOTEBOOKS:
+        shutil.copy(notebook, folder)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    ARTEFACTS.mkdir(exist_ok=True)
+    command = [
+        sys.executable,
+        "-m",
+        "jupyter",
+        "lab",
+        "--no-browser",
+        f"--port={port}",
+        f"--IdentityProvider.token={TOKEN}",
+    ]
+    command += ["--LabApp.expose_app_in_browser=True", f"--ServerApp.root_dir={folder}"]
+    command += ["--allow-root"] if os.getuid() == 0 else []
+    with open(ARTEFACTS / "jupyter.log", "wb") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log)
+        try:
+            address = f"http://127.0.0.1:{port}"
+            for _ in range(200):
+                try:
+                    urllib.request.urlopen(f"{address}/api?token={TOKEN}", timeout=5).close()
+                    break
+                except OSError:
+                    assert process.poll() is None, (ARTEFACTS / "jupyter.log").read_text()
+                    time.sleep(0.2)
+            yield address
+        finally:
+            process.terminate()
+            process.wait(30)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[sync_api.Browser]:
+    executable = os.environ.get("CHROMIUM")
+    if not executable:
+        pytest.skip("CHROMIUM does not name a browser: run make browser")
+    with sync_api.sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=executable, args=CHROMIUM_FLAGS)
+        yield started
+        started.close()
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_every_slider_redraws_its_one_picture(path: Path, server: str, browser: sync_api.Browser) -> None:
+    page = browser.new_page(viewport={"width": 1300, "height": 1400})
+    page.goto(f"{server}/lab/tree/{path.name}?token={TOKEN}&reset", timeout=60_000)
+    page.wait_for_function(KERNEL_IS_IDLE, timeout=60_000)
+    page.evaluate(FORGET_RUNS)
+    page.evaluate("void jupyterapp.commands.execute('notebook:run-all-cells')")
+    page.wait_for_function(ALL_CELLS_RAN, timeout=120_000)
+    page.wait_for_function(KERNEL_IS_IDLE, timeout=120_000)
+    errors = page.evaluate(
+        "jupyterapp.shell.currentWidget.content.widgets.flatMap(cell => cell.model.outputs "
+        "? cell.model.outputs.toJSON().filter(output => output.output_type === 'error') : [])"
+    )
+    assert errors == []
+
+    # Only what is on the screen is rendered, so each cell with a live widget is brought there first.
+    live = page.evaluate(
+        "jupyterapp.shell.currentWidget.content.widgets.map((cell, i) => [cell, i]).filter(([cell]) => cell.model.outputs "
+        "&& JSON.stringify(cell.model.outputs.toJSON()).includes('widget-view')).map(([, i]) => i)"
+    )
+    assert live, "this notebook has no slider"
+    latencies = []
+    for index in live:
+        page.evaluate(f"void jupyterapp.shell.currentWidget.content.scrollToItem({index}, 'center')")
+        cell = page.locator(f".jp-Notebook-cell[data-windowed-list-index='{index}']")
+        cell.locator("img").first.wait_for(timeout=30_000)
+        page.wait_for_timeout(500)
+        page.screenshot(path=ARTEFACTS / f"{path.stem}-{index}-before.png")
+        cell.locator(".jp-OutputArea-output").first.screenshot(path=ARTEFACTS / f"{path.stem}-{index}-widget.png")
+        assert cell.locator("img").count() == 1
+        handles = cell.locator(".noUi-handle")
+        assert handles.count() >= 1
+        for i in range(handles.count()):
+            picture = cell.locator("img")
+            handles.nth(i).focus()
+            for _ in range(15):
+                before = picture.get_attribute("src")
+                start = time.perf_counter()
+                page.keyboard.press("ArrowRight")
+                page.wait_for_function(
+                    "([picture, before]) => picture.isConnected ? picture.src !== before : true",
+                    arg=[picture.element_handle(), before],
+                    timeout=10_000,
+                    polling=5,
+                )
+                latencies.append(time.perf_counter() - start)
+            assert cell.locator("img").count() == 1
+            assert picture.get_attribute("alt")
+        assert "Error" not in cell.locator(".jp-OutputArea").inner_text()
+        page.screenshot(path=ARTEFACTS / f"{path.stem}-{index}-after.png")
+    print(f"\n{path.stem}: median {1000 * statistics.median(latencies):.0f} ms from key press to new picture")
+    page.close()
+
+
+def test_the_artefacts_are_not_committed() -> None:
+    assert re.search(r"^artefacts/$", (ROOT / ".gitignore").read_text(), re.M)

@@ -1,0 +1,352 @@
+"""LossModel: loss, gradient and curvature against independent computations, predictions, and what is refused."""
+
+from __future__ import annotations
+
+import copy
+import math
+import warnings
+
+import pytest
+import torch
+from networks import NETWORKS, dense_ggn_diagonal, make, prunable
+from torch import Tensor, nn
+from torch.func import functional_call, jacrev
+from torch.nn import functional as F
+
+from lossprune_lib import LossModel, WeightSpace, curvature, loss_model
+from lossprune_lib.loss_model import Loss, cross_entropy
+
+# L = 1/2 sum of squares; its Hessian by the logits is the identity.
+SQUARED = Loss(
+    total=lambda logits, targets: (logits - targets).square().sum() / 2,
+    hessian_root=lambda logits, targets: (
+        torch.eye(logits.shape[1], dtype=logits.dtype).unsqueeze(1).expand(-1, len(logits), -1)
+    ),
+)
+# L = sum_c w_c (z_c - y_c)^2 with w = 1, 2, ...: a root with fewer columns than classes would not do.
+WEIGHTED = Loss(
+    total=lambda logits, targets: ((logits - targets).square() * torch.arange(1, logits.shape[1] + 1)).sum(),
+    hessian_root=lambda logits, targets: (
+        torch.diag((2.0 * torch.arange(1, logits.shape[1] + 1, dtype=logits.dtype)).sqrt())
+        .unsqueeze(1)
+        .repeat(1, len(logits), 1)
+    ),
+)
+
+
+def log_likelihood(net: nn.Module, x: Tensor, y: Tensor) -> Tensor:
+    """Return the mean cross-entropy, written out."""
+    logits = net(x)
+    return (logits.exp().sum(1).log() - logits[torch.arange(len(y)), y]).mean()
+
+
+def flat(tensors: list[Tensor] | tuple[Tensor, ...]) -> Tensor:
+    return torch.cat([tensor.reshape(-1) for tensor in tensors])
+
+
+def example(order: int | None = 2) -> LossModel:
+    """A model of three weights, by hand."""
+    weights, gradient, diagonal = (
+        torch.tensor([1.0, -2.0, 3.0]),
+        torch.tensor([0.5, 1.0, -1.0]),
+        torch.tensor([2.0, 0.0, 4.0]),
+    )
+    if order is None:
+        return LossModel(weights)
+    return LossModel(weights, 0.7, gradient if order >= 1 else None, diagonal if order == 2 else None)
+
+
+# --- value, gradient, curvature -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("max_bytes", [2**30, 1])
+def test_loss_and_gradient_equal_autograd(name: str, max_bytes: int) -> None:
+    net, x, y = make(name)
+    model = LossModel.at(net, (x, y), order=1, max_bytes=max_bytes)
+    loss = log_likelihood(net, x, y)
+    layers = [module for module in net.modules() if isinstance(module, (nn.Linear, nn.Conv2d))]
+    gradient = flat(torch.autograd.grad(loss, [layer.weight for layer in layers]))
+    assert model.loss == pytest.approx(loss.item(), rel=1e-12, abs=1e-14)
+    torch.testing.assert_close(model.gradient, gradient, rtol=1e-10, atol=1e-12)
+    assert torch.equal(model.weights, flat(list(prunable(net).values())))
+    assert model.order == 1
+
+
+@pytest.mark.parametrize("name", ["mlp", "convolutions", "dilation and groups", "residual with batch norm", "sequence"])
+def test_gradient_equals_finite_differences(name: str) -> None:
+    net, x, y = make(name)
+    gradient = LossModel.at(net, (x, y), order=1).gradient
+    chosen, width, offset = torch.randperm(len(gradient))[:25].tolist(), 1e-5, 0
+    found = {}
+    with torch.no_grad():
+        for weight in (module.weight for module in net.modules() if isinstance(module, (nn.Linear, nn.Conv2d))):
+            entries = weight.view(-1)
+            for k in (k for k in chosen if offset <= k < offset + len(entries)):
+                values, original = [], entries[k - offset].item()
+                for shift in (width, -width):
+                    entries[k - offset] = original + shift
+                    values.append(log_likelihood(net, x, y).item())
+                entries[k - offset] = original
+                found[k] = (values[0] - values[1]) / (2 * width)
+            offset += len(entries)
+    expected = torch.tensor([found[k] for k in chosen], dtype=torch.float64)
+    torch.testing.assert_close(gradient[chosen], expected, rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.parametrize("loss", [SQUARED, WEIGHTED], ids=["squared error", "weighted"])
+@pytest.mark.parametrize("name", ["mlp", "convolutions", "one class", "sequence"])
+@pytest.mark.parametrize("max_bytes", [2**30, 1])
+def test_another_loss_is_modelled_exactly(loss: Loss, name: str, max_bytes: int) -> None:
+    net, x, _ = make(name)
+    targets = torch.randn(net(x).shape, dtype=torch.float64)
+    model = LossModel.at(net, (x, targets), loss=loss, max_bytes=max_bytes)
+    weights = prunable(net)
+
+    def value(w: dict[str, Tensor]) -> Tensor:
+        return loss.total(functional_call(net, w, (x,)), targets) / len(x)
+
+    factor = torch.ones(targets.shape[1]) if loss is SQUARED else 2 * torch.arange(1.0, targets.shape[1] + 1)
+    jacobians = jacrev(lambda w: functional_call(net, w, (x,)))(weights)
+    squares = [j.flatten(2).square() * factor.double().view(1, -1, 1) for j in jacobians.values()]
+    assert model.loss == pytest.approx(value(weights).item(), rel=1e-12)
+    torch.testing.assert_close(model.gradient, flat(list(jacrev(value)(weights).values())).detach())
+    torch.testing.assert_close(model.curvature, torch.cat([s.sum((0, 1)) for s in squares]).detach() / len(x))
+
+
+def test_a_single_output_warns_under_cross_entropy_only() -> None:
+    net, x, y = make("one class")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert (LossModel.at(net, (x, y.double().unsqueeze(1)), loss=SQUARED).curvature > 0).any()
+        LossModel.at(net, (x, y), order=1)
+    with pytest.warns(UserWarning, match="single logit"):
+        LossModel.at(net, (x, y), order=2)
+
+
+def test_second_order_is_third_order_exact_for_one_weight_of_a_linear_network() -> None:
+    """There the GGN is the Hessian, so that halving a step of one weight leaves an eighth of the error."""
+    net, x, y = make("linear")
+    space, model = WeightSpace(net), LossModel.at(net, (x, y))
+    errors = {}
+    for order in (1, 2):
+        for size in (0.02, 0.01):
+            step = torch.zeros(space.size, dtype=torch.float64)
+            step[4] = size
+            after = LossModel.at_weights(space, model.weights + step, space.rest(), (x, y), order=0)
+            errors[order, size] = after.loss - model.loss - model.predicted_change(step, order=order).item()
+    assert errors[1, 0.02] / errors[1, 0.01] == pytest.approx(4, rel=0.05)
+    assert errors[2, 0.02] / errors[2, 0.01] == pytest.approx(8, rel=0.05)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_the_networks_precision_is_kept(dtype: torch.dtype) -> None:
+    net, x, y = make("convolutions")
+    model = LossModel.at(net.to(dtype), (x.to(dtype), y))
+    assert {model.weights.dtype, model.gradient.dtype, model.curvature.dtype} == {dtype}
+    assert isinstance(model.loss, float)
+
+
+def test_inputs_may_be_whole_numbers() -> None:
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Embedding(5, 4), nn.Flatten(), nn.Linear(8, 3)).double()
+    x, y = torch.randint(5, (9, 2)), torch.randint(3, (9,))
+    model = LossModel.at(net, (x, y))
+    assert model.loss == pytest.approx(log_likelihood(net, x, y).item())
+    torch.testing.assert_close(model.curvature, dense_ggn_diagonal(net, x))
+
+
+def test_the_network_is_left_as_it_was() -> None:
+    net, x, y = make("residual with batch norm")
+    net.head.train()
+    before = copy.deepcopy(net.state_dict())
+    with torch.no_grad():
+        LossModel.at(net, (x, y))
+    assert all(torch.equal(tensor, before[name]) for name, tensor in net.state_dict().items())
+    assert [name for name, module in net.named_modules() if module.training] == ["head"]
+    assert all(parameter.grad is None and parameter.requires_grad for parameter in net.parameters())
+
+
+def test_the_model_at_other_weights_is_that_of_a_network_with_them() -> None:
+    net, x, y = make("mlp")
+    space = WeightSpace(net)
+    weights = torch.randn(space.size, dtype=torch.float64, requires_grad=True)
+    there = LossModel.at_weights(space, weights, space.rest(), (x, y))
+    assert not there.weights.requires_grad
+    space.write_(weights.detach())
+    here = LossModel.at(net, (x, y))
+    assert there.loss == here.loss
+    for name in ("weights", "gradient", "curvature"):
+        assert torch.equal(getattr(there, name), getattr(here, name))
+
+
+def test_weights_of_another_network_are_refused() -> None:
+    net, x, y = make("mlp")
+    space = WeightSpace(net)
+    with pytest.raises(ValueError, match="another network"):
+        LossModel.at_weights(space, space.read()[1:], space.rest(), (x, y))
+
+
+@pytest.mark.parametrize(("max_bytes", "together"), [(2**30, [9]), (1, [1] * 9)])
+@pytest.mark.parametrize("order", [0, 1, 2])
+def test_the_budget_decides_how_many_examples_run_together(max_bytes: int, together: list[int], order: int) -> None:
+    net, x, y = make("mlp")
+    seen: list[int] = []
+
+    def total(logits: Tensor, labels: Tensor) -> Tensor:
+        seen.append(len(labels))
+        return cross_entropy.total(logits, labels)
+
+    LossModel.at(net, (x, y), order=order, loss=Loss(total, cross_entropy.hessian_root), max_bytes=max_bytes)
+    assert seen == together
+
+
+# --- orders -------------------------------------------------------------------------------------------------------
+
+
+def _forbidden(*arguments: object, **options: object) -> None:
+    raise AssertionError("this must not be computed")
+
+
+def test_order_0_builds_the_loss_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    net, x, y = make("convolutions")
+    monkeypatch.setattr(loss_model, "record", _forbidden)
+    monkeypatch.setattr(curvature, "ggn_diagonal", _forbidden)
+    model = LossModel.at(net, (x, y), order=0)
+    assert model.loss == pytest.approx(log_likelihood(net, x, y).item(), rel=1e-12)
+    assert (model.gradient, model.curvature, model.order) == (None, None, 0)
+    with pytest.raises(AssertionError, match="must not"):
+        LossModel.at(net, (x, y), order=1)
+
+
+def test_order_1_builds_no_curvature(monkeypatch: pytest.MonkeyPatch) -> None:
+    net, x, y = make("convolutions")
+    monkeypatch.setattr(curvature, "ggn_diagonal", _forbidden)
+    model = LossModel.at(net, (x, y), order=1, loss=Loss(cross_entropy.total, _forbidden))
+    assert model.gradient is not None
+    assert (model.curvature, model.order) == (None, 1)
+    with pytest.raises(AssertionError, match="must not"):
+        LossModel.at(net, (x, y), order=2)
+
+
+@pytest.mark.parametrize("order", [None, 0, 1, 2])
+def test_a_model_knows_its_order(order: int | None) -> None:
+    assert example(order).order == order
+
+
+# --- predictions --------------------------------------------------------------------------------------------------
+
+
+def test_predicted_change_by_hand() -> None:
+    step = torch.tensor([2.0, -1.0, 0.5])
+    assert example().predicted_change(step, order=1).item() == 1 - 1 - 0.5
+    assert example().predicted_change(step, order=2).item() == 1 - 1 - 0.5 + (2 * 4 + 0 * 1 + 4 * 0.25) / 2
+    assert example().predicted_change(step).item() == example().predicted_change(step, order=2).item()
+    assert example(1).predicted_change(step, order=1).item() == -0.5
+
+
+@pytest.mark.parametrize("shape", [(), (4,), (2, 3), (0,)])
+@pytest.mark.parametrize("order", [1, 2])
+def test_many_steps_are_predicted_at_once(shape: tuple[int, ...], order: int) -> None:
+    steps = torch.randn(*shape, 3)
+    changes = example().predicted_change(steps, order=order)
+    assert changes.shape == shape
+    for change, step in zip(changes.reshape(-1), steps.reshape(-1, 3), strict=True):
+        torch.testing.assert_close(change, example().predicted_change(step, order=order))
+
+
+@pytest.mark.parametrize(
+    ("order_of_model", "order", "sentence"),
+    [
+        (1, 2, r"This model has order 1: make it with LossModel.at\(..., order=2\)"),
+        (0, 1, "This model has order 0.*order=1"),
+        (None, 1, "This model has order None"),
+        (2, 0, "predicted with order 1 or 2"),
+        (2, 3, "order is 3"),
+    ],
+)
+def test_a_prediction_beyond_the_model_is_refused(order_of_model: int | None, order: int, sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        example(order_of_model).predicted_change(torch.zeros(3), order=order)
+
+
+@pytest.mark.parametrize("shape", [(), (2,), (3, 1)])
+def test_a_step_of_another_size_is_refused(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match=r"The step has shape .*, the weights \[3\]"):
+        example().predicted_change(torch.zeros(shape))
+
+
+@pytest.mark.parametrize("chosen", [torch.tensor([2, 0]), torch.tensor([True, False, True])], ids=["indices", "bool"])
+def test_a_model_of_some_weights_predicts_a_step_of_these_alone(chosen: Tensor) -> None:
+    model = example().among(chosen)
+    assert model.loss == 0.7
+    step = torch.zeros(3)
+    step[chosen] = torch.tensor([0.25, -4.0])
+    for order in (1, 2):
+        assert model.predicted_change(step[chosen], order=order) == example().predicted_change(step, order=order)
+    assert torch.equal(model.weights, example().weights[chosen])
+
+
+@pytest.mark.parametrize("order", [None, 0, 1, 2])
+def test_a_model_of_some_weights_has_the_same_order(order: int | None) -> None:
+    assert example(order).among(torch.tensor([1])).order == order
+
+
+# --- what is refused ----------------------------------------------------------------------------------------------
+
+NAN = torch.full((2, 6), math.nan, dtype=torch.float64)
+X = torch.zeros(2, 6, dtype=torch.float64)
+Y = torch.tensor([0, 1])
+
+REFUSED = {
+    "empty": ((X[:0], Y[:0]), ValueError, "0 inputs and 0 labels: give at least one"),
+    "too few labels": ((X, Y[:1]), ValueError, "2 inputs and 1 labels.*as many of each"),
+    "label too large": (
+        (X, torch.tensor([0, 4])),
+        ValueError,
+        "labels from 0 to 4, but the network has 4 logits.*0 to 3",
+    ),
+    "label negative": ((X, torch.tensor([-1, 3])), ValueError, "labels from -1 to 3"),
+    "another precision": ((X.float(), Y), ValueError, r"network is torch.float64, the batch torch.float32.*task\.to"),
+    "another device": ((X.to("meta"), Y), ValueError, r"network is on cpu, the batch on meta.*\.to\(device\)"),
+    "labels on another device": ((X, Y.to("meta")), ValueError, "network is on cpu"),
+    "NaN": ((NAN, Y), ValueError, "The batch holds 12 values that are NaN or infinite"),
+    "infinite": ((X + math.inf, Y), ValueError, "The batch holds 12 values"),
+    "no pair": (X[0], TypeError, "A batch is a pair of inputs"),
+    "three things": ((X, Y, Y), TypeError, r"A batch is a pair of inputs .*task\.sample"),
+    "nothing": (None, TypeError, "A batch is a pair of inputs"),
+    "arrays": ((X.numpy(), Y.numpy()), TypeError, "torch.from_numpy"),
+    "lists": (([1], [2]), TypeError, "pair of torch tensors"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+@pytest.mark.parametrize("order", [0, 2])
+def test_a_bad_batch_is_refused_with_a_sentence(case: str, order: int) -> None:
+    batch, error, sentence = REFUSED[case]
+    net, _, _ = make("mlp")
+    with pytest.raises(error, match=sentence):
+        LossModel.at(net, batch, order=order)
+
+
+@pytest.mark.parametrize("order", [3, -1, "2", None, 1.5])
+def test_an_order_that_does_not_exist_is_refused(order: object) -> None:
+    net, x, y = make("mlp")
+    with pytest.raises(ValueError, match=r"order is .*must be 0 \(loss\), 1 \(and gradient\) or 2"):
+        LossModel.at(net, (x, y), order=order)
+
+
+@pytest.mark.parametrize(("max_bytes", "error"), [(0, ValueError), (-1, ValueError), (2.0**30, TypeError)])
+def test_a_budget_that_is_no_whole_number_is_refused(max_bytes: object, error: type[Exception]) -> None:
+    net, x, y = make("mlp")
+    with pytest.raises(error, match="max_bytes"):
+        LossModel.at(net, (x, y), max_bytes=max_bytes)
+
+
+def test_cross_entropy_is_that_of_torch() -> None:
+    logits, labels = torch.randn(5, 3), torch.tensor([0, 1, 2, 2, 0])
+    torch.testing.assert_close(cross_entropy.total(logits, labels), F.cross_entropy(logits, labels) * 5)
+    hessian = torch.autograd.functional.hessian(lambda z: cross_entropy.total(z, labels), logits)
+    root = cross_entropy.hessian_root(logits, labels)
+    for n in range(5):
+        torch.testing.assert_close(root[:, n].T @ root[:, n], hessian[n, :, n], rtol=1e-4, atol=1e-6)

@@ -1,0 +1,94 @@
+"""Sliders: what is drawn follows them, errors are shown in words, a saved notebook keeps the picture."""
+
+from __future__ import annotations
+
+import ipywidgets
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from lossprune_lib import LocalPruner, WeightSpace, data, plots, training, widgets
+
+
+@pytest.fixture(scope="module")
+def slider(trained, digits) -> widgets.Sliders:  # noqa: ANN001
+    return widgets.sparsity_slider(trained, digits, start=0.8)
+
+
+def test_it_starts_where_it_is_told(slider: widgets.Sliders) -> None:
+    assert slider.picture.alt.startswith("80.0 % pruned: 10,040 of 50,200 weights left")
+    assert slider.picture.png.startswith(b"\x89PNG")
+    assert not slider.message.value
+
+
+def test_moving_redraws_one_picture_in_place(slider: widgets.Sliders) -> None:
+    control, before = slider.controls["point"], slider.picture.html.value
+    children = slider.children
+    control.value = len(widgets.SPARSITIES) - 1
+    after = slider.picture.html.value
+    assert after != before
+    assert after.count("<img") == 1
+    assert slider.children is children
+    assert 'alt="99.7 % pruned: 126 of' in after
+    control.value = 40
+    assert slider.picture.html.value == before
+
+
+def test_the_words_are_what_pruning_measures(slider: widgets.Sliders, trained, digits: data.Task) -> None:  # noqa: ANN001
+    slider.controls["point"].value = point = 45
+    run = LocalPruner("mp", sparsity=widgets.SPARSITIES[point], stages=1).prune(trained, digits)
+    score = training.evaluate(run.network(), digits)
+    assert f"accuracy {100 * score.accuracy:.1f} %, loss {score.loss:.2f}" in slider.picture.alt
+    assert f"{int(run.mask.kept.sum()):,} of 50,200" in slider.picture.alt
+
+
+def test_a_thousand_moves_leave_one_figure(slider: widgets.Sliders) -> None:
+    drawn = slider.picture.canvas.figure
+    for i in range(100):
+        slider.controls["point"].value = i % len(widgets.SPARSITIES)
+    assert slider.picture.canvas.figure is drawn
+    assert all(len(ax.lines) <= 3 and len(ax.images) <= 1 for ax in drawn.axes)
+
+
+def test_an_error_is_shown_in_words_and_goes_away() -> None:
+    figure = Figure()
+    control = ipywidgets.IntSlider(value=1, min=0, max=3)
+
+    def redraw(number: int) -> str:
+        if number == 2:
+            raise ValueError("<two> is too many")
+        return f"number {number}"
+
+    sliders = widgets.Sliders({"number": control}, widgets.Picture(figure, []), redraw)
+    control.value = 2
+    assert "&lt;two&gt; is too many" in sliders.message.value
+    assert "ValueError" in sliders.message.value
+    assert sliders.picture.alt == "number 1"
+    control.value = 3
+    assert not sliders.message.value
+    assert sliders.picture.alt == "number 3"
+
+
+def test_a_saved_notebook_shows_the_picture(slider: widgets.Sliders, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = []
+    monkeypatch.setattr("IPython.display.display", lambda bundle, raw: shown.append((bundle, raw)))
+    slider._ipython_display_()
+    ((bundle, raw),) = shown
+    assert raw
+    assert bundle["application/vnd.jupyter.widget-view+json"]["model_id"] == slider.model_id
+    assert bundle["text/plain"] == slider.picture.alt
+    assert len(bundle["image/png"]) > 1000
+
+
+def test_kept_weights_are_drawn_where_they_are(trained, digits: data.Task) -> None:  # noqa: ANN001
+    space = WeightSpace(trained)
+    weight = space.split(space.read())[0]
+    kept = weight.abs() > 0.1
+    image = plots.kept_weights_image(weight, kept, digits.shape)
+    assert image.shape == (8 * 9 - 1, 8 * 9 - 1)
+    for unit, pixel in ((0, 0), (9, 20), (63, 63)):
+        row, column = unit // 8 * 9 + pixel // 8, unit % 8 * 9 + pixel % 8
+        value = image[row, column]
+        assert np.isnan(value) if not kept[unit, pixel] else value == pytest.approx(weight[unit, pixel].item())
+    assert (image[8] == plots._BETWEEN).all()
+    assert (image[:, 8] == plots._BETWEEN).all()
