@@ -44,7 +44,7 @@ units: $(VENV)/.installed-test
 	$(PYTEST) tests -m "not slow" --ignore tests/browser -n 2 --cov --cov-report=term
 
 notebooks-test: $(VENV)/.installed-test
-	$(PYTEST) notebooks --nbval-lax --nbval-current-env --nbval-cell-timeout=60 -n 2 --dist loadfile
+	TQDM_DISABLE=1 $(PYTEST) notebooks --nbval-lax --nbval-current-env --nbval-cell-timeout=60 -n 2 --dist loadfile
 
 browser: $(VENV)/.installed-test
 ifeq ($(CHROMIUM),)

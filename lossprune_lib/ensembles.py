@@ -157,7 +157,9 @@ def fit(
                 loss.backward()
                 if masks is not None:
                     # Where the gradient, and so the momentum, is zero from the start, a zero weight stays zero.
-                    torch._foreach_mul_([layer.grad for layer in layers], masks)
+                    for layer, mask in zip(layers, masks, strict=True):
+                        assert layer.grad is not None
+                        layer.grad.mul_(mask)
                 optimizer.step()
             schedule.step()
             scores = evaluate(now(), task)

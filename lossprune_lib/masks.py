@@ -13,6 +13,8 @@ from torch import Tensor, nn, optim
 from lossprune_lib import checks, files
 from lossprune_lib.weights import Layout, WeightSpace
 
+SCOPES = ("global", "layer")
+
 
 @dataclass(frozen=True, eq=False)
 class Mask:
@@ -57,6 +59,27 @@ class Mask:
         parts = self.kept.split(self.sizes, dim=-1)
         counts = torch.stack([part.sum() for part in parts]).tolist()
         return {name: count / part.numel() for (name, _), count, part in zip(self.layout, counts, parts, strict=True)}
+
+    def still_to_prune(self, sparsity: float, scope: str) -> list[int]:
+        """Return how many weights a sparsity means beyond those pruned already: of all ("global") or of each "layer"."""
+        sizes = [self.kept.numel()] if checks.known(scope, SCOPES, "scope") == "global" else self.sizes
+        return [count(part.numel(), sparsity) - int((~part).sum()) for part in self.kept.split(sizes)]
+
+    def smallest_kept(self, scores: Tensor, counts: list[int]) -> Tensor:
+        """Return the indices of the kept weights of smallest score: `counts` of all, or of each layer.
+
+        Parameters
+        ----------
+        scores : [D]
+        counts : from `still_to_prune`; below zero counts as zero
+        """
+        sizes = self.sizes if len(counts) > 1 else [len(scores)]
+        chosen, offset = [], 0
+        for part, kept, k in zip(scores.split(sizes), self.kept.split(sizes), counts, strict=True):
+            candidates = kept.nonzero().squeeze(1)
+            chosen.append(candidates[smallest(part[candidates], max(0, k))] + offset)
+            offset += len(part)
+        return torch.cat(chosen)
 
     def check(self, net: nn.Module) -> WeightSpace:
         """Return the network's space; raise ValueError if the mask belongs to another network."""

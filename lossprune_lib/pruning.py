@@ -28,7 +28,6 @@ from lossprune_lib.weights import WeightSpace
 if TYPE_CHECKING:
     import pandas as pd
 
-SCOPES = ("global", "layer")
 TRACES = ("batch", "train")
 
 
@@ -130,7 +129,7 @@ class LocalPruner:
     def __post_init__(self) -> None:
         checks.known(self.criterion, CRITERIA, "criterion")
         checks.known(self.schedule, SCHEDULES, "schedule")
-        checks.known(self.scope, SCOPES, "scope")
+        checks.known(self.scope, masks.SCOPES, "scope")
         checks.known(self.trace, TRACES, "trace")
         checks.sparsity(self.sparsity)
         checks.real(self.step_penalty, "step_penalty")
@@ -172,7 +171,7 @@ class LocalPruner:
             sparsity = self.sparsities[stage - 1]
         checks.sparsity(sparsity)
 
-        counts = _counts(state.mask, sparsity, self.scope)
+        counts = state.mask.still_to_prune(sparsity, self.scope)
         if explicit and min(counts) < 0:
             raise ValueError(
                 f"sparsity is {sparsity:g}, but {state.mask.sparsity:.4g} of the weights are masked already, and a stage "
@@ -187,7 +186,7 @@ class LocalPruner:
             model = self._model(state, weights, batch, order)
         draws = generator(self.seed, "random", stage)
         ranked = saliency(model, self.criterion, self.step_penalty, generator=draws)
-        pruned = _select(ranked, state.mask, counts)
+        pruned = state.mask.smallest_kept(ranked, counts)
 
         mask = replace(state.mask, kept=state.mask.kept.index_fill(0, pruned, False))
         after = replace(state, mask=mask, stage=stage)
@@ -209,7 +208,7 @@ class LocalPruner:
             state = self.step(state)
             yield state
 
-    def prune(self, net: nn.Module, task: Task, mask: Mask | None = None, *, progress: bool = False) -> PruningRun:
+    def prune(self, net: nn.Module, task: Task, mask: Mask | None = None, *, progress: bool = True) -> PruningRun:
         """Run all stages; the network is not changed.
 
         Parameters
@@ -223,7 +222,13 @@ class LocalPruner:
         from tqdm.auto import tqdm
 
         states = tqdm(
-            self.stream(net, task, mask), "pruning", self.stages, unit="stage", disable=not progress, leave=False
+            self.stream(net, task, mask),
+            "pruning",
+            self.stages,
+            unit="stage",
+            disable=not progress,
+            leave=False,
+            delay=2,
         )
         rows = []
         for state in states:
@@ -298,26 +303,6 @@ def training_loss(state: PrunerState, weights: Tensor, loss: Loss = cross_entrop
         total += loss.total(state.space.call(weights, state.rest, x), y).item()
         examples += len(y)
     return total / examples
-
-
-def _counts(mask: Mask, sparsity: float, scope: str) -> list[int]:
-    """Return how many more weights to mask: of all of them, or of each layer."""
-    if scope == "global":
-        return [masks.count(mask.kept.numel(), sparsity) - int((~mask.kept).sum())]
-    parts = mask.kept.split(mask.sizes)
-    return [masks.count(part.numel(), sparsity) - int((~part).sum()) for part in parts]
-
-
-def _select(ranked: Tensor, mask: Mask, counts: list[int]) -> Tensor:
-    """Return the indices of the weights to mask now: the smallest among the kept, globally or layer by layer."""
-    sizes = mask.sizes if len(counts) > 1 else [ranked.numel()]
-    chosen, offset = [], 0
-    for scores, kept, count in zip(ranked.split(sizes), mask.kept.split(sizes), counts, strict=True):
-        candidates = kept.nonzero().squeeze(1)
-        smallest = masks.smallest(scores[candidates], max(0, count))
-        chosen.append(candidates[smallest] + offset)
-        offset += len(scores)
-    return torch.cat(chosen)
 
 
 def _warn_of_emptied_layers(before: dict[str, float], after: dict[str, float]) -> None:

@@ -79,7 +79,7 @@ def fit(
     epochs : how long, in place of the recipe's number; 0 gives back a (masked) copy
     mask : to fine-tune a pruned network: its pruned weights are zero from the start and after every step
     seed : decides the order of the examples; the same seed gives the same network on one machine
-    progress : whether to show a bar
+    progress : whether to show a bar, where it takes more than two seconds
     on_epoch : called after each epoch with its number, from 1, and the validation `Score`
 
     Raises
@@ -100,7 +100,7 @@ def fit(
     best = evaluate(net, task, "valid").error if epochs == 0 else math.inf
     best_state = copy.deepcopy(net.state_dict())
 
-    with tqdm(total=epochs, desc="training", unit="epoch", disable=not progress, leave=False) as bar:
+    with tqdm(total=epochs, desc="training", unit="epoch", disable=not progress, leave=False, delay=2) as bar:
         for epoch in range(1, epochs + 1):
             net.train()
             draws = generator(seed, "augment", epoch)

@@ -115,6 +115,6 @@ def crop(x: Tensor, generator: torch.Generator) -> Tensor:
         ),
     ],
 )
-def test_what_cannot_be_trained_together_is_refused(nets: list[nn.Module], small: data.Task, call, words: str) -> None:  # noqa: ANN001
+def test_what_cannot_be_trained_together_is_refused(nets: list[nn.Module], small: data.Task, call, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         call(nets, small)

@@ -114,6 +114,23 @@ def test_another_loss_is_modelled_exactly(loss: Loss, name: str, max_bytes: int)
     torch.testing.assert_close(model.curvature, torch.cat([s.sum((0, 1)) for s in squares]).detach() / len(x))
 
 
+def test_layers_may_run_in_another_order_than_they_are_registered() -> None:
+    class Reversed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.last, self.first = nn.Linear(4, 4), nn.Linear(4, 4)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.last(torch.tanh(self.first(x)))
+
+    torch.manual_seed(0)
+    net, x, y = Reversed().double(), torch.randn(9, 4, dtype=torch.float64), torch.arange(9) % 4
+    model = LossModel.at(net, (x, y))
+    gradient = torch.autograd.grad(log_likelihood(net, x, y), [net.last.weight, net.first.weight])
+    torch.testing.assert_close(model.gradient, flat(gradient))
+    torch.testing.assert_close(model.curvature, dense_ggn_diagonal(net, x))
+
+
 def test_a_single_output_warns_under_cross_entropy_only() -> None:
     net, x, y = make("one class")
     with warnings.catch_warnings():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import itertools
 import re
 from pathlib import Path
 from types import ModuleType
@@ -98,6 +99,6 @@ def test_cells_are_short_and_headings_in_order(path: Path) -> None:
     levels = [len(match) for match in re.findall(r"^(#+) ", prose, re.M)]
     assert levels[0] == 1
     assert levels.count(1) == 1
-    assert all(after <= before + 1 for before, after in zip(levels, levels[1:], strict=False))
+    assert all(after <= before + 1 for before, after in itertools.pairwise(levels))
     titles = re.findall(r"^#+ (.*)$", prose, re.M)
     assert len(set(titles)) == len(titles)

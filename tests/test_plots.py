@@ -43,7 +43,7 @@ def test_examples_and_bars(digits: data.Task) -> None:
     assert ax.get_xlabel() == "share"
 
 
-def test_layers_without_images_are_drawn_as_rows(trained, digits: data.Task) -> None:  # noqa: ANN001
+def test_layers_without_images_are_drawn_as_rows(trained, digits: data.Task) -> None:
     weight = trained.fc2.weight.detach()
     ax = plots.kept_weights(Figure().add_subplot(), weight, weight > 0, (300,))
     assert ax.images[0].get_array().shape == (8 * 2 - 1, 8 * 301 - 1)

@@ -220,6 +220,8 @@ def test_later_changes_of_the_network_do_not_reach_a_run(net: nn.Module, task: d
         for parameter in net.parameters():
             parameter.fill_(7)
     assert run.train_loss[1] == pytest.approx(expected, rel=1e-12)
+    pruned = run.network()
+    assert loss_at(pruned, WeightSpace(pruned).read(), task.x_train, task.y_train) == pytest.approx(expected, rel=1e-12)
 
 
 @pytest.mark.parametrize("criterion", CRITERIA)

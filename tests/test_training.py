@@ -347,7 +347,12 @@ def test_evaluation_is_in_eval_mode_and_builds_no_graph(small: Task) -> None:
 
 def test_any_function_can_be_scored(small: Task) -> None:
     """Equal logits: the loss is the logarithm of the number of classes, and the first class is chosen."""
-    found = training.score(lambda x: torch.zeros(len(x), 10, dtype=x.dtype), small, "test")
+
+    def equal(x: Tensor) -> Tensor:
+        assert not torch.is_grad_enabled()
+        return torch.zeros(len(x), 10, dtype=x.dtype)
+
+    found = training.score(equal, small, "test")
     assert found.loss == pytest.approx(math.log(10), rel=1e-12)
     assert found.error == pytest.approx((small.y_test != 0).double().mean().item(), rel=1e-12)
 
@@ -443,6 +448,15 @@ def test_a_loss_that_is_not_finite_is_refused_with_the_reason(lr: float, small: 
     net = nn.Sequential(nn.Flatten(), nn.Linear(64, 10), nn.ReLU(), nn.Linear(10, 10)).double()
     with pytest.raises(ValueError, match=r"The loss is (nan|inf) after epoch \d+: the learning rate .* is too high"):
         fit(net, small, recipe=Recipe(epochs=100, lr=lr, batch_size=10), progress=False)
+
+
+def test_an_infinite_loss_is_refused_too(small: Task) -> None:
+    """Logits of 1e308 and -1e308 are numbers, their difference is not."""
+    net = nn.Sequential(nn.Flatten(), nn.Linear(64, 10)).double()
+    with torch.no_grad():
+        net[1].bias.copy_(torch.tensor([1e308, *[-1e308] * 9]))
+    with pytest.raises(ValueError, match="The loss is inf after epoch 1"):
+        fit(net, small, recipe=QUICK, progress=False)
 
 
 @pytest.mark.parametrize(

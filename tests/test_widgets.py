@@ -11,7 +11,7 @@ from lossprune_lib import LocalPruner, WeightSpace, data, plots, training, widge
 
 
 @pytest.fixture(scope="module")
-def slider(trained, digits) -> widgets.Sliders:  # noqa: ANN001
+def slider(trained, digits) -> widgets.Sliders:
     return widgets.sparsity_slider(trained, digits, start=0.8)
 
 
@@ -34,7 +34,7 @@ def test_moving_redraws_one_picture_in_place(slider: widgets.Sliders) -> None:
     assert slider.picture.html.value == before
 
 
-def test_the_words_are_what_pruning_measures(slider: widgets.Sliders, trained, digits: data.Task) -> None:  # noqa: ANN001
+def test_the_words_are_what_pruning_measures(slider: widgets.Sliders, trained, digits: data.Task) -> None:
     slider.controls["point"].value = point = 45
     run = LocalPruner("mp", sparsity=widgets.SPARSITIES[point], stages=1).prune(trained, digits)
     score = training.evaluate(run.network(), digits)
@@ -80,7 +80,7 @@ def test_a_saved_notebook_shows_the_picture(slider: widgets.Sliders, monkeypatch
     assert len(bundle["image/png"]) > 1000
 
 
-def test_kept_weights_are_drawn_where_they_are(trained, digits: data.Task) -> None:  # noqa: ANN001
+def test_kept_weights_are_drawn_where_they_are(trained, digits: data.Task) -> None:
     space = WeightSpace(trained)
     weight = space.split(space.read())[0]
     kept = weight.abs() > 0.1

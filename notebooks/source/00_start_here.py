@@ -157,8 +157,10 @@ pruners = {
 # %% [markdown]
 # Which of the three will be right most often? Decide before you run the next cell.
 
-# %% tags=["nbval-check-output"]
+# %%
 scores = {name: training.evaluate(pruner.prune(net, task).network(), task) for name, pruner in pruners.items()}
+
+# %% tags=["nbval-check-output"]
 comparison = pd.DataFrame({name: {"accuracy": s.accuracy, "loss": s.loss} for name, s in scores.items()}).T
 print(comparison.round(1))
 

@@ -25,10 +25,15 @@ ROOT = Path(__file__).parents[2]
 ARTEFACTS = ROOT / "artefacts"
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 TOKEN = "browser-test"
-CHROMIUM_FLAGS = (
-    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync"
-).split()
+CHROMIUM_FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 KERNEL_IS_IDLE = "window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'"
 ALL_CELLS_RAN = """() => {
   const cells = jupyterapp.shell.currentWidget.content.widgets.filter(cell => cell.model.type === 'code');
@@ -107,18 +112,17 @@ def test_every_slider_redraws_its_one_picture(path: Path, server: str, browser: 
         "jupyterapp.shell.currentWidget.content.widgets.map((cell, i) => [cell, i]).filter(([cell]) => cell.model.outputs "
         "&& JSON.stringify(cell.model.outputs.toJSON()).includes('widget-view')).map(([, i]) => i)"
     )
-    assert live, "this notebook has no slider"
-    latencies = []
+    latencies: list[float] = []
     for index in live:
         page.evaluate(f"void jupyterapp.shell.currentWidget.content.scrollToItem({index}, 'center')")
         cell = page.locator(f".jp-Notebook-cell[data-windowed-list-index='{index}']")
-        cell.locator("img").first.wait_for(timeout=30_000)
-        page.wait_for_timeout(500)
+        page.wait_for_timeout(1000)
+        handles = cell.locator(".noUi-handle")
+        if not handles.count():
+            continue  # a progress bar that is done
         page.screenshot(path=ARTEFACTS / f"{path.stem}-{index}-before.png")
         cell.locator(".jp-OutputArea-output").first.screenshot(path=ARTEFACTS / f"{path.stem}-{index}-widget.png")
         assert cell.locator("img").count() == 1
-        handles = cell.locator(".noUi-handle")
-        assert handles.count() >= 1
         for i in range(handles.count()):
             picture = cell.locator("img")
             handles.nth(i).focus()
@@ -137,6 +141,7 @@ def test_every_slider_redraws_its_one_picture(path: Path, server: str, browser: 
             assert picture.get_attribute("alt")
         assert "Error" not in cell.locator(".jp-OutputArea").inner_text()
         page.screenshot(path=ARTEFACTS / f"{path.stem}-{index}-after.png")
+    assert latencies, "this notebook has no slider"
     print(f"\n{path.stem}: median {1000 * statistics.median(latencies):.0f} ms from key press to new picture")
     page.close()
 
