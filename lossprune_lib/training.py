@@ -120,8 +120,9 @@ def fit(
                 )
             if score.error < best:
                 best, best_state = score.error, copy.deepcopy(net.state_dict())
+            # A refresh would show the bar before its delay is over.
+            bar.set_postfix_str(f"validation error {100 * score.error:.2f} %, best {100 * best:.2f} %", refresh=False)
             bar.update()
-            bar.set_postfix_str(f"validation error {100 * score.error:.2f} %, best {100 * best:.2f} %")
             if on_epoch is not None:
                 on_epoch(epoch, score)
     net.load_state_dict(best_state)

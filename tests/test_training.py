@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import math
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -232,10 +234,18 @@ def test_the_number_of_epochs_given_goes_before_the_recipes(small: Task) -> None
     assert heard == [1]
 
 
-@pytest.mark.parametrize("progress", [True, False])
-def test_a_bar_is_shown_only_if_asked(progress: bool, small: Task, capsys: pytest.CaptureFixture[str]) -> None:
-    fit(perceptron(), small, 1, progress=progress)
-    assert ("validation error" in capsys.readouterr().err) == progress
+@pytest.mark.parametrize(("progress", "seconds"), [(True, 10), (True, 0), (False, 10)])
+def test_a_bar_is_shown_only_if_asked_and_if_it_takes_long(
+    progress: bool, seconds: int, small: Task, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clock = itertools.count(step=seconds)  # passes with each look at it
+    monkeypatch.setattr("tqdm.std.time", lambda: float(next(clock)))
+    fit(perceptron(), small, 3, progress=progress)
+    shown = capsys.readouterr().err
+    if progress and seconds:
+        assert re.search(r"3/3 .*validation error \d+\.\d\d %, best \d+\.\d\d %", shown)
+    else:
+        assert shown == ""
 
 
 # --- pruned weights
@@ -454,7 +464,7 @@ def test_an_infinite_loss_is_refused_too(small: Task) -> None:
     """Logits of 1e308 and -1e308 are numbers, their difference is not."""
     net = nn.Sequential(nn.Flatten(), nn.Linear(64, 10)).double()
     with torch.no_grad():
-        net[1].bias.copy_(torch.tensor([1e308, *[-1e308] * 9]))
+        net[1].bias.copy_(torch.tensor([1e308, *[-1e308] * 9], dtype=torch.float64))
     with pytest.raises(ValueError, match="The loss is inf after epoch 1"):
         fit(net, small, recipe=QUICK, progress=False)
 
