@@ -34,7 +34,10 @@ def real(value: object, what: str, least: float = 0.0) -> float:
     """Return `value` as a finite float of at least `least`; else raise TypeError or ValueError."""
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         raise TypeError(f"{what} must be a number, not {value!r}.")
-    number = float(value)
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
     if not math.isfinite(number) or number < least:
         raise ValueError(f"{what} is {number}, but must be finite and at least {least:g}.")
     return number

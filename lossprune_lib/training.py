@@ -74,7 +74,7 @@ def fit(
 
     Parameters
     ----------
-    net : the network to start from, not changed
+    net : the network to start from, not changed; in the copy all parameters are trained, frozen ones too
     task : whose training examples are used; its validation examples choose the epoch
     epochs : how long, in place of the recipe's number; 0 gives back a (masked) copy
     mask : to fine-tune a pruned network: its pruned weights are zero from the start and after every step

@@ -21,7 +21,8 @@ from torch.nn.utils import prune as torch_prune
 from lossprune_lib import LocalPruner, LossModel, Mask, WeightSpace, curvature, data, masks, models
 from lossprune_lib.criteria import CRITERIA
 from lossprune_lib.loss_model import Loss
-from lossprune_lib.pruning import SCOPES, PrunerState, PruningRun, one_shot
+from lossprune_lib.masks import SCOPES
+from lossprune_lib.pruning import PrunerState, PruningRun, one_shot
 from lossprune_lib.schedules import SCHEDULES
 from lossprune_lib.seeds import generator
 
