@@ -174,6 +174,34 @@ def test_a_mask_of_another_size_than_its_layers_is_refused(shape: tuple[int, ...
         Mask(torch.ones(shape, dtype=torch.bool), WeightSpace(small_net()).layout)
 
 
+def test_what_is_still_to_prune_counts_from_what_is_pruned() -> None:
+    kept = torch.ones(20, dtype=torch.bool)
+    kept[[0, 1, 8]] = False  # 2 of 8 and 1 of 12
+    mask = Mask(kept, WeightSpace(small_net()).layout)
+    assert mask.still_to_prune(0.5, "global") == [7]
+    assert mask.still_to_prune(0.5, "layer") == [2, 5]
+    assert mask.still_to_prune(0.0, "global") == [-3]
+    assert mask.still_to_prune(0.1, "layer") == [-1, 0]
+    assert torch.equal(mask.kept, kept)
+    with pytest.raises(ValueError, match=r"no scope called 'layers'. Did you mean 'layer'"):
+        mask.still_to_prune(0.5, "layers")
+
+
+def test_the_smallest_kept_weights_are_chosen_of_all_or_of_each_layer() -> None:
+    kept = torch.ones(20, dtype=torch.bool)
+    kept[[0, 1, 19]] = False
+    mask = Mask(kept, WeightSpace(small_net()).layout)
+    scores = torch.arange(20.0, 0.0, -1.0)  # the last are the smallest
+    assert set(mask.smallest_kept(scores, [3]).tolist()) == {16, 17, 18}
+    assert set(mask.smallest_kept(scores, [2, 3]).tolist()) == {6, 7, 16, 17, 18}
+    assert set(mask.smallest_kept(-scores, [2, 3]).tolist()) == {2, 3, 8, 9, 10}
+    assert set(mask.smallest_kept(torch.zeros(20), [6]).tolist()) == {2, 3, 4, 5, 6, 7}
+    assert set(mask.smallest_kept(scores, [-1, 1]).tolist()) == {18}
+    assert mask.smallest_kept(scores, [0]).tolist() == []
+    with pytest.raises(ValueError, match="7 of 6 entries cannot be selected"):
+        mask.smallest_kept(scores, [7, 0])
+
+
 def test_applying_zeroes_the_pruned_weights_and_touches_nothing_else() -> None:
     net = small_net()
     mask, before = half_mask(net), copy.deepcopy(net.state_dict())

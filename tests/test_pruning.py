@@ -7,6 +7,7 @@ import importlib
 import math
 import warnings
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
@@ -14,6 +15,7 @@ from types import ModuleType
 import pandas as pd
 import pytest
 import torch
+import tqdm.auto
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils import prune as torch_prune
@@ -372,9 +374,14 @@ def test_the_budget_and_the_loss_reach_the_model(net: nn.Module, task: data.Task
     with torch.no_grad():
         expected = (net(x) - F.one_hot(y, 3)).square().sum().item() / 60
     assert run.trace.loc[0, "loss"] == pytest.approx(expected, rel=1e-12)
-    with torch.no_grad():
-        expected = (net(task.x_train) - F.one_hot(task.y_train, 3)).square().sum().item() / 160
-    assert run.train_loss[0] == pytest.approx(expected, rel=1e-12)
+    losses = []
+    for state in (net, run.network()):
+        with torch.no_grad():
+            losses.append((state(task.x_train) - F.one_hot(task.y_train, 3)).square().sum().item() / 160)
+    assert run.train_loss == pytest.approx(losses, rel=1e-12)
+    traced = LocalPruner("mp", sparsity=0.5, stages=1, loss=loss, trace="train").prune(net, task)
+    assert traced.trace.loc[0, "loss"] == pytest.approx(losses[0], rel=1e-12)
+    assert traced.trace.loc[0, "true_change"] == pytest.approx(traced.true_change, rel=1e-12)
 
 
 # --- the trace ----------------------------------------------------------------------------------------------------
@@ -432,6 +439,19 @@ def test_the_true_change_may_be_traced_on_the_training_set(criterion: str, net: 
     assert run.trace[["predicted_change", "saliency_sum"]].isna().all(axis=None) == (criterion == "mp")
 
 
+@pytest.mark.parametrize("criterion", ["random", "qm"])
+def test_a_loss_that_falls_is_a_negative_change(criterion: str, net: nn.Module, task: data.Task) -> None:
+    with torch.no_grad():
+        net[4].weight.mul_(50)  # sure of itself, and mostly wrong
+    pruner = LocalPruner(criterion, sparsity=0.9, stages=1, scope="layer", batch_size=80, trace="train")
+    run = pruner.prune(net, task)
+    weights = WeightSpace(net).read()
+    before, after = (loss_at(net, w, task.x_train, task.y_train) for w in (weights, weights * run.mask.kept))
+    assert after < before
+    assert run.true_change == pytest.approx(after - before, rel=1e-9)
+    assert run.trace.loc[0, "true_change"] == pytest.approx(after - before, rel=1e-9)
+
+
 @pytest.mark.parametrize("trace", ["batch", "train"])
 def test_what_is_traced_does_not_change_the_mask(trace: str, net: nn.Module, task: data.Task) -> None:
     kept = [LocalPruner("qm", stages=3, batch_size=30, trace=t).prune(net, task).mask.kept for t in (trace, "batch")]
@@ -462,8 +482,14 @@ def test_the_training_loss_is_a_mean_over_examples_not_over_batches(net: nn.Modu
 
 @pytest.mark.parametrize("progress", [False, True])
 def test_a_bar_is_shown_when_asked_for(
-    progress: bool, net: nn.Module, task: data.Task, capsys: pytest.CaptureFixture[str]
+    progress: bool,
+    net: nn.Module,
+    task: data.Task,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    at_once = partial(tqdm.auto.tqdm, mininterval=0)
+    monkeypatch.setattr(tqdm.auto, "tqdm", lambda *arguments, **options: at_once(*arguments, **{**options, "delay": 0}))
     run = LocalPruner("mp", sparsity=0.5, stages=3).prune(net, task, progress=progress)
     assert ("pruning" in capsys.readouterr().err) == progress
     assert len(run.trace) == 3
@@ -617,12 +643,15 @@ def test_no_warning_without_a_reason(net: nn.Module, task: data.Task) -> None:
 # --- several sparsities in one stage each ---------------------------------------------------------------------------
 
 
-def test_one_shot_prunes_to_each_sparsity_and_measures_what_is_left(net: nn.Module, task: data.Task) -> None:
+@pytest.mark.parametrize("criterion", ["random", "lm"])
+def test_one_shot_prunes_to_each_sparsity_and_measures_what_is_left(
+    criterion: str, net: nn.Module, task: data.Task
+) -> None:
     sparsities = [0.5, 0.0, 0.6]
-    found, table = one_shot(net, task, sparsities, "lm", seed=4)
+    found, table = one_shot(net, task, sparsities, criterion, seed=4)
     assert list(table.columns) == ["sparsity", "loss", "accuracy"]
     for i, (mask, sparsity) in enumerate(zip(found, sparsities, strict=True)):
-        expected = LocalPruner("lm", sparsity=sparsity, stages=1, seed=4).prune(net, task)
+        expected = LocalPruner(criterion, sparsity=sparsity, stages=1, seed=4).prune(net, task)
         assert torch.equal(mask.kept, expected.mask.kept)
         pruned = expected.network()
         with torch.no_grad():
