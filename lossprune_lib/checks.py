@@ -16,8 +16,9 @@ def known(name: object, options: Iterable[str], what: str) -> str:
     options = list(options)
     if isinstance(name, str) and name in options:
         return name
-    near = difflib.get_close_matches(str(name), options, n=1)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
+    lower = {option.lower(): option for option in options}
+    near = difflib.get_close_matches(str(name).lower(), lower, n=1)
+    hint = f" Did you mean {lower[near[0]]!r}?" if near else ""
     raise ValueError(f"There is no {what} called {name!r}.{hint} Choose one of: {', '.join(options)}.")
 
 
@@ -57,7 +58,7 @@ def sparsity(value: object, what: str = "sparsity") -> float:
 def finite(tensor: Tensor, what: str) -> Tensor:
     """Return `tensor` if it holds neither NaN nor infinity; else raise ValueError."""
     # A sum is NaN or infinite as soon as one entry is, and costs one read; only then are the entries counted.
-    if not math.isfinite(tensor.sum().item()):
+    if tensor.is_floating_point() and not math.isfinite(tensor.sum().item()):
         bad = tensor.numel() - int(torch.isfinite(tensor).sum())
         if bad:
             raise ValueError(

@@ -25,13 +25,11 @@ Gradient Method, section 8 (the GGN).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lossprune_lib.forward import LayerSize, Recording
+from lossprune_lib.forward import Recording
 from lossprune_lib.weights import WeightSpace
 
 _CACHE_BYTES = 4 * 2**20  # products of single examples are squared while they are still in a core's cache
@@ -90,7 +88,9 @@ class _Squares:
     def __init__(self, module: nn.Linear | nn.Conv2d, x: Tensor, columns: int) -> None:
         self.module, self.input, self.columns = module, x, columns
         outputs, *fan_in = module.weight.shape
-        self.sums = x.new_zeros(_groups(module), outputs // _groups(module), torch.Size(fan_in).numel())  # [G, M, K]
+        self.sums = x.new_zeros(
+            groups_of(module), outputs // groups_of(module), torch.Size(fan_in).numel()
+        )  # [G, M, K]
         self.patches: Tensor | None = None  # [N, G, K, L], by examples only
         self.pairs: list[Tensor] = []  # for each position l: [G, L - l, N, M], by pairs only
 
@@ -135,25 +135,13 @@ def pairs_are_cheaper(positions: int, columns: int) -> bool:
     return positions == 1 or positions < 2 * columns - 1
 
 
-def examples_within(space: WeightSpace, sizes: Sequence[LayerSize], columns: int, max_bytes: int) -> int:
-    """Return how many examples a recording and its diagonal may have to stay within a budget; at least 1.
-
-    The graph keeps the inputs and outputs of every layer and of what lies between them; one column's gradients come on
-    top, and what each layer's method holds. Sums of the size of the weights are not counted.
-    """
-    kept, largest_patches = 0, 0
-    for module, size in zip(space.modules, sizes, strict=True):
-        patches = size.positions * module.weight[0].numel() * _groups(module)
-        largest_patches = max(largest_patches, 2 * patches)
-        kept += 2 * size.inputs + 3 * size.positions * size.outputs
-        if pairs_are_cheaper(size.positions, columns):
-            kept += size.positions * (size.positions + 1) // 2 * size.outputs
-        else:
-            kept += patches
-    return max(1, max_bytes // ((kept + largest_patches) * space.modules[0].weight.element_size()))
+def weight_gradient(module: nn.Linear | nn.Conv2d, x: Tensor, gradient: Tensor) -> Tensor:
+    """Return a layer's weight gradient, summed over examples, from its input and its output's gradient."""
+    return (_positions(module, gradient) @ _patches(module, x).mT).sum(0).reshape(module.weight.shape)
 
 
-def _groups(module: nn.Linear | nn.Conv2d) -> int:
+def groups_of(module: nn.Linear | nn.Conv2d) -> int:
+    """Return how many groups of inputs and outputs a layer's weight connects, each to itself."""
     return 1 if isinstance(module, nn.Linear) else module.groups
 
 

@@ -168,6 +168,8 @@ def load(
         if a download fails; the message says what to do without a network.
     """
     checks.known(name, NAMES, "data set")
+    if dtype not in (torch.float32, torch.float64):
+        raise ValueError(f"dtype is {dtype}, but images are torch.float32 or torch.float64.")
     order_of_split = generator(seed, "split", name)
     x_train, y_train, x_test, y_test, class_names = _digits() if name == "digits" else _images(name, progress)
 
@@ -220,7 +222,10 @@ def shipped(path: str) -> Path:
 def _device(device: str | torch.device) -> torch.device:
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return torch.device(device)
+    place = torch.device(device)
+    if place.type == "cuda" and not torch.cuda.is_available():
+        raise ValueError('There is no CUDA accelerator here: use device="auto" or "cpu".')
+    return place
 
 
 def _digits() -> tuple[Tensor, Tensor, Tensor, Tensor, tuple[str, ...]]:
@@ -250,8 +255,10 @@ def _images(name: str, progress: bool) -> tuple[Tensor, Tensor, Tensor, Tensor, 
 def _check_examples(split: str, x: Tensor, y: Tensor) -> None:
     if not isinstance(x, Tensor) or not isinstance(y, Tensor):
         raise TypeError(f"x_{split} and y_{split} must be torch tensors: convert arrays with torch.from_numpy.")
-    if x.dtype not in (torch.float32, torch.float64):
-        raise TypeError(f"x_{split} is {x.dtype}, but must be float32 or float64: convert it with .float().")
+    if x.dtype not in (torch.float32, torch.float64, torch.int64):
+        raise TypeError(
+            f"x_{split} is {x.dtype}, but must be float32 or float64 (or int64, for embeddings): convert it with .float()."
+        )
     if y.dtype != torch.int64 or y.ndim != 1:
         raise TypeError(f"y_{split} is {_kind(y)}, but must be one int64 label an example: convert it with .long().")
     if x.ndim < 2 or len(x) == 0 or len(x) != len(y):

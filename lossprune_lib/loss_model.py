@@ -12,7 +12,8 @@ from torch.nn import functional as F
 
 from lossprune_lib import checks, curvature
 from lossprune_lib.data import Batch
-from lossprune_lib.forward import record, survey
+from lossprune_lib.forward import record
+from lossprune_lib.survey import survey
 from lossprune_lib.weights import WeightSpace
 
 
@@ -99,9 +100,12 @@ class LossModel:
         checks.whole(max_bytes, "max_bytes")
         space.check(weights)
         x, y = check_batch(space, batch)
-        sizes, classes = survey(space, weights, rest, x)
-        check_labels(y, classes)
-        at_once = curvature.examples_within(space, sizes, columns=classes - 1, max_bytes=max_bytes)
+        found = survey(space, weights, rest, x)
+        classes = found.logits.shape[1]
+        if loss is cross_entropy:
+            check_labels(y, classes)
+        columns = len(loss.hessian_root(found.logits, y[:1])) if order > 1 else 0
+        at_once = found.examples_within(space, columns, max_bytes)
 
         parts = list(zip(x.split(at_once), y.split(at_once), strict=True))
         share = 1 / len(x)
@@ -110,16 +114,20 @@ class LossModel:
                 total = sum(loss.total(space.call(weights, rest, x), y).item() for x, y in parts)
             return cls(weights.detach(), total * share)
 
-        total, gradient, diagonal = 0.0, torch.zeros_like(weights), torch.zeros_like(weights)
-        for x, y in parts:
+        def add(x: Tensor, y: Tensor) -> float:
+            # In a function of its own, so that one part's graph is gone before the next part's is built.
             recording = record(space, weights, rest, x)
+            checks.finite(recording.logits.detach(), "The network's output")
             with torch.enable_grad():
                 loss_of_part = loss.total(recording.logits, y)
-            total += loss_of_part.item()
-            gradient += recording.gradient(loss_of_part, keep_graph=order > 1)
+            gradient.add_(recording.gradient(loss_of_part, keep_graph=order > 1))
             if order > 1:
                 root = loss.hessian_root(recording.logits.detach(), y)
-                diagonal += curvature.ggn_diagonal(space, recording, root)
+                diagonal.add_(curvature.ggn_diagonal(space, recording, root))
+            return loss_of_part.item()
+
+        gradient, diagonal = torch.zeros_like(weights), torch.zeros_like(weights)
+        total = sum(add(x, y) for x, y in parts)
         if order > 1 and classes == 1 and loss is cross_entropy:
             warnings.warn(
                 "The network has a single logit, so its cross-entropy is zero whatever the weights are, and so is the "
@@ -189,8 +197,12 @@ def check_batch(space: WeightSpace, batch: Batch) -> Batch:
 
 
 def check_labels(y: Tensor, classes: int) -> None:
-    """Raise ValueError if integer labels do not lie in 0 .. classes - 1."""
-    if not y.is_floating_point() and (int(y.min()) < 0 or int(y.max()) >= classes):
+    """Raise TypeError or ValueError unless labels are int64 [N] in 0 .. classes - 1."""
+    if y.dtype != torch.int64 or y.ndim != 1:
+        raise TypeError(
+            f"The labels are {y.dtype} {list(y.shape)}, but must be int64 [N]: one class number an example."
+        )
+    if int(y.min()) < 0 or int(y.max()) >= classes:
         raise ValueError(
             f"The batch has labels from {int(y.min())} to {int(y.max())}, but the network has {classes} logits: labels go "
             f"from 0 to {classes - 1}."

@@ -18,11 +18,11 @@ from torch import Tensor, nn
 from lossprune_lib import checks, masks, training
 from lossprune_lib.criteria import CRITERIA, modelled_change, saliency
 from lossprune_lib.data import Batch, Task
-from lossprune_lib.forward import check_mode
 from lossprune_lib.loss_model import Loss, LossModel, cross_entropy
 from lossprune_lib.masks import Mask
 from lossprune_lib.schedules import SCHEDULES, sparsities
 from lossprune_lib.seeds import generator
+from lossprune_lib.survey import check_mode
 from lossprune_lib.weights import WeightSpace
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class PrunerState:
 
     space: WeightSpace
     rest: dict[str, Tensor]
-    dense: Tensor  # [D], the weights before any pruning
+    dense: Tensor  # [D], the weights at the start
     task: Task
     mask: Mask
     stage: int = 0
@@ -153,7 +153,7 @@ class LocalPruner:
             mask.check(net)
             mask = replace(mask, kept=mask.kept.to(space.read().device))
         space = WeightSpace(copy.deepcopy(net))  # only now: what is refused above may be impossible to copy
-        return PrunerState(space, space.rest(), space.read(), task, mask)
+        return PrunerState(space, space.rest(), space.read() * mask.kept, task, mask)
 
     def step(self, state: PrunerState, sparsity: float | None = None) -> PrunerState:
         """Run one stage and return the new state; the old one is unchanged.

@@ -74,11 +74,11 @@ def fit(
 
     Parameters
     ----------
-    net : the network to start from, not changed; in the copy all parameters are trained, frozen ones too
+    net : the network to start from, not changed; its frozen parameters stay frozen
     task : whose training examples are used; its validation examples choose the epoch
     epochs : how long, in place of the recipe's number; 0 gives back a (masked) copy
     mask : to fine-tune a pruned network: its pruned weights are zero from the start and after every step
-    seed : decides the order of the examples; the same seed gives the same network on one machine
+    seed : decides the order of the examples; the same seed gives the same network on one machine's CPU
     progress : whether to show a bar, where it takes more than two seconds
     on_epoch : called after each epoch with its number, from 1, and the validation `Score`
 
@@ -93,8 +93,13 @@ def fit(
     recipe = recipe or Recipe()
     epochs = recipe.epochs if epochs is None else checks.whole(epochs, "epochs", least=0)
     check_place(net, task)
-    net = copy.deepcopy(net).requires_grad_(True)
-    optimizer = optim.SGD(net.parameters(), lr=recipe.lr, momentum=recipe.momentum, weight_decay=recipe.weight_decay)
+    net = copy.deepcopy(net)
+    trainable = [parameter for parameter in net.parameters() if parameter.requires_grad]
+    if not trainable:
+        raise ValueError(
+            "All parameters of this network are frozen, so there is nothing to train: net.requires_grad_(True)."
+        )
+    optimizer = optim.SGD(trainable, lr=recipe.lr, momentum=recipe.momentum, weight_decay=recipe.weight_decay)
     schedule = optim.lr_scheduler.MultiStepLR(optimizer, list(recipe.milestones), recipe.lr_factor)
     enforce = Enforcer(mask, net, optimizer) if mask is not None else None
     best = evaluate(net, task, "valid").error if epochs == 0 else math.inf
@@ -169,8 +174,12 @@ def crop_and_flip(x: Tensor, generator: torch.Generator, padding: int = 4) -> Te
 
 def check_place(net: nn.Module, task: Task) -> None:
     """Raise ValueError unless network and task have one device and dtype."""
+    if not hasattr(task, "device"):
+        raise TypeError(f'A task is what data.load gives, not a {type(task).__name__}: write data.load("digits").')
     parameter = next(net.parameters(), None)
-    if parameter is not None and (parameter.device != task.device or parameter.dtype != task.dtype):
+    if parameter is None:
+        return
+    if parameter.device != task.device or (task.dtype.is_floating_point and parameter.dtype != task.dtype):
         raise ValueError(
             f"The network is {parameter.dtype} on {parameter.device}, the task {task.dtype} on {task.device}: "
             "move one of them, for example task.to(device, dtype) or net.to(device, dtype)."

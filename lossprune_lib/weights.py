@@ -52,7 +52,7 @@ class WeightSpace:
         self.layout: Layout = tuple((name, tuple(module.weight.shape)) for name, module in modules.items())
         self.sizes = tuple(module.weight.numel() for module in self.modules)
         self.size = sum(self.sizes)
-        self.surveys: dict[tuple[int, ...], Any] = {}  # what forward.survey found, by input shape
+        self.surveys: dict[tuple[int, ...], Any] = {}  # what survey found, by input shape
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -113,13 +113,13 @@ class WeightSpace:
 
 
 def _check(net: nn.Module, modules: dict[str, nn.Linear | nn.Conv2d]) -> None:
-    owners: dict[int, str] = {}
+    owners: dict[int, tuple[nn.Module, str]] = {}
     for module_name, module in net.named_modules(remove_duplicate=False):
         for name, parameter in module.named_parameters(recurse=False):
             full = f"{module_name}.{name}" if module_name else name
-            first = owners.setdefault(id(parameter), full)
+            owner, first = owners.setdefault(id(parameter), (module, full))
             prunable = any(parameter is layer._parameters.get("weight") for layer in modules.values())
-            if first != full and prunable:
+            if owner is not module and prunable:
                 raise ValueError(f"The weight {full} is shared with {first}: give each layer a weight of its own.")
     first_weight = next(iter(modules.values())).weight
     for name, module in modules.items():

@@ -104,6 +104,10 @@ NETWORKS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     ),
     "residual with batch norm": (Residual, (2, 5, 5)),
     "sequence": (Sequence, (6, 5)),
+    "sequence with in-place activation": (
+        _plain(nn.Linear(5, 4), nn.ReLU(inplace=True), nn.Linear(4, 2), nn.Flatten(), nn.Linear(12, 3)),
+        (6, 5),
+    ),
 }
 
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import pytest
 import torch
 from networks import NETWORKS, dense_ggn_diagonal, make
@@ -121,24 +118,3 @@ def test_columns_are_additive() -> None:
     whole = curvature.ggn_diagonal(space, recording, root)
     parts = sum(curvature.ggn_diagonal(space, recording, root[i : i + 1]) for i in range(len(root)))
     assert relative_error(parts, whole) < 1e-12
-
-
-PEAK = """
-import resource, sys, torch
-from lossprune_lib import LossModel, models
-from lossprune_lib.models import _Shipped
-net = models.vgg11(_Shipped((3, 32, 32), 10))
-def run(examples, max_bytes):
-    torch.manual_seed(0)
-    LossModel.at(net, (torch.randn(examples, 3, 32, 32), torch.arange(examples) % 10), max_bytes=max_bytes)
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-run(1, 1)  # everything that a budget cannot avoid: the library, the sums of D numbers
-before = run(1, 1)
-print((run(96, 96 * 2**20) - before) / 2**10)
-"""
-
-
-@pytest.mark.slow
-def test_peak_memory_stays_within_the_budget() -> None:
-    grown = float(subprocess.run([sys.executable, "-c", PEAK], check=True, capture_output=True, text=True).stdout)
-    assert grown < 1.5 * 96  # MiB; without a budget these 96 examples take more than 300

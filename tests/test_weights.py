@@ -205,9 +205,14 @@ def _tied() -> nn.Module:
     return net
 
 
-def _twice() -> nn.Module:
-    layer = nn.Linear(3, 3)
-    return nn.Sequential(layer, nn.Tanh(), layer)
+def test_a_layer_under_two_names_is_one_layer() -> None:
+    net = nn.Module()
+    net.first = nn.Linear(3, 2)
+    net.body = nn.Sequential(net.first, nn.Tanh())
+    net.forward = net.body.forward  # type: ignore[method-assign]
+    space = WeightSpace(net)
+    assert space.layers == ("first",)
+    assert torch.equal(space.call(space.read() * 0, space.rest(), torch.ones(1, 3)), net.first.bias.tanh().unsqueeze(0))
 
 
 REFUSED: dict[str, tuple[Callable[[], object], str]] = {
@@ -217,7 +222,6 @@ REFUSED: dict[str, tuple[Callable[[], object], str]] = {
         r"1\.weight is shared with 0\.weight: give each layer a weight of its own",
     ),
     "shared with an embedding": (_tied, r"1\.weight is shared with 0\.weight"),
-    "one layer at two places": (_twice, r"2\.weight is shared with 0\.weight"),
     "frozen": (_with(lambda net: net[1].requires_grad_(False)), r"'1' is frozen .*requires_grad_\(True\)"),
     "parametrised": (_with(lambda net: parametrizations.weight_norm(net[1])), "'1' is computed .*remove_parametr"),
     "parametrised first": (_with(lambda net: parametrizations.spectral_norm(net[0])), "'0' is computed"),
