@@ -115,7 +115,7 @@ def saliency(
         return scores.to(model.weights.device)
     if found.order is None:
         return found.change(model)
-    return modelled_change(model, criterion).abs_() + 0.5 * step_penalty * model.weights.square()
+    return modelled_change(model, criterion).abs() + 0.5 * step_penalty * model.weights.square()
 
 
 def modelled_change(model: LossModel, criterion: str) -> Tensor:

@@ -23,14 +23,18 @@ def check() -> pd.DataFrame:
     for what, look in _LOOKS.items():
         try:
             found, remedy = look()
+        except OSError as error:  # the library's own sentence says what to do
+            found, remedy = type(error).__name__, str(error)
         except Exception as error:  # a check that breaks is a finding too, and must not hide the others
-            found, remedy = f"{type(error).__name__}: {error}", "install again: make clean lab"
+            found, remedy = f"{type(error).__name__}: {error}", "install again, as the README says"
         rows.append({"what": what, "status": "FAIL" if remedy else "OK", "found": found, "remedy": remedy})
     return pd.DataFrame(rows).set_index("what")
 
 
 def _python() -> tuple[str, str]:
-    remedy = "" if sys.version_info >= (3, 11) else "install Python 3.11 or newer, then: make clean lab"
+    remedy = (
+        "" if sys.version_info >= (3, 11) else "install Python 3.11 or newer, and install again, as the README says"
+    )
     return platform.python_version(), remedy
 
 
@@ -38,7 +42,7 @@ def _torch() -> tuple[str, str]:
     import torch
 
     values = torch.eye(2) @ torch.ones(2)
-    return torch.__version__, "" if values.sum() == 2 else "install torch again: make clean lab"
+    return torch.__version__, "" if values.sum() == 2 else "install torch again, as the README says"
 
 
 def _device() -> tuple[str, str]:
@@ -53,7 +57,7 @@ def _widgets() -> tuple[str, str]:
     import ipywidgets
 
     old = tuple(map(int, ipywidgets.__version__.split(".")[:2])) < (7, 7)
-    return f"ipywidgets {ipywidgets.__version__}", "install ipywidgets 7.7 or newer: make clean lab" if old else ""
+    return f"ipywidgets {ipywidgets.__version__}", "install ipywidgets 7.7 or newer, as the README says" if old else ""
 
 
 def _networks() -> tuple[str, str]:

@@ -22,13 +22,16 @@ class Mask:
 
     Attributes
     ----------
-    kept : bool [D], or [R, D] for R networks
+    kept : bool [D]
         In the order of `WeightSpace`.
     layout : the layers it belongs to, as in ``WeightSpace.layout``
     """
 
     kept: Tensor
     layout: Layout
+
+    def __repr__(self) -> str:
+        return f"Mask({self.sparsity:.4f} of {self.kept.numel():,} weights are zero)"
 
     def __post_init__(self) -> None:
         if self.kept.dtype != torch.bool:

@@ -53,7 +53,8 @@ def kept_weights(ax: Axes, weight: Tensor, kept: Tensor, shape: tuple[int, ...])
     ax.imshow(picture, cmap=_weight_colours(), vmin=-limit, vmax=limit, interpolation="nearest")
     ax.set_xticks([])
     ax.set_yticks([])
-    ax.set_xlabel("weights into 64 units: blue < 0 < red, grey pruned", fontsize=9)
+    rows, columns = _grid(len(weight))
+    ax.set_xlabel(f"weights into {rows * columns} units: blue < 0 < red, grey pruned", fontsize=9)
     for side in ax.spines.values():
         side.set_visible(False)
     return ax
@@ -62,11 +63,16 @@ def kept_weights(ax: Axes, weight: Tensor, kept: Tensor, shape: tuple[int, ...])
 def kept_weights_image(weight: Tensor, kept: Tensor, shape: tuple[int, ...]) -> np.ndarray:
     """Return the picture that `kept_weights` shows, to redraw it in place: NaN where pruned, a huge number between units."""
     height, width = shape[-2:] if len(shape) == 3 and shape[0] == 1 else (1, weight[0].numel())
-    columns = math.isqrt(min(_UNITS, len(weight)))
-    rows = min(_UNITS, len(weight)) // columns
+    rows, columns = _grid(len(weight))
     shown = torch.where(kept, weight, torch.nan)[: rows * columns].detach().cpu().float()
     framed = torch.nn.functional.pad(shown.reshape(rows, columns, height, width), (0, 1, 0, 1), value=_BETWEEN)
     return framed.permute(0, 2, 1, 3).reshape(rows * (height + 1), -1)[:-1, :-1].numpy()
+
+
+def _grid(units: int) -> tuple[int, int]:
+    shown = min(_UNITS, units)
+    columns = math.isqrt(shown)
+    return shown // columns, columns
 
 
 def _weight_colours() -> Any:

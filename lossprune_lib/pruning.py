@@ -62,13 +62,14 @@ class PruningRun:
     mask : Mask
     trace : DataFrame
         A row a stage: stage, sparsity, and on that stage's batch loss (before the stage), predicted_change,
-        saliency_sum and true_change; step_length (Euclidean); and density.LAYER for each layer. The model's columns
+        saliency_sum (of the sizes of the modelled changes, without the step penalty: a bound) and true_change;
+        step_length (Euclidean); and density.LAYER for each layer. The model's columns
         are NaN for criteria that model no loss.
     """
 
     mask: Mask
-    trace: pd.DataFrame
-    state: PrunerState
+    trace: pd.DataFrame = field(repr=False)
+    state: PrunerState = field(repr=False)
     pruner: LocalPruner
 
     @cached_property
@@ -107,7 +108,7 @@ class LocalPruner:
     batch_size : int
         Training examples drawn afresh at each stage.
     scope : "global" or "layer"
-        Rank all weights together, or prune the same share of each layer: round(size of layer * sparsity).
+        Rank all weights together, or prune the same share of each layer: then round(size of layer * sparsity) of each.
     max_bytes : int
         What a loss model may take for activations and work space.
     trace : "batch" or "train"
@@ -178,14 +179,7 @@ class LocalPruner:
                 "only adds to them: give more."
             )
 
-        weights = state.weights
-        batch, model = None, LossModel(weights)
-        order = CRITERIA[self.criterion].order
-        if order is not None:
-            batch = state.task.sample(self.batch_size, generator(self.seed, "batch", stage))
-            model = self._model(state, weights, batch, order)
-        draws = generator(self.seed, "random", stage)
-        ranked = saliency(model, self.criterion, self.step_penalty, generator=draws)
+        model, batch, ranked = self._rank(state)
         pruned = state.mask.smallest_kept(ranked, counts)
 
         mask = replace(state.mask, kept=state.mask.kept.index_fill(0, pruned, False))
@@ -195,7 +189,7 @@ class LocalPruner:
         row = {
             "stage": stage,
             "sparsity": mask.sparsity,
-            "step_length": torch.linalg.vector_norm(weights[pruned]).item(),
+            "step_length": torch.linalg.vector_norm(model.weights[pruned]).item(),
         }
         row |= self._promise(model, pruned) | self._truth(state, after, batch, model.loss)
         row |= {f"density.{name}": share for name, share in density.items()}
@@ -237,6 +231,16 @@ class LocalPruner:
         columns += [name for name in rows[-1] if name.startswith("density.")]
         return PruningRun(state.mask, pd.DataFrame(rows).reindex(columns=columns), state, self)
 
+    def _rank(self, state: PrunerState) -> tuple[LossModel, Batch | None, Tensor]:
+        """Return the next stage's loss model, the batch that it was made on, and the saliencies [D]."""
+        stage, order = state.stage + 1, CRITERIA[self.criterion].order
+        batch, model = None, LossModel(state.weights)
+        if order is not None:
+            batch = state.task.sample(self.batch_size, generator(self.seed, "batch", stage))
+            model = self._model(state, model.weights, batch, order)
+        draws = generator(self.seed, "random", stage)
+        return model, batch, saliency(model, self.criterion, self.step_penalty, generator=draws)
+
     def _model(self, state: PrunerState, weights: Tensor, batch: Batch, order: int) -> LossModel:
         return LossModel.at_weights(
             state.space, weights, state.rest, batch, order, loss=self.loss, max_bytes=self.max_bytes
@@ -248,7 +252,7 @@ class LocalPruner:
         changes = modelled_change(model.among(pruned), self.criterion)
         return {
             "predicted_change": changes.sum(dtype=torch.float64).item(),
-            "saliency_sum": changes.abs_().sum(dtype=torch.float64).item(),
+            "saliency_sum": changes.abs().sum(dtype=torch.float64).item(),
         }
 
     def _truth(
@@ -284,14 +288,14 @@ def one_shot(
 
     pruner = LocalPruner(criterion, stages=1, seed=seed)
     start = pruner.start(net, task)
+    _, _, ranked = pruner._rank(start)  # once: every sparsity cuts the same ranking
     found, rows = [], []
     for sparsity in sparsities:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", EmptyLayerWarning)  # here one looks for the sparsity where layers empty
-            state = pruner.step(start, sparsity=sparsity)
-        score = training.score(partial(state.space.call, state.weights, state.rest), task, split)
-        found.append(state.mask)
-        rows.append({"sparsity": state.mask.sparsity, "loss": score.loss, "accuracy": score.accuracy})
+        pruned = start.mask.smallest_kept(ranked, start.mask.still_to_prune(checks.sparsity(sparsity), "global"))
+        mask = replace(start.mask, kept=start.mask.kept.index_fill(0, pruned, False))
+        score = training.score(partial(start.space.call, start.dense * mask.kept, start.rest), task, split)
+        found.append(mask)
+        rows.append({"sparsity": mask.sparsity, "loss": score.loss, "accuracy": score.accuracy})
     return found, pd.DataFrame(rows)
 
 

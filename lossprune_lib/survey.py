@@ -61,7 +61,8 @@ class Survey:
                 numbers += positions * (positions + 1) // 2 * outputs
             else:
                 numbers += 2 * patches
-        return max(1, max_bytes // ((numbers + largest_patches) * self.logits.element_size()))
+        # Allocators keep up to as much again between the pieces that they hand out.
+        return max(1, max_bytes // (2 * (numbers + largest_patches) * self.logits.element_size()))
 
 
 def survey(space: WeightSpace, weights: Tensor, rest: Mapping[str, Tensor], x: Tensor) -> Survey:

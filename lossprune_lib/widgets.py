@@ -11,7 +11,7 @@ import html
 import io
 import traceback
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import ipywidgets
 import numpy as np
@@ -25,6 +25,9 @@ from lossprune_lib import plots
 from lossprune_lib.data import Task
 from lossprune_lib.pruning import one_shot
 from lossprune_lib.weights import WeightSpace
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _DOTS_PER_INCH = 100
 
@@ -72,22 +75,31 @@ class Sliders(ipywidgets.VBox):
     controls : the sliders, whose values `redraw` takes as keyword arguments, by name
     picture : what is shown
     redraw : changes the figure and returns its alternative text
+    table : what was measured for the picture, to go on with
     """
 
     def __init__(
-        self, controls: dict[str, ipywidgets.ValueWidget], picture: Picture, redraw: Callable[..., str]
+        self,
+        controls: dict[str, ipywidgets.ValueWidget],
+        picture: Picture,
+        redraw: Callable[..., str],
+        table: pd.DataFrame | None = None,
     ) -> None:
         self.controls, self.picture, self.redraw = controls, picture, redraw
+        self.table = table
         self.message = ipywidgets.HTML()
         super().__init__([*controls.values(), picture.html, self.message])
         for control in controls.values():
             control.observe(self._moved, names="value")
-        self._moved()
+        self._draw()
+
+    def _draw(self) -> None:
+        self.picture.show(self.redraw(**{name: control.value for name, control in self.controls.items()}))
 
     def _moved(self, _: object = None) -> None:
         # An exception in a callback would vanish: it is shown below the picture instead.
         try:
-            self.picture.show(self.redraw(**{name: control.value for name, control in self.controls.items()}))
+            self._draw()
             self.message.value = ""
         except Exception as error:
             last = traceback.extract_tb(error.__traceback__)[-1]
@@ -124,8 +136,13 @@ def sparsity_slider(net: nn.Module, task: Task, criterion: str = "mp", start: fl
     net : whose first prunable layer is Linear
     start : the sparsity that is shown first
     """
-    masks, table = one_shot(net, task, SPARSITIES, criterion)
     space = WeightSpace(net)
+    if not isinstance(space.modules[0], nn.Linear):
+        raise ValueError(
+            f"The first layer, {space.layers[0]!r}, is a convolution, but its weights are drawn as images of the inputs: "
+            "take a network that starts with a Linear layer, such as mlp_300_100."
+        )
+    masks, table = one_shot(net, task, SPARSITIES, criterion)
     weight, inputs = space.split(space.read())[0], task.shape
 
     figure = Figure(figsize=(9.2, 4.3))
@@ -162,4 +179,4 @@ def sparsity_slider(net: nn.Module, task: Task, criterion: str = "mp", start: fl
         value=first,
         layout={"width": "560px", "max_width": "95%"},
     )
-    return Sliders({"point": slider}, Picture(figure, moving), redraw)
+    return Sliders({"point": slider}, Picture(figure, moving), redraw, table)

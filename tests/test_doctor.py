@@ -19,15 +19,31 @@ def test_all_is_well_here() -> None:
 
 def test_a_check_that_breaks_is_a_finding(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     def broken() -> tuple[str, str]:
-        raise OSError("gone")
+        raise RuntimeError("gone")
 
     monkeypatch.setitem(doctor._LOOKS, "disk", broken)
     table = doctor.check()
     assert table.loc["disk", "status"] == "FAIL"
-    assert "OSError: gone" in table.loc["disk", "found"]
+    assert "RuntimeError: gone" in table.loc["disk", "found"]
     assert table.loc["disk", "remedy"]
     assert __main__.main(["doctor"]) == 1
     assert "FAIL" in capsys.readouterr().out
+
+
+def test_a_wrong_data_folder_is_answered_with_the_librarys_own_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOSSPRUNE_DATA", "nowhere")
+    row = doctor.check().loc["data sets"]
+    assert row["status"] == "FAIL"
+    assert "LOSSPRUNE_DATA names the folder nowhere" in row["remedy"]
+
+
+def test_it_works_where_torch_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    code = (
+        "import sys; sys.modules['torch'] = None; from lossprune_lib import doctor; print(doctor.check().loc['torch'])"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert "FAIL" in run.stdout
+    assert "install again" in run.stdout
 
 
 def test_too_little_disk_has_a_remedy(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -98,6 +98,17 @@ class Wrapped(nn.Module):
         return self.change(self.layer(x))
 
 
+class WithoutGraph(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner, self.head = nn.Linear(4, 4), nn.Linear(4, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        with torch.no_grad():
+            hidden = self.inner(x)
+        return self.head(hidden)
+
+
 def _normed(**options: bool) -> nn.Sequential:
     return nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4, **options), nn.Linear(4, 3))
 
@@ -107,6 +118,7 @@ REFUSED: dict[str, tuple[Callable[[], nn.Module], str]] = {
     "unused": (Unused, "'spare' does not run .*remove the layer, or call it"),
     "used as a function": (Functional, "'inner' does not run .*weight is used without calling it"),
     "attention": (Attention, r"'attention\.out_proj' does not run"),
+    "without a graph": (WithoutGraph, "'inner' runs without a graph .*no_grad.*let it run as the other layers do"),
     "time first": (TimeFirst, r"'inner' gives an output of shape \[4, 1, 2\] for 1 examples.*batch_first"),
     "folded into the batch": (Folded, r"'inner' gives an output of shape \[2, 2\] for 1 examples"),
     "batch norm in training mode": (lambda: _normed().train(), r"norm '1' is in training mode.*net\.eval\(\)"),

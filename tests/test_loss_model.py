@@ -324,6 +324,8 @@ REFUSED = {
         "labels from 0 to 4, but the network has 4 logits.*0 to 3",
     ),
     "label negative": ((X, torch.tensor([-1, 3])), ValueError, "labels from -1 to 3"),
+    "labels of few bits": ((X, Y.int()), TypeError, r"labels are torch.int32 \[2\], but must be int64"),
+    "labels in a column": ((X, Y.unsqueeze(1)), TypeError, r"labels are torch.int64 \[2, 1\]"),
     "another precision": ((X.float(), Y), ValueError, r"network is torch.float64, the batch torch.float32.*task\.to"),
     "another device": ((X.to("meta"), Y), ValueError, r"network is on cpu, the batch on meta.*\.to\(device\)"),
     "labels on another device": ((X, Y.to("meta")), ValueError, "network is on cpu"),

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from lossprune_lib import LocalPruner, WeightSpace, data, plots, training, widgets
+from lossprune_lib import LocalPruner, WeightSpace, data, models, plots, training, widgets
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +67,24 @@ def test_an_error_is_shown_in_words_and_goes_away() -> None:
     control.value = 3
     assert not sliders.message.value
     assert sliders.picture.alt == "number 3"
+
+
+def test_an_error_at_the_first_drawing_is_raised_at_once() -> None:
+    def broken(number: int) -> str:
+        raise ValueError("broken")
+
+    with pytest.raises(ValueError, match="broken"):
+        widgets.Sliders({"number": ipywidgets.IntSlider()}, widgets.Picture(Figure(), []), broken)
+
+
+def test_a_network_that_starts_with_a_convolution_is_refused(digits: data.Task) -> None:
+    with pytest.raises(ValueError, match=r"'conv1', is a convolution.*such as mlp_300_100"):
+        widgets.sparsity_slider(models.pretrained("small_vgg", digits), digits)
+
+
+def test_the_table_behind_the_picture_is_kept(slider: widgets.Sliders) -> None:
+    assert slider.table.columns.tolist() == ["sparsity", "loss", "accuracy"]
+    assert len(slider.table) == len(widgets.SPARSITIES)
 
 
 def test_a_saved_notebook_shows_the_picture(slider: widgets.Sliders, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,16 +10,25 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def reconcile(what: str, guess: float, measured: float) -> pd.DataFrame:
-    """Return a table with one row: the guess, what was measured, and how far apart they are.
+def reconcile(what: str, guess: float | str | None, measured: float | str) -> pd.DataFrame:
+    """Return a table with one row: the guess, what was measured, and how they compare.
+
+    Parameters
+    ----------
+    guess : a number or, where a name was measured, a name; None is "not attempted"
 
     Raises
     ------
     TypeError, ValueError
-        if the guess is no finite number.
+        if a number was measured and the guess is no finite number.
     """
     import pandas as pd
 
-    guess = checks.real(guess, "Your guess", least=float("-inf"))
-    row = {"your guess": guess, "measured": measured, "difference": guess - measured}
-    return pd.DataFrame([row], index=[what]).round(3)
+    if guess is None:
+        row: dict[str, object] = {"your guess": "not attempted", "measured": measured, "so": "guess, then run again"}
+    elif isinstance(measured, str):
+        row = {"your guess": guess, "measured": measured, "so": "right" if guess == measured else "not this time"}
+    else:
+        number = checks.real(guess, "Your guess", least=float("-inf"))
+        row = {"your guess": number, "measured": round(measured, 3), "so": f"you are {number - measured:+.2f} away"}
+    return pd.DataFrame([row], index=[what])

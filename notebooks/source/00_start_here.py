@@ -32,15 +32,16 @@ from lossprune_lib.pruning import one_shot
 # ## 1. Is everything here?
 #
 # Each line is a thing that the course uses. A `FAIL` comes with its remedy.
+# (`doctor.check()` alone also shows the versions that were found.)
 
 # %%
-doctor.check()
+doctor.check()[["status", "remedy"]]
 
 # %% [markdown]
 # ## 2. A network that can read
 #
-# Our data are 1,797 handwritten digits, each 8 x 8 pixels. They come with scikit-learn.
-# Change the next line to `"mnist"` later, and the whole course runs on larger images.
+# Our data are small images of handwritten digits. They come with scikit-learn, so nothing is downloaded.
+# Part of them is for training, part for choosing (`valid`), and part is kept for the very end (`test`).
 
 # %%
 task = data.load("digits")
@@ -48,24 +49,24 @@ task
 
 # %%
 figure, axes = plt.subplots(1, 10, figsize=(9, 1.3), layout="constrained")
-plots.examples(axes, task.x_test[:10], [f"label {int(label)}" for label in task.y_test[:10]])
+plots.examples(axes, task.x_valid[:10], [f"label {int(label)}" for label in task.y_valid[:10]])
 plt.show()
 
 # %% [markdown]
-# The network is the smallest one of the paper behind this course (Laurent et al. 2020): two hidden layers of 300 and
-# 100 units. Someone has trained it for you.
+# The network is built like the smallest one in the paper behind this course (Laurent et al. 2020): two hidden layers
+# of 300 and 100 units. It is already trained.
 
 # %%
 net = models.pretrained("mlp_300_100", task)
 net
 
 # %% tags=["nbval-check-output"]
-print(f"errors on the test images: {100 * training.evaluate(net, task, 'test').error:.0f} %")
+print(f"right on {training.evaluate(net, task, 'valid').accuracy:.1%} of the validation images")
 
 # %% [markdown]
 # ## 3. What can be pruned
 #
-# Every connection between two units has a **weight**. Here they are, layer by layer.
+# Every connection between two units has a **weight**. Here is how many there are, layer by layer.
 
 # %% tags=["nbval-check-output"]
 space = WeightSpace(net)
@@ -83,11 +84,11 @@ print(f"all: {space.size:6,} weights")
 # %% [markdown]
 # ## 4. Predict first
 #
-# You are about to remove the smallest weights, more and more of them. The network gets almost
-# all validation images right. **At which sparsity does it get fewer than half right?** Put your guess here, between 0 and 1.
+# You are about to remove the smallest weights, more and more of them. Now the network gets almost all validation
+# images right. **At which sparsity does it get fewer than half right?** Put a number between 0 and 1 in place of `None`.
 
 # %%
-my_guess = 0.5
+my_guess = None
 
 # %% [markdown]
 # Then run on.
@@ -99,17 +100,18 @@ my_guess = 0.5
 # Right: accuracy and loss on images that the network was not trained on.
 
 # %%
-widgets.sparsity_slider(net, task, start=0.8)
+slider = widgets.sparsity_slider(net, task, start=0.8)
+slider
 
 # %% [markdown]
-# What to look for: for a long way, nothing happens. Then everything happens at once.
+# What to look for: for a long way, almost nothing happens. Then the accuracy falls, faster and faster.
 #
 # Here is the same at five settings, for paper and for screens without a kernel.
 
 # %% tags=["nbval-check-output"]
 settings = [0, 0.5, 0.8, 0.9, 0.95]
 masks, table = one_shot(net, task, settings)
-print(table.round({"sparsity": 2, "loss": 1, "accuracy": 1}).to_string(index=False))
+print(table.to_string(index=False, formatters={"sparsity": "{:.0%}".format, "accuracy": "{:.0%}".format}))
 
 # %%
 figure, axes = plt.subplots(1, 5, figsize=(11, 2.9), layout="constrained")
@@ -121,27 +123,33 @@ plt.show()
 
 # %% [markdown]
 # From left to right the grey grows. Half of the weights can go, and almost nothing is lost. Further to the right
-# the network is destroyed, although the picture changes little.
+# the network fails, although the picture changes little.
 
 # %% [markdown]
 # ## 6. Reconcile
 #
-# Your guess beside what was measured:
+# Where does the accuracy first fall below a level?
 
-# %%
-_, curve = one_shot(net, task, widgets.SPARSITIES)
-breaks_at = curve.loc[curve["accuracy"] < 0.5, "sparsity"].min()
-exercises.reconcile("sparsity at which half of the images are wrong", my_guess, breaks_at)
+# %% tags=["nbval-check-output"]
+first_below = {level: slider.table.query("accuracy < @level")["sparsity"].min() for level in (0.9, 0.5)}
+for level, sparsity in first_below.items():
+    print(f"accuracy below {level:.0%} from a sparsity of {sparsity:.0%} on")
 
 # %% [markdown]
-# If you guessed too low, you are in good company: networks have many more weights than they need.
-# Keep the size of your miss in mind. It is the reason why pruning is worth studying.
+# And your guess beside it:
+
+# %%
+exercises.reconcile("sparsity at which half of the images are wrong", my_guess, first_below[0.5])
+
+# %% [markdown]
+# Did you guess too low? This network has many more weights than it needs for these images.
+# That is why pruning is worth studying.
 
 # %% [markdown]
 # ## 7. Is magnitude the right question?
 #
 # MP asks how *large* a weight is. We could ask instead **how much the loss changes** when it goes.
-# The loss is what the network was trained to make small, so this is closer to what we want.
+# Training made the loss small, so this is closer to what we want.
 # Trying each weight alone would take one run for each. So we need a *model* of the loss. Such models are the subject of this course.
 #
 # As a taste: one of them, the *quadratic model* (QM), at the same sparsity of 90 %. First in one go, as above.
@@ -155,31 +163,38 @@ pruners = {
 }
 
 # %% [markdown]
-# Which of the three will be right most often? Decide before you run the next cell.
+# Which of the three will be right most often? Put its name, in quotes, in place of `None`.
+
+# %%
+my_winner = None
 
 # %%
 scores = {name: training.evaluate(pruner.prune(net, task).network(), task) for name, pruner in pruners.items()}
 
 # %% tags=["nbval-check-output"]
 comparison = pd.DataFrame({name: {"accuracy": s.accuracy, "loss": s.loss} for name, s in scores.items()}).T
-print(comparison.round(1))
+print(comparison.to_string(formatters={"accuracy": "{:.0%}".format, "loss": "{:.1f}".format}))
 
 # %%
 figure, ax = plt.subplots(figsize=(7, 2.2), layout="constrained")
 plots.bars(ax, comparison["accuracy"], "accuracy on the validation images at 90 % sparsity")
 plt.show()
 
+# %%
+exercises.reconcile("most accurate", my_winner, comparison["accuracy"].idxmax())
+
 # %% [markdown]
-# The same number of weights is left in all three. One network is lost; another still reads most digits.
-# **Which weights** matters more than **how many**. And the same model is poor in one go and good in small stages:
-# a model of the loss holds only close to where it was made. Notebook 03 is about that.
+# The same number of weights is left in all three, but not the same weights. In one go, the model of the loss gains
+# little or nothing over the mere size of the weights: look at both columns. In 14 small stages, the very same model
+# keeps a network that still reads most digits. A model of the loss holds only close to where it was made.
+# Notebook 03 is about that.
 
 # %% [markdown]
 # ## What we saw
 #
 # - Unstructured pruning sets single weights to zero; sparsity is the share that is zero.
-# - A trained network bears a lot of it, then breaks within a few per cent of sparsity.
-# - At equal sparsity, which weights go, and in how many stages, decides whether it still works.
+# - A trained network bears a lot of it before it breaks.
+# - At equal sparsity, which weights are left decides whether it still works; small stages choose better than one go.
 #
 # **Read next**: notebook 01, *Loss landscapes*. **The paper**: C. Laurent, C. Ballas, T. George, N. Ballas, P. Vincent,
 # *Revisiting Loss Modelling for Unstructured Pruning*, arXiv 2006.12279.
@@ -202,11 +217,11 @@ plt.show()
 # <details><summary>Single weights, anywhere</summary>Right. So the zeros have no pattern, and the layers keep their
 # shapes.</details>
 #
-# **3. MP and QM were both pruned to 90 %, and one was far better. What differed?**
+# **3. QM in 14 stages still read most digits, MP in one go did not, at the same sparsity. What differed in the end?**
 # <details><summary>The number of weights left</summary>No, that was exactly the same.</details>
-# <details><summary>Which weights are left</summary>Right. The criterion ranks the weights; the sparsity only says where to
-# cut.</details>
-# <details><summary>QM was trained longer</summary>No. Nothing was trained after pruning, in neither case.</details>
+# <details><summary>Which weights are left</summary>Right. Criterion and stages choose the weights; the sparsity only says
+# how many.</details>
+# <details><summary>One was trained longer</summary>No. Nothing was trained after pruning, in neither case.</details>
 #
 # **4. Why was QM in one go not enough?**
 # <details><summary>The quadratic model is too simple</summary>Not by itself: the very same model did well in 14

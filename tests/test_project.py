@@ -1,0 +1,35 @@
+"""The files around the library: pins that a fresh machine can install, a quick import."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+
+
+def test_constraints_are_pins_and_cover_what_is_required() -> None:
+    lines = [line for line in (ROOT / "constraints.txt").read_text().splitlines() if not line.startswith("#")]
+    assert all(re.fullmatch(r"[A-Za-z0-9._-]+==[A-Za-z0-9._]+", line) for line in lines), lines
+    pinned = {line.split("==")[0].lower().replace("_", "-") for line in lines}
+    required = re.findall(r"^([A-Za-z0-9_-]+)", (ROOT / "requirements.txt").read_text(), re.M)
+    assert {name.lower().replace("_", "-") for name in required} <= pinned
+    assert "torch==2.13.0" in lines
+
+
+def test_importing_brings_in_neither_plots_nor_pandas() -> None:
+    code = (
+        "import sys, lossprune_lib; from lossprune_lib import LocalPruner; "
+        "print(sorted({'pandas', 'matplotlib', 'ipywidgets', 'sklearn', 'dask'} & set(sys.modules)))"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "[]"
+
+
+def test_every_public_name_can_be_had() -> None:
+    import lossprune_lib
+
+    assert {name for name in lossprune_lib.__all__ if getattr(lossprune_lib, name) is None} == set()
+    assert set(lossprune_lib.__all__) <= set(dir(lossprune_lib))
