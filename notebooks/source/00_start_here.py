@@ -111,7 +111,8 @@ slider
 # %% tags=["nbval-check-output"]
 settings = [0, 0.5, 0.8, 0.9, 0.95]
 masks, table = one_shot(net, task, settings)
-print(table.to_string(index=False, formatters={"sparsity": "{:.0%}".format, "accuracy": "{:.0%}".format}))
+shown = {"sparsity": "{:.0%}".format, "loss": "{:.1f}".format, "accuracy": "{:.0%}".format}
+print(table.to_string(index=False, formatters=shown))
 
 # %%
 figure, axes = plt.subplots(1, 5, figsize=(11, 2.9), layout="constrained")
@@ -173,7 +174,7 @@ scores = {name: training.evaluate(pruner.prune(net, task).network(), task) for n
 
 # %% tags=["nbval-check-output"]
 comparison = pd.DataFrame({name: {"accuracy": s.accuracy, "loss": s.loss} for name, s in scores.items()}).T
-print(comparison.to_string(formatters={"accuracy": "{:.0%}".format, "loss": "{:.1f}".format}))
+print(comparison.to_string(formatters=shown))
 
 # %%
 figure, ax = plt.subplots(figsize=(7, 2.2), layout="constrained")
