@@ -31,7 +31,7 @@ help:
 lab: $(VENV)/.installed
 	@mkdir -p my-notebooks
 	@for n in notebooks/*.ipynb; do [ -e "my-notebooks/$${n##*/}" ] || cp "$$n" my-notebooks/; done
-	$(BIN)/jupyter lab $(JUPYTER_FLAGS) my-notebooks/00_start_here.ipynb
+	$(BIN)/jupyter lab $(JUPYTER_FLAGS) --ServerApp.root_dir=my-notebooks --LabApp.default_url=/lab/tree/00_start_here.ipynb
 
 test: lint units notebooks-test browser
 
