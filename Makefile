@@ -78,7 +78,7 @@ $(BIN)/python:
 	  else echo "This Python cannot make environments. On Debian: sudo apt-get install python3-venv"; exit 1; fi; }
 
 $(VENV)/.installed: $(BIN)/python requirements.txt constraints.txt pyproject.toml
-	@echo "Installing into $(VENV) (once, a minute or two) ..."
+	@echo "Installing into $(VENV) (once, a few minutes) ..."
 	@$(INSTALL) --editable .
 	@$(BIN)/jupyter labextension disable "@jupyterlab/apputils-extension:announcements" >/dev/null 2>&1
 	@touch $@
