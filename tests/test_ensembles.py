@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
+
 import pytest
 import torch
 from torch import Tensor, nn
 
 from lossprune_lib import LocalPruner, Mask, WeightSpace, data, ensembles, models, training
+from lossprune_lib.pruning import EmptyLayerWarning
 
 RECIPE = training.Recipe(epochs=2, lr=0.05, batch_size=100, milestones=(1,))
 
@@ -23,11 +26,16 @@ def nets(small: data.Task) -> list[nn.Module]:
     return [models.mlp_300_100(small, seed=seed) for seed in range(3)]
 
 
-def masks_of(nets: list[nn.Module], task: data.Task) -> list[Mask]:
-    return [
-        LocalPruner("mp", sparsity, stages=1).prune(net, task).mask
-        for net, sparsity in zip(nets, (0.5, 0.9, 0.0), strict=True)
-    ]
+SPARSITIES = {"dense": None, "pruned": (0.5, 0.9, 0.0), "sparse": (0.7, 0.95, 0.995)}  # the last: an empty layer
+
+
+def masks_of(nets: list[nn.Module], task: data.Task, sparsities: tuple[float, ...] = (0.5, 0.9, 0.0)) -> list[Mask]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", EmptyLayerWarning)
+        return [
+            LocalPruner("mp", sparsity, stages=1).prune(net, task).mask
+            for net, sparsity in zip(nets, sparsities, strict=True)
+        ]
 
 
 def difference(a: nn.Module, b: nn.Module) -> float:
@@ -36,10 +44,11 @@ def difference(a: nn.Module, b: nn.Module) -> float:
 
 
 @pytest.mark.parametrize("seeds", [7, [7, 8, 9]], ids=["shared order", "own order"])
-@pytest.mark.parametrize("masked", [True, False])
-def test_together_is_as_alone(nets: list[nn.Module], small: data.Task, seeds: int | list[int], masked: bool) -> None:
-    masks = masks_of(nets, small) if masked else [None] * 3
-    kept = torch.stack([mask.kept for mask in masks]) if masked else None
+@pytest.mark.parametrize("kind", SPARSITIES)
+def test_together_is_as_alone(nets: list[nn.Module], small: data.Task, seeds: int | list[int], kind: str) -> None:
+    sparsities = SPARSITIES[kind]
+    masks = [None] * 3 if sparsities is None else masks_of(nets, small, sparsities)
+    kept = None if sparsities is None else torch.stack([mask.kept for mask in masks])
     together = ensembles.fit(ensembles.Ensemble.of(nets), small, recipe=RECIPE, kept=kept, seeds=seeds, progress=False)
     for r, (net, mask) in enumerate(zip(nets, masks, strict=True)):
         seed = seeds if isinstance(seeds, int) else seeds[r]
