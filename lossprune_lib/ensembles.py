@@ -19,7 +19,7 @@ from lossprune_lib import checks
 from lossprune_lib.data import Batch, Task
 from lossprune_lib.seeds import generator
 from lossprune_lib.sparse_stack import SparseStack, can_stack
-from lossprune_lib.training import Recipe, Score, check_place
+from lossprune_lib.training import Recipe, Score, check_place, set_rate
 from lossprune_lib.weights import WeightSpace
 
 # The share of kept weights below which sparse products are the faster ones (two CPU cores, 784-300-100-10, batches of 100).
@@ -139,6 +139,8 @@ def fit(
     epochs = recipe.epochs if epochs is None else checks.whole(epochs, "epochs", least=0)
     if recipe.augment is not None:
         raise ValueError("An ensemble is trained without augmentation: train the networks one by one.")
+    if recipe.precision != "float32":
+        raise ValueError(f"An ensemble is trained in the networks' own precision, not {recipe.precision}.")
     check_place(ensemble.space.net, task)
     if kept is not None and (kept.shape != ensemble.weights.shape or kept.dtype != torch.bool):
         raise ValueError(
@@ -148,7 +150,6 @@ def fit(
     optimizer = optim.SGD(
         stack.parameters, recipe.lr, recipe.momentum, weight_decay=recipe.weight_decay, fused=_fused(task)
     )
-    schedule = optim.lr_scheduler.MultiStepLR(optimizer, list(recipe.milestones), recipe.lr_factor)
     best = _Best(ensemble, stack)
     if epochs == 0:
         return best.ensemble
@@ -156,12 +157,12 @@ def fit(
         total=epochs, desc=f"training {len(ensemble)} networks", disable=not progress, leave=False, delay=2
     ) as bar:
         for epoch in range(1, epochs + 1):
+            set_rate(optimizer, recipe.rate(epoch - 1, epochs))
             for x, y in _batches(task, recipe.batch_size, seeds, epoch, len(ensemble)):
                 optimizer.zero_grad()
                 _loss(stack.call(x), y).backward()
                 stack.mask_gradients()
                 optimizer.step()
-            schedule.step()
             scores = _scores(stack.evaluate, len(ensemble), task, "valid")
             if not all(math.isfinite(score.loss) for score in scores):
                 raise ValueError(

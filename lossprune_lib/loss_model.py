@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -136,6 +136,38 @@ class LossModel:
             )
         return cls(weights.detach(), total * share, gradient.mul_(share), diagonal.mul_(share) if order > 1 else None)
 
+    @classmethod
+    def at_each(
+        cls,
+        space: WeightSpace,
+        weights: Tensor,
+        rest: Mapping[str, Tensor],
+        batch: Batch,
+        orders: Sequence[int],
+        *,
+        loss: Loss = cross_entropy,
+        max_bytes: int = 2**30,
+    ) -> list[LossModel]:
+        """Model the loss of one batch around each of R weight vectors [R, D]; equal ones are evaluated once.
+
+        Parameters
+        ----------
+        orders : one for each row
+            A model may come with more than was asked for, where an equal row needed it.
+        """
+        space.check(weights)
+        if weights.ndim != 2 or len(orders) != len(weights):
+            raise ValueError(
+                f"There are {len(orders)} orders for weights {list(weights.shape)}: give one for each row."
+            )
+        first = _first_equal(weights)
+        highest = {row: max(o for o, f in zip(orders, first, strict=True) if f == row) for row in set(first)}
+        found = {
+            row: cls.at_weights(space, weights[row], rest, batch, order, loss=loss, max_bytes=max_bytes)
+            for row, order in highest.items()
+        }
+        return [found[row] for row in first]
+
     @property
     def order(self) -> int | None:
         """2 with curvature, 1 with gradient, 0 with the loss alone, None for bare weights."""
@@ -166,6 +198,16 @@ class LossModel:
             assert self.curvature is not None
             change = change + (step.square() @ self.curvature) / 2
         return change
+
+
+def _first_equal(rows: Tensor) -> list[int]:
+    """Return, for each row [R, D], the index of the first row that equals it."""
+    sums = rows.double().sum(1).tolist()  # equal rows have equal sums, so only few rows must be compared
+    first: list[int] = []
+    for row, total in enumerate(sums):
+        same = (r for r in dict.fromkeys(first) if sums[r] == total and torch.equal(rows[r], rows[row]))
+        first.append(next(same, row))
+    return first
 
 
 def check_batch(space: WeightSpace, batch: Batch) -> Batch:

@@ -6,34 +6,30 @@ Source: Laurent et al. 2020, Algorithm 1, as its authors' published program runs
 from __future__ import annotations
 
 import copy
-import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from lossprune_lib import checks, masks, training
-from lossprune_lib.criteria import CRITERIA, modelled_change, saliency
-from lossprune_lib.data import Batch, Task
-from lossprune_lib.loss_model import Loss, LossModel, cross_entropy
+from lossprune_lib.criteria import CRITERIA
+from lossprune_lib.data import Task
+from lossprune_lib.loss_model import Loss, cross_entropy
 from lossprune_lib.masks import Mask
-from lossprune_lib.pruning_run import PrunerState, PruningRun, training_loss
+from lossprune_lib.pruning_run import PrunerState, PruningRun
+from lossprune_lib.pruning_stage import EmptyLayerWarning, batches_of, models_at, rank, step_together
 from lossprune_lib.schedules import SCHEDULES, sparsities
-from lossprune_lib.seeds import generator
 from lossprune_lib.survey import check_mode
 from lossprune_lib.weights import WeightSpace
 
 if TYPE_CHECKING:
     import pandas as pd
 
+__all__ = ["TRACES", "EmptyLayerWarning", "LocalPruner", "one_shot", "prune_together"]
+
 TRACES = ("batch", "train")
-
-
-class EmptyLayerWarning(UserWarning):
-    """A layer has lost all of its weights."""
 
 
 @dataclass(frozen=True)
@@ -110,35 +106,7 @@ class LocalPruner:
         sparsity : float in [0, 1), optional
             In place of the schedule's; not below what is masked already.
         """
-        stage, explicit = state.stage + 1, sparsity is not None
-        if sparsity is None:
-            if stage > self.stages:
-                raise ValueError(f"All {self.stages} stages are done: give step() a sparsity to go on.")
-            sparsity = self.sparsities[stage - 1]
-        checks.sparsity(sparsity)
-
-        counts = state.mask.still_to_prune(sparsity, self.scope)
-        if explicit and min(counts) < 0:
-            raise ValueError(
-                f"sparsity is {sparsity:g}, but {state.mask.sparsity:.4g} of the weights are masked already, and a stage "
-                "only adds to them: give more."
-            )
-
-        model, batch, ranked = self._rank(state)
-        pruned = state.mask.smallest_kept(ranked, counts)
-
-        mask = replace(state.mask, kept=state.mask.kept.index_fill(0, pruned, False))
-        after = replace(state, mask=mask, stage=stage)
-        density = mask.density()
-        _warn_of_emptied_layers(state.mask.density(), density)
-        row = {
-            "stage": stage,
-            "sparsity": mask.sparsity,
-            "step_length": torch.linalg.vector_norm(model.weights[pruned]).item(),
-        }
-        row |= self._promise(model, pruned) | self._truth(state, after, batch, model.loss)
-        row |= {f"density.{name}": share for name, share in density.items()}
-        return replace(after, row=row)
+        return step_together([self], [state], [sparsity])[0]
 
     def stream(self, net: nn.Module, task: Task, mask: Mask | None = None) -> Iterator[PrunerState]:
         """Yield the state after each stage, as soon as it is done."""
@@ -157,60 +125,45 @@ class LocalPruner:
         mask : to start from a pruned network
         progress : whether to show a bar
         """
-        import pandas as pd
-        from tqdm.auto import tqdm
+        return prune_together([self], net, task, mask, progress=progress)[0]
 
-        states = tqdm(
-            self.stream(net, task, mask),
-            "pruning",
-            self.stages,
-            unit="stage",
-            disable=not progress,
-            leave=False,
-            delay=2,
-        )
-        rows = []
-        for state in states:
-            rows.append(state.row)
-        columns = ["stage", "sparsity", "loss", "predicted_change", "saliency_sum", "true_change", "step_length"]
-        columns += [name for name in rows[-1] if name.startswith("density.")]
-        return PruningRun(state.mask, pd.DataFrame(rows).reindex(columns=columns), state, self)
 
-    def _rank(self, state: PrunerState) -> tuple[LossModel, Batch | None, Tensor]:
-        """Return the next stage's loss model, the batch that it was made on, and the saliencies [D]."""
-        stage, order = state.stage + 1, CRITERIA[self.criterion].order
-        batch, model = None, LossModel(state.weights)
-        if order is not None:
-            batch = state.task.sample(self.batch_size, generator(self.seed, "batch", stage))
-            model = self._model(state, model.weights, batch, order)
-        draws = generator(self.seed, "random", stage)
-        return model, batch, saliency(model, self.criterion, self.step_penalty, generator=draws)
+def prune_together(
+    pruners: Sequence[LocalPruner], net: nn.Module, task: Task, mask: Mask | None = None, *, progress: bool = True
+) -> list[PruningRun]:
+    """Run several pruners on one network, stage by stage, and evaluate once what is the same for several of them.
 
-    def _model(self, state: PrunerState, weights: Tensor, batch: Batch, order: int) -> LossModel:
-        return LossModel.at_weights(
-            state.space, weights, state.rest, batch, order, loss=self.loss, max_bytes=self.max_bytes
-        )
+    At the first stage that is everything, and so are all one-shot prunings together; later, runs that chose the same masks.
+    Each run is what its pruner alone would have given.
 
-    def _promise(self, model: LossModel, pruned: Tensor) -> dict[str, float]:
-        if model.loss is None:
-            return {}
-        changes = modelled_change(model.among(pruned), self.criterion)
-        return {
-            "predicted_change": changes.sum(dtype=torch.float64).item(),
-            "saliency_sum": changes.abs().sum(dtype=torch.float64).item(),
-        }
+    Parameters
+    ----------
+    pruners : may differ in everything
+    net, task, mask, progress : as in `LocalPruner.prune`
+    """
+    import pandas as pd
+    from tqdm.auto import tqdm
 
-    def _truth(
-        self, state: PrunerState, after: PrunerState, batch: Batch | None, loss: float | None
-    ) -> dict[str, float]:
-        if self.trace == "train":
-            before = training_loss(state, state.weights, self.loss)
-            return {"loss": before, "true_change": training_loss(state, after.weights, self.loss) - before}
-        if batch is None or loss is None:
-            return {}
-        changed = self._model(state, after.weights, batch, order=0).loss
-        assert changed is not None
-        return {"loss": loss, "true_change": changed - loss}
+    if not pruners:
+        return []
+    start = pruners[0].start(net, task, mask)
+    states = [start] * len(pruners)
+    rows: list[list[dict[str, float]]] = [[] for _ in pruners]
+    total = sum(pruner.stages for pruner in pruners)
+    with tqdm(desc="pruning", total=total, unit="stage", disable=not progress, leave=False, delay=2) as bar:
+        for stage in range(max(pruner.stages for pruner in pruners)):
+            active = [r for r, pruner in enumerate(pruners) if pruner.stages > stage]
+            stepped = step_together([pruners[r] for r in active], [states[r] for r in active])
+            for r, state in zip(active, stepped, strict=True):
+                states[r] = state
+                rows[r].append(state.row)
+            bar.update(len(active))
+    columns = ["stage", "sparsity", "loss", "predicted_change", "saliency_sum", "true_change", "step_length"]
+    columns += [name for name in states[0].row if name.startswith("density.")]
+    return [
+        PruningRun(state.mask, pd.DataFrame(trace).reindex(columns=columns), state, pruner)
+        for pruner, state, trace in zip(pruners, states, rows, strict=True)
+    ]
 
 
 def one_shot(
@@ -233,7 +186,8 @@ def one_shot(
 
     pruner = LocalPruner(criterion, stages=1, seed=seed)
     start = pruner.start(net, task)
-    _, _, ranked = pruner._rank(start)  # once: every sparsity cuts the same ranking
+    model = models_at([pruner], [start], batches_of([pruner], [start]), [start.weights], None)[0]
+    ranked = rank(pruner, start, model)  # once: every sparsity cuts the same ranking
     found, rows = [], []
     for sparsity in sparsities:
         pruned = start.mask.smallest_kept(ranked, start.mask.still_to_prune(checks.sparsity(sparsity), "global"))
@@ -242,14 +196,3 @@ def one_shot(
         found.append(mask)
         rows.append({"sparsity": mask.sparsity, "loss": score.loss, "accuracy": score.accuracy})
     return found, pd.DataFrame(rows)
-
-
-def _warn_of_emptied_layers(before: dict[str, float], after: dict[str, float]) -> None:
-    for name, density in after.items():
-        if density == 0 and before[name] > 0:
-            warnings.warn(
-                f"All weights of layer {name!r} are pruned away, so nothing of its input passes it any more. Lower the "
-                'sparsity, raise the step penalty, or use scope="layer".',
-                EmptyLayerWarning,
-                stacklevel=3,
-            )

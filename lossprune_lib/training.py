@@ -17,6 +17,9 @@ from lossprune_lib.masks import Enforcer, Mask
 from lossprune_lib.seeds import generator
 
 Augment = Callable[[Tensor, torch.Generator], Tensor]
+SCHEDULES = ("steps", "one_cycle")
+PRECISIONS = ("float32", "bfloat16")
+_RISE = 0.3  # the share of a cycle in which the learning rate rises
 
 
 @dataclass(frozen=True)
@@ -25,8 +28,13 @@ class Recipe:
 
     Attributes
     ----------
-    milestones : tuple of int
-        The epochs after which the learning rate is multiplied by `lr_factor`.
+    schedule : "steps" or "one_cycle"
+        Of the learning rate, set at each epoch: multiplied by `lr_factor` after each of the `milestones`; or rising in a
+        straight line to `lr` over the first 30 % of the epochs and falling to zero over the rest.
+    channels_last : bool
+        Keep the weights of convolutions channel by channel, which is faster on most machines; the network stays so.
+    precision : "float32" or "bfloat16"
+        Of the products in training (by torch's autocast); weights, pruning and evaluation stay in the network's own.
     augment : (inputs [N, ...], CPU generator) -> inputs, optional
         Changes each training batch, such as `crop_and_flip`. Never used for pruning or evaluation.
     """
@@ -36,8 +44,11 @@ class Recipe:
     momentum: float = 0.9
     weight_decay: float = 5e-4
     batch_size: int = 100
+    schedule: str = "steps"
     milestones: tuple[int, ...] = ()
     lr_factor: float = 0.1
+    channels_last: bool = False
+    precision: str = "float32"
     augment: Augment | None = None
 
     def __post_init__(self) -> None:
@@ -45,6 +56,15 @@ class Recipe:
         checks.whole(self.batch_size, "batch_size")
         for name in ("lr", "momentum", "weight_decay", "lr_factor"):
             checks.real(getattr(self, name), name)
+        checks.known(self.schedule, SCHEDULES, "schedule of the learning rate")
+        checks.known(self.precision, PRECISIONS, "precision")
+
+    def rate(self, epoch: int, epochs: int) -> float:
+        """Return the learning rate of an epoch, counted from 0, of so many."""
+        if self.schedule == "one_cycle":
+            done = (epoch + 0.5) / epochs
+            return self.lr * min(done / _RISE, (1 - done) / (1 - _RISE))
+        return self.lr * self.lr_factor ** sum(epoch >= milestone for milestone in self.milestones)
 
 
 @dataclass(frozen=True)
@@ -94,13 +114,15 @@ def fit(
     epochs = recipe.epochs if epochs is None else checks.whole(epochs, "epochs", least=0)
     check_place(net, task)
     net = copy.deepcopy(net)
+    if recipe.channels_last:
+        net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    half = torch.autocast(task.device.type, torch.bfloat16, enabled=recipe.precision == "bfloat16")
     trainable = [parameter for parameter in net.parameters() if parameter.requires_grad]
     if not trainable:
         raise ValueError(
             "All parameters of this network are frozen, so there is nothing to train: net.requires_grad_(True)."
         )
     optimizer = optim.SGD(trainable, lr=recipe.lr, momentum=recipe.momentum, weight_decay=recipe.weight_decay)
-    schedule = optim.lr_scheduler.MultiStepLR(optimizer, list(recipe.milestones), recipe.lr_factor)
     enforce = Enforcer(mask, net, optimizer) if mask is not None else None
     best = evaluate(net, task, "valid").error if epochs == 0 else math.inf
     best_state = copy.deepcopy(net.state_dict())
@@ -108,16 +130,18 @@ def fit(
     with tqdm(total=epochs, desc="training", unit="epoch", disable=not progress, leave=False, delay=2) as bar:
         for epoch in range(1, epochs + 1):
             net.train()
+            set_rate(optimizer, recipe.rate(epoch - 1, epochs))
             draws = generator(seed, "augment", epoch)
             for x, y in task.batches("train", recipe.batch_size, generator(seed, "order", epoch)):
                 if recipe.augment is not None:
                     x = recipe.augment(x, draws)
                 optimizer.zero_grad()
-                F.cross_entropy(net(x), y).backward()
+                with half:
+                    logits = net(x)
+                F.cross_entropy(logits.to(trainable[0].dtype), y).backward()
                 optimizer.step()
                 if enforce is not None:
                     enforce()
-            schedule.step()
             score = evaluate(net, task, "valid")
             if not math.isfinite(score.loss):
                 raise ValueError(
@@ -158,6 +182,12 @@ def score(call: Callable[[Tensor], Tensor], task: Task, split: str) -> Score:
         wrong += int((logits.argmax(1) != y).sum())
         examples += len(y)
     return Score(loss / examples, wrong / examples)
+
+
+def set_rate(optimizer: optim.Optimizer, rate: float) -> None:
+    """Set an optimizer's learning rate."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate
 
 
 def crop_and_flip(x: Tensor, generator: torch.Generator, padding: int = 4) -> Tensor:
