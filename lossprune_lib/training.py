@@ -214,3 +214,6 @@ def check_place(net: nn.Module, task: Task) -> None:
             f"The network is {parameter.dtype} on {parameter.device}, the task {task.dtype} on {task.device}: "
             "move one of them, for example task.to(device, dtype) or net.to(device, dtype)."
         )
+
+
+AUGMENTATIONS: dict[str, Augment] = {"crop_and_flip": crop_and_flip}  # by name, for plans

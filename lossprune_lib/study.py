@@ -1,0 +1,261 @@
+"""Study: a grid of runs, carried out in this process or on a Dask cluster; every finished run is kept in a store."""
+
+from __future__ import annotations
+
+import itertools
+import tomllib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lossprune_lib import checks, experiment, training
+from lossprune_lib.criteria import CRITERIA
+from lossprune_lib.experiment import Outcome, Trained
+from lossprune_lib.runs import Baseline, Run
+from lossprune_lib.store import Store
+from lossprune_lib.training import Recipe
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+# The paper's step penalties (Laurent et al. 2020, section 4).
+STEP_PENALTIES = (0.0, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0)
+STORE = "runs.sqlite"
+
+
+@dataclass(frozen=True)
+class Job:
+    """Some work that can be done anywhere: a baseline to be trained, or a stack of its runs to be carried out."""
+
+    baseline: Baseline
+    runs: tuple[Run, ...] = ()
+    trained: Trained | None = None
+
+    def do(self, device: str = "auto", progress: bool = False) -> Trained | list[Outcome]:
+        if self.trained is None:
+            return experiment.train(self.baseline, device, progress)
+        return experiment.carry_out(self.runs, self.trained, device, progress)
+
+    def __str__(self) -> str:
+        what = f"{len(self.runs)} runs" if self.runs else "training"
+        return f"{what} ({self.baseline.model} on {self.baseline.task}, seed {self.baseline.seed})"
+
+
+@dataclass(frozen=True)
+class Study:
+    """A grid of runs: criterion x sparsity x stages x step penalty x seed.
+
+    Criteria that model no loss (mp, random) depend on neither stages nor step penalty: they run once a seed and sparsity.
+
+    Attributes
+    ----------
+    task, model : names in `data.NAMES` and `models.MODELS`
+    training : how the networks are trained
+    tuning : how pruned ones are fine-tuned; None to prune only
+    train_examples : how many of the training examples to use; None for all
+    schedule, batch_size, scope : as in `LocalPruner`
+    """
+
+    task: str = "digits"
+    model: str = "mlp_300_100"
+    criteria: tuple[str, ...] = ("mp", "obd", "lm", "qm")
+    sparsities: tuple[float, ...] = (0.95,)
+    stages: tuple[int, ...] = (1, 14, 140)
+    step_penalties: tuple[float, ...] = STEP_PENALTIES
+    seeds: tuple[int, ...] = (0,)
+    schedule: str = "exponential"
+    batch_size: int = 1000
+    scope: str = "global"
+    train_examples: int | None = None
+    training: Recipe = field(default_factory=Recipe)
+    tuning: Recipe | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("criteria", "sparsities", "stages", "step_penalties", "seeds"):
+            values = getattr(self, name)
+            if isinstance(values, str) or not isinstance(values, Iterable):
+                values = (values,)
+            object.__setattr__(self, name, tuple(dict.fromkeys(values)))
+            if not getattr(self, name):
+                raise ValueError(f"The study has no {name}: give at least one.")
+        for recipe in (self.training, self.tuning):
+            if recipe is not None and not isinstance(recipe, Recipe):
+                raise TypeError(f"training and tuning are training.Recipe, not {type(recipe).__name__}.")
+        for criterion in self.criteria:
+            checks.known(criterion, CRITERIA, "criterion")
+        _ = self.runs  # refuses what makes no sense, before any work
+
+    @classmethod
+    def grid(cls, **settings: Any) -> Study:
+        """Make a study; single values may be given in place of lists, and ``training`` and ``tuning`` as numbers of epochs."""
+        checked = {
+            checks.known(name, [entry.name for entry in fields(cls)], "setting"): v for name, v in settings.items()
+        }
+        for name in ("training", "tuning"):
+            if isinstance(checked.get(name), int) and not isinstance(checked[name], bool):
+                checked[name] = Recipe(epochs=checked[name])
+        return cls(**checked)
+
+    @classmethod
+    def read(cls, path: str | Path) -> Study:
+        """Read a study from a plan: a TOML file with the settings of `grid`, and tables ``[training]`` and ``[tuning]``.
+
+        Raises
+        ------
+        FileNotFoundError, ValueError
+            if there is no such file, or it is no plan; the message says what is wrong in it.
+        """
+        path = Path(path)
+        if not path.is_file():
+            raise FileNotFoundError(f"There is no plan {path}: check the path.")
+        try:
+            settings = tomllib.loads(path.read_text(encoding="utf-8"))
+            for name in ("training", "tuning"):
+                if isinstance(settings.get(name), dict):
+                    settings[name] = _recipe(settings[name])
+            return cls.grid(**settings)
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError, TypeError, ValueError) as error:
+            raise ValueError(f"The plan {path} is not right: {error}") from error
+
+    def only(self, seeds: Sequence[int]) -> Study:
+        """Return the part of the study with some of its seeds."""
+        strange = [seed for seed in seeds if seed not in self.seeds]
+        if strange:
+            raise ValueError(f"The study has the seeds {list(self.seeds)}, not {strange}.")
+        return replace(self, seeds=tuple(seeds))
+
+    @cached_property
+    def runs(self) -> tuple[Run, ...]:
+        """All runs, seed by seed."""
+        found: dict[Run, None] = {}
+        grid = itertools.product(self.seeds, self.sparsities, self.criteria, self.stages, self.step_penalties)
+        for seed, sparsity, criterion, stages, penalty in grid:
+            if CRITERIA[criterion].order is None:
+                stages, penalty = 1, 0.0
+            baseline = Baseline(self.task, self.model, seed, self.training, self.train_examples)
+            run = Run(
+                baseline, criterion, sparsity, stages, penalty, self.schedule, self.batch_size, self.scope, self.tuning
+            )
+            found[run] = None
+        return tuple(found)
+
+    def run(
+        self, store: str | Path = STORE, client: Any = None, *, device: str = "auto", progress: bool = True
+    ) -> pd.DataFrame:
+        """Carry out what is not in the store yet, and return the whole table.
+
+        Interrupted at any moment, even by a power cut, it goes on where it was when it is called again: what was finished
+        is kept. The unit of work is a stack of runs (all of one seed and sparsity) where the network can be stacked,
+        else a single run.
+
+        Parameters
+        ----------
+        store : an SQLite file, made if it is not there; several processes may share it
+        client : dask.distributed.Client, optional
+            Sends the work to its workers, which load the data themselves; else it is done in this process.
+        device : as in `data.load`, where the work is done
+        progress : whether to show bars
+        """
+        from tqdm.auto import tqdm
+
+        with Store(store) as kept:
+            waiting = self._missing(kept)
+            total = len(self.runs)
+            missing = sum(len(runs) for runs in waiting.values())
+            with tqdm(desc="study", total=total, initial=total - missing, unit="run", disable=not progress) as bar:
+
+                def finish(job: Job, result: Trained | list[Outcome] | None) -> list[Job]:
+                    """Keep what a job gave, if it was needed; return the jobs that can start now."""
+                    if isinstance(result, Trained):
+                        trained = kept.add_baseline(job.baseline, result)
+                        return _stacks(job.baseline, waiting[job.baseline], trained)
+                    if result is not None:
+                        kept.add(job.runs, result)
+                    bar.update(len(job.runs))
+                    return []
+
+                jobs: list[Job] = []
+                for baseline, runs in waiting.items():
+                    trained = kept.baseline(baseline)
+                    jobs += [Job(baseline)] if trained is None else _stacks(baseline, runs, trained)
+                if client is None:
+                    _here(jobs, finish, kept, device, progress)
+                else:
+                    from lossprune_lib import cluster
+
+                    cluster.work(client, jobs, finish, device)
+        return self.table(store)
+
+    def table(self, store: str | Path = STORE) -> pd.DataFrame:
+        """Return what is finished, a row a run.
+
+        Columns: the configuration; loss and error on train, valid and test of the dense network, after pruning and after
+        fine-tuning (``dense_train_loss`` ... ``tuned_test_error``, NaN without fine-tuning); ``true_change`` of the
+        training loss by pruning (signed); ``density.LAYER``; seconds (a stack's are shared evenly); device; versions;
+        and ``trace``, a DataFrame with a row a stage.
+        """
+        import pandas as pd
+
+        with Store(store, must_exist=True) as kept:
+            found = kept.outcomes([run.key for run in self.runs]).values()
+        table = pd.DataFrame([outcome.record for outcome in found])
+        empty = [column for column in table.columns if table[column].isna().all()]
+        table[empty] = table[empty].astype(float)
+        table["trace"] = pd.Series([pd.DataFrame(outcome.trace) for outcome in found], dtype=object)
+        return table
+
+    def finished(self, store: str | Path = STORE) -> int:
+        """Return how many of the runs are finished."""
+        with Store(store, must_exist=True) as kept:
+            return len(kept.finished([run.key for run in self.runs]))
+
+    def _missing(self, kept: Store) -> dict[Baseline, list[Run]]:
+        done = kept.finished([run.key for run in self.runs])
+        missing: dict[Baseline, list[Run]] = {}
+        for run in self.runs:
+            if run.key not in done:
+                missing.setdefault(run.baseline, []).append(run)
+        return missing
+
+
+def _stacks(baseline: Baseline, runs: Sequence[Run], trained: Trained) -> list[Job]:
+    """Return the jobs for a baseline's runs: whole stacks, or single runs where the network cannot be stacked."""
+    stacks: dict[Run, list[Run]] = {}
+    for run in runs:
+        stacks.setdefault(run.stack if trained.record["stacks"] else run, []).append(run)
+    return [Job(baseline, tuple(stack), trained) for stack in stacks.values()]
+
+
+def _here(
+    jobs: list[Job],
+    finish: Callable[[Job, Any], list[Job]],
+    kept: Store,
+    device: str,
+    progress: bool,
+) -> None:
+    """Do jobs one after another in this process."""
+    while jobs:
+        job = jobs.pop(0)
+        keys = {run.key for run in job.runs}
+        if keys and keys == kept.finished(keys):
+            finish(job, None)  # another process was faster
+            continue
+        try:
+            jobs[:0] = finish(job, job.do(device, progress))
+        except Exception as error:
+            error.add_note(f"This happened in {job}; what was finished before is kept.")
+            raise
+
+
+def _recipe(settings: dict[str, Any]) -> Recipe:
+    names = [entry.name for entry in fields(Recipe)]
+    checked = {checks.known(name, names, "setting of a recipe"): value for name, value in settings.items()}
+    if "augment" in checked:
+        checked["augment"] = training.AUGMENTATIONS[
+            checks.known(checked["augment"], training.AUGMENTATIONS, "augmentation")
+        ]
+    if "milestones" in checked:
+        checked["milestones"] = tuple(checked["milestones"])
+    return Recipe(**checked)
