@@ -24,7 +24,7 @@ help:
 	@echo "make test-slow   what takes minutes: real MNIST, memory"
 	@echo "make notebooks   build the notebooks from notebooks/source"
 	@echo "make checkpoints train the shipped networks again (LOSSPRUNE_DATA names the folder of mnist.npz)"
-	@echo "make bench       time the pruner against a straightforward one"
+	@echo "make bench       time the pruner and the ensembles against straightforward ones"
 	@echo "make clean       remove the environment and what was built in it"
 
 # On copies, made once: answers are kept, and the notebooks that are tested stay as they were built.
@@ -64,6 +64,7 @@ checkpoints: $(VENV)/.installed
 
 bench: $(VENV)/.installed-test
 	$(BIN)/python tests/benchmarks/pruning.py
+	$(BIN)/python tests/benchmarks/ensembles.py
 
 clean:
 	rm -rf $(VENV) artefacts .mypy_cache .ruff_cache .hypothesis *.egg-info

@@ -10,16 +10,18 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lossprune_lib import criteria, data, doctor, ensembles, exercises, models, plots, training, widgets
+    from lossprune_lib import criteria, data, doctor, ensembles, exercises, models, plots, results, training, widgets
     from lossprune_lib.loss_model import LossModel
     from lossprune_lib.masks import Mask
     from lossprune_lib.pruning import LocalPruner
+    from lossprune_lib.study import Study
     from lossprune_lib.weights import WeightSpace
 
 __all__ = [
     "LocalPruner",
     "LossModel",
     "Mask",
+    "Study",
     "WeightSpace",
     "criteria",
     "data",
@@ -28,12 +30,19 @@ __all__ = [
     "exercises",
     "models",
     "plots",
+    "results",
     "training",
     "widgets",
 ]
 __version__ = "0.1.0"
 
-_HOMES = {"LocalPruner": "pruning", "LossModel": "loss_model", "Mask": "masks", "WeightSpace": "weights"}
+_HOMES = {
+    "LocalPruner": "pruning",
+    "LossModel": "loss_model",
+    "Mask": "masks",
+    "Study": "study",
+    "WeightSpace": "weights",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -1,24 +1,169 @@
-"""The command line: python -m lossprune_lib doctor."""
+"""The command line: python -m lossprune_lib doctor, python -m lossprune_lib study."""
 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from lossprune_lib import doctor
 
+if TYPE_CHECKING:
+    from lossprune_lib.study import Study
 
-def main(arguments: list[str] | None = None) -> int:
+_STUDY = """\
+A study is a grid of runs: networks are trained, pruned in several ways, fine-tuned and measured. A plan says which: a TOML
+file, or the name of one that comes with the project ({plans}). Finished runs are
+kept in a store, an SQLite file; "run" may be interrupted at any moment and goes on where it was.
+"""
+_PLAN = """\
+A plan looks like this; whatever is left out has a default:
+
+  task = "digits"              # digits, mnist, fashion_mnist, cifar10
+  model = "mlp_300_100"        # mlp_300_100, small_vgg, vgg11, preact_resnet18
+  criteria = ["mp", "qm"]      # mp, lm, qm, obd, random
+  sparsities = [0.9, 0.95]
+  stages = [1, 14]
+  step_penalties = [0, 1e-3]
+  seeds = [0, 1]
+  [training]
+  epochs = 20
+  [tuning]                     # leave it out to prune only
+  epochs = 10
+
+example: python -m lossprune_lib study run my_plan.toml --store my_runs.sqlite --workers 2
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; return 0, or 1 where something is amiss."""
+    options = _parser().parse_args(arguments)
+    try:
+        return options.command(options)
+    except (ValueError, TypeError, OSError, ImportError) as error:
+        print(f"{error}\n" + "\n".join(getattr(error, "__notes__", [])), file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("Interrupted. What was finished is kept: the same command goes on from there.", file=sys.stderr)
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m lossprune_lib", description="The library behind the pruning workbook, from the command line."
     )
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    commands.add_parser("doctor", help="look at this machine: an OK/FAIL table, each FAIL with its remedy")
-    parser.parse_args(arguments)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    about = "look at this machine: an OK/FAIL table, each FAIL with its remedy"
+    commands.add_parser("doctor", help=about, description=about).set_defaults(command=_doctor)
+
+    about = "run a grid of prunings and fine-tunings, look at it, export it"
+    study = commands.add_parser("study", help=about, description=_STUDY.format(plans=", ".join(_shipped_plans())))
+    actions = study.add_subparsers(required=True, metavar="ACTION")
+    for action, about in {
+        "run": "carry out what is not finished yet",
+        "status": "say how much of it is finished",
+        "table": "print the finished runs, a row each",
+        "export": "write the finished runs to CSV files, with a note of how they were made",
+    }.items():
+        command = actions.add_parser(
+            action, help=about, description=about, epilog=_PLAN, formatter_class=argparse.RawDescriptionHelpFormatter
+        )
+        command.set_defaults(command=globals()[f"_{action}"])
+        command.add_argument("plan", help="a TOML file, or the name of a plan that comes with the project")
+        command.add_argument(
+            "--store", default="runs.sqlite", help="the SQLite file with the finished runs (%(default)s)"
+        )
+        command.add_argument("--seeds", type=int, nargs="+", metavar="SEED", help="only these of the plan's seeds")
+        if action == "run":
+            command.add_argument("--device", default="auto", help="auto, cpu or cuda (%(default)s)")
+            where = command.add_mutually_exclusive_group()
+            where.add_argument(
+                "--workers", type=int, help="spread the runs over so many processes of this machine (needs Dask)"
+            )
+            where.add_argument("--scheduler", metavar="ADDRESS", help="send the runs to this Dask scheduler")
+        if action == "export":
+            command.add_argument("folder", help="where the files go")
+    return parser
+
+
+def _doctor(options: argparse.Namespace) -> int:
     table = doctor.check()
     for what, row in table.iterrows():
         print(f"{row['status']:5} {what:17} {row['found']}" + (f"  ->  {row['remedy']}" if row["remedy"] else ""))
     return int((table["status"] == "FAIL").any())
+
+
+def _run(options: argparse.Namespace) -> int:
+    study, _ = _study(options)
+    with _client(options) as client:
+        study.run(options.store, client, device=options.device)
+    return _status(options)
+
+
+def _status(options: argparse.Namespace) -> int:
+    study, path = _study(options)
+    for seed in study.seeds:
+        part = study.only([seed])
+        print(f"{path.stem}, seed {seed}: {part.finished(options.store)} of {len(part.runs)} runs finished")
+    return 0
+
+
+def _table(options: argparse.Namespace) -> int:
+    study, _ = _study(options)
+    table = study.table(options.store)
+    if table.empty:
+        print("No run is finished yet.")
+        return 0
+    columns = ["seed", "criterion", "sparsity", "stages", "step_penalty", "true_change"]
+    columns += ["dense_valid_error", "pruned_valid_error", "tuned_valid_error", "tuned_test_error"]
+    print(table[columns].to_string(index=False, float_format=lambda value: f"{value:.4g}"))
+    return 0
+
+
+def _export(options: argparse.Namespace) -> int:
+    from lossprune_lib.export import export
+
+    study, path = _study(options)
+    for written in export(study, path, options.store, options.folder):
+        print(written)
+    return 0
+
+
+def _study(options: argparse.Namespace) -> tuple[Study, Path]:
+    from lossprune_lib.study import Study
+
+    path = Path(options.plan)
+    if not path.is_file() and options.plan in _shipped_plans():
+        path = _shipped_plans()[options.plan]
+    study = Study.read(path)
+    return (study.only(options.seeds) if options.seeds else study), path
+
+
+def _shipped_plans() -> dict[str, Path]:
+    folder = Path(__file__).resolve().parent.parent / "data" / "results"
+    return {path.stem: path for path in sorted(folder.glob("*.toml"))}
+
+
+@contextlib.contextmanager
+def _client(options: argparse.Namespace) -> Iterator[Any]:
+    """Give a Dask client as the options say, or None."""
+    if options.workers is None and options.scheduler is None:
+        yield None
+        return
+    try:
+        from distributed import Client, LocalCluster
+    except ImportError as error:
+        raise ImportError("--workers and --scheduler need Dask: pip install -e .[cluster]") from error
+    if options.scheduler is not None:
+        with Client(options.scheduler) as client:
+            yield client
+        return
+    cluster = LocalCluster(n_workers=options.workers, threads_per_worker=1, host="127.0.0.1", dashboard_address=None)
+    with cluster, Client(cluster) as client:
+        yield client
 
 
 if __name__ == "__main__":

@@ -9,14 +9,17 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from numbers import Integral
 from typing import Protocol
 
 import torch
 from torch import Tensor, nn, optim
 from torch.nn import functional as F
+from torch.nn.modules.dropout import _DropoutNd
 
 from lossprune_lib import checks
 from lossprune_lib.data import Batch, Task
+from lossprune_lib.dense_stack import DenseStack
 from lossprune_lib.seeds import generator
 from lossprune_lib.sparse_stack import SparseStack, can_stack
 from lossprune_lib.training import Recipe, Score, check_place, set_rate
@@ -55,14 +58,19 @@ class Ensemble:
             raise ValueError("An ensemble needs at least one network.")
         spaces = [WeightSpace(net) for net in nets]
         rests = [space.rest() for space in spaces]
-        for space, rest, net in zip(spaces, rests, nets, strict=True):
-            shapes = {name: tensor.shape for name, tensor in rest.items()}
-            if space.layout != spaces[0].layout or shapes != {name: tensor.shape for name, tensor in rests[0].items()}:
+        for space, net in zip(spaces, nets, strict=True):
+            if space.layout != spaces[0].layout or _structure(net) != _structure(nets[0]):
                 raise ValueError(
                     "The networks of an ensemble must have one architecture; these differ in their layers."
                 )
             if next(net.buffers(), None) is not None:
                 raise ValueError("A network with buffers, such as batch norm's, cannot be stacked: train it alone.")
+            if any(isinstance(module, (_DropoutNd, nn.RReLU)) for module in net.modules()):
+                raise ValueError(
+                    "A network with dropout cannot be stacked, as each would drop the same: train it alone."
+                )
+            if not all(parameter.requires_grad for parameter in net.parameters()):
+                raise ValueError("A network with frozen parameters cannot be stacked: train it alone.")
         stacked = {name: torch.stack([rest[name] for rest in rests]) for name in rests[0]}
         return cls(spaces[0], torch.stack([space.read() for space in spaces]), stacked)
 
@@ -142,6 +150,8 @@ def fit(
     if recipe.precision != "float32":
         raise ValueError(f"An ensemble is trained in the networks' own precision, not {recipe.precision}.")
     check_place(ensemble.space.net, task)
+    if isinstance(seeds, Integral):
+        seeds = int(seeds)
     if kept is not None and (kept.shape != ensemble.weights.shape or kept.dtype != torch.bool):
         raise ValueError(
             f"kept is {kept.dtype} {list(kept.shape)}, but must be bool {list(ensemble.weights.shape)}: a mask for each network."
@@ -175,6 +185,10 @@ def fit(
     return best.ensemble
 
 
+def _structure(net: nn.Module) -> list[tuple[str, type, str]]:
+    return [(name, type(module), module.extra_repr()) for name, module in net.named_modules()]
+
+
 class _Stack(Protocol):
     """What is trained: the R networks' free numbers, in whatever form is fastest."""
 
@@ -192,45 +206,7 @@ def _stack(ensemble: Ensemble, task: Task, kept: Tensor | None, shared_input: bo
     sparse = kept is not None and kept.float().mean().item() < _SPARSE_BELOW
     if kept is not None and sparse and can_stack(ensemble.space.net, task.shape):
         return SparseStack(ensemble.space, ensemble.weights, ensemble.rest, kept, shared_input=shared_input)
-    return _DenseStack(ensemble, kept, shared_input)
-
-
-class _DenseStack:
-    """All weights of R networks as one batch of matrices a layer; the masks are applied to the gradients."""
-
-    def __init__(self, ensemble: Ensemble, kept: Tensor | None, shared_input: bool) -> None:
-        self.space, self.shared_input = ensemble.space, shared_input
-        weights = ensemble.weights if kept is None else ensemble.weights * kept
-        self.masks = None if kept is None else [part.to(weights.dtype) for part in self.space.split(kept)]
-        self.layers = [part.clone().requires_grad_() for part in self.space.split(weights)]
-        self.biases = {name: tensor.clone().requires_grad_() for name, tensor in ensemble.rest.items()}
-
-    @property
-    def parameters(self) -> list[Tensor]:
-        return [*self.layers, *self.biases.values()]
-
-    def call(self, x: Tensor) -> Tensor:
-        return self._call(x, None if self.shared_input else 0)
-
-    def evaluate(self, x: Tensor) -> Tensor:
-        return self._call(x, None)
-
-    def _call(self, x: Tensor, in_dim: int | None) -> Tensor:
-        parameters = {**self.biases, **dict(zip(self.space.names, self.layers, strict=True))}
-
-        def one(parameters: dict[str, Tensor], x: Tensor) -> Tensor:
-            return torch.func.functional_call(self.space.net, parameters, (x,))
-
-        return torch.func.vmap(one, in_dims=(0, in_dim))(parameters, x)
-
-    def mask_gradients(self) -> None:
-        # Where the gradient, and so the momentum, is zero from the start, a zero weight stays zero.
-        for layer, mask in zip(self.layers, self.masks or (), strict=self.masks is not None):
-            assert layer.grad is not None
-            layer.grad.mul_(mask)
-
-    def weights(self) -> Tensor:
-        return torch.cat([layer.detach().flatten(1) for layer in self.layers], dim=1)
+    return DenseStack(ensemble.space, ensemble.weights, ensemble.rest, kept, shared_input=shared_input)
 
 
 class _Best:

@@ -38,6 +38,8 @@ class Baseline:
     train_examples: int | None = None
 
     def __post_init__(self) -> None:
+        if not isinstance(self.training, Recipe):
+            raise TypeError(f"training is a training.Recipe, not {self.training!r}.")
         checks.known(self.task, data.NAMES, "data set")
         checks.known(self.model, models.MODELS, "model")
         checks.whole(self.seed, "seed", least=0)
@@ -64,6 +66,10 @@ class Run:
     tuning: Recipe | None = None
 
     def __post_init__(self) -> None:
+        if not isinstance(self.baseline, Baseline):
+            raise TypeError(f"baseline is a Baseline, not {self.baseline!r}.")
+        if self.tuning is not None and not isinstance(self.tuning, Recipe):
+            raise TypeError(f"tuning is a training.Recipe or None, not {self.tuning!r}.")
         _ = self.pruner  # refuses what makes no sense
 
     @functools.cached_property
@@ -120,7 +126,16 @@ def describe(settings: Baseline | Run | Recipe) -> dict[str, Any]:
         if isinstance(value, (Baseline, Recipe)):
             return describe(value)
         if value is None or kind not in ("int", "float", "int | None"):
-            return f"{value.__module__}.{value.__qualname__}" if callable(value) else value
+            return _name(value) if callable(value) else value
         return float(value) if kind == "float" else int(value)  # 0 and 0.0, or numpy's numbers, are one setting
 
     return {entry.name: plain(getattr(settings, entry.name), str(entry.type)) for entry in dataclasses.fields(settings)}
+
+
+def _name(function: Any) -> str:
+    name = getattr(function, "__qualname__", "<")
+    if "<" in name:
+        raise ValueError(
+            f"{function!r} has no name of its own, by which runs could be told apart: define it in a module."
+        )
+    return f"{function.__module__}.{name}"

@@ -9,6 +9,7 @@ Activations lie as [units, N], so that a kept weight multiplies a row of N conti
 
 from __future__ import annotations
 
+import math
 import warnings
 from dataclasses import dataclass
 from typing import Any
@@ -99,6 +100,7 @@ class SparseStack:
         modules = dict(
             zip(self.space.modules, zip(self.space.layers, self.values, self.structures, strict=True), strict=True)
         )
+        assert isinstance(self.space.net, nn.Sequential)
         for step in _steps(self.space.net):
             if step not in modules:
                 h = step(h)
@@ -121,15 +123,33 @@ class SparseStack:
 
 
 def can_stack(net: nn.Module, shape: tuple[int, ...]) -> bool:
-    """Return whether a network is a plain chain of Linear layers and activations, so that it can be stacked sparsely."""
+    """Return whether a network is a plain chain of Linear layers and activations on inputs [N, *shape], to be stacked here."""
+    if type(net) is not nn.Sequential or "forward" in vars(net) or len(net) == 0:
+        return False
     steps = _steps(net)
-    plain = all(type(step) in (nn.Linear, *_ELEMENTWISE) and not step._forward_hooks for step in steps)
-    flattens = isinstance(net, nn.Sequential) and type(net[0]) is nn.Flatten
-    return isinstance(net, nn.Sequential) and plain and (flattens or len(shape) == 1)
+    layers = [step for step in steps if type(step) is nn.Linear]
+    biases = [layer.bias for layer in layers if layer.bias is not None]
+    flat = len(shape) == 1
+    if type(net[0]) is nn.Flatten:
+        flat = net[0].start_dim == 1 and net[0].end_dim in (-1, len(shape))
+    return (
+        flat
+        and all(type(step) in (nn.Linear, *_ELEMENTWISE) for step in steps)
+        and not any(_has_hooks(module) for module in net.modules())
+        and len(set(layers)) == len(layers) > 0
+        and len({id(bias) for bias in biases}) == len(biases)
+        and layers[0].in_features == math.prod(shape)
+        and not getattr(steps[0], "inplace", False)
+    )
 
 
-def _steps(net: nn.Module) -> list[nn.Module]:
-    steps = list(net.children())
+def _has_hooks(module: nn.Module) -> bool:
+    hooks = module._forward_hooks, module._forward_pre_hooks, module._backward_hooks, module._backward_pre_hooks
+    return any(hooks)
+
+
+def _steps(net: nn.Sequential) -> list[nn.Module]:
+    steps = list(net)  # children() would name a module that is used twice only once
     return steps[1:] if type(steps[0]) is nn.Flatten else steps
 
 

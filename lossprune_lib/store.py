@@ -7,12 +7,14 @@ it. Several processes may write to one file.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import sqlite3
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from lossprune_lib.experiment import Outcome, Trained
 from lossprune_lib.runs import Baseline, Run, describe
@@ -20,8 +22,8 @@ from lossprune_lib.runs import Baseline, Run, describe
 _APPLICATION = 0x70727565  # marks an SQLite file as one of ours
 _FORMAT = 1
 _TABLES = """
-CREATE TABLE baselines (key TEXT PRIMARY KEY, settings TEXT, record TEXT, network BLOB, finished TEXT) WITHOUT ROWID;
-CREATE TABLE runs (key TEXT PRIMARY KEY, settings TEXT, record TEXT, trace TEXT, mask BLOB, finished TEXT) WITHOUT ROWID;
+CREATE TABLE baselines (key TEXT PRIMARY KEY, settings TEXT, record TEXT, network BLOB, finished TEXT, seal TEXT);
+CREATE TABLE runs (key TEXT PRIMARY KEY, settings TEXT, record TEXT, trace TEXT, mask BLOB, finished TEXT, seal TEXT);
 """
 _SECONDS_TO_WAIT = 60.0  # for another process that is writing
 
@@ -72,44 +74,47 @@ class Store:
     def baseline(self, baseline: Baseline) -> Trained | None:
         """Return a trained baseline, if it is here."""
         with self._worded():
-            found = self._database.execute(
-                "SELECT network, record FROM baselines WHERE key = ?", (baseline.key,)
-            ).fetchone()
-            return None if found is None else Trained(found[0], json.loads(found[1]))
+            row = self._database.execute("SELECT * FROM baselines WHERE key = ?", (baseline.key,)).fetchone()
+            if row is None:
+                return None
+            _, _, record, network, _ = _unsealed(row)
+            return Trained(network, json.loads(record))
 
     def add_baseline(self, baseline: Baseline, trained: Trained) -> Trained:
         """Keep a trained baseline, unless one is here already; return the one that is kept."""
-        row = baseline.key, json.dumps(describe(baseline)), json.dumps(trained.record), trained.network, _now()
+        record = json.dumps(trained.record)
+        row = _sealed(baseline.key, json.dumps(describe(baseline)), record, trained.network, _now())
         with self._writing() as database:
-            database.execute("INSERT OR IGNORE INTO baselines VALUES (?, ?, ?, ?, ?)", row)
+            database.execute("INSERT OR IGNORE INTO baselines VALUES (?, ?, ?, ?, ?, ?)", row)
         return self.baseline(baseline) or trained
 
     def add(self, runs: Sequence[Run], outcomes: Sequence[Outcome]) -> None:
         """Keep what finished together, all of it or nothing; a run that is here already stays as it is."""
         now = _now()
         rows = [
-            (run.key, json.dumps(describe(run)), json.dumps(o.record), json.dumps(o.trace), o.mask, now)
+            _sealed(run.key, json.dumps(describe(run)), json.dumps(o.record), json.dumps(o.trace), o.mask, now)
             for run, o in zip(runs, outcomes, strict=True)
         ]
         with self._writing() as database:
-            database.executemany("INSERT OR IGNORE INTO runs VALUES (?, ?, ?, ?, ?, ?)", rows)
+            database.executemany("INSERT OR IGNORE INTO runs VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
 
     def outcomes(self, keys: Sequence[str]) -> Mapping[str, Outcome]:
         """Return the outcomes of those of some runs that are here, by key, in the order of the keys."""
-        wanted = set(keys)
+        found = {}
         with self._worded():
-            rows = self._database.execute("SELECT key, record, trace, mask FROM runs")
-            found = {
-                key: Outcome(json.loads(record), json.loads(trace), mask)
-                for key, record, trace, mask in rows
-                if key in wanted
-            }
-        return {key: found[key] for key in keys if key in found}
+            for key in keys:
+                row = self._database.execute("SELECT * FROM runs WHERE key = ?", (key,)).fetchone()
+                if row is not None:
+                    _, _, record, trace, mask, _ = _unsealed(row)
+                    found[key] = Outcome(json.loads(record), json.loads(trace), mask)
+        return found
 
     def period(self, keys: Collection[str]) -> tuple[str, str] | None:
         """Return when the first and the last of some runs finished (UTC)."""
+        wanted = set(keys)
         with self._worded():
-            times = [time for key, time in self._database.execute("SELECT key, finished FROM runs") if key in set(keys)]
+            rows = self._database.execute("SELECT key, finished FROM runs")
+            times = [finished for key, finished in rows if key in wanted]
         return (min(times), max(times)) if times else None
 
     def _prepare(self) -> None:
@@ -166,10 +171,27 @@ class Store:
             if found is None:
                 raise ValueError(f"{self.path} cannot be used ({error}): give the store another name.") from error
             raise PermissionError(f"{self.path} {found}.") from error
-        except (sqlite3.DatabaseError, json.JSONDecodeError) as error:
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
             raise ValueError(
                 f"{self.path} is damaged or no store ({error}): put it aside, or bring back a copy, and run the study again."
             ) from error
+
+
+def _sealed(*columns: str | bytes) -> tuple[str | bytes, ...]:
+    """Return a row with a hash of its columns, by which damage is seen that SQLite does not see."""
+    seal = hashlib.sha256()
+    for column in columns:
+        content = column.encode() if isinstance(column, str) else column
+        seal.update(len(content).to_bytes(8, "big") + content)
+    return *columns, seal.hexdigest()
+
+
+def _unsealed(row: tuple[str | bytes, ...]) -> tuple[Any, ...]:
+    """Return a row's columns without the seal; raise if they are not what was written."""
+    columns = row[:-1]
+    if not all(isinstance(column, (str, bytes)) for column in columns) or _sealed(*columns) != row:
+        raise sqlite3.DatabaseError("a row is not as it was written")
+    return columns
 
 
 def _now() -> str:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import itertools
 import tomllib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import torch
+from torch import Tensor
+
 from lossprune_lib import checks, experiment, training
 from lossprune_lib.criteria import CRITERIA
 from lossprune_lib.experiment import Outcome, Trained
+from lossprune_lib.jobs import Job, do_here, do_on_cluster, stacks_of
 from lossprune_lib.runs import Baseline, Run
 from lossprune_lib.store import Store
 from lossprune_lib.training import Recipe
@@ -23,24 +27,6 @@ if TYPE_CHECKING:
 # The paper's step penalties (Laurent et al. 2020, section 4).
 STEP_PENALTIES = (0.0, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0)
 STORE = "runs.sqlite"
-
-
-@dataclass(frozen=True)
-class Job:
-    """Some work that can be done anywhere: a baseline to be trained, or a stack of its runs to be carried out."""
-
-    baseline: Baseline
-    runs: tuple[Run, ...] = ()
-    trained: Trained | None = None
-
-    def do(self, device: str = "auto", progress: bool = False) -> Trained | list[Outcome]:
-        if self.trained is None:
-            return experiment.train(self.baseline, device, progress)
-        return experiment.carry_out(self.runs, self.trained, device, progress)
-
-    def __str__(self) -> str:
-        what = f"{len(self.runs)} runs" if self.runs else "training"
-        return f"{what} ({self.baseline.model} on {self.baseline.task}, seed {self.baseline.seed})"
 
 
 @dataclass(frozen=True)
@@ -170,7 +156,7 @@ class Study:
                     """Keep what a job gave, if it was needed; return the jobs that can start now."""
                     if isinstance(result, Trained):
                         trained = kept.add_baseline(job.baseline, result)
-                        return _stacks(job.baseline, waiting[job.baseline], trained)
+                        return stacks_of(job.baseline, waiting[job.baseline], trained)
                     if result is not None:
                         kept.add(job.runs, result)
                     bar.update(len(job.runs))
@@ -179,13 +165,11 @@ class Study:
                 jobs: list[Job] = []
                 for baseline, runs in waiting.items():
                     trained = kept.baseline(baseline)
-                    jobs += [Job(baseline)] if trained is None else _stacks(baseline, runs, trained)
+                    jobs += [Job(baseline)] if trained is None else stacks_of(baseline, runs, trained)
                 if client is None:
-                    _here(jobs, finish, kept, device, progress)
+                    do_here(jobs, finish, kept.finished, device, progress)
                 else:
-                    from lossprune_lib import cluster
-
-                    cluster.work(client, jobs, finish, device)
+                    do_on_cluster(client, jobs, finish, device)
         return self.table(store)
 
     def table(self, store: str | Path = STORE) -> pd.DataFrame:
@@ -206,6 +190,22 @@ class Study:
         table["trace"] = pd.Series([pd.DataFrame(outcome.trace) for outcome in found], dtype=object)
         return table
 
+    def masks(self, store: str | Path = STORE) -> Tensor:
+        """Return which weights each finished run keeps, bool [R, D], in the order of the table's rows."""
+        from safetensors.torch import load
+
+        with Store(store, must_exist=True) as kept:
+            found = kept.outcomes([run.key for run in self.runs])
+            first = next(filter(None, (kept.baseline(run.baseline) for run in self.runs if run.key in found)), None)
+        if first is None:
+            raise ValueError(f"No run of this study is finished in {store}: run it first.")
+        layers = [
+            name.removeprefix("density.") for name in next(iter(found.values())).record if name.startswith("density.")
+        ]
+        tensors = load(first.network)
+        size = sum(tensors[f"{layer}.weight".removeprefix(".")].numel() for layer in layers)
+        return torch.stack([experiment.unpacked(outcome.mask, size) for outcome in found.values()])
+
     def finished(self, store: str | Path = STORE) -> int:
         """Return how many of the runs are finished."""
         with Store(store, must_exist=True) as kept:
@@ -218,35 +218,6 @@ class Study:
             if run.key not in done:
                 missing.setdefault(run.baseline, []).append(run)
         return missing
-
-
-def _stacks(baseline: Baseline, runs: Sequence[Run], trained: Trained) -> list[Job]:
-    """Return the jobs for a baseline's runs: whole stacks, or single runs where the network cannot be stacked."""
-    stacks: dict[Run, list[Run]] = {}
-    for run in runs:
-        stacks.setdefault(run.stack if trained.record["stacks"] else run, []).append(run)
-    return [Job(baseline, tuple(stack), trained) for stack in stacks.values()]
-
-
-def _here(
-    jobs: list[Job],
-    finish: Callable[[Job, Any], list[Job]],
-    kept: Store,
-    device: str,
-    progress: bool,
-) -> None:
-    """Do jobs one after another in this process."""
-    while jobs:
-        job = jobs.pop(0)
-        keys = {run.key for run in job.runs}
-        if keys and keys == kept.finished(keys):
-            finish(job, None)  # another process was faster
-            continue
-        try:
-            jobs[:0] = finish(job, job.do(device, progress))
-        except Exception as error:
-            error.add_note(f"This happened in {job}; what was finished before is kept.")
-            raise
 
 
 def _recipe(settings: dict[str, Any]) -> Recipe:

@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor, nn, optim
 from torch.nn import functional as F
@@ -56,6 +57,15 @@ class Recipe:
         checks.whole(self.batch_size, "batch_size")
         for name in ("lr", "momentum", "weight_decay", "lr_factor"):
             checks.real(getattr(self, name), name)
+        if isinstance(self.milestones, (str, int)):
+            raise TypeError(f"milestones are numbers of epochs, such as (60, 120), not {self.milestones!r}.")
+        milestones = tuple(checks.whole(milestone, "a milestone", least=0) for milestone in self.milestones)
+        object.__setattr__(self, "milestones", milestones)
+        if not isinstance(self.channels_last, (bool, np.bool_)):
+            raise TypeError(f"channels_last is True or False, not {self.channels_last!r}.")
+        object.__setattr__(self, "channels_last", bool(self.channels_last))
+        if self.augment is not None and not callable(self.augment):
+            raise TypeError(f"augment is a function, such as training.crop_and_flip, not {self.augment!r}.")
         checks.known(self.schedule, SCHEDULES, "schedule of the learning rate")
         checks.known(self.precision, PRECISIONS, "precision")
 

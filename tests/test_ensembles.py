@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import warnings
+from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import torch
@@ -12,6 +15,8 @@ from lossprune_lib import LocalPruner, Mask, WeightSpace, data, ensembles, model
 from lossprune_lib.pruning import EmptyLayerWarning
 
 RECIPE = training.Recipe(epochs=2, lr=0.05, batch_size=100, milestones=(1,))
+ONE_CYCLE = training.Recipe(epochs=3, lr=0.05, batch_size=100, schedule="one_cycle")
+ALWAYS, NEVER = math.inf, -math.inf  # as the density below which sparse products are used
 
 
 @pytest.fixture(scope="module")
@@ -95,6 +100,212 @@ def test_nothing_is_changed_and_zero_epochs_only_mask(nets: list[nn.Module], sma
     assert torch.equal(WeightSpace(nets[1]).read(), before[1])
 
 
+# --- sparse or dense -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def stacks(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of the stacks that were made."""
+    made: list[str] = []
+
+    def heard(make: Callable[..., object]) -> Callable[..., object]:
+        def stack(*arguments: object, **options: object) -> object:
+            made.append(make.__name__)
+            return make(*arguments, **options)
+
+        return stack
+
+    for name in ("SparseStack", "DenseStack"):
+        monkeypatch.setattr(ensembles, name, heard(getattr(ensembles, name)))
+    return made
+
+
+def half_of(ensemble: ensembles.Ensemble, shares: list[float]) -> Tensor:
+    """Keep a random share of each network's weights."""
+    draws = torch.rand(ensemble.weights.shape, generator=torch.Generator().manual_seed(0))
+    return draws < torch.tensor(shares).unsqueeze(1)
+
+
+@pytest.mark.parametrize(
+    ("shares", "expected"),
+    [
+        (None, "DenseStack"),
+        ([1.0, 1.0, 1.0], "DenseStack"),
+        ([0.42, 0.42, 0.42], "DenseStack"),
+        ([0.38, 0.38, 0.38], "SparseStack"),
+        ([1.0, 0.05, 0.05], "SparseStack"),  # it is the mean that counts
+        ([0.0, 0.0, 0.0], "SparseStack"),
+    ],
+)
+def test_few_weights_are_trained_sparsely_and_many_densely(
+    shares: list[float] | None, expected: str, nets: list[nn.Module], small: data.Task, stacks: list[str]
+) -> None:
+    ensemble = ensembles.Ensemble.of(nets)
+    kept = None if shares is None else half_of(ensemble, shares)
+    ensembles.fit(ensemble, small, 0, kept=kept, progress=False)
+    assert stacks == [expected]
+
+
+def test_what_cannot_be_stacked_sparsely_is_trained_densely(small: data.Task, stacks: list[str]) -> None:
+    torch.manual_seed(0)
+    nets = [
+        nn.Sequential(nn.Conv2d(1, 3, 3, stride=2), nn.ReLU(), nn.Flatten(), nn.Linear(27, 10)).double().eval()
+        for _ in range(2)
+    ]
+    ensemble = ensembles.Ensemble.of(nets)
+    kept = half_of(ensemble, [0.2, 0.1])
+    together = ensembles.fit(ensemble, small, recipe=RECIPE, kept=kept, progress=False)
+    assert stacks == ["DenseStack"]
+    for r, net in enumerate(nets):
+        alone = training.fit(net, small, recipe=RECIPE, mask=Mask(kept[r], ensemble.space.layout), progress=False)
+        assert difference(together.network(r), alone) < 1e-9
+
+
+@pytest.mark.parametrize("seeds", [7, [7, 8, 9]], ids=["shared order", "own order"])
+@pytest.mark.parametrize("recipe", [RECIPE, ONE_CYCLE], ids=["steps", "one cycle"])
+@pytest.mark.parametrize("shares", [[0.3, 0.01, 0.0], [1.0, 0.7, 0.5]], ids=["few", "many"])
+def test_sparse_and_dense_give_the_same_networks(
+    shares: list[float],
+    recipe: training.Recipe,
+    seeds: int | list[int],
+    nets: list[nn.Module],
+    small: data.Task,
+    stacks: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ensemble = ensembles.Ensemble.of(nets)
+    kept = half_of(ensemble, shares)
+    found, heard = [], []
+    for below in (ALWAYS, NEVER):
+        monkeypatch.setattr(ensembles, "_SPARSE_BELOW", below)
+        scores: list[list[training.Score]] = []
+        found.append(
+            ensembles.fit(
+                ensemble,
+                small,
+                recipe=recipe,
+                kept=kept,
+                seeds=seeds,
+                progress=False,
+                on_epoch=lambda _, of_epoch, scores=scores: scores.append(of_epoch),
+            )
+        )
+        heard.append(scores)
+    assert stacks == ["SparseStack", "DenseStack"]
+    sparse, dense = found
+    torch.testing.assert_close(sparse.weights, dense.weights, rtol=0, atol=1e-9)
+    for name, tensor in dense.rest.items():
+        torch.testing.assert_close(sparse.rest[name], tensor, rtol=0, atol=1e-9)
+    assert (sparse.weights != 0).eq(kept).all()
+    for ours, theirs in zip(*heard, strict=True):
+        assert [score.error for score in ours] == [score.error for score in theirs]
+        assert [score.loss for score in ours] == pytest.approx([score.loss for score in theirs], rel=1e-9)
+
+
+@pytest.mark.parametrize("below", [ALWAYS, NEVER], ids=["sparse", "dense"])
+@pytest.mark.parametrize("masked", [True, False])
+def test_one_cycle_together_is_as_alone(
+    masked: bool, below: float, nets: list[nn.Module], small: data.Task, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ensembles, "_SPARSE_BELOW", below)
+    masks = masks_of(nets, small) if masked else [None] * 3
+    kept = torch.stack([mask.kept for mask in masks if mask is not None]) if masked else None
+    together = ensembles.fit(
+        ensembles.Ensemble.of(nets), small, recipe=ONE_CYCLE, kept=kept, seeds=[3, 3, 5], progress=False
+    )
+    constant = replace(ONE_CYCLE, schedule="steps")
+    for r, (net, mask, seed) in enumerate(zip(nets, masks, [3, 3, 5], strict=True)):
+        alone, otherwise = (
+            training.fit(net, small, recipe=recipe, mask=mask, seed=seed, progress=False)
+            for recipe in (ONE_CYCLE, constant)
+        )
+        assert difference(together.network(r), alone) < 1e-9
+        assert difference(together.network(r), otherwise) > 1e-4
+
+
+@pytest.mark.parametrize("below", [ALWAYS, NEVER], ids=["sparse", "dense"])
+def test_each_pruned_network_keeps_its_own_best_epoch(
+    below: float, nets: list[nn.Module], small: data.Task, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ensembles, "_SPARSE_BELOW", below)
+    seen: list[list[float]] = []
+    ensemble = ensembles.Ensemble.of(nets)
+    best = ensembles.fit(
+        ensemble,
+        small,
+        recipe=training.Recipe(epochs=8, lr=0.5),
+        kept=half_of(ensemble, [0.2, 0.1, 0.05]),
+        progress=False,
+        on_epoch=lambda epoch, scores: seen.append([score.error for score in scores]),
+    )
+    errors = [score.error for score in ensembles.evaluate(best, small)]
+    columns = list(zip(*seen, strict=True))
+    assert errors == [min(column) for column in columns]
+    assert errors != seen[-1]
+    assert len({column.index(min(column)) for column in columns}) > 1
+
+
+@pytest.mark.parametrize("below", [ALWAYS, NEVER], ids=["sparse", "dense"])
+def test_in_float32_too(below: float, digits: data.Task, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ensembles, "_SPARSE_BELOW", below)
+    nets = [models.mlp_300_100(digits, seed=seed) for seed in range(2)]
+    masks = masks_of(nets, digits, (0.9, 0.7))
+    recipe = training.Recipe(epochs=1, batch_size=200, lr=0.02)
+    together = ensembles.fit(
+        ensembles.Ensemble.of(nets),
+        digits,
+        recipe=recipe,
+        kept=torch.stack([mask.kept for mask in masks]),
+        progress=False,
+    )
+    assert {together.weights.dtype, *(tensor.dtype for tensor in together.rest.values())} == {torch.float32}
+    for r, (net, mask) in enumerate(zip(nets, masks, strict=True)):
+        alone = training.fit(net, digits, recipe=recipe, mask=mask, progress=False)
+        assert difference(together.network(r), alone) < 1e-4
+        assert difference(alone, net) > 1e-2
+
+
+def test_the_examples_and_masks_are_not_changed_by_sparse_training(nets: list[nn.Module], small: data.Task) -> None:
+    ensemble = ensembles.Ensemble.of(nets)
+    kept = half_of(ensemble, [0.1, 0.1, 0.1])
+    before = [tensor.clone() for tensor in (kept, ensemble.weights, small.x_train, small.x_valid)]
+    ensembles.fit(ensemble, small, 1, kept=kept, progress=False)
+    now = (kept, ensemble.weights, small.x_train, small.x_valid)
+    assert all(torch.equal(a, b) for a, b in zip(before, now, strict=True))
+
+
+# --- what an ensemble must not get wrong in silence --------------------------------------------------------------------
+
+
+def frozen_bias() -> nn.Sequential:
+    net = nn.Sequential(nn.Flatten(), nn.Linear(64, 8), nn.Tanh(), nn.Linear(8, 10))
+    net[1].bias.requires_grad_(False)
+    return net
+
+
+AS_ALONE_OR_REFUSED: dict[str, Callable[[], nn.Module]] = {
+    "frozen bias": frozen_bias,
+    "dropout": lambda: nn.Sequential(nn.Flatten(), nn.Linear(64, 8), nn.Dropout(0.5), nn.Linear(8, 10)),
+}
+
+
+@pytest.mark.parametrize("name", AS_ALONE_OR_REFUSED)
+def test_a_network_is_trained_as_alone_or_refused(name: str, small: data.Task) -> None:
+    torch.manual_seed(0)
+    net = AS_ALONE_OR_REFUSED[name]().double().eval()
+    try:
+        together = ensembles.fit(ensembles.Ensemble.of([net, net]), small, recipe=RECIPE, progress=False)
+    except ValueError:
+        return
+    assert difference(together.network(0), training.fit(net, small, recipe=RECIPE, progress=False)) < 1e-9
+
+
+def test_networks_that_differ_in_their_activations_are_no_ensemble() -> None:
+    nets = [nn.Sequential(nn.Linear(6, 5), act, nn.Linear(5, 3)) for act in (nn.Tanh(), nn.ReLU())]
+    with pytest.raises(ValueError, match="one architecture"):
+        ensembles.Ensemble.of(nets)
+
+
 def wrong_masks(nets: list[nn.Module], task: data.Task) -> object:
     return ensembles.fit(ensembles.Ensemble.of(nets), task, 1, kept=torch.ones(3, 5, dtype=torch.bool))
 
@@ -114,7 +325,13 @@ def crop(x: Tensor, generator: torch.Generator) -> Tensor:
         (lambda nets, task: ensembles.fit(ensembles.Ensemble.of(nets), task.to(dtype=torch.float32), 1), "move one"),
         (
             lambda nets, task: ensembles.fit(ensembles.Ensemble.of(nets), task, recipe=training.Recipe(augment=crop)),
-            "one by one",
+            "without augmentation: train the networks one by one",
+        ),
+        (
+            lambda nets, task: ensembles.fit(
+                ensembles.Ensemble.of(nets), task, recipe=training.Recipe(precision="bfloat16")
+            ),
+            "in the networks' own precision, not bfloat16",
         ),
         (
             lambda nets, task: ensembles.fit(

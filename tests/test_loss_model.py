@@ -8,6 +8,8 @@ import warnings
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from networks import NETWORKS, dense_ggn_diagonal, make, prunable
 from torch import Tensor, nn
 from torch.func import functional_call, jacrev
@@ -249,6 +251,117 @@ def test_order_1_builds_no_curvature(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("order", [None, 0, 1, 2])
 def test_a_model_knows_its_order(order: int | None) -> None:
     assert example(order).order == order
+
+
+# --- many points at once --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The orders of the models that are evaluated, in turn."""
+    orders: list[int] = []
+    at_weights = LossModel.at_weights.__func__
+
+    def heard(cls, space, weights, rest, batch, order=2, **options):  # type: ignore[no-untyped-def]
+        orders.append(order)
+        return at_weights(cls, space, weights, rest, batch, order, **options)
+
+    monkeypatch.setattr(LossModel, "at_weights", classmethod(heard))
+    return orders
+
+
+def equal(first: LossModel, second: LossModel) -> bool:
+    pairs = [(getattr(first, name), getattr(second, name)) for name in ("weights", "gradient", "curvature")]
+    return first.loss == second.loss and all(
+        (a is None) == (b is None) and (a is None or torch.equal(a, b)) for a, b in pairs
+    )
+
+
+@pytest.mark.parametrize("loss", [cross_entropy, SQUARED], ids=["cross-entropy", "squared error"])
+@pytest.mark.parametrize("max_bytes", [2**30, 1])
+@pytest.mark.parametrize("name", ["mlp", "convolutions", "residual with batch norm"])
+def test_each_row_has_the_model_at_its_weights(name: str, max_bytes: int, loss: Loss) -> None:
+    net, x, y = make(name)
+    space, targets = WeightSpace(net), y if loss is cross_entropy else torch.randn(net(x).shape, dtype=torch.float64)
+    rows, orders = space.read() * (torch.rand(4, space.size) < 0.5), [2, 0, 1, 2]
+    options = {"loss": loss, "max_bytes": max_bytes}
+    found = LossModel.at_each(space, rows, space.rest(), (x, targets), orders, **options)
+    assert [model.order for model in found] == orders
+    for row, order, model in zip(rows, orders, found, strict=True):
+        assert equal(model, LossModel.at_weights(space, row, space.rest(), (x, targets), order, **options))
+
+
+@pytest.mark.parametrize(
+    ("rows", "orders", "evaluated"),
+    [
+        ([0, 0, 0], [2, 2, 2], [2]),
+        ([0, 0, 0], [0, 2, 1], [2]),  # the highest order that an equal row needs
+        ([0, 1, 0, 1], [0, 0, 1, 0], [1, 0]),
+        ([1, 0, 2, 0], [1, 1, 1, 1], [1, 1, 1]),
+        ([0], [2], [2]),
+        ([], [], []),
+    ],
+)
+def test_equal_rows_are_evaluated_once(
+    rows: list[int], orders: list[int], evaluated: list[int], made: list[int]
+) -> None:
+    net, x, y = make("mlp")
+    space = WeightSpace(net)
+    points = torch.stack([space.read(), torch.zeros(space.size, dtype=torch.float64), -space.read()])
+    found = LossModel.at_each(space, points[rows], space.rest(), (x, y), orders)
+    assert sorted(made) == sorted(evaluated)
+    assert len(found) == len(rows)
+    for row, order, model in zip(rows, orders, found, strict=True):
+        assert model.order >= order
+        assert equal(model, LossModel.at_weights(space, points[row], space.rest(), (x, y), model.order))
+
+
+def test_rows_of_equal_sum_are_told_apart(made: list[int]) -> None:
+    """Whole numbers, so that the sums are equal to the last digit."""
+    net, x, y = make("mlp")
+    space = WeightSpace(net)
+    row = torch.arange(space.size, dtype=torch.float64) % 3 - 1
+    rows = torch.stack([row, row.roll(1), row.flip(0), row, torch.zeros_like(row), row.roll(1)])
+    assert len(set(rows.sum(1)[[0, 1, 2]].tolist())) == 1
+    found = LossModel.at_each(space, rows, space.rest(), (x, y), [0] * 6)
+    assert made == [0] * 4
+    assert len({model.loss for model in found}) == 4
+    for model, row in zip(found, rows, strict=True):
+        assert torch.equal(model.weights, row)
+
+
+@given(st.lists(st.lists(st.sampled_from([-1.0, -0.0, 0.0, 1.0]), min_size=3, max_size=3), max_size=12))
+def test_the_first_equal_row_is_found(rows: list[list[float]]) -> None:
+    found = loss_model._first_equal(torch.tensor(rows).reshape(-1, 3))
+    assert found == [rows.index(row) for row in rows]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("size", [1, 7, 10007, 266200])
+def test_equal_rows_are_found_wherever_they_stand(size: int, dtype: torch.dtype) -> None:
+    """Their sums must round alike."""
+    a, b = torch.randn(2, size, dtype=dtype, generator=torch.Generator().manual_seed(0))
+    assert loss_model._first_equal(torch.stack([a, b, a, a, b, a, b])) == [0, 1, 0, 0, 1, 0, 1]
+
+
+@pytest.mark.parametrize(
+    ("rows", "orders", "sentence"),
+    [
+        (lambda w: torch.stack([w, w]), [2], r"There are 1 orders for weights \[2, \d+\]: give one for each row"),
+        (lambda w: torch.stack([w, w]), [2, 1, 0], "There are 3 orders"),
+        (lambda w: w, [2], r"There are 1 orders for weights \[\d+\]"),
+        (lambda w: w, [2] * 44, "give one for each row"),
+        (lambda w: w.expand(2, 2, -1), [2, 2], "give one for each row"),
+        (lambda w: torch.stack([w, w])[:, 1:], [2, 2], "another network"),
+        (lambda w: torch.stack([w, w]), [2, 3], "order is 3"),
+        (lambda w: torch.stack([w, 2 * w]), [2, -1], "order is -1"),
+    ],
+)
+def test_points_and_orders_that_do_not_fit_are_refused(rows, orders: list[int], sentence: str) -> None:  # type: ignore[no-untyped-def]
+    net, x, y = make("mlp")
+    space = WeightSpace(net)
+    with pytest.raises(ValueError, match=sentence):
+        LossModel.at_each(space, rows(space.read()), space.rest(), (x, y), orders)
 
 
 # --- predictions --------------------------------------------------------------------------------------------------

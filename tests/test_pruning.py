@@ -7,6 +7,7 @@ import importlib
 import math
 import warnings
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -24,7 +25,7 @@ from lossprune_lib import LocalPruner, LossModel, Mask, WeightSpace, curvature, 
 from lossprune_lib.criteria import CRITERIA
 from lossprune_lib.loss_model import Loss
 from lossprune_lib.masks import SCOPES
-from lossprune_lib.pruning import PrunerState, PruningRun, one_shot
+from lossprune_lib.pruning import EmptyLayerWarning, PrunerState, PruningRun, one_shot, prune_together
 from lossprune_lib.schedules import SCHEDULES
 from lossprune_lib.seeds import generator
 
@@ -674,6 +675,198 @@ def test_one_shot_to_where_layers_empty_does_not_warn(net: nn.Module, task: data
         warnings.simplefilter("error")
         found, _ = one_shot(net, task, [0.3, 0.6])
     assert [mask.density()["2"] == 0 for mask in found] == [False, True]
+
+
+# --- several pruners together ---------------------------------------------------------------------------------------
+
+PENALTIES = [0.0, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0]
+SQUARED = Loss(
+    lambda logits, labels: (logits - F.one_hot(labels, logits.shape[1])).square().sum() / 2,
+    lambda logits, labels: (
+        torch.eye(logits.shape[1], dtype=logits.dtype).unsqueeze(1).expand(-1, len(logits), -1).clone()
+    ),
+)
+QM = LocalPruner("qm", sparsity=0.8, stages=3, step_penalty=0.01, batch_size=30, seed=1)
+TOGETHER: dict[str, list[LocalPruner]] = {
+    "criterion": [replace(QM, criterion=criterion) for criterion in CRITERIA],
+    "stages": [replace(QM, stages=stages) for stages in (1, 4, 2)],
+    "stages, the longest first": [replace(QM, stages=stages, criterion="lm") for stages in (5, 1)],
+    "sparsity": [replace(QM, sparsity=sparsity) for sparsity in (0.5, 0.0, 0.9)],
+    "penalty": [replace(QM, step_penalty=penalty) for penalty in PENALTIES],
+    "seed": [replace(QM, criterion=criterion, seed=seed) for seed in (0, 1) for criterion in ("random", "qm", "lm")],
+    "batch": [replace(QM, batch_size=size) for size in (10, 30, 80)],
+    "scope": [replace(QM, scope=scope) for scope in SCOPES],
+    "schedule": [replace(QM, schedule=schedule) for schedule in SCHEDULES],
+    "trace": [replace(QM, criterion=c, trace=trace) for c in ("mp", "qm", "lm") for trace in ("train", "batch")],
+    "loss": [QM, replace(QM, loss=SQUARED), replace(QM, loss=SQUARED, criterion="lm"), replace(QM, criterion="obd")],
+    "budget": [QM, replace(QM, max_bytes=1), replace(QM, max_bytes=1, criterion="lm")],
+    "the same twice": [QM, QM],
+    "everything": [
+        LocalPruner("mp", 0.7, 2, "linear", trace="train", seed=3),
+        LocalPruner("qm", 0.9, 4, "cubic", 0.1, 20, "layer", 2),
+        LocalPruner("random", 0.6, 1, seed=2),
+        LocalPruner("lm", 0.9, 3, "exponential", 0.0, 20, "global", 2, loss=SQUARED),
+        LocalPruner("obd", 0.8, 4, "cubic", 1e-3, 20, "global", 2, trace="train"),
+    ],
+}
+
+
+@pytest.fixture
+def models_made(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, Tensor]]:
+    """The order and the weights of each loss model that is evaluated."""
+    made: list[tuple[int, Tensor]] = []
+    at_weights = LossModel.at_weights.__func__
+
+    def heard(cls, space, weights, rest, batch, order=2, **options):  # type: ignore[no-untyped-def]
+        made.append((order, weights.clone()))
+        return at_weights(cls, space, weights, rest, batch, order, **options)
+
+    monkeypatch.setattr(LossModel, "at_weights", classmethod(heard))
+    return made
+
+
+def different(tensors: list[Tensor]) -> int:
+    return len({tuple(tensor.tolist()) for tensor in tensors})
+
+
+@pytest.mark.filterwarnings("ignore::lossprune_lib.pruning.EmptyLayerWarning")
+@pytest.mark.parametrize("masked", [False, True], ids=["dense start", "masked start"])
+@pytest.mark.parametrize("differ_in", TOGETHER)
+def test_each_run_is_what_its_pruner_gives_alone(differ_in: str, masked: bool, net: nn.Module, task: data.Task) -> None:
+    pruners = TOGETHER[differ_in]
+    mask = Mask(torch.arange(103) % 4 > 0, WeightSpace(net).layout) if masked else None
+    runs = prune_together(pruners, net, task, mask, progress=False)
+    assert [run.pruner for run in runs] == pruners
+    for pruner, run in zip(pruners, runs, strict=True):
+        states = list(pruner.stream(net, task, mask))
+        assert torch.equal(run.mask.kept, states[-1].mask.kept)
+        expected = pd.DataFrame([state.row for state in states]).reindex(columns=run.trace.columns)
+        assert list(run.trace.columns) == [*COLUMNS, "density.0", "density.2", "density.4"]
+        pd.testing.assert_frame_equal(run.trace, expected, rtol=1e-10, atol=1e-13)
+        assert run.state.stage == pruner.stages
+        assert run.true_change == pytest.approx(pruner.prune(net, task, mask).true_change, rel=1e-12)
+
+
+def test_these_pruners_do_not_all_choose_the_same(net: nn.Module, task: data.Task) -> None:
+    """Else the comparison above would hold for runs that are mixed up."""
+    for differ_in in ("criterion", "stages", "sparsity", "penalty", "seed", "batch", "scope", "schedule", "loss"):
+        runs = prune_together(TOGETHER[differ_in], net, task, progress=False)
+        assert different([run.mask.kept for run in runs]) > 1, differ_in
+
+
+def test_all_one_shot_prunings_share_one_model(
+    net: nn.Module, task: data.Task, models_made: list[tuple[int, Tensor]]
+) -> None:
+    pruners = [
+        LocalPruner(criterion, sparsity=0.5, stages=1, step_penalty=penalty, batch_size=30)
+        for criterion in ("lm", "qm", "obd")
+        for penalty in PENALTIES
+    ]
+    runs = prune_together([*pruners, LocalPruner("mp", 0.5, stages=1)], net, task, progress=False)
+    assert [order for order, _ in models_made if order > 0] == [2]
+    # The true change is measured once for each mask.
+    masks_found = [run.mask.kept for run in runs[:-1]]
+    assert 1 < len(models_made) - 1 == different(masks_found) < 27
+
+
+def test_linear_models_alone_share_one_without_curvature(
+    net: nn.Module, task: data.Task, models_made: list[tuple[int, Tensor]]
+) -> None:
+    pruners = [LocalPruner("lm", 0.5, stages=1, step_penalty=penalty, batch_size=30) for penalty in PENALTIES]
+    prune_together(pruners, net, task, progress=False)
+    assert [order for order, _ in models_made if order > 0] == [1]
+
+
+def test_under_a_large_penalty_the_criteria_share_all_models(
+    net: nn.Module, task: data.Task, models_made: list[tuple[int, Tensor]]
+) -> None:
+    pruners = [
+        LocalPruner(criterion, 0.8, 4, step_penalty=penalty, batch_size=30)
+        for criterion in ("lm", "qm", "obd")
+        for penalty in (1e7, 1e9)
+    ]
+    runs = prune_together(pruners, net, task, progress=False)
+    assert [order for order, _ in models_made] == [2, 0] * 4
+    magnitude = LocalPruner("mp", 0.8, 4).prune(net, task, progress=False)
+    assert all(torch.equal(run.mask.kept, magnitude.mask.kept) for run in runs)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"seed": 2}, {"batch_size": 31}, {"loss": SQUARED}, {"max_bytes": 2**29}],
+    ids=lambda other: next(iter(other)),
+)
+def test_models_on_other_batches_or_of_other_losses_are_not_shared(
+    other: dict, net: nn.Module, task: data.Task, models_made: list[tuple[int, Tensor]]
+) -> None:
+    prune_together([replace(QM, stages=1), replace(QM, stages=1, **other)], net, task, progress=False)
+    assert [order for order, _ in models_made if order > 0] == [2, 2]
+
+
+def test_a_change_traced_on_the_training_set_is_not_measured_on_the_batch_too(
+    net: nn.Module, task: data.Task, models_made: list[tuple[int, Tensor]]
+) -> None:
+    prune_together([replace(QM, trace="train"), replace(QM, trace="train", criterion="mp")], net, task, progress=False)
+    assert [order for order, _ in models_made] == [2, 2, 2]
+
+
+def test_one_batch_is_drawn_for_all_that_want_the_same(net: nn.Module, task: data.Task) -> None:
+    duck = Duck(task)
+    prune_together([*TOGETHER["criterion"], *TOGETHER["penalty"]], net, duck, progress=False)
+    assert duck.calls == ["sample"] * 3
+    prune_together([replace(QM, seed=7), QM], net, duck, progress=False)
+    assert duck.calls == ["sample"] * 9
+
+
+def test_no_pruners_give_no_runs(net: nn.Module, task: data.Task) -> None:
+    assert prune_together([], net, Closed(task)) == []
+    assert (
+        len(prune_together((LocalPruner("mp", 0.5), LocalPruner("random", 0.5)), net, Closed(task), progress=False))
+        == 2
+    )
+
+
+@pytest.mark.filterwarnings("ignore::lossprune_lib.pruning.EmptyLayerWarning")
+def test_the_network_is_left_as_it_was_by_many(net: nn.Module, task: data.Task) -> None:
+    before = copy.deepcopy(net.state_dict())
+    mask = Mask(torch.arange(103) % 4 > 0, WeightSpace(net).layout)
+    kept = mask.kept.clone()
+    runs = prune_together(TOGETHER["everything"], net, task, mask, progress=False)
+    runs[0].network()[0].weight.data.fill_(7)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in net.state_dict().items())
+    assert torch.equal(mask.kept, kept)
+    assert all(parameter.grad is None and parameter.requires_grad for parameter in net.parameters())
+    assert not net.training
+
+
+def test_runs_do_not_share_what_can_be_changed(net: nn.Module, task: data.Task) -> None:
+    first, second = prune_together([QM, QM], net, task, progress=False)
+    first.trace.loc[0, "loss"] = 7
+    first.mask.kept.fill_(False)
+    alone = QM.prune(net, task, progress=False)
+    assert torch.equal(second.mask.kept, alone.mask.kept)
+    pd.testing.assert_frame_equal(second.trace, alone.trace)
+
+
+def test_each_run_warns_of_its_emptied_layer(net: nn.Module, task: data.Task) -> None:
+    with torch.no_grad():
+        net[2].weight.mul_(1e-3)
+        net[4].weight.mul_(1e-6)
+    pruners = [LocalPruner("mp", sparsity=0.6, stages=3), LocalPruner("mp", sparsity=0.1, stages=2)]
+    pruners += [LocalPruner("mp", sparsity=0.3, stages=1)]
+    with pytest.warns(EmptyLayerWarning) as caught:
+        prune_together(pruners, net, task, progress=False)
+    found = sorted("4" if "layer '4'" in str(warning.message) else "2" for warning in caught)
+    assert found == ["2", "4", "4"]  # both layers of the first, one of the last, none of the second
+
+
+def test_a_bad_network_or_mask_is_refused_for_all(net: nn.Module, task: data.Task) -> None:
+    other = Mask.dense(WeightSpace(nn.Sequential(nn.Linear(6, 3))))
+    with pytest.raises(ValueError, match="another network"):
+        prune_together([QM, QM], net, Closed(task), other)
+    net[0].weight.data.fill_(math.nan)
+    with pytest.raises(ValueError, match="NaN or infinite"):
+        prune_together([LocalPruner("mp"), QM], net, Closed(task))
 
 
 # --- elsewhere ----------------------------------------------------------------------------------------------------

@@ -11,6 +11,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import Tensor, nn, optim
 from torch.nn import functional as F
 
@@ -60,11 +62,10 @@ class Reference:
         weight, bias = (parameter.detach().numpy().copy() for parameter in net.parameters())
         weight *= kept
         speed_weight, speed_bias = np.zeros_like(weight), np.zeros_like(bias)
-        lr = recipe.lr
         self.epochs: list[tuple[np.ndarray, np.ndarray]] = []
         self.scores: list[tuple[float, float]] = []
         for epoch in range(1, recipe.epochs + 1):
-            order = generator(seed, "order", epoch)
+            order, lr = generator(seed, "order", epoch), self.rate(recipe, epoch)
             for x_batch, y_batch in task.batches("train", recipe.batch_size, order):
                 x, y = x_batch.numpy(), y_batch.numpy()
                 slope = (self.softmax(x @ weight.T + bias) - np.eye(10)[y]) / len(x)
@@ -73,8 +74,6 @@ class Reference:
                 weight = (weight - lr * speed_weight) * kept
                 bias = bias - lr * speed_bias
                 speed_weight = speed_weight * kept
-            if epoch in recipe.milestones:
-                lr *= recipe.lr_factor
             self.epochs.append((weight, bias))
             x, y = task.x_valid.numpy(), task.y_valid.numpy()
             logits = x @ weight.T + bias
@@ -82,6 +81,13 @@ class Reference:
             self.scores.append((loss, (logits.argmax(1) != y).mean()))
         errors = [error for _, error in self.scores]
         self.best = errors.index(min(errors))
+
+    @staticmethod
+    def rate(recipe: Recipe, epoch: int) -> float:
+        """The rate in the middle of an epoch, counted from 1."""
+        if recipe.schedule == "one_cycle":
+            return float(np.interp((epoch - 0.5) / recipe.epochs, [0, 0.3, 1], [0, recipe.lr, 0]))
+        return recipe.lr * recipe.lr_factor ** len([milestone for milestone in recipe.milestones if epoch > milestone])
 
     @staticmethod
     def softmax(logits: np.ndarray) -> np.ndarray:
@@ -105,6 +111,7 @@ RECIPES = {
     "plain": Recipe(epochs=2, batch_size=20, lr=0.1, momentum=0, weight_decay=0),
     "momentum and weight decay": Recipe(epochs=3, batch_size=20, lr=0.02, momentum=0.9, weight_decay=0.01),
     "milestones": Recipe(epochs=5, batch_size=30, lr=0.1, milestones=(2, 3), lr_factor=0.2),
+    "one cycle": Recipe(epochs=6, batch_size=30, lr=0.2, schedule="one_cycle", milestones=(2,)),
     "best in the middle": Recipe(epochs=7, batch_size=10, lr=0.05, momentum=0.9, weight_decay=0.01),
 }
 
@@ -163,6 +170,135 @@ def test_training_lowers_the_error(digits: Task) -> None:
     fitted = fit(net, digits, epochs=4, progress=False)
     assert evaluate(net, digits, "test").error > 0.8
     assert evaluate(fitted, digits, "test").error < 0.12
+
+
+# --- the learning rate
+
+
+@given(
+    milestones=st.lists(st.integers(0, 12), max_size=4),
+    factor=st.sampled_from([0.0, 0.1, 0.5, 1.0, 2.0]),
+    epochs=st.integers(1, 14),
+)
+def test_steps_are_those_of_torchs_scheduler(milestones: list[int], factor: float, epochs: int) -> None:
+    recipe = Recipe(lr=0.3, milestones=tuple(milestones), lr_factor=factor)
+    optimizer = optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.3)
+    scheduler = optim.lr_scheduler.MultiStepLR(optimizer, milestones, factor)
+    for epoch in range(epochs):
+        assert recipe.rate(epoch, epochs) == pytest.approx(optimizer.param_groups[0]["lr"], rel=1e-12)
+        optimizer.step()
+        scheduler.step()
+
+
+@given(epochs=st.integers(1, 400), lr=st.sampled_from([0.01, 0.1, 3.0]))
+def test_one_cycle_rises_to_its_peak_and_falls_but_never_to_zero(epochs: int, lr: float) -> None:
+    recipe = Recipe(lr=lr, schedule="one_cycle")
+    rates = [recipe.rate(epoch, epochs) for epoch in range(epochs)]
+    middles = (np.arange(epochs) + 0.5) / epochs
+    np.testing.assert_allclose(rates, np.interp(middles, [0, 0.3, 1], [0, lr, 0]), rtol=1e-12)
+    assert all(0 < rate <= lr for rate in rates)
+    peak = rates.index(max(rates))
+    assert abs((peak + 0.5) / epochs - 0.3) < 1 / epochs
+    assert rates[: peak + 1] == sorted(rates[: peak + 1])
+    assert rates[peak:] == sorted(rates[peak:], reverse=True)
+    assert np.mean(rates) == pytest.approx(lr / 2, abs=lr / epochs)
+
+
+@pytest.mark.parametrize("epochs", [10, 20, 100])
+def test_one_cycle_has_half_its_peak_on_average(epochs: int) -> None:
+    """A triangle's area, where the peak lies between two epochs."""
+    rates = [Recipe(lr=0.4, schedule="one_cycle").rate(epoch, epochs) for epoch in range(epochs)]
+    assert np.mean(rates) == pytest.approx(0.2, rel=1e-12)
+    assert rates.index(max(rates)) in (0.3 * epochs - 1, 0.3 * epochs)
+
+
+def test_one_cycle_by_hand() -> None:
+    recipe = Recipe(lr=1.0, schedule="one_cycle", milestones=(1,))  # which are for the steps
+    assert [recipe.rate(epoch, 5) for epoch in range(5)] == pytest.approx([1 / 3, 1, 5 / 7, 3 / 7, 1 / 7])
+
+
+def test_the_cycle_is_as_long_as_the_training(small: Task) -> None:
+    """Epochs that are given in place of the recipe's stretch it."""
+    recipe = Recipe(epochs=50, batch_size=20, lr=0.1, schedule="one_cycle")
+    given_epochs = fit(perceptron(), small, 3, recipe=recipe, progress=False)
+    assert same(given_epochs, fit(perceptron(), small, recipe=replace(recipe, epochs=3), progress=False))
+
+
+# --- memory format and precision
+
+
+def convolutions(dtype: torch.dtype = torch.float64) -> nn.Module:
+    torch.manual_seed(0)
+    layers = [nn.Conv2d(1, 6, 3), nn.BatchNorm2d(6), nn.ReLU(inplace=True), nn.Conv2d(6, 8, 3, stride=2), nn.Tanh()]
+    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(32, 10)).to(dtype)
+
+
+def last(net: nn.Module) -> bool:
+    """Whether the second convolution (the first has one channel, so that both formats are one) has its channels last."""
+    return net[3].weight.is_contiguous(memory_format=torch.channels_last) and not net[3].weight.is_contiguous()
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_channels_last_gives_the_same_network_and_it_stays_so(masked: bool, small: Task) -> None:
+    net, seen = convolutions(), []
+    mask = half_mask(net) if masked else None
+    plain = fit(net, small, recipe=QUICK, mask=mask, progress=False)
+    net.register_forward_pre_hook(lambda module, _: seen.append(last(module)))
+    fitted = fit(net, small, recipe=replace(QUICK, channels_last=True), mask=mask, progress=False)
+    assert set(seen) == {True}
+    assert last(fitted)
+    assert not last(plain)
+    assert not last(net)  # which is the caller's
+    for ours, theirs in zip(fitted.state_dict().values(), plain.state_dict().values(), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-9, atol=1e-9)
+    if mask is not None:
+        assert torch.count_nonzero(WeightSpace(fitted).read()[~mask.kept]) == 0
+
+
+def test_channels_last_does_not_change_the_order_of_the_weights(small: Task) -> None:
+    net = convolutions()
+    fitted = fit(net, small, 0, recipe=replace(QUICK, channels_last=True), progress=False)
+    assert last(fitted)
+    assert torch.equal(WeightSpace(fitted).read(), WeightSpace(net).read())
+
+
+def test_bfloat16_trains_and_the_weights_stay_float32(digits: Task) -> None:
+    net, heard, seen = models.mlp_300_100(digits), [], []
+    net.register_forward_hook(lambda module, _, logits: seen.append((module.training, logits.dtype)))
+    recipe = Recipe(epochs=3, precision="bfloat16")
+    fitted = fit(net, digits, recipe=recipe, progress=False, on_epoch=lambda _, score: heard.append(score.loss))
+    assert set(seen) == {(True, torch.bfloat16), (False, torch.float32)}
+    assert {tensor.dtype for tensor in fitted.state_dict().values()} == {torch.float32}
+    assert heard[0] > heard[1] > heard[2]
+    assert evaluate(fitted, digits, "test").error < 0.15
+    assert not same(fitted, fit(net, digits, recipe=replace(recipe, precision="float32"), progress=False))
+    assert not torch.is_autocast_enabled("cpu")
+
+
+def test_bfloat16_with_a_mask_channels_last_and_one_cycle(digits: Task) -> None:
+    net = convolutions(torch.float32)
+    mask = half_mask(net)
+    recipe = Recipe(epochs=2, batch_size=50, precision="bfloat16", channels_last=True, schedule="one_cycle", lr=0.05)
+    fitted = fit(net, digits, recipe=recipe, mask=mask, progress=False)
+    assert torch.count_nonzero(WeightSpace(fitted).read()[~mask.kept]) == 0
+    assert WeightSpace(fitted).read().dtype == torch.float32
+    assert evaluate(fitted, digits).loss < 0.9 * evaluate(net, digits).loss
+
+
+@pytest.mark.parametrize("precision", training.PRECISIONS)
+@pytest.mark.parametrize("channels_last", [False, True])
+def test_whole_numbers_can_be_learned_from(precision: str, channels_last: bool) -> None:
+    draws = torch.Generator().manual_seed(0)
+    x = torch.randint(5, (120, 3), generator=draws)
+    parts = [tensor for split in (x[:80], x[80:100], x[100:]) for tensor in (split, split[:, 0])]
+    task = Task.from_tensors(*parts, classes=5)
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Embedding(5, 8), nn.Flatten(), nn.Linear(24, 5))
+    recipe = Recipe(epochs=15, batch_size=10, lr=0.1, precision=precision, channels_last=channels_last)
+    fitted = fit(net, task, recipe=recipe, progress=False)
+    assert evaluate(net, task).error > 0.5
+    assert evaluate(fitted, task).error < 0.1
+    assert {parameter.dtype for parameter in fitted.parameters()} == {torch.float32}
 
 
 # --- what stays as it was, and what repeats
@@ -487,6 +623,34 @@ def test_an_infinite_loss_is_refused_too(small: Task) -> None:
 def test_a_recipe_that_cannot_be_followed_is_refused(setting: dict[str, object], error: type[Exception]) -> None:
     with pytest.raises(error, match=next(iter(setting))):
         Recipe(**setting)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("setting", "sentence"),
+    [
+        ({"schedule": "one-cycle"}, "no schedule of the learning rate called 'one-cycle'. Did you mean 'one_cycle'"),
+        ({"schedule": "step"}, "Did you mean 'steps'. Choose one of: steps, one_cycle"),
+        ({"schedule": None}, "no schedule of the learning rate called None"),
+        ({"precision": "bfloat"}, "no precision called 'bfloat'. Did you mean 'bfloat16'"),
+        ({"precision": "float64"}, "Choose one of: float32, bfloat16"),
+        ({"precision": torch.bfloat16}, "no precision called torch.bfloat16"),
+    ],
+    ids=str,
+)
+def test_an_unknown_name_is_refused_with_a_near_one(setting: dict[str, object], sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        Recipe(**setting)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", training.AUGMENTATIONS)
+def test_an_augmentation_by_name_keeps_the_shape_and_repeats(name: str, digits: Task) -> None:
+    augment = training.AUGMENTATIONS[name]
+    x = digits.x_train[:20]
+    first, again = (augment(x, torch.Generator().manual_seed(0)) for _ in range(2))
+    assert first.shape == x.shape
+    assert torch.equal(first, again)
+    assert not torch.equal(first, x)
+    assert augment.__name__ == name
 
 
 @pytest.mark.parametrize(("epochs", "error"), [(-1, ValueError), (2.0, TypeError), (True, TypeError)])

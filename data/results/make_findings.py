@@ -1,0 +1,110 @@
+"""Build FINDINGS.md from the tables beside this file: python data/results/make_findings.py."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import pandas as pd
+
+from lossprune_lib import files, results
+
+HERE = Path(__file__).parent
+HEAD = """# What came out
+
+Built from the tables by `python data/results/make_findings.py`, as [JUDGING.md](JUDGING.md) fixed it beforehand. Numbers are mean ±
+spread over seeds; a star marks what differs from the paper by more than the two spreads together.
+"""
+
+
+def section(name: str) -> str:
+    table = results.load(name)
+    seeds = table["seed"].nunique()
+    epochs = [int(table[f"{kind}_epochs"].iloc[0]) for kind in ("training", "tuning")]
+    errors = table.drop_duplicates("seed")[["dense_valid_error", "dense_test_error"]].mean() * 100
+    return "\n".join(
+        [
+            f"## {name}",
+            "",
+            f"{len(table):,} runs, {seeds} seeds, {epochs[0]} epochs of training and {epochs[1]} of fine-tuning; before pruning an "
+            f"error of {errors.iloc[0]:.2f} % (validation) and {errors.iloc[1]:.2f} % (test).",
+            "",
+            *loss_changes(table),
+            *gaps(table),
+            *verdicts(table),
+        ]
+    )
+
+
+def loss_changes(table: pd.DataFrame) -> Iterable[str]:
+    beside = results.beside_paper(table, 1)
+    yield from ["**Table 1, change of the training loss by pruning, at the best step penalty**", ""]
+    yield from rows(
+        ["sparsity", "criterion", "stages", "lambda", "ours", "paper"],
+        (
+            [
+                f"{r.sparsity:.4g}",
+                r.criterion,
+                r.stages,
+                f"{r.step_penalty:g}",
+                pair(r.mean, r.spread) + " \\*" * r.differs,
+            ]
+            + [pair(r.paper_mean, r.paper_spread)]
+            for r in beside.itertuples()
+        ),
+    )
+
+
+def gaps(table: pd.DataFrame) -> Iterable[str]:
+    beside = results.beside_paper(table, 2)
+    yield from [
+        "**Table 2, gap of the error after fine-tuning, percentage points, at the best stages and step penalty**",
+        "",
+    ]
+    yield from rows(
+        ["sparsity", "criterion", "stages", "lambda", "ours, validation", "paper", "ours, test"],
+        (
+            [
+                f"{r.sparsity:.4g}",
+                r.criterion,
+                r.stages,
+                f"{r.step_penalty:g}",
+                pair(r.mean, r.spread) + " \\*" * r.differs,
+            ]
+            + [pair(r.paper_mean, r.paper_spread), pair(r.test_gap, r.test_spread)]
+            for r in beside.itertuples()
+        ),
+    )
+
+
+def verdicts(table: pd.DataFrame) -> Iterable[str]:
+    names = {1: "locality is crucial", 2: "first and second order are similar", 3: "preserving the loss is not enough"}
+    yield from ["**The findings**", ""]
+    yield from rows(
+        ["finding", "sparsity", "verdict", "numbers"],
+        (
+            [f"{r.finding}, {names[r.finding]}", f"{r.sparsity:.4g}", f"**{r.verdict}**", r.evidence]
+            for r in results.judge(table).itertuples()
+        ),
+    )
+
+
+def rows(head: list[str], body: Iterable[list[object]]) -> Iterable[str]:
+    for row in [head, ["---"] * len(head), *body]:
+        yield "| " + " | ".join(str(cell) for cell in row) + " |"
+    yield ""
+
+
+def pair(mean: float, spread: float) -> str:
+    return "" if pd.isna(mean) else f"{mean:.2f} ± {spread:.2f}"
+
+
+def main() -> None:
+    plans = sorted(path.stem for path in HERE.glob("*.toml"))
+    missing = [name for name in plans if name not in results.names()]
+    text = "\n".join([HEAD, *map(section, results.names()), "## Not run", "", *(f"- `{name}`" for name in missing), ""])
+    print(files.replace(HERE / "FINDINGS.md", lambda path: path.write_text(text, "utf-8")))
+
+
+if __name__ == "__main__":
+    main()
