@@ -41,7 +41,7 @@ _COLUMNS_AT_ONCE = 2**20  # counts below 2^24 are exact in float32
 
 def names() -> list[str]:
     """Return the names of the shipped tables."""
-    return sorted(path.stem for path in data.shipped("results").glob("*.csv"))
+    return sorted(path.stem for path in data.shipped("results").glob("*.csv") if path.with_suffix(".toml").is_file())
 
 
 def load(name: str) -> pd.DataFrame:

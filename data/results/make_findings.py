@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -41,17 +42,7 @@ def loss_changes(table: pd.DataFrame) -> Iterable[str]:
     yield from ["**Table 1, change of the training loss by pruning, at the best step penalty**", ""]
     yield from rows(
         ["sparsity", "criterion", "stages", "lambda", "ours", "paper"],
-        (
-            [
-                f"{r.sparsity:.4g}",
-                r.criterion,
-                r.stages,
-                f"{r.step_penalty:g}",
-                pair(r.mean, r.spread) + " \\*" * r.differs,
-            ]
-            + [pair(r.paper_mean, r.paper_spread)]
-            for r in beside.itertuples()
-        ),
+        ([*chosen(r), pair(r.paper_mean, r.paper_spread)] for r in beside.itertuples()),
     )
 
 
@@ -64,14 +55,7 @@ def gaps(table: pd.DataFrame) -> Iterable[str]:
     yield from rows(
         ["sparsity", "criterion", "stages", "lambda", "ours, validation", "paper", "ours, test"],
         (
-            [
-                f"{r.sparsity:.4g}",
-                r.criterion,
-                r.stages,
-                f"{r.step_penalty:g}",
-                pair(r.mean, r.spread) + " \\*" * r.differs,
-            ]
-            + [pair(r.paper_mean, r.paper_spread), pair(r.test_gap, r.test_spread)]
+            [*chosen(r), pair(r.paper_mean, r.paper_spread), pair(r.test_gap, r.test_spread)]
             for r in beside.itertuples()
         ),
     )
@@ -89,6 +73,11 @@ def verdicts(table: pd.DataFrame) -> Iterable[str]:
     )
 
 
+def chosen(r: Any) -> list[object]:
+    ours = pair(r.mean, r.spread) + " \\*" * r.differs
+    return [f"{r.sparsity:.4g}", r.criterion.upper(), r.stages, f"{r.step_penalty:g}", ours]
+
+
 def rows(head: list[str], body: Iterable[list[object]]) -> Iterable[str]:
     for row in [head, ["---"] * len(head), *body]:
         yield "| " + " | ".join(str(cell) for cell in row) + " |"
@@ -99,12 +88,11 @@ def pair(mean: float, spread: float) -> str:
     return "" if pd.isna(mean) else f"{mean:.2f} ± {spread:.2f}"
 
 
-def main() -> None:
+def text() -> str:
     plans = sorted(path.stem for path in HERE.glob("*.toml"))
     missing = [name for name in plans if name not in results.names()]
-    text = "\n".join([HEAD, *map(section, results.names()), "## Not run", "", *(f"- `{name}`" for name in missing), ""])
-    print(files.replace(HERE / "FINDINGS.md", lambda path: path.write_text(text, "utf-8")))
+    return "\n".join([HEAD, *map(section, results.names()), "## Not run", "", *(f"- `{name}`" for name in missing), ""])
 
 
 if __name__ == "__main__":
-    main()
+    print(files.replace(HERE / "FINDINGS.md", lambda path: path.write_text(text(), "utf-8")))

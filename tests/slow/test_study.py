@@ -160,3 +160,26 @@ def test_a_killed_worker_costs_only_its_own_jobs(
     with sqlite3.connect(path) as database:
         assert database.execute("SELECT count(*) FROM runs").fetchone() == (len(STUDY.runs),)
     database.close()
+
+
+@pytest.mark.slow
+def test_the_command_line_makes_its_own_cluster(tmp_path: Path) -> None:
+    plan, store = tmp_path / "plan.toml", tmp_path / "runs.sqlite"
+    plan.write_text("stages = [1, 2]\nstep_penalties = [0]\nseeds = [0, 1]\n[training]\nepochs = 1\n")
+    command = [
+        sys.executable,
+        "-m",
+        "lossprune_lib",
+        "study",
+        "run",
+        str(plan),
+        "--store",
+        str(store),
+        "--workers",
+        "2",
+    ]
+    run = subprocess.run(command, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    assert "seed 0: 7 of 7 runs finished" in run.stdout
+    assert "seed 1: 7 of 7 runs finished" in run.stdout
+    assert "Traceback" not in run.stderr
