@@ -95,7 +95,8 @@ class Ensemble:
 @torch.no_grad()
 def evaluate(ensemble: Ensemble, task: Task, split: str = "valid", batch_size: int = 1000) -> list[Score]:
     """Return the loss and error of each network on "train", "valid" or "test"."""
-    return _scores(ensemble.call, len(ensemble), task, split, batch_size)
+    stack = _stack(ensemble, task, ensemble.weights != 0, shared_input=True)
+    return _scores(stack.evaluate, len(ensemble), task, split, batch_size)
 
 
 @torch.no_grad()
