@@ -103,7 +103,7 @@ def _locality(runs: pd.DataFrame) -> tuple[str, str]:
     ]
     return verdict, (
         f"Best loss changes with {_list(stages)} stages: {' and '.join(words)}; MP less QM at {stages[-1]} stages is "
-        f"{mp.mean():.3g} - {qm.mean():.3g} = {margin:.3g}, their two spreads together {spreads:.3g}."
+        f"{mp.mean():#.3g} - {qm.mean():#.3g} = {margin:#.3g}, their two spreads together {spreads:#.3g}."
     )
 
 
@@ -114,12 +114,12 @@ def _orders(runs: pd.DataFrame) -> tuple[str, str]:
         return "not judged", lacking or "LM and QM were not both run in several stages, so no step was local."
     change = _at_best_penalty(runs)
     mp, lm, qm = change["mp"].iloc[:, 0].mean(), change["lm"][stages[-1]].mean(), change["qm"][stages[-1]].mean()
-    beginning = f"Best loss changes at {stages[-1]} stages: MP {mp:.3g}, LM {lm:.3g}, QM {qm:.3g}; "
+    beginning = f"Best loss changes at {stages[-1]} stages: MP {mp:#.3g}, LM {lm:#.3g}, QM {qm:#.3g}; "
     if qm >= mp:
         return "not", beginning + "QM is no better than MP."
     share = abs(lm - qm) / (mp - qm)
     verdict = "reproduced" if share <= 0.25 else "partly" if share <= 0.5 else "not"
-    return verdict, beginning + f"LM and QM differ by {100 * share:.3g} % of what lies between MP and QM."
+    return verdict, beginning + f"LM and QM differ by {100 * share:#.3g} % of what lies between MP and QM."
 
 
 def _preserving(runs: pd.DataFrame) -> tuple[str, str]:
@@ -143,7 +143,7 @@ def _preserving(runs: pd.DataFrame) -> tuple[str, str]:
 
     met = int(quarter["high"] < 0.5) + int(others > seeds / 2)
     words = [
-        f"{row['correlation']:.3g} ({row['low']:.3g} to {row['high']:.3g}, {int(row['seeds'])} of {seeds} seeds) over {what}"
+        f"{row['correlation']:#.3g} ({row['low']:#.3g} to {row['high']:#.3g}, {int(row['seeds'])} of {seeds} seeds) over {what}"
         for row, what in ((quarter, "the best quarter"), (whole, "all runs"))
     ]
     return ("not", "partly", "reproduced")[met], (
