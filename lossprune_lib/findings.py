@@ -98,7 +98,7 @@ def _locality(runs: pd.DataFrame) -> tuple[str, str]:
         always = all(fall.to_numpy().all() for fall in falls.values())
         verdict = "reproduced" if always and margin > spreads else "partly"
     words = [
-        f"{name.upper()} {_list(means[name], '.3g')} (less with each in {falls[name].all(axis=1).sum()} of {len(mp)} seeds)"
+        f"{name.upper()} {_list(means[name], '#.3g')} (less with each in {falls[name].all(axis=1).sum()} of {len(mp)} seeds)"
         for name in means
     ]
     return verdict, (

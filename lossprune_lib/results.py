@@ -29,6 +29,7 @@ __all__ = [
     "judge",
     "load",
     "loss_change",
+    "missing",
     "names",
     "overlap",
     "rank_correlation",
@@ -36,12 +37,18 @@ __all__ = [
 
 # Where the paper pruned to: a comparison at another sparsity would say nothing.
 _PAPER_SPARSITIES = {"mnist": 1 - 0.8**20, "cifar10": 1 - 0.8**14}
+_PAPER_STAGES = 140  # of Table 1
 _COLUMNS_AT_ONCE = 2**20  # counts below 2^24 are exact in float32
 
 
 def names() -> list[str]:
     """Return the names of the shipped tables."""
     return sorted(path.stem for path in data.shipped("results").glob("*.csv") if path.with_suffix(".toml").is_file())
+
+
+def missing() -> list[str]:
+    """Return the names of the plans that were not run: those without a shipped table."""
+    return sorted({path.stem for path in data.shipped("results").glob("*.toml")} - set(names()))
 
 
 def load(name: str) -> pd.DataFrame:
@@ -124,7 +131,7 @@ def beside_paper(table: pd.DataFrame, number: int) -> pd.DataFrame:
     """Return our numbers beside those of the paper's Table 1 (loss change, nats) or 2 (validation gap, percentage points).
 
     Table 1 is at the largest number of stages that the table has; criteria that were not run with it are left out. The paper's
-    columns are NaN for networks, criteria and sparsities that it does not have.
+    columns are NaN for networks, criteria, sparsities and (Table 1) numbers of stages that it does not have.
 
     Returns
     -------
@@ -146,6 +153,8 @@ def beside_paper(table: pd.DataFrame, number: int) -> pd.DataFrame:
     task, model = table[["task", "model"]].iloc[0]
     paper = paper[(paper["task"] == task) & (paper["network"] == model)].set_index("criterion")
     there = (ours["sparsity"] - _PAPER_SPARSITIES.get(task, math.nan)).abs() < 0.001
+    if number == 1:
+        there &= (ours["stages"] == _PAPER_STAGES) | ours["criterion"].map(has_no_model)
     ours = ours.assign(
         paper_mean=ours["criterion"].map(paper["mean"]).where(there),
         paper_spread=ours["criterion"].map(paper["spread"]).where(there),

@@ -48,8 +48,12 @@ class Picture:
             artist.set_animated(True)
         figure.set_dpi(_DOTS_PER_INCH)
         self.canvas = FigureCanvasAgg(figure)
+        self.settle()
+
+    def settle(self) -> None:
+        """Draw afresh what does not move, after it was changed."""
         self.canvas.draw()
-        self.still = self.canvas.copy_from_bbox(figure.bbox)
+        self.still = self.canvas.copy_from_bbox(self.canvas.figure.bbox)
 
     def show(self, alt: str) -> None:
         """Draw the moving artists as they are now; `alt` says in words what the picture shows."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import warnings
 from collections.abc import Callable
@@ -344,3 +345,14 @@ def crop(x: Tensor, generator: torch.Generator) -> Tensor:
 def test_what_cannot_be_trained_together_is_refused(nets: list[nn.Module], small: data.Task, call, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         call(nets, small)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("kind", ["sparse", "pruned"])
+def test_an_accelerator_gives_the_same_networks(nets: list[nn.Module], small: data.Task, kind: str) -> None:
+    masks = masks_of(nets, small, SPARSITIES[kind])
+    kept = torch.stack([mask.kept for mask in masks])
+    there = ensembles.Ensemble.of([copy.deepcopy(net).cuda() for net in nets])
+    found = ensembles.fit(there, small.to("cuda"), recipe=RECIPE, kept=kept.cuda(), progress=False)
+    here = ensembles.fit(ensembles.Ensemble.of(nets), small, recipe=RECIPE, kept=kept, progress=False)
+    assert (found.weights.cpu() - here.weights).abs().max() < 1e-9

@@ -231,8 +231,11 @@ def test_shipped_tables_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     )
     for name in ("mnist", "digits"):
         runs.to_csv(tmp_path / "results" / f"{name}.csv", index=False)
-    (tmp_path / "results" / "cifar.toml").touch()
+    (tmp_path / "results" / "mnist-overlap.csv").touch()  # belongs to a table, and is none
+    for name in ("mnist", "digits", "cifar"):
+        (tmp_path / "results" / f"{name}.toml").touch()
     assert results.names() == ["digits", "mnist"]
+    assert results.missing() == ["cifar"]
     pd.testing.assert_frame_equal(results.load("digits"), runs, rtol=1e-15, check_dtype=False)
     with pytest.raises(FileNotFoundError, match=r"no results called 'dgits'\. There are tables of: digits, mnist"):
         results.load("dgits")

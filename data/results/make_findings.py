@@ -18,6 +18,26 @@ spread over seeds; a star marks what differs from the paper by more than the two
 """
 
 
+# In plain words, by finding and verdict.
+PLAIN = {
+    (1, "reproduced"): "The more and the smaller the stages, the less the loss changes.",
+    (
+        1,
+        "partly",
+    ): "On average the loss changes less with more and smaller stages, but not in every seed, or not clearly.",
+    (1, "not"): "More and smaller stages did not make the loss change less.",
+    (2, "reproduced"): "Once the steps are local, the gradient alone does nearly as well as gradient and curvature.",
+    (2, "partly"): "Curvature still helps somewhat when the steps are local.",
+    (2, "not"): "Curvature still helps a lot when the steps are local, or the model is no better than magnitude.",
+    (
+        3,
+        "reproduced",
+    ): "Among the networks whose loss is kept best, keeping it better does not mean being better after fine-tuning.",
+    (3, "partly"): "Keeping the loss tells something, but not all, about how good a network is after fine-tuning.",
+    (3, "not"): "The better the loss is kept, the better the network is after fine-tuning.",
+}
+
+
 def section(name: str) -> str:
     table = results.load(name)
     seeds = table["seed"].nunique()
@@ -65,12 +85,16 @@ def verdicts(table: pd.DataFrame) -> Iterable[str]:
     names = {1: "locality is crucial", 2: "first and second order are similar", 3: "preserving the loss is not enough"}
     yield from ["**The findings**", ""]
     yield from rows(
-        ["finding", "sparsity", "verdict", "numbers"],
+        ["finding", "sparsity", "verdict", "in plain words, and numbers"],
         (
-            [f"{r.finding}, {names[r.finding]}", f"{r.sparsity:.4g}", f"**{r.verdict}**", r.evidence]
+            [f"{r.finding}, {names[r.finding]}", f"{r.sparsity:.4g}", f"**{r.verdict}**", plain(r)]
             for r in results.judge(table).itertuples()
         ),
     )
+
+
+def plain(r: Any) -> str:
+    return " ".join(filter(None, [PLAIN.get((r.finding, r.verdict), ""), r.evidence]))
 
 
 def chosen(r: Any) -> list[object]:
