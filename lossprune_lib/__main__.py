@@ -144,7 +144,7 @@ def _study(options: argparse.Namespace) -> tuple[Study, Path]:
 
 def _shipped_plans() -> dict[str, Path]:
     folder = Path(__file__).resolve().parent.parent / "data" / "results"
-    return {path.stem: path for path in sorted(folder.glob("*.toml"))}
+    return {path.stem: path for path in sorted(folder.rglob("*.toml"))}
 
 
 @contextlib.contextmanager

@@ -208,7 +208,7 @@ def test_every_shipped_plan_can_be_read() -> None:
     for path in plans.values():
         study = Study.read(path)
         assert study.tuning is not None
-        assert study.training.epochs >= study.tuning.epochs
+        assert study.training.epochs >= study.tuning.epochs or path.parent.name == "checks"
     assert Study.read(plans["mnist"]).sparsities == (1 - 0.8**20,)
     assert len(Study.read(plans["mnist_800"]).runs) == 5 * 82
     assert Study.read(plans["cifar10_small_vgg"]).training.augment is training.crop_and_flip
