@@ -117,7 +117,7 @@ def criterion_overlap(table: pd.DataFrame, kept: Tensor) -> pd.DataFrame:
     rows = []
     for sparsity, part in chosen.groupby("sparsity"):
         for stages in sorted(part["stages"][~fixed].unique()) or [1]:
-            shown = part[fixed | (part["stages"] == stages)]
+            shown = part[fixed[part.index] | (part["stages"] == stages)]
             for seed, group in shown.groupby("seed"):
                 alike = overlap(kept[torch.from_numpy(group["row"].to_numpy(copy=True))]).tolist()
                 for (i, first), (j, second) in itertools.combinations(enumerate(group["criterion"]), 2):
