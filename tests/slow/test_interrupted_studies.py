@@ -33,7 +33,7 @@ CHILD = """
 import sys
 from lossprune_lib import ensembles, pruning, training
 from lossprune_lib.store import Store
-from test_study import STUDY
+from test_interrupted_studies import STUDY
 
 def saying(owner, name, what):
     inner = getattr(owner, name)
