@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lossprune_lib import doctor
+from lossprune_lib import checks, doctor
 
 if TYPE_CHECKING:
     from lossprune_lib.study import Study
@@ -153,6 +153,8 @@ def _client(options: argparse.Namespace) -> Iterator[Any]:
     if options.workers is None and options.scheduler is None:
         yield None
         return
+    if options.workers is not None:
+        checks.whole(options.workers, "--workers")
     try:
         from distributed import Client, LocalCluster
     except ImportError as error:

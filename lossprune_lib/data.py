@@ -222,7 +222,10 @@ def shipped(path: str) -> Path:
 def _device(device: str | torch.device) -> torch.device:
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    place = torch.device(device)
+    try:
+        place = torch.device(device)
+    except RuntimeError as error:
+        raise ValueError(f'There is no kind of device called {device!r}: use "auto", "cpu" or "cuda".') from error
     if place.type == "cuda" and not torch.cuda.is_available():
         raise ValueError('There is no CUDA accelerator here: use device="auto" or "cpu".')
     return place

@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 import functools
 import platform
+import shutil
 import subprocess
 import time
 import warnings
@@ -174,14 +175,15 @@ def _device_name(device: torch.device) -> str:
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 
+def _commit() -> str:
+    """Return the commit of the project's own clone; installed otherwise, or where there is no git, it is not known."""
+    root = Path(__file__).resolve().parent.parent
+    if not (root / ".git").exists() or shutil.which("git") is None:
+        return "no commit"
+    command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=10"]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip() or "no commit"
+
+
 @functools.lru_cache(maxsize=1)
 def _versions() -> str:
-    root = Path(__file__).resolve().parent.parent
-    found = subprocess.run(
-        ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=10"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    commit = found.stdout.strip() or "no commit"
-    return f"lossprune {__version__} ({commit}, method {METHOD}), torch {torch.__version__}, Python {platform.python_version()}"
+    return f"lossprune {__version__} ({_commit()}, method {METHOD}), torch {torch.__version__}, Python {platform.python_version()}"

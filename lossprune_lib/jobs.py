@@ -20,6 +20,7 @@ class Job:
     trained: Trained | None = None
 
     def do(self, device: str = "auto", progress: bool = False) -> Trained | list[Outcome]:
+        """Do the work, and return the trained baseline, or an outcome for each run."""
         if self.trained is None:
             return experiment.train(self.baseline, device, progress)
         return experiment.carry_out(self.runs, self.trained, device, progress)
@@ -78,6 +79,8 @@ def do_on_cluster(client: Any, jobs: Sequence[Job], finish: Finish, device: str)
     except ImportError as error:
         raise ImportError("A client needs Dask: pip install -e .[cluster]") from error
 
+    if not hasattr(client, "submit"):
+        raise TypeError(f"client is a dask.distributed.Client, not {client!r}: leave it out to work in this process.")
     open_jobs: dict[Any, Job] = {}
 
     def submit(job: Job) -> Any:

@@ -66,9 +66,6 @@ class Study:
             object.__setattr__(self, name, tuple(dict.fromkeys(values)))
             if not getattr(self, name):
                 raise ValueError(f"The study has no {name}: give at least one.")
-        for recipe in (self.training, self.tuning):
-            if recipe is not None and not isinstance(recipe, Recipe):
-                raise TypeError(f"training and tuning are training.Recipe, not {type(recipe).__name__}.")
         for criterion in self.criteria:
             checks.known(criterion, CRITERIA, "criterion")
         _ = self.runs  # refuses what makes no sense, before any work
@@ -227,6 +224,4 @@ def _recipe(settings: dict[str, Any]) -> Recipe:
         checked["augment"] = training.AUGMENTATIONS[
             checks.known(checked["augment"], training.AUGMENTATIONS, "augmentation")
         ]
-    if "milestones" in checked:
-        checked["milestones"] = tuple(checked["milestones"])
     return Recipe(**checked)

@@ -248,7 +248,7 @@ def test_a_plan_is_the_study(plan: Path, small: Study) -> None:
         ("[training]\nepoch = 3", "Did you mean 'epochs'"),
         ("[training]\naugment = 'crop'", "no augmentation called 'crop'"),
         ("[training]\nschedule = 'one_cycel'", "Did you mean 'one_cycle'"),
-        ("training = '3'", "not str"),
+        ("training = '3'", "training.Recipe, not '3'"),
         ("sparsities = 95", "write 95 % as 0.95"),
     ],
 )
@@ -300,6 +300,40 @@ def test_the_command_line_says_what_is_wrong(plan: Path, tmp_path: Path, capsys:
     assert "No run of my_plan is finished" in capsys.readouterr().err
     assert __main__.main(["study", "table", str(plan), *store]) == 0
     assert "No run is finished yet" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("option", "words"),
+    [
+        (["--workers", "0"], "--workers is 0"),
+        (["--workers", "-1"], "--workers is -1"),
+        (["--device", "gpu"], "no kind of device called 'gpu'"),
+        (["--seeds", "9"], "has the seeds"),
+        (["--store", "nowhere/runs.sqlite"], "make it first"),
+    ],
+)
+def test_wrong_options_are_answered_in_words(
+    plan: Path, tmp_path: Path, option: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = ["--store", str(tmp_path / "runs.sqlite")]
+    assert __main__.main(["study", "run", str(plan), *store, *option]) == 1
+    assert words in capsys.readouterr().err
+
+
+def test_a_client_must_be_one(small: Study, tmp_path: Path) -> None:
+    with pytest.raises(TypeError, match=r"dask\.distributed\.Client, not 3"):
+        small.run(tmp_path / "runs.sqlite", 3, progress=False)
+
+
+def test_it_runs_without_git_and_names_no_other_projects_commit(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setenv("PATH", str(tmp_path))
+        assert experiment._commit() == "no commit"
+    monkeypatch.setattr(experiment, "__file__", str(tmp_path / "site-packages" / "lossprune_lib" / "experiment.py"))
+    subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
+    assert experiment._commit() == "no commit"
 
 
 def test_the_help_says_how() -> None:
