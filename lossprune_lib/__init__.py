@@ -10,7 +10,19 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lossprune_lib import criteria, data, doctor, ensembles, exercises, models, plots, results, training, widgets
+    from lossprune_lib import (
+        criteria,
+        data,
+        doctor,
+        ensembles,
+        exercises,
+        landscape,
+        models,
+        plots,
+        results,
+        training,
+        widgets,
+    )
     from lossprune_lib.loss_model import LossModel
     from lossprune_lib.masks import Mask
     from lossprune_lib.pruning import LocalPruner
@@ -28,6 +40,7 @@ __all__ = [
     "doctor",
     "ensembles",
     "exercises",
+    "landscape",
     "models",
     "plots",
     "results",

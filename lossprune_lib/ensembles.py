@@ -18,10 +18,11 @@ from torch.nn import functional as F
 from torch.nn.modules.dropout import _DropoutNd
 
 from lossprune_lib import checks
+from lossprune_lib.chains import is_chain
 from lossprune_lib.data import Batch, Task
 from lossprune_lib.dense_stack import DenseStack
 from lossprune_lib.seeds import generator
-from lossprune_lib.sparse_stack import SparseStack, can_stack
+from lossprune_lib.sparse_stack import SparseStack
 from lossprune_lib.training import Recipe, Score, check_place, set_rate
 from lossprune_lib.weights import WeightSpace
 
@@ -205,7 +206,7 @@ class _Stack(Protocol):
 
 def _stack(ensemble: Ensemble, task: Task, kept: Tensor | None, shared_input: bool) -> _Stack:
     sparse = kept is not None and kept.float().mean().item() < _SPARSE_BELOW
-    if kept is not None and sparse and can_stack(ensemble.space.net, task.shape):
+    if kept is not None and sparse and is_chain(ensemble.space.net, task.shape):
         return SparseStack(ensemble.space, ensemble.weights, ensemble.rest, kept, shared_input=shared_input)
     return DenseStack(ensemble.space, ensemble.weights, ensemble.rest, kept, shared_input=shared_input)
 

@@ -9,7 +9,6 @@ Activations lie as [units, N], so that a kept weight multiplies a row of N conti
 
 from __future__ import annotations
 
-import math
 import warnings
 from dataclasses import dataclass
 from typing import Any
@@ -19,10 +18,8 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
+from lossprune_lib.chains import steps_of
 from lossprune_lib.weights import WeightSpace
-
-# What acts on each number alone, and so does not care that units come first.
-_ELEMENTWISE = (nn.Tanh, nn.ReLU, nn.Sigmoid, nn.GELU, nn.SiLU, nn.ELU, nn.LeakyReLU, nn.Softplus, nn.Identity)
 
 
 @dataclass(frozen=True)
@@ -69,7 +66,7 @@ class SparseStack:
 
         Parameters
         ----------
-        space : of one of them, for which `can_stack` holds
+        space : of one of them, for which `chains.is_chain` holds
         weights, kept : [R, D], the second bool
         rest : the biases by name, each [R, M]
         shared_input : whether all networks see the same examples, or each its own
@@ -101,7 +98,7 @@ class SparseStack:
             zip(self.space.modules, zip(self.space.layers, self.values, self.structures, strict=True), strict=True)
         )
         assert isinstance(self.space.net, nn.Sequential)
-        for step in _steps(self.space.net):
+        for step in steps_of(self.space.net):
             if step not in modules:
                 h = step(h)
                 continue
@@ -120,37 +117,6 @@ class SparseStack:
         for part, mask, values in zip(self.space.split(dense), self.space.split(self.kept), self.values, strict=True):
             part[mask] = values.detach()
         return dense
-
-
-def can_stack(net: nn.Module, shape: tuple[int, ...]) -> bool:
-    """Return whether a network is a plain chain of Linear layers and activations on inputs [N, *shape], to be stacked here."""
-    if type(net) is not nn.Sequential or "forward" in vars(net) or len(net) == 0:
-        return False
-    steps = _steps(net)
-    layers = [step for step in steps if type(step) is nn.Linear]
-    biases = [layer.bias for layer in layers if layer.bias is not None]
-    flat = len(shape) == 1
-    if type(net[0]) is nn.Flatten:
-        flat = net[0].start_dim == 1 and net[0].end_dim in (-1, len(shape))
-    return (
-        flat
-        and all(type(step) in (nn.Linear, *_ELEMENTWISE) for step in steps)
-        and not any(_has_hooks(module) for module in net.modules())
-        and len(set(layers)) == len(layers) > 0
-        and len({id(bias) for bias in biases}) == len(biases)
-        and layers[0].in_features == math.prod(shape)
-        and not getattr(steps[0], "inplace", False)
-    )
-
-
-def _has_hooks(module: nn.Module) -> bool:
-    hooks = module._forward_hooks, module._forward_pre_hooks, module._backward_hooks, module._backward_pre_hooks
-    return any(hooks)
-
-
-def _steps(net: nn.Sequential) -> list[nn.Module]:
-    steps = list(net)  # children() would name a module that is used twice only once
-    return steps[1:] if type(steps[0]) is nn.Flatten else steps
 
 
 def _ends(sorted_or_not: Tensor, size: int) -> Tensor:

@@ -2,6 +2,9 @@
 
 What people edit is source/NAME.py, a jupytext percent script; what learners open is NAME.ipynb, executed. Building twice
 gives the same file: cell ids come from the cells, and times, widget ids and this machine's versions are left out.
+
+An exercise is a code cell tagged "stub" and, further down, a code cell tagged "solution". Learners get the stub, and the
+solution folded up where it stands; in solutions/NAME.ipynb the solution stands in the stub's place.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ from nbformat import NotebookNode
 
 HERE = Path(__file__).parent
 SOURCES = HERE / "source"
+SOLUTIONS = HERE / "solutions"
 SECONDS_A_CELL = 120
 LIVE_WIDGET = "application/vnd.jupyter.widget-view+json"
 
@@ -27,7 +31,17 @@ def sources() -> list[Path]:
     return sorted(SOURCES.glob("[0-9]*.py"))
 
 
-def read(source: Path) -> NotebookNode:
+def has_exercises(source: Path) -> bool:
+    """Return whether a source has exercises, and so a solved notebook too."""
+    return any("stub" in tags_of(cell) for cell in jupytext.read(source, fmt="py:percent").cells)
+
+
+def tags_of(cell: NotebookNode) -> list[str]:
+    """Return a cell's tags."""
+    return list(cell.metadata.get("tags", []))
+
+
+def read(source: Path, solved: bool = False) -> NotebookNode:
     """Return the notebook of a source, not executed."""
     notebook = jupytext.read(source, fmt="py:percent")
     notebook.metadata = nbformat.from_dict(
@@ -38,14 +52,41 @@ def read(source: Path) -> NotebookNode:
         }
     )
     notebook.nbformat, notebook.nbformat_minor = 4, 5
+    (_solve if solved else _fold_solutions)(notebook, source.name)
     seen: dict[str, int] = {}
     for cell in notebook.cells:
-        cell.metadata = nbformat.from_dict({"tags": cell.metadata["tags"]} if "tags" in cell.metadata else {})
+        cell.metadata = nbformat.from_dict({"tags": tags_of(cell)} if tags_of(cell) else {})
         # From the text alone, so that a cell keeps its id when others come or go.
         text = f"{cell.cell_type}\n{cell.source}"
         seen[text] = seen.get(text, 0) + 1
         cell.id = hashlib.sha256(f"{text}\n{seen[text]}".encode()).hexdigest()[:12]
     return notebook
+
+
+def _fold_solutions(notebook: NotebookNode, name: str) -> None:
+    _pairs(notebook, name)
+    for i, cell in enumerate(notebook.cells):
+        if "solution" in tags_of(cell):
+            folded = f"<details><summary>Solution</summary>\n\n```python\n{cell.source}\n```\n\n</details>"
+            notebook.cells[i] = nbformat.v4.new_markdown_cell(folded, metadata={"tags": ["solution"]})
+
+
+def _solve(notebook: NotebookNode, name: str) -> None:
+    for stub, solution in _pairs(notebook, name):
+        stub.source = solution.source
+        stub.metadata.tags = ["solution"]
+        notebook.cells.remove(solution)
+    title = notebook.cells[0]
+    title.source = title.source.replace("\n", ", solved\n", 1)
+
+
+def _pairs(notebook: NotebookNode, name: str) -> list[tuple[NotebookNode, NotebookNode]]:
+    """Return each exercise's stub and solution."""
+    tagged = [(tag, cell) for cell in notebook.cells for tag in tags_of(cell) if tag in ("stub", "solution")]
+    if [tag for tag, _ in tagged] != ["stub", "solution"] * (len(tagged) // 2):
+        raise ValueError(f"{name}: each stub must be followed by its solution before the next stub.")
+    cells = [cell for _, cell in tagged]
+    return list(zip(cells[::2], cells[1::2], strict=True))
 
 
 def execute(notebook: NotebookNode) -> NotebookNode:
@@ -67,11 +108,12 @@ def execute(notebook: NotebookNode) -> NotebookNode:
     return notebook
 
 
-def build(source: Path) -> Path:
+def build(source: Path, solved: bool = False) -> Path:
     """Build one notebook; return its path."""
-    target = HERE / f"{source.stem}.ipynb"
+    target = (SOLUTIONS if solved else HERE) / f"{source.stem}.ipynb"
+    target.parent.mkdir(exist_ok=True)
     temporary = target.with_suffix(".tmp")
-    nbformat.write(execute(read(source)), temporary)
+    nbformat.write(execute(read(source, solved)), temporary)
     temporary.replace(target)
     return target
 
@@ -82,6 +124,8 @@ def main(names: list[str]) -> None:
         sys.exit(f"There is no source called {names}: choose among {[source.stem for source in sources()]}.")
     for source in chosen:
         print(build(source))
+        if has_exercises(source):
+            print(build(source, solved=True))
 
 
 if __name__ == "__main__":

@@ -11,7 +11,8 @@ import pytest
 from matplotlib.figure import Figure
 from study_tables import table
 
-from lossprune_lib import results_browser, widgets
+from lossprune_lib import widgets
+from lossprune_lib.widgets import results_browser
 
 LARGE = table(
     {

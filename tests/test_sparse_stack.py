@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from lossprune_lib import WeightSpace, data, models
-from lossprune_lib.sparse_stack import SparseStack, _Product, _Structure, can_stack
+from lossprune_lib.chains import is_chain
+from lossprune_lib.sparse_stack import SparseStack, _Product, _Structure
 
 EXACT = {"rtol": 0.0, "atol": 1e-12}
 Shape = tuple[int, ...]
@@ -138,7 +139,7 @@ def test_logits_and_gradients_equal_those_of_dense_networks(
     case = Case(name, masks, networks, shared_input)
     before = case.x.clone()
     stack, dense = case.stack(), case.masked()
-    assert can_stack(case.nets[0], NETWORKS[name][1])
+    assert is_chain(case.nets[0], NETWORKS[name][1])
     logits = stack.call(case.x)
     expected = torch.stack([net(case.inputs(r)) for r, net in enumerate(dense)])
     torch.testing.assert_close(logits, expected, **EXACT)
@@ -409,7 +410,7 @@ LOOK_ALIKE: dict[str, tuple[Callable[[], nn.Module], Shape]] = {
 @pytest.mark.parametrize("name", [*NOT_STACKED, *LOOK_ALIKE])
 def test_what_would_come_out_wrong_is_not_stacked(name: str) -> None:
     make, shape = (NOT_STACKED | LOOK_ALIKE)[name]
-    assert not can_stack(make(), shape)
+    assert not is_chain(make(), shape)
 
 
 def test_one_activation_module_may_serve_several_layers() -> None:
@@ -417,7 +418,7 @@ def test_one_activation_module_may_serve_several_layers() -> None:
     torch.manual_seed(0)
     act = nn.Tanh()
     net = nn.Sequential(nn.Linear(6, 5), act, nn.Linear(5, 4), act, nn.Linear(4, 3)).double()
-    if can_stack(net, SIX):
+    if is_chain(net, SIX):
         space, x = WeightSpace(net), torch.randn(9, 6, dtype=torch.float64)
         rest = {name: tensor.unsqueeze(0) for name, tensor in space.rest().items()}
         kept = torch.ones(1, space.size, dtype=torch.bool)
@@ -429,7 +430,7 @@ def test_one_activation_module_may_serve_several_layers() -> None:
 def test_an_activation_in_place_does_not_reach_the_data(examples: int, inputs: int) -> None:
     net = nn.Sequential(nn.LeakyReLU(0.1, inplace=True), nn.Linear(inputs, 3)).double()
     space, x = WeightSpace(net), -torch.ones(examples, inputs, dtype=torch.float64)
-    if can_stack(net, (inputs,)):
+    if is_chain(net, (inputs,)):
         rest = {name: tensor.unsqueeze(0) for name, tensor in space.rest().items()}
         kept = torch.ones(1, space.size, dtype=torch.bool)
         SparseStack(space, space.read().unsqueeze(0), rest, kept, shared_input=True).evaluate(x)
@@ -439,10 +440,10 @@ def test_an_activation_in_place_does_not_reach_the_data(examples: int, inputs: i
 @pytest.mark.parametrize("name", NETWORKS)
 def test_plain_chains_are_stacked(name: str) -> None:
     make, shape = NETWORKS[name]
-    assert can_stack(make(), shape)
-    assert can_stack(make().eval(), shape)
+    assert is_chain(make(), shape)
+    assert is_chain(make().eval(), shape)
 
 
 def test_the_papers_perceptron_is_stacked_and_its_convolutional_networks_are_not(digits: data.Task) -> None:
-    assert can_stack(models.mlp_300_100(digits), digits.shape)
-    assert not can_stack(models.small_vgg(digits), digits.shape)
+    assert is_chain(models.mlp_300_100(digits), digits.shape)
+    assert not is_chain(models.small_vgg(digits), digits.shape)

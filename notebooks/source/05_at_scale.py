@@ -41,12 +41,12 @@ from lossprune_lib import (
     exercises,
     plots,
     results,
-    results_browser,
     study_plots,
     training,
 )
 from lossprune_lib.jobs import stacks_of
 from lossprune_lib.store import Store
+from lossprune_lib.widgets import results_browser
 
 # %% [markdown]
 # ## 1. What was run

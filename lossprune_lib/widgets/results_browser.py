@@ -16,7 +16,8 @@ from matplotlib.lines import Line2D
 
 from lossprune_lib import plots
 from lossprune_lib.best_runs import CELL, distinct, gap, has_no_model, loss_change
-from lossprune_lib.widgets import Picture, Sliders
+from lossprune_lib.widgets.picture import Picture
+from lossprune_lib.widgets.sliders import Sliders
 
 if TYPE_CHECKING:
     import pandas as pd

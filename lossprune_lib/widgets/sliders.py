@@ -1,0 +1,104 @@
+"""Sliders above a picture: moving one redraws the picture in place, at once or step by step."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import html
+import traceback
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import ipywidgets
+
+from lossprune_lib.widgets.picture import Picture
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class Sliders(ipywidgets.VBox):
+    """Sliders above a picture. Where no kernel runs, a saved notebook shows the picture alone.
+
+    A redraw that computes for long is a generator: after each part of the figure it yields the alternative text, and the
+    picture is shown as it is. The first part is drawn at once, the others while the kernel is idle, and a new move of a
+    slider ends them: the last move wins.
+
+    Parameters
+    ----------
+    controls : the sliders, whose values `redraw` takes as keyword arguments, by name
+    picture : what is shown
+    redraw : changes the figure and returns its alternative text, or yields it after each part
+    table : what was measured for the picture, to go on with
+    """
+
+    def __init__(
+        self,
+        controls: dict[str, ipywidgets.ValueWidget],
+        picture: Picture,
+        redraw: Callable[..., str | Iterator[str]],
+        table: pd.DataFrame | None = None,
+    ) -> None:
+        self.controls, self.picture, self.redraw = controls, picture, redraw
+        self.table = table
+        self.message = ipywidgets.HTML()
+        self.drawing: asyncio.Task[None] | None = None
+        super().__init__([*controls.values(), picture.html, self.message])
+        for control in controls.values():
+            control.observe(self._moved, names="value")
+        for _ in self._parts():
+            pass
+
+    def _parts(self) -> Iterator[None]:
+        """Draw part by part."""
+        drawn = self.redraw(**{name: control.value for name, control in self.controls.items()})
+        for alt in [drawn] if isinstance(drawn, str) else drawn:
+            self.picture.show(alt)
+            yield
+
+    def _moved(self, _: object = None) -> None:
+        if self.drawing is not None:
+            self.drawing.cancel()
+            self.drawing = None
+        parts = self._in_words(self._parts())
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:  # no kernel, so nothing goes on afterwards
+            for _ in parts:
+                pass
+            return
+        for _ in parts:  # at least the first part, at once
+            self.drawing = loop.create_task(_rest(parts))
+            break
+
+    def _in_words(self, parts: Iterator[None]) -> Iterator[None]:
+        # An exception in a callback would vanish: it is shown below the picture instead.
+        try:
+            yield from parts
+            self.message.value = ""
+        except Exception as error:
+            last = traceback.extract_tb(error.__traceback__)[-1]
+            self.message.value = (
+                f"<b>{html.escape(type(error).__name__)}</b>: {html.escape(str(error))} "
+                f"({html.escape(last.name)}, line {last.lineno}). Run the cells above again, then this one."
+            )
+
+    def _ipython_display_(self, **_: object) -> None:
+        from IPython.display import display
+
+        bundle: dict[str, Any] = {
+            "application/vnd.jupyter.widget-view+json": {
+                "version_major": 2,
+                "version_minor": 0,
+                "model_id": self.model_id,
+            },
+            "image/png": base64.b64encode(self.picture.png).decode(),
+            "text/plain": self.picture.alt,
+        }
+        display(bundle, raw=True)
+
+
+async def _rest(parts: Iterator[None]) -> None:
+    await asyncio.sleep(0)
+    for _ in parts:
+        await asyncio.sleep(0)  # lets a move of a slider in, which ends this
