@@ -23,6 +23,7 @@ HERE = Path(__file__).parent
 SOURCES = HERE / "source"
 SOLUTIONS = HERE / "solutions"
 SECONDS_A_CELL = 120
+KEPT = ("alt", "tags")  # a cell's metadata; alt is the alternative text of its figure
 LIVE_WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
@@ -55,7 +56,7 @@ def read(source: Path, solved: bool = False) -> NotebookNode:
     (_solve if solved else _fold_solutions)(notebook, source.name)
     seen: dict[str, int] = {}
     for cell in notebook.cells:
-        cell.metadata = nbformat.from_dict({"tags": tags_of(cell)} if tags_of(cell) else {})
+        cell.metadata = nbformat.from_dict({key: cell.metadata[key] for key in KEPT if cell.metadata.get(key)})
         # From the text alone, so that a cell keeps its id when others come or go.
         text = f"{cell.cell_type}\n{cell.source}"
         seen[text] = seen.get(text, 0) + 1
@@ -103,7 +104,11 @@ def execute(notebook: NotebookNode) -> NotebookNode:
     for cell in notebook.cells:
         for output in cell.get("outputs", []):
             # Without a kernel the live widget shows nothing; the picture beside it does.
-            output.get("data", {}).pop(LIVE_WIDGET, None)
+            data = output.get("data", {})
+            is_widget = data.pop(LIVE_WIDGET, None) is not None
+            alt = data.get("text/plain") if is_widget else cell.metadata.get("alt")
+            if "image/png" in data and alt:
+                output.metadata["image/png"] = {**output.metadata.get("image/png", {}), "alt": alt}
     notebook.metadata["language_info"] = {"name": "python"}
     return notebook
 

@@ -12,7 +12,14 @@ import nbformat
 import pytest
 
 ROOT = Path(__file__).parents[1]
-NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+STUDENT = sorted((ROOT / "notebooks").glob("*.ipynb"))
+SOLVED = sorted((ROOT / "notebooks" / "solutions").glob("*.ipynb"))
+NOTEBOOKS = [*STUDENT, *SOLVED]
+
+
+def name(path: Path) -> str:
+    """What a notebook is called in the tests: 01_loss_landscapes, or solutions/01_loss_landscapes."""
+    return f"{path.parent.name}/{path.stem}".removeprefix("notebooks/")
 
 
 @pytest.fixture(scope="module")
@@ -25,9 +32,9 @@ def build() -> ModuleType:
     return module
 
 
-def stale(build: ModuleType, source: Path, notebook: nbformat.NotebookNode) -> str:
+def stale(build: ModuleType, source: Path, notebook: nbformat.NotebookNode, solved: bool = False) -> str:
     """Return what differs between a built notebook and its source, or nothing."""
-    fresh = build.read(source)
+    fresh = build.read(source, solved)
     if fresh.metadata["source"] != notebook.metadata.get("source"):
         return "the hash of the source"
     cells = [[(c.id, c.cell_type, c.source, dict(c.metadata)) for c in n.cells] for n in (fresh, notebook)]
@@ -35,18 +42,19 @@ def stale(build: ModuleType, source: Path, notebook: nbformat.NotebookNode) -> s
 
 
 def test_every_source_is_built_and_nothing_else(build: ModuleType) -> None:
-    assert {source.stem for source in build.sources()} == {notebook.stem for notebook in NOTEBOOKS}
-    assert NOTEBOOKS
+    assert {source.stem for source in build.sources()} == {notebook.stem for notebook in STUDENT}
+    assert {source.stem for source in build.sources() if build.has_exercises(source)} == {path.stem for path in SOLVED}
+    assert len(STUDENT) == 6
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=name)
 def test_no_notebook_is_stale(build: ModuleType, path: Path) -> None:
     source = ROOT / "notebooks" / "source" / f"{path.stem}.py"
-    assert not stale(build, source, nbformat.read(path, 4)), "run: make notebooks"
+    assert not stale(build, source, nbformat.read(path, 4), path in SOLVED), "run: make notebooks"
 
 
 def test_a_changed_source_and_a_changed_cell_are_found(build: ModuleType, tmp_path: Path) -> None:
-    path = NOTEBOOKS[0]
+    path = STUDENT[0]
     source = ROOT / "notebooks" / "source" / f"{path.stem}.py"
     changed = tmp_path / source.name
     changed.write_text(source.read_text() + "\n# %%\n1 + 1\n")
@@ -67,7 +75,7 @@ def test_cell_ids_are_stable_and_unique(build: ModuleType, tmp_path: Path) -> No
     assert len(after) == len(before) + 1
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=name)
 def test_outputs_are_there_and_at_least_three_are_compared(path: Path) -> None:
     cells = [cell for cell in nbformat.read(path, 4).cells if cell.cell_type == "code"]
     assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
@@ -77,7 +85,7 @@ def test_outputs_are_there_and_at_least_three_are_compared(path: Path) -> None:
     assert any("image/png" in output.get("data", {}) for cell in cells for output in cell.outputs)
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=name)
 def test_nothing_of_this_machine_is_left_in(path: Path) -> None:
     notebook = nbformat.read(path, 4)
     assert set(notebook.metadata) == {"kernelspec", "language_info", "source"}
@@ -90,7 +98,7 @@ def test_nothing_of_this_machine_is_left_in(path: Path) -> None:
             assert not re.search(r"/(home|root|tmp|work|Users)/| at 0x[0-9a-f]+", text), text
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=name)
 def test_cells_are_short_and_headings_in_order(path: Path) -> None:
     notebook = nbformat.read(path, 4)
     lines = sorted(len(cell.source.splitlines()) for cell in notebook.cells if cell.cell_type == "code")
@@ -102,3 +110,81 @@ def test_cells_are_short_and_headings_in_order(path: Path) -> None:
     assert all(after <= before + 1 for before, after in itertools.pairwise(levels))
     titles = re.findall(r"^#+ (.*)$", prose, re.M)
     assert len(set(titles)) == len(titles)
+
+
+def code_of(notebook: nbformat.NotebookNode) -> list[nbformat.NotebookNode]:
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=name)
+def test_every_picture_has_alternative_text(path: Path) -> None:
+    for cell in code_of(nbformat.read(path, 4)):
+        for output in cell.outputs:
+            if "image/png" in output.get("data", {}):
+                alt = output.metadata["image/png"].get("alt", "")
+                assert len(alt) > 30, f"give this cell a text: # %% alt=...\n{cell.source}"
+
+
+@pytest.mark.parametrize("path", STUDENT, ids=name)
+def test_solutions_are_folded_up_and_nowhere_else(build: ModuleType, path: Path) -> None:
+    source = ROOT / "notebooks" / "source" / f"{path.stem}.py"
+    notebook = nbformat.read(path, 4)
+    pairs = build._pairs(build.jupytext.read(source, fmt="py:percent"), source.name)
+    in_the_open = [cell for cell in notebook.cells if "<summary>Solution" not in cell.source]
+    everything = nbformat.writes(nbformat.from_dict({**notebook, "cells": in_the_open}))
+    for stub, solution in pairs:
+        own = set(solution.source.splitlines()) - set(stub.source.splitlines())
+        lines = [line.strip() for line in own if len(line.strip()) > 25 and not line.strip().startswith("#")]
+        for line in lines:
+            assert line.replace('"', '\\"') not in everything, (
+                f"this line of a solution is to be read elsewhere: {line}"
+            )
+    assert sum("<summary>Solution" in cell.source for cell in notebook.cells) == len(pairs)
+
+
+@pytest.mark.parametrize("path", SOLVED, ids=name)
+def test_solved_notebooks_pass_every_check_and_others_none(path: Path) -> None:
+    student = nbformat.read(ROOT / "notebooks" / path.name, 4)
+    for notebook, heading in ((student, "Not attempted:"), (nbformat.read(path, 4), "Right:")):
+        checked = [cell for cell in code_of(notebook) if cell.source.lstrip().startswith("exercises.check(")]
+        assert len(checked) >= 4
+        for cell in checked:
+            assert cell.outputs[-1].data["text/plain"].startswith(heading), cell.source
+
+
+@pytest.mark.parametrize("path", STUDENT, ids=name)
+def test_each_exercise_has_two_hints_and_a_time(path: Path) -> None:
+    cells = nbformat.read(path, 4).cells
+    stubs = [i for i, cell in enumerate(cells) if "stub" in cell.metadata.get("tags", [])]
+    for i, end in itertools.pairwise([*stubs, len(cells)]):
+        text = "\n".join(cell.source for cell in cells[i:end])
+        assert (
+            text.index("exercises.check(")
+            < text.index("Hint 1")
+            < text.index("Hint 2")
+            < text.index("Solution</summary>")
+        )
+        assert re.search(r"(easy|medium|hard).*\d+ minutes", cells[i - 1].source, re.S), cells[i - 1].source
+
+
+@pytest.mark.parametrize("path", STUDENT, ids=name)
+def test_each_notebook_ends_with_a_quiz_of_four_questions_or_more(path: Path) -> None:
+    quiz = nbformat.read(path, 4).cells[-1].source
+    assert quiz.startswith("## Quiz")
+    questions = re.split(r"^\*\*\d+\. ", quiz, flags=re.M)[1:]
+    assert len(questions) >= 4
+    for question in questions:
+        options = re.findall(r"<details><summary>(.*?)</summary>(.*?)</details>", question, re.S)
+        assert len(options) >= 3
+        assert all(len(explained.split()) >= 4 for _, explained in options)
+        assert sum(explained.lstrip().startswith("Right") for _, explained in options) == 1
+
+
+def test_there_are_eighteen_exercises_and_half_of_them_are_code(build: ModuleType) -> None:
+    stubs = [
+        stub.source
+        for source in build.sources()
+        for stub, _ in build._pairs(build.jupytext.read(source, fmt="py:percent"), source.name)
+    ]
+    assert len(stubs) >= 18
+    assert sum("def " in stub for stub in stubs) >= len(stubs) / 2

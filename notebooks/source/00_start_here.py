@@ -47,7 +47,7 @@ doctor.check()[["status", "remedy"]]
 task = data.load("digits")
 task
 
-# %%
+# %% alt="Ten small grey images of handwritten digits in a row, each with its label above it."
 figure, axes = plt.subplots(1, 10, figsize=(9, 1.3), layout="constrained")
 plots.examples(axes, task.x_valid[:10], [f"label {int(label)}" for label in task.y_valid[:10]])
 plt.show()
@@ -114,7 +114,7 @@ masks, table = one_shot(net, task, settings)
 shown = {"sparsity": "{:.0%}".format, "loss": "{:.1f}".format, "accuracy": "{:.0%}".format}
 print(table.to_string(index=False, formatters=shown))
 
-# %%
+# %% alt="Five pictures of the first layer, at rising sparsity: more and more of the weights are grey, while the accuracy in the titles stays high for long and then falls."
 figure, axes = plt.subplots(1, 5, figsize=(11, 2.9), layout="constrained")
 for ax, mask, (_, row) in zip(axes, masks, table.iterrows(), strict=True):
     plots.kept_weights(ax, net.fc1.weight, mask.kept[: space.sizes[0]].view_as(net.fc1.weight), task.shape)
@@ -176,7 +176,7 @@ scores = {name: training.evaluate(pruner.prune(net, task).network(), task) for n
 comparison = pd.DataFrame({name: {"accuracy": s.accuracy, "loss": s.loss} for name, s in scores.items()}).T
 print(comparison.to_string(formatters=shown))
 
-# %%
+# %% alt="Three bars, the accuracy of MP in one go, QM in one go and QM in 14 stages at equal sparsity; the last is by far the longest."
 figure, ax = plt.subplots(figsize=(7, 2.2), layout="constrained")
 plots.bars(ax, comparison["accuracy"], "accuracy on the validation images at 90 % sparsity")
 plt.show()

@@ -185,7 +185,7 @@ print(
 #
 # The first shows finding 1: each criterion at its best λ, against the number of stages. Bands show the spread over seeds.
 
-# %%
+# %% alt="Loss change against the number of stages, a line for each criterion with a band for the spread; MP is horizontal, the others may fall with more stages."
 figure, ax = plt.subplots(figsize=(7, 4), layout="constrained")
 study_plots.change_by_stages(ax, shown)
 plt.show()
@@ -201,7 +201,7 @@ best.pivot(index="criterion", columns="stages", values="mean").map("{:.2f}".form
 #
 # The second figure shows what λ does to QM. The frame marks the best λ of each row.
 
-# %%
+# %% alt="A heatmap of the loss change of QM: rows are numbers of stages, columns step penalties, each cell has its number, and the best of each row is framed."
 figure, ax = plt.subplots(figsize=(7.5, 2.8), layout="constrained")
 study_plots.change_heatmap(ax, shown, "qm")
 plt.show()
@@ -212,7 +212,7 @@ plt.show()
 #
 # The third figure shows finding 3: each run is a point. To the left the loss is preserved; low means good after fine-tuning.
 
-# %%
+# %% alt="A point for each run: loss change by pruning to the right, validation gap after fine-tuning upwards, one colour and marker for each criterion."
 figure, ax = plt.subplots(figsize=(7, 4.2), layout="constrained")
 study_plots.change_against_gap(ax, shown)
 plt.show()
@@ -248,7 +248,7 @@ browser
 # Here are two positions, for paper and for screens without a kernel: QM with its best λ, once in the most stages that the study
 # has and once in the fewest.
 
-# %%
+# %% alt="Four panels, QM with the most stages above and with the fewest below: on the left the loss change against the step penalty, on the right the gap after fine-tuning, with the lines of MP and of other stages."
 of_qm = best.query("criterion == 'qm'").sort_values("stages", ascending=False).iloc[[0, -1]]
 figure, axes = plt.subplots(2, 2, figsize=(9.2, 6.6), layout="constrained")
 for pair, row in zip(axes, of_qm.itertuples(), strict=True):
@@ -297,7 +297,7 @@ print(f"still to do: {len(own.runs) - own.finished(store)} of {len(own.runs)} ru
 # Nothing was done twice. Each run has a name made of all its settings; what has its name in the store is read, not run. Interrupt a
 # study at any moment, or add a seed to it later: the same line does only what is missing.
 
-# %%
+# %% alt="The small study just run: on the left loss change against the number of stages, on the right gap after fine-tuning against loss change."
 figure, axes = plt.subplots(1, 2, figsize=(10, 3.8), layout="constrained")
 study_plots.change_by_stages(axes[0], mine)
 study_plots.change_against_gap(axes[1], mine)
@@ -432,7 +432,7 @@ accuracy = pd.Series({name: training.evaluate(run.network(), task).accuracy for 
 # %% tags=["nbval-check-output"]
 print("weights left:", {int(run.mask.kept.sum()) for run in runs.values()}, "of", space.size)
 
-# %%
+# %% alt="Five bars: the accuracy of MP, and of QM in 1 and in 14 stages without and with a step penalty, on a network of one's own."
 figure, ax = plt.subplots(figsize=(7, 2.8), layout="constrained")
 plots.bars(ax, accuracy, "accuracy on the validation images at 90 % sparsity, before fine-tuning")
 plt.show()
@@ -463,3 +463,34 @@ for number, words in could_be.groupby("finding")["verdict"]:
 # **Read next**: `data/results/JUDGING.md`, how the results are judged; `lossprune_lib/pruning.py` and `study.py`, where this
 # notebook's work is done. **The paper**: C. Laurent, C. Ballas, T. George, N. Ballas, P. Vincent, *Revisiting Loss
 # Modelling for Unstructured Pruning*, arXiv 2006.12279.
+
+# %% [markdown]
+# ## Quiz
+#
+# Choose an answer; it opens and says why it is right or wrong.
+#
+# **1. Our number is 1.93 ± 0.26, the paper's 1.83 ± 0.11. Do they differ, by the rule of this notebook?**
+# <details><summary>Yes, 1.93 is more than 1.83</summary>Not by this rule. Another seed would have moved both numbers by more
+# than what lies between them.</details>
+# <details><summary>No, they are closer than both spreads together</summary>Right. 0.10 is less than 0.37, so seeds alone could explain
+# it.</details>
+# <details><summary>Nobody can say without more runs</summary>More runs would tell more, but the rule needs only the two means and the
+# two spreads.</details>
+#
+# **2. A plan has no table. What does this notebook say about it?**
+# <details><summary>That the paper's numbers hold there too</summary>No. That would be a claim that nobody measured.</details>
+# <details><summary>Nothing, except that it was not run</summary>Right. What was not run is named, and no verdict is given.</details>
+# <details><summary>That the finding failed there</summary>No. A study that was not run speaks neither for nor against a
+# finding.</details>
+#
+# **3. You interrupt a study half-way and run the same line again. What happens?**
+# <details><summary>Everything runs again</summary>No. Each finished run stands in the store under a name made of all its
+# settings.</details>
+# <details><summary>It refuses, because the file is there already</summary>No. The store is made to be continued.</details>
+# <details><summary>Only what is missing runs</summary>Right. Finished runs are read from the store, and the table is the same as
+# without the interruption.</details>
+#
+# **4. You raise the step penalty λ further and further. Which curve does every criterion run into?**
+# <details><summary>That of random pruning</summary>No. A large penalty is not noise: it asks for short steps.</details>
+# <details><summary>That of MP</summary>Right. With a huge λ the term ½ λ θ² decides alone, and it ranks weights by their size.</details>
+# <details><summary>That of QM</summary>No. QM has a penalty too, and its model of the loss is drowned like the others.</details>
