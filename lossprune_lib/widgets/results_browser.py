@@ -131,17 +131,20 @@ def browse(tables: Mapping[str, pd.DataFrame]) -> Sliders:
     figure.legend(handles=legend(), loc="lower center", ncols=4, fontsize=8.5, frameon=False)
     picture, line = Picture(figure, [title]), ipywidgets.HTML()
     filled: list[Artist] = []
-    framed = ""
+    # Each study has scales of its own. Drawing them takes as long as a whole figure, so it is done here, once.
+    frames = {}
+    for study, part in parts.items():
+        _framed(axes, part, penalties)
+        picture.settle()
+        frames[study] = picture.still, [ax.get_ylim() for ax in axes]
 
     def redraw(study: str, criterion: str, stages: int, step_penalty: float) -> str:
-        nonlocal framed
         part = parts[study]
         while filled:
             filled.pop().remove()
-        if study != framed:  # other scales
-            _framed(axes, part, penalties)
-            picture.settle()
-            framed = study
+        picture.still, limits = frames[study]
+        for ax, limit in zip(axes, limits, strict=True):
+            ax.set_ylim(limit)
         for ax, column in zip(axes, _PANELS, strict=True):
             filled.extend(_fill(ax, part, column, criterion, stages, step_penalty, penalties))
         picture.moving = [*filled, title]
