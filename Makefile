@@ -15,7 +15,7 @@ ifeq ($(shell uname -s)$(DISPLAY)$(WAYLAND_DISPLAY),Linux)
 JUPYTER_FLAGS += --no-browser
 endif
 
-.PHONY: help lab test test-slow lint units notebooks-test browser notebooks checkpoints bench clean
+.PHONY: help lab test test-slow lint units notebooks-test browser notebooks checkpoints bench colab-check clean
 .DEFAULT_GOAL := help
 
 help:
@@ -25,6 +25,7 @@ help:
 	@echo "make notebooks   build the notebooks from notebooks/source"
 	@echo "make checkpoints train the shipped networks again (LOSSPRUNE_DATA names the folder of mnist.npz)"
 	@echo "make bench       time the pruner and the ensembles against straightforward ones"
+	@echo "make colab-check  what installing would change on Colab today (nothing, one hopes)"
 	@echo "make clean       remove the environment and what was built in it"
 
 # On copies, made once: answers are kept, and the notebooks that are tested stay as they were built.
@@ -65,6 +66,13 @@ checkpoints: $(VENV)/.installed
 bench: $(VENV)/.installed-test
 	$(BIN)/python tests/benchmarks/pruning.py
 	$(BIN)/python tests/benchmarks/ensembles.py
+
+colab-check: $(VENV)/.installed-test
+	@mkdir -p artefacts
+	@for list in pip-freeze.txt pip-freeze.gpu.txt; do \
+	  curl --fail --silent --show-error --location --output artefacts/$$list \
+	    https://raw.githubusercontent.com/googlecolab/backend-info/main/$$list || exit 1; \
+	  echo "$$list:"; COLAB_FREEZE=artefacts/$$list $(PYTEST) -q -s tests/test_colab.py || exit 1; done
 
 clean:
 	rm -rf $(VENV) artefacts .mypy_cache .ruff_cache .hypothesis *.egg-info
