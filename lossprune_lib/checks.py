@@ -8,7 +8,7 @@ import numbers
 from collections.abc import Iterable
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 
 def known(name: object, options: Iterable[str], what: str) -> str:
@@ -16,10 +16,16 @@ def known(name: object, options: Iterable[str], what: str) -> str:
     options = list(options)
     if isinstance(name, str) and name in options:
         return name
+    raise ValueError(f"There is no {what} called {name!r}.{hint(name, options)} Choose one of: {', '.join(options)}.")
+
+
+def hint(name: object, options: Iterable[str]) -> str:
+    """Return " Did you mean 'option'?" for the option nearest to a wrong name; nothing if none is near."""
     lower = {option.lower(): option for option in options}
-    near = difflib.get_close_matches(str(name).lower(), lower, n=1)
-    hint = f" Did you mean {lower[near[0]]!r}?" if near else ""
-    raise ValueError(f"There is no {what} called {name!r}.{hint} Choose one of: {', '.join(options)}.")
+    wrong = str(name).lower()
+    near = difflib.get_close_matches(wrong, lower, n=1)
+    near += [option for option in lower if wrong and option.startswith(wrong)]
+    return f" Did you mean {lower[near[0]]!r}?" if near else ""
 
 
 def whole(value: object, what: str, least: int = 1) -> int:
@@ -55,14 +61,33 @@ def sparsity(value: object, what: str = "sparsity") -> float:
     return number
 
 
-def finite(tensor: Tensor, what: str) -> Tensor:
-    """Return `tensor` if it holds neither NaN nor infinity; else raise ValueError."""
+def network(net: object) -> nn.Module:
+    """Return `net` if it is a network; else raise TypeError."""
+    if not isinstance(net, nn.Module):
+        raise TypeError(
+            f"A network is a torch.nn.Module, not {type(net).__name__}: make one, for example with "
+            "models.mlp_300_100(task)."
+        )
+    return net
+
+
+def task(given: object, needs: str = "shape") -> None:
+    """Raise TypeError unless `given` has what is needed of a task."""
+    if not hasattr(given, needs):
+        raise TypeError(f'A task is what data.load gives, not a {type(given).__name__}: write data.load("digits").')
+
+
+def finite(
+    tensor: Tensor,
+    what: str,
+    otherwise: str = "look for a learning rate that was too high, or load the network again",
+) -> Tensor:
+    """Return `tensor` if it holds neither NaN nor infinity; else raise ValueError, which says what to do."""
     # A sum is NaN or infinite as soon as one entry is, and costs one read; only then are the entries counted.
     if tensor.is_floating_point() and not math.isfinite(tensor.sum().item()):
         bad = tensor.numel() - int(torch.isfinite(tensor).sum())
         if bad:
             raise ValueError(
-                f"{what} holds {bad} values that are NaN or infinite, and nothing can be ranked by them: "
-                "look for a learning rate that was too high, or load the network again."
+                f"{what} holds {bad} values that are NaN or infinite, and nothing can be computed from them: {otherwise}."
             )
     return tensor

@@ -108,6 +108,10 @@ def saliency(
     """
     found = CRITERIA[checks.known(criterion, CRITERIA, "criterion")]
     checks.real(step_penalty, "step_penalty")
+    if not isinstance(model, LossModel):
+        raise TypeError(
+            f"A loss model is what LossModel.at(net, batch) gives, not {type(model).__name__}: make it first."
+        )
     if criterion == "random":
         if generator is None:
             raise ValueError('random draws its scores: give a generator, for example seeds.generator(0, "random").')

@@ -105,6 +105,8 @@ class Task:
 
     def sample(self, examples: int, generator: torch.Generator) -> Batch:
         """Draw `examples` different training examples; all of them, in a random order, if there are no more."""
+        if not isinstance(generator, torch.Generator):
+            raise TypeError(f'generator is a torch.Generator, not {generator!r}: write seeds.generator(0, "my batch").')
         order = torch.randperm(len(self.x_train), generator=generator)[: checks.whole(examples, "examples")]
         order = order.to(self.device)
         return self.x_train[order], self.y_train[order]
@@ -122,10 +124,13 @@ class Task:
 
     def to(self, device: str | torch.device | None = None, dtype: torch.dtype | None = None) -> Task:
         """Return the same task on another device, or in another floating-point dtype."""
+        place = None if device is None else _device(device)
+        if dtype is not None and not dtype.is_floating_point:
+            raise ValueError(f"dtype is {dtype}, but must be a floating-point one, such as torch.float64.")
 
         def moved(split: str) -> Batch:
             x, y = self.split(split)
-            return x.to(device=device, dtype=dtype), y.to(device=device)
+            return x.to(device=place, dtype=dtype), y.to(device=place)
 
         splits = (*moved("train"), *moved("valid"), *moved("test"))
         return Task(*splits, classes=self.classes, name=self.name, class_names=self.class_names)
@@ -224,10 +229,14 @@ def _device(device: str | torch.device) -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         place = torch.device(device)
-    except RuntimeError as error:
+    except (RuntimeError, TypeError) as error:
         raise ValueError(f'There is no kind of device called {device!r}: use "auto", "cpu" or "cuda".') from error
     if place.type == "cuda" and not torch.cuda.is_available():
         raise ValueError('There is no CUDA accelerator here: use device="auto" or "cpu".')
+    try:
+        torch.empty(0, device=place)
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(f'There is no device {str(place)!r} here: use device="auto" or "cpu".') from error
     return place
 
 
@@ -273,7 +282,7 @@ def _check_examples(split: str, x: Tensor, y: Tensor) -> None:
         raise ValueError(f"x_{split} is on {x.device} and y_{split} on {y.device}: move them to one device.")
     if int(y.min()) < 0:
         raise ValueError(f"y_{split} has the label {int(y.min())}: labels go from 0 to classes - 1.")
-    checks.finite(x, f"x_{split}")
+    checks.finite(x, f"x_{split}", "repair these examples, or leave them out")
 
 
 def _kind(tensor: Tensor) -> str:

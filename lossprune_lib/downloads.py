@@ -82,6 +82,8 @@ SOURCES = {
     ),
 }
 
+_MOST_BYTES = 2**30  # of a file unpacked: five times the largest of these data sets, and no archive can fill the memory
+
 Arrays = dict[str, np.ndarray]  # x_train, y_train, x_test, y_test
 
 
@@ -165,6 +167,9 @@ def _read_npz(path: Path) -> Arrays:
             missing = {"x_train", "y_train", "x_test", "y_test"} - set(stored.files)
             if missing:
                 raise ValueError(f"it lacks {', '.join(sorted(missing))}")
+            unpacked = sum(entry.file_size for entry in stored.zip.infolist())
+            if unpacked > _MOST_BYTES:
+                raise ValueError(f"it would take {unpacked:,} bytes unpacked")
             # What is no array comes out as bytes; as an array of bytes it is refused for its dtype.
             return {key: np.asarray(stored[key]) for key in ("x_train", "y_train", "x_test", "y_test")}
     except Exception as error:  # for a damaged file zipfile, zlib and numpy raise a dozen kinds

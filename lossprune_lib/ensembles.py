@@ -21,9 +21,10 @@ from lossprune_lib import checks
 from lossprune_lib.chains import is_chain
 from lossprune_lib.data import Batch, Task
 from lossprune_lib.dense_stack import DenseStack
+from lossprune_lib.forward import check_logits, in_words
 from lossprune_lib.seeds import generator
 from lossprune_lib.sparse_stack import SparseStack
-from lossprune_lib.training import Recipe, Score, check_place, set_rate
+from lossprune_lib.training import Recipe, Score, check_place, check_recipe, set_rate
 from lossprune_lib.weights import WeightSpace
 
 # The share of kept weights below which sparse products are the faster ones (two CPU cores, 784-300-100-10, batches of 100).
@@ -62,7 +63,7 @@ class Ensemble:
         for space, net in zip(spaces, nets, strict=True):
             if space.layout != spaces[0].layout or _structure(net) != _structure(nets[0]):
                 raise ValueError(
-                    "The networks of an ensemble must have one architecture; these differ in their layers."
+                    "The networks of an ensemble must have one architecture; these differ in their layers: train them one by one."
                 )
             if next(net.buffers(), None) is not None:
                 raise ValueError("A network with buffers, such as batch norm's, cannot be stacked: train it alone.")
@@ -96,6 +97,7 @@ class Ensemble:
 @torch.no_grad()
 def evaluate(ensemble: Ensemble, task: Task, split: str = "valid", batch_size: int = 1000) -> list[Score]:
     """Return the loss and error of each network on "train", "valid" or "test"."""
+    check_place(ensemble.space.net, task)
     stack = _stack(ensemble, task, ensemble.weights != 0, shared_input=True)
     return _scores(stack.evaluate, len(ensemble), task, split, batch_size)
 
@@ -107,7 +109,9 @@ def _scores(
     losses = torch.zeros(networks, dtype=torch.float64)
     wrong, examples = torch.zeros(networks, dtype=torch.int64), 0
     for x, y in task.batches(split, batch_size):
-        logits = call(x)
+        with in_words(x):
+            logits = call(x)
+        check_logits(logits[0], len(x), task.classes)
         log_p = logits.log_softmax(2).gather(2, y.expand(networks, -1).unsqueeze(2))
         losses -= log_p.sum((1, 2)).double().cpu()
         wrong += (logits.argmax(2) != y).sum(1).cpu()
@@ -145,7 +149,7 @@ def fit(
     """
     from tqdm.auto import tqdm
 
-    recipe = recipe or Recipe()
+    recipe = check_recipe(recipe)
     epochs = recipe.epochs if epochs is None else checks.whole(epochs, "epochs", least=0)
     if recipe.augment is not None:
         raise ValueError("An ensemble is trained without augmentation: train the networks one by one.")
@@ -172,13 +176,16 @@ def fit(
             set_rate(optimizer, recipe.rate(epoch - 1, epochs))
             for x, y in _batches(task, recipe.batch_size, seeds, epoch, len(ensemble)):
                 optimizer.zero_grad()
-                _loss(stack.call(x), y).backward()
+                with in_words(x if y.ndim == 1 else x[0]):
+                    logits = stack.call(x)
+                check_logits(logits[0], y.shape[-1], task.classes)
+                _loss(logits, y).backward()
                 stack.mask_gradients()
                 optimizer.step()
             scores = _scores(stack.evaluate, len(ensemble), task, "valid")
             if not all(math.isfinite(score.loss) for score in scores):
                 raise ValueError(
-                    f"A loss is NaN or infinite after epoch {epoch}: the learning rate {recipe.lr:g} is too high."
+                    f"A loss is NaN or infinite after epoch {epoch}: the learning rate {recipe.lr:g} is too high, try a tenth of it."
                 )
             best.update(stack, scores)
             bar.update()

@@ -1,13 +1,20 @@
-"""Files that are whole or absent: tensors in safetensors, replaced atomically, never unpickled."""
+"""Files that are whole or absent: tensors in safetensors, replaced atomically, sealed by a hash, never unpickled."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+import torch
 from torch import Tensor
+
+_SEAL = (
+    "sha256"  # among the metadata: of everything else in the file, as safetensors itself sees no damage in the numbers
+)
 
 
 def replace(path: str | Path, write: Callable[[Path], object]) -> Path:
@@ -36,7 +43,8 @@ def save_tensors(path: str | Path, tensors: dict[str, Tensor], metadata: dict[st
     from safetensors.torch import save_file
 
     contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    return replace(path, lambda temporary: save_file(contiguous, str(temporary), metadata))
+    sealed = {**metadata, _SEAL: _seal(contiguous, metadata)}
+    return replace(path, lambda temporary: save_file(contiguous, str(temporary), sealed))
 
 
 def load_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -47,7 +55,7 @@ def load_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     FileNotFoundError
         if there is no such file.
     ValueError
-        if the file is truncated, tampered with, or no safetensors file.
+        if the file is truncated, changed since (where it has a seal), or no safetensors file.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -56,6 +64,20 @@ def load_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         raise FileNotFoundError(f"There is no file {path}: check the path.")
     try:
         with safe_open(str(path), framework="pt") as opened:
-            return {name: opened.get_tensor(name) for name in opened.keys()}, dict(opened.metadata() or {})  # noqa: SIM118
-    except (SafetensorError, OSError, ValueError, RuntimeError, KeyError) as error:
+            tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
+            metadata = dict(opened.metadata() or {})
+        seal = metadata.pop(_SEAL, None)
+        if seal is not None and seal != _seal(tensors, metadata):
+            raise ValueError("its contents are not what was saved")
+    except (SafetensorError, OSError, ValueError, RuntimeError, KeyError, TypeError) as error:
         raise ValueError(f"{path} is damaged or no safetensors file ({error}): copy it again.") from error
+    return tensors, metadata
+
+
+def _seal(tensors: dict[str, Tensor], metadata: dict[str, str]) -> str:
+    """Return a hash of the names, kinds and numbers of contiguous tensors, and of the metadata."""
+    kinds = {name: [str(tensor.dtype), *tensor.shape] for name, tensor in tensors.items()}
+    seal = hashlib.sha256(json.dumps([kinds, metadata], sort_keys=True).encode())
+    for name in sorted(tensors):
+        seal.update(tensors[name].reshape(-1).view(torch.uint8).numpy().data)
+    return seal.hexdigest()

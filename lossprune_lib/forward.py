@@ -54,13 +54,33 @@ def record(space: WeightSpace, weights: Tensor, rest: Mapping[str, Tensor], x: T
     return Recording(logits, leaves, inputs, outputs, shapes)
 
 
-def check_logits(logits: object, examples: int) -> None:
-    """Raise ValueError unless a network's output is logits [N, C]."""
+@contextmanager
+def in_words(x: Tensor) -> Iterator[None]:
+    """Say in words that a network cannot run on inputs x [N, ...], where torch only names two sizes that differ."""
+    try:
+        yield
+    except torch.OutOfMemoryError:
+        raise
+    except (RuntimeError, TypeError, IndexError) as error:
+        reason = str(error).partition("\n")[0].rstrip(".")
+        raise ValueError(
+            f"The network cannot run on inputs of shape {list(x.shape[1:])}: {reason}. Give it the inputs that it was "
+            "made for."
+        ) from error
+
+
+def check_logits(logits: object, examples: int, classes: int = 1) -> None:
+    """Raise ValueError unless a network's output is logits [N, C], one for each class of its task."""
     if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != examples:
         kind = f"shape {list(logits.shape)}" if isinstance(logits, Tensor) else f"type {type(logits).__name__}"
         raise ValueError(
             f"For {examples} example{'s' if examples != 1 else ''} the network's output has {kind}, but it must be "
-            f"logits [N, C] = [{examples}, classes]."
+            f"logits [N, C] = [{examples}, classes]: end it with one logit for each class."
+        )
+    if logits.shape[1] < classes:
+        raise ValueError(
+            f"The network has {logits.shape[1]} logits, but the task {classes} classes: give its last layer one output "
+            "for each class."
         )
 
 

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from lossprune_lib import checks
 from lossprune_lib.chains import is_chain, steps_of
 from lossprune_lib.data import Batch
-from lossprune_lib.loss_model import Loss, check_batch, check_labels, cross_entropy
+from lossprune_lib.loss_model import Loss, check_batch, check_labels, check_loss, cross_entropy
 from lossprune_lib.seeds import generator
 from lossprune_lib.survey import check_mode, survey
 from lossprune_lib.weights import WeightSpace
@@ -110,7 +110,7 @@ def _positions(at: Positions, space: WeightSpace, what: str) -> Tensor:
         raise TypeError(f"{what} must be numbers, for example torch.linspace(0, 1, 21).") from None
     if t.ndim != 1 or len(t) == 0:
         raise ValueError(f"{what} has the shape {list(t.shape)}, but must be a list of one or more numbers.")
-    return checks.finite(t, what)
+    return checks.finite(t, what, "give numbers, for example torch.linspace(0, 1, 21)")
 
 
 def _losses(
@@ -124,10 +124,11 @@ def _losses(
 ) -> Tensor:
     """Return the mean loss [P] at points [P, K] of the span of K directions."""
     start = space.read() if start is None else start
-    for vector in (start, *directions):
-        space.check(vector)
+    for what, vector in [("The start", start), *(("The direction", direction) for direction in directions)]:
+        space.check_point(vector, what)
         if vector.ndim != 1:
-            raise ValueError(f"A direction and a start are vectors [D] = [{space.size}], not {list(vector.shape)}.")
+            raise ValueError(f"{what} has shape {list(vector.shape)}, but must be one vector [D] = [{space.size}].")
+    check_loss(loss)
     x, y = check_batch(space, batch)
     checks.whole(max_bytes, "max_bytes")
     check_mode(space.net)

@@ -98,7 +98,8 @@ class LossModel:
         if order not in (0, 1, 2):
             raise ValueError(f"order is {order!r}, but must be 0 (loss), 1 (and gradient) or 2 (and curvature).")
         checks.whole(max_bytes, "max_bytes")
-        space.check(weights)
+        check_loss(loss)
+        space.check_point(weights, "The point")
         x, y = check_batch(space, batch)
         found = survey(space, weights, rest, x)
         classes = found.logits.shape[1]
@@ -188,8 +189,19 @@ class LossModel:
         """
         if order not in (1, 2):
             raise ValueError(f"order is {order!r}, but a change is predicted with order 1 or 2.")
+        if not isinstance(step, Tensor):
+            raise TypeError(
+                f"A step is a torch tensor [D], not {type(step).__name__}: convert it with torch.as_tensor."
+            )
         if step.shape[-1:] != self.weights.shape[-1:]:
-            raise ValueError(f"The step has shape {list(step.shape)}, the weights {list(self.weights.shape)}.")
+            raise ValueError(
+                f"The step has shape {list(step.shape)}, the weights {list(self.weights.shape)}: give one number a weight."
+            )
+        if step.dtype != self.weights.dtype or step.device != self.weights.device:
+            raise ValueError(
+                f"The step is {step.dtype} on {step.device}, the weights {self.weights.dtype} on {self.weights.device}: "
+                "convert it with .to(model.weights)."
+            )
         if self.order is None or self.order < order:
             raise ValueError(f"This model has order {self.order}: make it with LossModel.at(..., order={order}).")
         assert self.gradient is not None
@@ -210,6 +222,15 @@ def _first_equal(rows: Tensor) -> list[int]:
     return first
 
 
+def check_loss(loss: object) -> None:
+    """Raise TypeError unless a loss is one that can be modelled."""
+    if not isinstance(loss, Loss):
+        raise TypeError(
+            f"A loss is a loss_model.Loss (its value and its Hessian's root), not {type(loss).__name__}: leave it out for the "
+            "cross-entropy."
+        )
+
+
 def check_batch(space: WeightSpace, batch: Batch) -> Batch:
     """Return the batch, or raise if it is empty or does not go with the network."""
     try:
@@ -220,6 +241,10 @@ def check_batch(space: WeightSpace, batch: Batch) -> Batch:
         ) from None
     if not isinstance(x, Tensor) or not isinstance(y, Tensor):
         raise TypeError("A batch is a pair of torch tensors: convert arrays with torch.from_numpy.")
+    if x.ndim == 0 or y.ndim == 0:
+        raise ValueError(
+            f"The batch has inputs {list(x.shape)} and labels {list(y.shape)}: give [N, ...] and [N], also for one example."
+        )
     if len(x) == 0 or len(x) != len(y):
         raise ValueError(
             f"The batch has {len(x)} inputs and {len(y)} labels: give at least one example, and as many of each."
@@ -234,7 +259,7 @@ def check_batch(space: WeightSpace, batch: Batch) -> Batch:
             f"The network is {weight.dtype}, the batch {x.dtype}: convert one, for example with task.to(dtype=...)."
         )
     if x.is_floating_point():
-        checks.finite(x, "The batch")
+        checks.finite(x, "The batch", "repair these examples, or leave them out")
     return x, y
 
 

@@ -34,11 +34,13 @@ class Mask:
         return f"Mask({self.sparsity:.4f} of {self.kept.numel():,} weights are zero)"
 
     def __post_init__(self) -> None:
-        if self.kept.dtype != torch.bool:
-            raise TypeError(f"A mask is a bool tensor [D], not {self.kept.dtype}: convert it with .bool().")
+        if not isinstance(self.kept, Tensor) or self.kept.dtype != torch.bool:
+            kind = self.kept.dtype if isinstance(self.kept, Tensor) else type(self.kept).__name__
+            raise TypeError(f"A mask is a bool tensor [D], not {kind}: convert it with .bool().")
         if self.kept.shape[-1:] != (sum(self.sizes),):
             raise ValueError(
-                f"This mask has shape {list(self.kept.shape)}, but its layers have {sum(self.sizes):,} weights."
+                f"This mask has shape {list(self.kept.shape)}, but its layers have {sum(self.sizes):,} weights: take the layout "
+                "of its own network, WeightSpace(net).layout."
             )
 
     @classmethod
@@ -92,7 +94,7 @@ class Mask:
             name = next((key for key in [*ours, *theirs] if ours.get(key) != theirs.get(key)), space.layers[0])
             raise ValueError(
                 f"This mask belongs to another network: layer {name!r} has the weight shape {theirs.get(name)} "
-                f"in the mask, {ours.get(name)} in the network."
+                f"in the mask, {ours.get(name)} in the network. Prune this network, or take the one that was pruned."
             )
         return space
 
@@ -126,9 +128,20 @@ class Mask:
             if not names or not each_once or any(part.dtype != torch.bool for part in parts):
                 raise ValueError("its tensors are not one mask a layer")
         except (KeyError, ValueError, TypeError) as error:
-            raise ValueError(f"{path} holds no mask ({error}): save it again with Mask.save.") from error
+            why = f"it lacks {error}" if isinstance(error, KeyError) else error
+            raise ValueError(f"{path} holds no mask ({why}): save it again with Mask.save.") from error
         layout = tuple((name, tuple(part.shape)) for name, part in zip(names, parts, strict=True))
         return cls(torch.cat([part.reshape(-1) for part in parts]), layout)
+
+
+def check_mask(mask: object) -> Mask:
+    """Return `mask` if it is a Mask; else raise TypeError."""
+    if not isinstance(mask, Mask):
+        raise TypeError(
+            f"A mask is a Mask, as run.mask or Mask.load gives it, not a {type(mask).__name__}: for a bool tensor [D] "
+            "write Mask(kept, WeightSpace(net).layout)."
+        )
+    return mask
 
 
 class Enforcer:
@@ -138,7 +151,7 @@ class Enforcer:
     """
 
     def __init__(self, mask: Mask, net: nn.Module, optimizer: optim.Optimizer) -> None:
-        space = mask.check(net)
+        space = check_mask(mask).check(net)
         self.parts, self.modules, self.optimizer = mask.parts(space), space.modules, optimizer
         _zero_pruned(self.parts, self.modules)
 

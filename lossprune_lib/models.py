@@ -35,6 +35,7 @@ def mlp_300_100(task: Inputs, *, seed: int = 0) -> nn.Module:
 
     Takes inputs [N, *task.shape] of any shape and gives logits [N, classes]; 266,200 weights on MNIST.
     """
+    checks.task(task)
     inputs = torch.Size(task.shape).numel()
     layers = OrderedDict(
         flatten=nn.Flatten(),
@@ -160,6 +161,8 @@ def pretrained(model: str, task: str | Inputs) -> nn.Module:
 def save(path: str | Path, net: nn.Module, model: str, task: Inputs, **notes: str) -> None:
     """Write a network that came from `MODELS` to a safetensors file, with what is needed to load it again."""
     checks.known(model, MODELS, "model")
+    checks.network(net)
+    checks.task(task)
     shape = ",".join(map(str, task.shape))
     files.save_tensors(path, net.state_dict(), {"model": model, "shape": shape, "classes": str(task.classes), **notes})
 
@@ -169,11 +172,18 @@ def load(path: str | Path) -> nn.Module:
     tensors, metadata = files.load_tensors(path)
     try:
         shape = tuple(int(size) for size in metadata["shape"].split(","))
+        classes = int(metadata["classes"])
+        checks.known(metadata["model"], MODELS, "model")
+        with torch.device("meta"):  # so that a tampered file cannot ask for more memory than its own tensors take
+            expected = MODELS[metadata["model"]](_Shipped(shape, classes, torch.device("meta"))).state_dict()
+        if {name: t.shape for name, t in expected.items()} != {name: t.shape for name, t in tensors.items()}:
+            raise ValueError("its tensors are not those of its model")
         dtype = torch.float64 if any(t.dtype == torch.float64 for t in tensors.values()) else torch.float32
-        net = MODELS[metadata["model"]](_Shipped(shape, int(metadata["classes"]), dtype=dtype))
+        net = MODELS[metadata["model"]](_Shipped(shape, classes, dtype=dtype))
         net.load_state_dict(tensors)
-    except (KeyError, ValueError, TypeError, RuntimeError) as error:
-        raise ValueError(f"{path} holds no network that this version knows ({error}): save it again.") from error
+    except (KeyError, ValueError, TypeError, RuntimeError, ArithmeticError) as error:
+        why = f"it lacks {error}" if isinstance(error, KeyError) else error
+        raise ValueError(f"{path} holds no network that this version knows ({why}): save it again.") from error
     return net
 
 
@@ -189,6 +199,7 @@ def _initialised(net: nn.Module, task: Inputs, seed: int) -> nn.Module:
 
 
 def _image_shape(task: Inputs, least: int) -> tuple[int, int, int]:
+    checks.task(task)
     if len(task.shape) != 3 or min(task.shape[1:]) < least:
         raise ValueError(
             f"This network takes images [channels, height, width] of at least {least} x {least}, "

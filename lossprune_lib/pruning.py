@@ -16,7 +16,7 @@ from torch import nn
 from lossprune_lib import checks, masks, training
 from lossprune_lib.criteria import CRITERIA
 from lossprune_lib.data import Task
-from lossprune_lib.loss_model import Loss, cross_entropy
+from lossprune_lib.loss_model import Loss, check_loss, cross_entropy
 from lossprune_lib.masks import Mask
 from lossprune_lib.pruning_run import PrunerState, PruningRun
 from lossprune_lib.pruning_stage import EmptyLayerWarning, batches_of, models_at, rank, step_together
@@ -78,6 +78,7 @@ class LocalPruner:
         for name in ("stages", "batch_size", "max_bytes"):
             checks.whole(getattr(self, name), name)
         checks.whole(self.seed, "seed", least=0)
+        check_loss(self.loss)
 
     @property
     def sparsities(self) -> list[float]:
@@ -85,17 +86,32 @@ class LocalPruner:
         return sparsities(self.schedule, self.sparsity, self.stages)
 
     def start(self, net: nn.Module, task: Task, mask: Mask | None = None) -> PrunerState:
-        """Return the state before the first stage; the network is copied, and may start with a mask."""
-        space = WeightSpace(net)
+        """Return the state before the first stage; the network is copied, and may start with a mask.
+
+        Raises
+        ------
+        ValueError, TypeError
+            if network, task and mask do not go together.
+        """
         training.check_place(net, task)
+        space = WeightSpace(net)
         check_mode(net)
         if mask is None:
             mask = Mask.dense(space)
         else:
-            mask.check(net)
+            masks.check_mask(mask).check(net)
             mask = replace(mask, kept=mask.kept.to(space.read().device))
         space = WeightSpace(copy.deepcopy(net))  # only now: what is refused above may be impossible to copy
         return PrunerState(space, space.rest(), space.read() * mask.kept, task, mask)
+
+    def check_start(self, mask: Mask) -> None:
+        """Raise ValueError if a mask to start from has pruned more than the pruner would."""
+        if min(mask.still_to_prune(self.sparsity, self.scope)) < 0:
+            where = "" if self.scope == "global" else " in a layer"
+            raise ValueError(
+                f"The mask to start from is sparser already{where} ({mask.sparsity:.4g} of all weights) than the sparsity "
+                f"{self.sparsity:g} to prune to, and a stage only adds to it: give a larger sparsity, or leave the mask out."
+            )
 
     def step(self, state: PrunerState, sparsity: float | None = None) -> PrunerState:
         """Run one stage and return the new state; the old one is unchanged.
@@ -111,6 +127,7 @@ class LocalPruner:
     def stream(self, net: nn.Module, task: Task, mask: Mask | None = None) -> Iterator[PrunerState]:
         """Yield the state after each stage, as soon as it is done."""
         state = self.start(net, task, mask)
+        self.check_start(state.mask)
         for _ in range(self.stages):
             state = self.step(state)
             yield state
@@ -122,8 +139,13 @@ class LocalPruner:
         ----------
         net : a network in eval mode, on the task's device
         task : whose training examples the stages draw from
-        mask : to start from a pruned network
+        mask : to start from a pruned network; not sparser than the sparsity to prune to
         progress : whether to show a bar
+
+        Raises
+        ------
+        ValueError, TypeError
+            if network, task and mask do not go together; the message says what to do.
         """
         return prune_together([self], net, task, mask, progress=progress)[0]
 
@@ -147,6 +169,8 @@ def prune_together(
     if not pruners:
         return []
     start = pruners[0].start(net, task, mask)
+    for pruner in pruners:
+        pruner.check_start(start.mask)
     states = [start] * len(pruners)
     rows: list[list[dict[str, float]]] = [[] for _ in pruners]
     total = sum(pruner.stages for pruner in pruners)
@@ -184,6 +208,10 @@ def one_shot(
     """
     import pandas as pd
 
+    if isinstance(sparsities, (str, float, int)):
+        raise TypeError(
+            f"sparsities is a list of numbers, such as [0.5, 0.9], not {sparsities!r}: write [{sparsities}]."
+        )
     pruner = LocalPruner(criterion, stages=1, seed=seed)
     start = pruner.start(net, task)
     model = models_at([pruner], [start], batches_of([pruner], [start]), [start.weights], None)[0]

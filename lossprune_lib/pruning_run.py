@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from lossprune_lib.data import Task
+from lossprune_lib.forward import check_logits, in_words
 from lossprune_lib.loss_model import Loss, cross_entropy
 from lossprune_lib.masks import Mask
 from lossprune_lib.weights import WeightSpace
@@ -82,6 +83,9 @@ def training_loss(state: PrunerState, weights: Tensor, loss: Loss = cross_entrop
     """Return the mean loss over the whole training set at weights [D]."""
     total, examples = 0.0, 0
     for x, y in state.task.batches("train"):
-        total += loss.total(state.space.call(weights, state.rest, x), y).item()
+        with in_words(x):
+            logits = state.space.call(weights, state.rest, x)
+        check_logits(logits, len(x), state.task.classes if loss is cross_entropy else 1)
+        total += loss.total(logits, y).item()
         examples += len(y)
     return total / examples

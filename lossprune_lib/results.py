@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from lossprune_lib import data
+from lossprune_lib import checks, data
 from lossprune_lib.best_runs import CELL, best_penalty, best_tuned, distinct, gap, has_no_model, loss_change
 from lossprune_lib.findings import judge, rank_correlation
 
@@ -67,7 +67,7 @@ def load(name: str) -> pd.DataFrame:
     why = (
         f"The study {name!r} is planned, but was not run: python -m lossprune_lib study run {name} runs it."
         if planned
-        else f"There are no results called {name!r}."
+        else f"There are no results called {name!r}.{checks.hint(name, names())}"
     )
     raise FileNotFoundError(f"{why} There are tables of: {', '.join(names()) or 'no study yet'}.")
 

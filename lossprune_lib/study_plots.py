@@ -93,7 +93,8 @@ def change_against_gap(ax: Axes, table: pd.DataFrame) -> Axes:
     runs = runs.assign(change=loss_change(runs), gap=gap(runs))
     for criterion, part in runs.groupby("criterion", sort=False):
         looks = style(str(criterion), linestyle="none", alpha=0.6, markeredgewidth=1.2)
-        ax.plot(part["change"], part["gap"], **{**looks, "markerfacecolor": "none"})
+        front = 3 if criterion == "mp" else 2  # its few runs would be hidden
+        ax.plot(part["change"], part["gap"], **{**looks, "markerfacecolor": "none"}, zorder=front)
     ax.axhline(0, color="#7F7F7F", linewidth=0.8)
     ax.set_xlabel(_LOSS_CHANGE)
     ax.set_ylabel("validation gap after fine-tuning\n(percentage points)")

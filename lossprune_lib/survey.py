@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from lossprune_lib import checks, curvature
-from lossprune_lib.forward import Recording, check_logits, record
+from lossprune_lib.forward import Recording, check_logits, in_words, record
 from lossprune_lib.seeds import generator
 from lossprune_lib.weights import WeightSpace
 
@@ -105,16 +105,11 @@ def _survey(space: WeightSpace, weights: Tensor, rest: Mapping[str, Tensor], x: 
         kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes() // tensor.element_size()
         return tensor
 
-    try:
+    with in_words(x):
         with torch.no_grad():
             together = space.call(weights, rest, two)
         with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
             recording = record(space, weights, rest, two[:1])
-    except (RuntimeError, TypeError, IndexError) as error:
-        raise ValueError(
-            f"The network cannot run on inputs of shape {list(x.shape[1:])}: {error}. Give it the inputs that it was "
-            "made for."
-        ) from error
     if not torch.equal(two, x[:2]):
         raise ValueError("The network changes its input in place, and with it your data: let it work on a copy.")
     check_logits(together, len(two))

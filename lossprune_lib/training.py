@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from lossprune_lib import checks
 from lossprune_lib.data import Task
+from lossprune_lib.forward import check_logits, in_words
 from lossprune_lib.masks import Enforcer, Mask
 from lossprune_lib.seeds import generator
 
@@ -115,14 +116,16 @@ def fit(
     Raises
     ------
     ValueError
-        if the network is on another device than the task, the mask belongs to another network, or the loss becomes
-        NaN or infinite.
+        if the network is on another device than the task or does not take its inputs, has NaN or infinite parameters, the
+        mask belongs to another network, or the loss becomes NaN or infinite.
     """
     from tqdm.auto import tqdm
 
-    recipe = recipe or Recipe()
+    recipe = check_recipe(recipe)
     epochs = recipe.epochs if epochs is None else checks.whole(epochs, "epochs", least=0)
     check_place(net, task)
+    for name, parameter in net.named_parameters():
+        checks.finite(parameter.detach(), f"The parameter {name!r}")
     net = copy.deepcopy(net)
     if recipe.channels_last:
         net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -146,8 +149,9 @@ def fit(
                 if recipe.augment is not None:
                     x = recipe.augment(x, draws)
                 optimizer.zero_grad()
-                with half:
+                with half, in_words(x):
                     logits = net(x)
+                check_logits(logits, len(x), task.classes)
                 F.cross_entropy(logits.to(trainable[0].dtype), y).backward()
                 optimizer.step()
                 if enforce is not None:
@@ -155,7 +159,8 @@ def fit(
             score = evaluate(net, task, "valid")
             if not math.isfinite(score.loss):
                 raise ValueError(
-                    f"The loss is {score.loss} after epoch {epoch}: the learning rate {recipe.lr:g} is too high for this network."
+                    f"The loss is {score.loss} after epoch {epoch}: the learning rate {recipe.lr:g} is too high for this network, "
+                    "try a tenth of it."
                 )
             if score.error < best:
                 best, best_state = score.error, copy.deepcopy(net.state_dict())
@@ -187,7 +192,9 @@ def score(call: Callable[[Tensor], Tensor], task: Task, split: str) -> Score:
     """Return the loss and error of a function from inputs to logits on a split."""
     loss, wrong, examples = 0.0, 0, 0
     for x, y in task.batches(split):
-        logits = call(x)
+        with in_words(x):
+            logits = call(x)
+        check_logits(logits, len(x), task.classes)
         loss += F.cross_entropy(logits, y, reduction="sum").item()
         wrong += int((logits.argmax(1) != y).sum())
         examples += len(y)
@@ -212,10 +219,17 @@ def crop_and_flip(x: Tensor, generator: torch.Generator, padding: int = 4) -> Te
     return padded[example, :, rows.to(x.device).unsqueeze(2), columns.to(x.device).unsqueeze(1)].permute(0, 3, 1, 2)
 
 
+def check_recipe(recipe: Recipe | None) -> Recipe:
+    """Return a recipe, the default one for None; raise TypeError for anything else."""
+    if recipe is not None and not isinstance(recipe, Recipe):
+        raise TypeError(f"A recipe is a training.Recipe, not {recipe!r}: write for example training.Recipe(epochs=20).")
+    return recipe or Recipe()
+
+
 def check_place(net: nn.Module, task: Task) -> None:
-    """Raise ValueError unless network and task have one device and dtype."""
-    if not hasattr(task, "device"):
-        raise TypeError(f'A task is what data.load gives, not a {type(task).__name__}: write data.load("digits").')
+    """Raise TypeError or ValueError unless they are a network and a task, on one device and of one dtype."""
+    checks.network(net)
+    checks.task(task, needs="device")
     parameter = next(net.parameters(), None)
     if parameter is None:
         return

@@ -40,11 +40,12 @@ class WeightSpace:
     """
 
     def __init__(self, net: nn.Module) -> None:
-        if not isinstance(net, nn.Module):
-            raise TypeError(f"A network is a torch.nn.Module, not {type(net).__name__}.")
+        checks.network(net)
         modules = {name: module for name, module in net.named_modules() if isinstance(module, (nn.Linear, nn.Conv2d))}
         if not modules:
-            raise ValueError("This network has no Linear or Conv2d layer, so there is no weight to prune.")
+            raise ValueError(
+                "This network has no Linear or Conv2d layer, so there is no weight to prune: give one that has."
+            )
         _check(net, modules)
         self.net = net
         self.layers = tuple(modules)
@@ -72,6 +73,7 @@ class WeightSpace:
 
     def split(self, vector: Tensor) -> list[Tensor]:
         """Return each layer's part of a vector [..., D], as a view [..., *shape of its weight]."""
+        self.check(vector)
         parts = vector.split(self.sizes, dim=-1)
         return [part.unflatten(-1, shape) for part, (_, shape) in zip(parts, self.layout, strict=True)]
 
@@ -95,21 +97,51 @@ class WeightSpace:
         -------
         Tensor
             Logits [N, C] or [R, N, C].
+
+        Raises
+        ------
+        ValueError, TypeError
+            if the weights are not [D] or [R, D], or the rest belongs to another network.
         """
+        self.check(weights)
+        if weights.ndim > 2:
+            raise ValueError(
+                f"The weights have shape {list(weights.shape)}, but must be [D] or [R, D]: flatten the rest."
+            )
         if weights.ndim == 1:
             parameters = dict(zip(self.names, self.split(weights), strict=True))
             return functional_call(self.net, {**rest, **parameters}, (x,))
         own = {name: tensor.ndim for name, tensor in [*self.net.named_parameters(), *self.net.named_buffers()]}
+        strange = [name for name in rest if name not in own]
+        if strange:
+            raise ValueError(f"This network has no {strange[0]!r}: give the rest that space.rest() gives.")
+        if chunk_size is not None:
+            checks.whole(chunk_size, "chunk_size")
         stacked = {name: 0 if tensor.ndim > own[name] else None for name, tensor in rest.items()}
         return vmap(lambda w, r: self.call(w, r, x), in_dims=(0, stacked), chunk_size=chunk_size)(weights, dict(rest))
 
     def check(self, vector: Tensor) -> None:
-        """Raise ValueError unless a vector ends in D."""
+        """Raise TypeError or ValueError unless a vector is a tensor that ends in D."""
+        if not isinstance(vector, Tensor):
+            raise TypeError(
+                f"A vector over weights is a torch tensor [D], not {type(vector).__name__}: convert it with torch.as_tensor."
+            )
         if vector.ndim < 1 or vector.shape[-1] != self.size:
             raise ValueError(
                 f"This network has {self.size:,} weights, but the vector has shape {list(vector.shape)}: "
-                "it belongs to another network."
+                "it belongs to another network, make it for this one."
             )
+
+    def check_point(self, vector: Tensor, what: str) -> None:
+        """Raise TypeError or ValueError unless a vector ends in D and goes with the weights: finite, in their place."""
+        self.check(vector)
+        weight = self.modules[0].weight
+        if vector.dtype != weight.dtype or vector.device != weight.device:
+            raise ValueError(
+                f"{what} is {vector.dtype} on {vector.device}, the network's weights {weight.dtype} on {weight.device}: "
+                "convert it with .to(space.read())."
+            )
+        checks.finite(vector, what, "compute it again from finite numbers")
 
 
 def _check(net: nn.Module, modules: dict[str, nn.Linear | nn.Conv2d]) -> None:
@@ -138,6 +170,11 @@ def _check(net: nn.Module, modules: dict[str, nn.Linear | nn.Conv2d]) -> None:
             raise ValueError(
                 f"The weight of layer {name!r} is {weight.dtype} on {weight.device}, others {first_weight.dtype} on "
                 f"{first_weight.device}: move the whole network to one device and dtype."
+            )
+        if weight.device.type == "meta":
+            raise ValueError(
+                f"The weight of layer {name!r} is on the device meta, which keeps no numbers: make the network on the "
+                "task's device, or load it."
             )
         if not weight.requires_grad:
             raise ValueError(

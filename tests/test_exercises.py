@@ -20,6 +20,7 @@ checking = importlib.import_module("lossprune_lib.exercises.check")
         (None, 0.88, ["not attempted", 0.88, "guess, then run again"]),
         ("QM", "QM", ["QM", "QM", "right"]),
         ("MP", "QM", ["MP", "QM", "not this time"]),
+        (None, 0.123456, ["not attempted", 0.123, "guess, then run again"]),
         (None, "QM", ["not attempted", "QM", "guess, then run again"]),
     ],
 )
@@ -67,11 +68,11 @@ def todo(x: torch.Tensor) -> torch.Tensor:
         (lambda x: x.nothing, False, "stops with AttributeError"),
         (inplace, False, "changes its input in place"),
         (4, False, "must be a function, not int"),
-        (None, None, "run it, then run this cell again"),
-        (..., None, "run it, then run this cell again"),
-        (lambda x: None, None, "run it, then run this cell again"),
-        (lambda x: ..., None, "run it, then run this cell again"),
-        (todo, None, "run it, then run this cell again"),
+        (None, None, "a function must return something"),
+        (..., None, "a function must return something"),
+        (lambda x: None, None, "a function must return something"),
+        (lambda x: ..., None, "a function must return something"),
+        (todo, None, "a function must return something"),
     ],
 )
 def test_a_check_names_the_mistake(double: None, answer: object, passed: bool | None, text: str) -> None:
@@ -96,7 +97,7 @@ def test_a_verdict_is_shown_in_words_and_escaped() -> None:
     assert "<b>Not yet.</b> &lt;b&gt; is missing" in verdict._repr_html_()
 
 
-@pytest.mark.parametrize("answer", ["a", " A "])
+@pytest.mark.parametrize("answer", ["a", " A ", "a)", "(a)"])
 def test_a_letter_is_taken_in_either_case(answer: str) -> None:
     assert choice(answer, "abc") == "a"
 

@@ -290,6 +290,8 @@ def test_a_saved_network_comes_back_to_the_last_bit(name: str, dtype: torch.dtyp
 def test_a_checkpoint_says_what_it_holds(checkpoint: Path) -> None:
     raw = checkpoint.read_bytes()
     header = json.loads(raw[8 : 8 + int.from_bytes(raw[:8], "little")])
+    seal = header["__metadata__"].pop("sha256")
+    assert re.fullmatch("[0-9a-f]{64}", seal)
     assert header["__metadata__"] == {"model": "mlp_300_100", "shape": "1,8,8", "classes": "10", "note": "mine"}
 
 
@@ -313,17 +315,19 @@ def test_a_truncated_checkpoint_is_refused(checkpoint: Path) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:Initializing zero-element tensors")
-def test_a_flipped_bit_in_the_header_is_refused_or_changes_only_the_note(checkpoint: Path, digits: Task) -> None:
+def test_a_flipped_bit_in_the_header_is_refused_or_takes_the_seal_away_from_the_same_network(
+    checkpoint: Path, digits: Task
+) -> None:
     whole = checkpoint.read_bytes()
     header = 8 + int.from_bytes(whole[:8], "little")
-    start = whole.index(b'"note":"mine"')
-    note = range(start, start + len('"note":"mine"'))
+    start = whole.index(b'"sha256":')
+    seal = range(start, start + len('"sha256":'))
     for at in range(header):
         for bit in ((at * 5) % 8, (at * 3 + 1) % 8):
             damaged = bytearray(whole)
             damaged[at] ^= 1 << bit
             checkpoint.write_bytes(damaged)
-            if at in note:
+            if at in seal:
                 with contextlib.suppress(ValueError):
                     assert same(models.load(checkpoint), models.mlp_300_100(digits, seed=3))
             else:

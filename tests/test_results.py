@@ -237,7 +237,10 @@ def test_shipped_tables_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert results.names() == ["digits", "mnist"]
     assert results.missing() == ["cifar"]
     pd.testing.assert_frame_equal(results.load("digits"), runs, rtol=1e-15, check_dtype=False)
-    with pytest.raises(FileNotFoundError, match=r"no results called 'dgits'\. There are tables of: digits, mnist"):
+    with pytest.raises(
+        FileNotFoundError,
+        match=r"no results called 'dgits'\. Did you mean 'digits'\? There are tables of: digits, mnist",
+    ):
         results.load("dgits")
     with pytest.raises(FileNotFoundError, match="was not run: python -m lossprune_lib study run cifar runs it"):
         results.load("cifar")

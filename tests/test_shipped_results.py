@@ -10,7 +10,8 @@ import pytest
 
 from lossprune_lib import Study, results
 
-FOLDER = Path(__file__).parents[1] / "data" / "results"
+ROOT = Path(__file__).parents[1]
+FOLDER = ROOT / "data" / "results"
 
 
 @pytest.mark.parametrize("name", results.names())
@@ -49,3 +50,15 @@ class TestTable:
 def test_the_findings_are_those_of_the_tables() -> None:
     script = runpy.run_path(str(FOLDER / "make_findings.py"))
     assert script["text"]() == (FOLDER / "FINDINGS.md").read_text("utf-8")
+
+
+def test_the_numbers_in_the_words_of_notebook_04_are_the_table_s() -> None:
+    source = (ROOT / "notebooks" / "source" / "04_fine_tuning.py").read_text()
+    words = " ".join(source[source.index("One way to put it") :].replace("\n#", "").split())
+    table = results.load("digits").query("sparsity == 0.95")
+    assert f"compared {len(table)} prunings of {table['seed'].nunique()} dense" in words
+    for share in (1.0, 0.25):
+        row = results.rank_correlation(table, share).iloc[0]
+        low, high = (round(row[side], 2) + 0.0 for side in ("low", "high"))
+        assert f"{row['correlation']:.2f} (" in words
+        assert f"{low:.2f} to {high:.2f})" in words

@@ -477,7 +477,7 @@ def test_evaluation_gives_each_module_its_mode_back(fails: bool, small: Task) ->
     assert len(set(modes)) == 2
     if fails:
         net[3] = nn.Linear(5, 10).double()
-        with pytest.raises(RuntimeError):
+        with pytest.raises(ValueError, match="cannot run on inputs"):
             evaluate(net, small)
     else:
         evaluate(net, small)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Iterator
+
 import ipywidgets
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
 from lossprune_lib import LocalPruner, WeightSpace, data, models, plots, training, widgets
+from lossprune_lib.widgets.sliders import DRAWING
 
 
 @pytest.fixture(scope="module")
@@ -110,3 +114,58 @@ def test_kept_weights_are_drawn_where_they_are(trained, digits: data.Task) -> No
         assert np.isnan(value) if not kept[unit, pixel] else value == pytest.approx(weight[unit, pixel].item())
     assert (image[8] == plots._BETWEEN).all()
     assert (image[:, 8] == plots._BETWEEN).all()
+
+
+@pytest.fixture
+def counting() -> widgets.Sliders:
+    """Sliders that draw in five parts."""
+
+    def redraw(number: int) -> Iterator[str]:
+        for part in range(5):
+            if number == 9 and part == 3:
+                raise ValueError("nine breaks")
+            yield f"number {number}, part {part}"
+
+    control = ipywidgets.IntSlider(value=1, min=0, max=9)
+    return widgets.Sliders({"number": control}, widgets.Picture(Figure(), []), redraw)
+
+
+def test_without_a_kernel_all_parts_are_drawn_at_once(counting: widgets.Sliders) -> None:
+    assert counting.picture.alt == "number 1, part 4"
+    counting.controls["number"].value = 2
+    assert counting.picture.alt == "number 2, part 4"
+
+
+def test_parts_come_while_the_kernel_is_idle_and_a_new_move_ends_them(counting: widgets.Sliders) -> None:
+    async def kernel() -> list[str]:
+        seen = []
+        counting.controls["number"].value = 3
+        seen.append(counting.picture.alt)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert DRAWING in counting._dom_classes
+        counting.controls["number"].value = 4
+        seen.append(counting.picture.alt)
+        for _ in range(20):
+            await asyncio.sleep(0)
+            seen.append(counting.picture.alt)
+        return seen
+
+    seen = asyncio.run(kernel())
+    assert seen[:2] == ["number 3, part 0", "number 4, part 0"]
+    assert seen[-1] == "number 4, part 4"
+    assert not any("number 3" in alt for alt in seen[1:])
+    assert DRAWING not in counting._dom_classes
+
+
+def test_an_error_in_a_later_part_is_shown_in_words(counting: widgets.Sliders) -> None:
+    async def kernel() -> None:
+        counting.controls["number"].value = 9
+        assert not counting.message.value
+        for _ in range(20):
+            await asyncio.sleep(0)
+
+    asyncio.run(kernel())
+    assert "nine breaks" in counting.message.value
+    assert counting.picture.alt == "number 9, part 2"
+    assert DRAWING not in counting._dom_classes

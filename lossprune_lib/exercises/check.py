@@ -90,7 +90,11 @@ def check(name: str, answer: Answer) -> Verdict:
 
 
 def _not_attempted(name: str) -> Verdict:
-    return Verdict(name, None, "write your answer in the cell above, run it, then run this cell again.")
+    return Verdict(
+        name,
+        None,
+        "Write your answer in the cell above, run it, then run this cell again (a function must return something).",
+    )
 
 
 def call(function: Answer, *arguments: Any) -> Any:
@@ -141,15 +145,16 @@ def number(result: Any, what: str) -> float:
     try:
         return checks.real(result, what, least=float("-inf"))
     except (TypeError, ValueError) as error:
-        raise Mistake(str(error)) from None
+        raise Mistake(str(error).replace(" and at least -inf", "")) from None
 
 
 def choice(answer: Any, options: str | list[str]) -> str:
     """Return one of some options, letters for example, whatever its case; raise Mistake if it is none of them."""
     lower = {option.lower(): option for option in options}
-    if not isinstance(answer, str) or answer.strip().lower() not in lower:
+    given = answer.strip(" .()").lower() if isinstance(answer, str) else answer
+    if not isinstance(given, str) or given not in lower:
         raise Mistake(f"The answer must be one of {', '.join(options)}, in quotes.")
-    return lower[answer.strip().lower()]
+    return lower[given]
 
 
 def close(found: torch.Tensor | float, wanted: torch.Tensor | float, tolerance: float = 1e-4) -> bool:

@@ -24,11 +24,13 @@ def reconcile(what: str, guess: float | str | None, measured: float | str) -> pd
     """
     import pandas as pd
 
+    if not isinstance(measured, str):
+        measured = round(measured, 3)
     if guess is None:
         row: dict[str, object] = {"your guess": "not attempted", "measured": measured, "so": "guess, then run again"}
     elif isinstance(measured, str):
         row = {"your guess": guess, "measured": measured, "so": "right" if guess == measured else "not this time"}
     else:
         number = checks.real(guess, "Your guess", least=float("-inf"))
-        row = {"your guess": number, "measured": round(measured, 3), "so": f"you are {number - measured:+.2f} away"}
+        row = {"your guess": number, "measured": measured, "so": f"you are {number - measured:+.2f} away"}
     return pd.DataFrame([row], index=[what])

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+DRAWING = "lossprune-drawing"  # the CSS class of sliders whose picture is not finished yet
+
+
 class Sliders(ipywidgets.VBox):
     """Sliders above a picture. Where no kernel runs, a saved notebook shows the picture alone.
 
@@ -43,6 +46,7 @@ class Sliders(ipywidgets.VBox):
         self.table = table
         self.message = ipywidgets.HTML()
         self.drawing: asyncio.Task[None] | None = None
+        self.several = False
         super().__init__([*controls.values(), picture.html, self.message])
         for control in controls.values():
             control.observe(self._moved, names="value")
@@ -52,6 +56,7 @@ class Sliders(ipywidgets.VBox):
     def _parts(self) -> Iterator[None]:
         """Draw part by part."""
         drawn = self.redraw(**{name: control.value for name, control in self.controls.items()})
+        self.several = not isinstance(drawn, str)
         for alt in [drawn] if isinstance(drawn, str) else drawn:
             self.picture.show(alt)
             yield
@@ -61,15 +66,23 @@ class Sliders(ipywidgets.VBox):
             self.drawing.cancel()
             self.drawing = None
         parts = self._in_words(self._parts())
+        next(parts, None)  # at least the first part, at once
         try:
-            loop = asyncio.get_running_loop()
+            loop = asyncio.get_running_loop() if self.several else None
         except RuntimeError:  # no kernel, so nothing goes on afterwards
+            loop = None
+        if loop is None:
             for _ in parts:
                 pass
             return
-        for _ in parts:  # at least the first part, at once
-            self.drawing = loop.create_task(_rest(parts))
-            break
+        self.add_class(DRAWING)
+        self.drawing = loop.create_task(self._go_on(parts))
+
+    async def _go_on(self, parts: Iterator[None]) -> None:
+        await asyncio.sleep(0)
+        for _ in parts:
+            await asyncio.sleep(0)  # lets a move of a slider in, which ends this
+        self.remove_class(DRAWING)
 
     def _in_words(self, parts: Iterator[None]) -> Iterator[None]:
         # An exception in a callback would vanish: it is shown below the picture instead.
@@ -96,9 +109,3 @@ class Sliders(ipywidgets.VBox):
             "text/plain": self.picture.alt,
         }
         display(bundle, raw=True)
-
-
-async def _rest(parts: Iterator[None]) -> None:
-    await asyncio.sleep(0)
-    for _ in parts:
-        await asyncio.sleep(0)  # lets a move of a slider in, which ends this

@@ -1,0 +1,128 @@
+"""Figures of loss landscapes: slices along directions, planes of two steps, lengths of steps.
+
+Each function takes the Axes to draw on, as in `plots`; a mask's direction is drawn in the style of its criterion.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.contour import QuadContourSet
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from lossprune_lib import plots
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from torch import Tensor
+
+LEVELS = (0.0, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2)  # each band is twice as far up: a plane spans two powers of ten
+_DIRECTIONS: dict[str, dict[str, Any]] = {
+    "random": {"label": "random direction"},
+    "gradient": {"color": "#882255", "linestyle": (0, (3, 1, 1, 1)), "marker": "v", "label": "gradient, uphill"},
+    "downhill": {"color": "#56B4E9", "linestyle": (0, (8, 2)), "marker": "P", "label": "gradient, downhill"},
+}
+
+
+def style(direction: str, **changes: Any) -> dict[str, Any]:
+    """Return the keyword arguments of a direction's line: a criterion's, "random", "gradient" or "downhill"."""
+    return plots.style(direction, **(_DIRECTIONS.get(direction, {}) | changes))
+
+
+def frame(ax: Axes, longest: float, top: float, classes: int | None = None) -> Axes:
+    """Prepare Axes for slices: the loss against the length of the step, with the loss of blind guessing as a thin line."""
+    ax.set(xlim=(0, longest), ylim=(0, top), xlabel="length of the step from θ", ylabel="loss (nats)")
+    if classes is not None:
+        ax.axhline(math.log(classes), color="#8C8C8C", linewidth=0.9)
+        ax.annotate(
+            "guessing", (0.01, math.log(classes)), (0, 2), ("axes fraction", "data"), "offset points", fontsize=8
+        )
+    ax.grid(alpha=0.3)
+    return ax
+
+
+def one_slice(ax: Axes, lengths: Tensor, losses: Tensor, direction: str, **changes: Any) -> Line2D:
+    """Draw the loss along one direction, in its style; a marker stands at the end of the line only."""
+    looks = style(direction, markevery=[-1], **changes)
+    return ax.plot(lengths.cpu(), losses.cpu(), **looks)[0]
+
+
+def plane(ax: Axes, at_first: Tensor, at_second: Tensor, losses: Tensor, *, lines: bool = True) -> list[Artist]:
+    """Draw the loss [A, B] on the plane of two steps as filled contours at `LEVELS`; the first step goes to the right."""
+    grid = (at_first.cpu(), at_second.cpu(), losses.T.cpu())
+    colours = colormaps["viridis"](np.linspace(0, 1, len(LEVELS)))
+    drawn: list[QuadContourSet] = [ax.contourf(*grid, levels=LEVELS, colors=colours, extend="max")]
+    if lines:
+        drawn.append(ax.contour(*grid, levels=LEVELS[1:], colors="white", linewidths=0.5))
+    return list(drawn)
+
+
+def plane_frame(ax: Axes, low: float, high: float, first: str, second: str) -> Axes:
+    """Prepare Axes for a plane: both coordinates are shares of a step, named after where the step leads."""
+    ax.set(xlim=(low, high), ylim=(low, high), aspect="equal", xlabel=f"share of the step to {first}")
+    if second:
+        ax.set_ylabel(f"share of the step to {second}")
+    return ax
+
+
+def mark(ax: Axes, points: Mapping[str, tuple[float, float]], below: bool = False) -> list[Any]:
+    """Mark points of a plane by a dot and a name above or below, legible on every colour; return what was drawn."""
+    drawn: list[Any] = []
+    behind = {"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 1}
+    for name, place in points.items():
+        (dot,) = ax.plot(*place, "o", color="black", markeredgecolor="white", markersize=7)
+        text = ax.annotate(name, place, (7, -14 if below else 6), textcoords="offset points", fontsize=9, bbox=behind)
+        drawn += [dot, text]
+    return drawn
+
+
+def levels_bar(figure: Figure, cax: Axes) -> None:
+    """Draw the key of a plane's colours; each band reaches twice as far up as the one below."""
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import BoundaryNorm, ListedColormap
+
+    colours = ListedColormap(colormaps["viridis"](np.linspace(0, 1, len(LEVELS)))[:-1])
+    key = ScalarMappable(BoundaryNorm(LEVELS, colours.N), colours.with_extremes(over=colormaps["viridis"](1.0)))
+    figure.colorbar(key, cax=cax, extend="max", ticks=LEVELS, label="loss (nats)").ax.tick_params(labelsize=8)
+
+
+def two_weights(ax: Axes, first: Tensor, second: Tensor, losses: Tensor, theta: tuple[float, float]) -> Axes:
+    """Draw the loss over two single weights, and the steps that prune one, the other, or both.
+
+    Parameters
+    ----------
+    first, second : [A], [B], values of the weights
+    losses : [A, B]
+    theta : the trained network's own values
+    """
+    filled = ax.contourf(first.cpu(), second.cpu(), losses.T.cpu(), levels=12, cmap="viridis")
+    ax.figure.colorbar(filled, ax=ax, label="loss (nats)")
+    ax.axhline(0, color="white", linewidth=1)
+    ax.axvline(0, color="white", linewidth=1)
+    x, y = theta
+    for end in ((0, y), (x, 0), (0, 0)):
+        ax.annotate("", end, theta, arrowprops={"arrowstyle": "->", "color": "white", "linewidth": 1.8})
+    mark(ax, {"θ": theta, "first pruned": (0, y)})
+    mark(ax, {"second pruned": (x, 0), "both pruned": (0, 0)}, below=True)
+    ax.set(xlabel="value of the first weight", ylabel="value of the second weight")
+    return ax
+
+
+def lengths(ax: Axes, values: pd.Series) -> Axes:
+    """Draw lengths of steps as labelled dots on a logarithmic scale, the first on top."""
+    ax.plot(list(values), list(values.index), "o", color="#0072B2")
+    for row, value in enumerate(values):
+        ax.annotate(f"{value:.2g}", (value, row), (8, 0), textcoords="offset points", va="center")
+    ax.invert_yaxis()
+    ax.set_xscale("log")
+    ax.set_xlim(values.min() / 2, 3 * values.max())
+    ax.grid(alpha=0.3)
+    ax.set_xlabel("length of the step (logarithmic)")
+    return ax
