@@ -130,7 +130,7 @@ def steps_tried(ax: Axes, trials: Sequence[Trial]) -> Axes:
     ax.set_ylim(_SHARES[0], 1)
     ax.set_yticks(_SHARES, [f"{100 * share:g} %" for share in _SHARES])
     ax.yaxis.set_minor_locator(NullLocator())
-    ax.set_ylabel("share of the weights left\nthat the step removes")
+    ax.set_ylabel("share of the remaining\nweights that go")
     ax.grid(alpha=0.3)
     ax.legend(fontsize=8)
     return ax

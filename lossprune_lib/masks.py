@@ -125,9 +125,14 @@ class Mask:
             names = json.loads(metadata["layers"])
             parts = [tensors[name or "weight"] for name in names]
             each_once = len(set(names)) == len(names) == len(tensors)
-            if not names or not each_once or any(part.dtype != torch.bool for part in parts):
+            if (
+                not isinstance(names, list)
+                or not names
+                or not each_once
+                or any(part.dtype != torch.bool for part in parts)
+            ):
                 raise ValueError("its tensors are not one mask a layer")
-        except (KeyError, ValueError, TypeError) as error:
+        except (KeyError, ValueError, TypeError, RecursionError) as error:
             why = f"it lacks {error}" if isinstance(error, KeyError) else error
             raise ValueError(f"{path} holds no mask ({why}): save it again with Mask.save.") from error
         layout = tuple((name, tuple(part.shape)) for name, part in zip(names, parts, strict=True))

@@ -173,6 +173,8 @@ def load(path: str | Path) -> nn.Module:
     try:
         shape = tuple(int(size) for size in metadata["shape"].split(","))
         classes = int(metadata["classes"])
+        if min(*shape, classes) < 1:
+            raise ValueError("a size of its inputs, or its number of classes, is below 1")
         checks.known(metadata["model"], MODELS, "model")
         with torch.device("meta"):  # so that a tampered file cannot ask for more memory than its own tensors take
             expected = MODELS[metadata["model"]](_Shipped(shape, classes, torch.device("meta"))).state_dict()

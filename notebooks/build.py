@@ -136,6 +136,7 @@ def execute(notebook: NotebookNode) -> NotebookNode:
         record_timing=False,
     ).execute()
     for cell in notebook.cells:
+        _join_streams(cell)
         for output in cell.get("outputs", []):
             # Without a kernel the live widget shows nothing; the picture beside it does.
             data = output.get("data", {})
@@ -147,6 +148,18 @@ def execute(notebook: NotebookNode) -> NotebookNode:
                 output.metadata["image/png"] = {**output.metadata.get("image/png", {}), "alt": alt}
     notebook.metadata["language_info"] = {"name": "python"}
     return notebook
+
+
+def _join_streams(cell: NotebookNode) -> None:
+    """Put together what was printed: the kernel cuts it where it likes, another time elsewhere."""
+    outputs: list[NotebookNode] = []
+    for output in cell.get("outputs", []):
+        if outputs and output.output_type == "stream" and outputs[-1].get("name") == output.name:
+            outputs[-1].text += output.text
+        else:
+            outputs.append(output)
+    if "outputs" in cell:
+        cell.outputs = outputs
 
 
 def smaller(png: str) -> str:

@@ -37,6 +37,8 @@ def test_a_guess_is_a_number(guess: object) -> None:
 @pytest.fixture
 def double(monkeypatch: pytest.MonkeyPatch) -> None:
     """An exercise: a function that doubles."""
+    with pytest.raises(ValueError, match="no exercise"):
+        exercises.check("nothing of this name", 1)  # loads all chapters, which would else land in the copy
     monkeypatch.setattr(checking, "CHECKS", dict(checking.CHECKS))
 
     @exercise("double")

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from lossprune_lib import files
 
@@ -50,6 +52,62 @@ def test_tensors_and_metadata_come_back_as_they_were(saved: Path) -> None:
         assert tensors[name].dtype == tensor.dtype
         assert torch.equal(tensors[name], tensor)
         assert not tensors[name].requires_grad
+
+
+TEXT = st.text(st.characters(codec="utf-8"), max_size=8)
+DTYPES = st.sampled_from([torch.float32, torch.float64, torch.bfloat16, torch.int64, torch.uint8, torch.bool])
+
+
+@given(
+    st.dictionaries(
+        TEXT.filter("__metadata__".__ne__), st.tuples(DTYPES, st.lists(st.integers(0, 3), max_size=3)), max_size=4
+    ),
+    st.dictionaries(TEXT.filter("sha256".__ne__), TEXT, max_size=3),
+    st.integers(0, 2**31),
+)
+@settings(max_examples=60)
+def test_any_tensors_and_any_words_come_back(
+    tmp_path_factory: pytest.TempPathFactory,
+    kinds: dict[str, tuple[torch.dtype, list[int]]],
+    words: dict[str, str],
+    seed: int,
+) -> None:
+    draws = torch.Generator().manual_seed(seed)
+    expected = {
+        name: (torch.rand(shape, generator=draws) * 4 - 2).abs().to(dtype) for name, (dtype, shape) in kinds.items()
+    }
+    path = files.save_tensors(tmp_path_factory.getbasetemp() / "any tensors", expected, words)
+    tensors, metadata = files.load_tensors(path)
+    assert metadata == words
+    assert tensors.keys() == expected.keys()
+    for name, tensor in expected.items():
+        assert tensors[name].dtype == tensor.dtype
+        assert torch.equal(tensors[name], tensor)
+
+
+@pytest.mark.parametrize("changed", ["a number", "a name", "a word", "the seal"])
+def test_what_was_changed_since_is_refused(changed: str, saved: Path) -> None:
+    whole = saved.read_bytes()
+    old, new = {
+        "a number": (whole[-20:], whole[-20:-1] + bytes([whole[-1] ^ 1])),
+        "a name": (b'"scalar"', b'"skalar"'),
+        "a word": (b'"mlp"', b'"vgg"'),
+        "the seal": (b'"sha256":"', b'"sha256":"0'),
+    }[changed]
+    assert whole.count(old) == 1
+    damaged = whole.replace(old, new)
+    if changed == "the seal":  # one character more in the header
+        damaged = (int.from_bytes(whole[:8], "little") + 1).to_bytes(8, "little") + damaged[8:]
+    saved.write_bytes(damaged)
+    with pytest.raises(ValueError, match=r"its contents are not what was saved.*copy it again"):
+        files.load_tensors(saved)
+
+
+def test_a_file_without_a_seal_is_read_too(tmp_path: Path) -> None:
+    from safetensors.torch import save_file
+
+    save_file({"w": torch.ones(2)}, str(tmp_path / "other"), {"model": "mlp"})
+    assert files.load_tensors(tmp_path / "other")[1] == {"model": "mlp"}
 
 
 def test_parts_of_one_tensor_are_saved_whole(tmp_path: Path) -> None:

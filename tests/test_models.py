@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from safetensors.torch import save_file
 from torch import nn
 from torch.nn import functional as F
@@ -285,6 +287,39 @@ def test_a_saved_network_comes_back_to_the_last_bit(name: str, dtype: torch.dtyp
     assert not any(module.training for module in back.modules())
     with torch.no_grad():
         assert torch.equal(back(task.x_train), net.eval()(task.x_train))
+
+
+@given(
+    st.lists(st.integers(1, 5), min_size=1, max_size=3),
+    st.integers(1, 6),
+    st.sampled_from([torch.float32, torch.float64]),
+    st.sampled_from([0.0, -0.0, math.inf, -math.inf, math.nan, 1e-45, 3e38]),
+    st.dictionaries(
+        st.text(st.characters(codec="utf-8"), max_size=5).map("note {}".format),
+        st.text(st.characters(codec="utf-8")),
+        max_size=2,
+    ),
+)
+@settings(max_examples=30)
+def test_any_network_and_any_notes_come_back(
+    tmp_path_factory: pytest.TempPathFactory,
+    shape: list[int],
+    classes: int,
+    dtype: torch.dtype,
+    strange: float,
+    notes: dict[str, str],
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "any network.safetensors"
+    task = models._Shipped(tuple(shape), classes, dtype=dtype)
+    net = models.mlp_300_100(task)
+    with torch.no_grad():
+        net.fc3.weight[0, 0] = strange
+    models.save(path, net, "mlp_300_100", task, **notes)
+    back = models.load(path).state_dict()
+    assert back.keys() == net.state_dict().keys()
+    for name, tensor in net.state_dict().items():
+        assert back[name].dtype == dtype
+        assert back[name].numpy().tobytes() == tensor.numpy().tobytes()
 
 
 def test_a_checkpoint_says_what_it_holds(checkpoint: Path) -> None:

@@ -16,7 +16,7 @@ from lossprune_lib.exercises.stage_loop import as_mask
 @exercise("exponential schedule")
 def exponential_schedule(answer: Answer) -> str:
     """Check a function (sparsity, stages) -> the sparsity after each stage."""
-    cases = [(0.75, 2), (0.9, 5), (0.5, 1), (0.98, 14), (0.0, 3), (0.6, 4)]
+    cases = [(0.84, 2), (0.9, 5), (0.5, 1), (0.98, 14), (0.0, 3), (0.6, 4)]
     for sparsity, stages in cases:
         found = _numbers(call(answer, sparsity, stages), sparsity, stages)
         wanted = torch.tensor(schedules.sparsities("exponential", sparsity, stages), dtype=torch.float64)
@@ -41,6 +41,10 @@ def _numbers(result: Any, sparsity: float, stages: int) -> Tensor:
             f"There are {stages + 1} numbers for {stages} stages: the sparsity before the first stage is not asked for, "
             "the list begins with the one after it."
         )
+    if result.ndim == 1 and len(result) == stages - 1:
+        raise Mistake(f"Your list has length {stages - 1}, for {stages} stages. Python's range(1, n) ends at n - 1.")
+    if result.ndim == 1 and len(result) != stages:
+        raise Mistake(f"Your list has length {len(result)}, for {stages} stages: one number is needed for each stage.")
     return tensor(result, (stages,), f"The schedule for a sparsity of {sparsity:g} in {stages} stages")
 
 
@@ -63,6 +67,14 @@ def _schedule_mistake(found: Tensor, wanted: Tensor, sparsity: float, stages: in
          "same factor at each stage is the share that is kept."),
         (1 - sparsity ** (i / stages), "You took the power of the sparsity, but what shrinks by the same factor at each stage is the "
          "share that is kept, 1 - sparsity."),
+        (sparsity ** (stages / i), "You took the power of the sparsity, but what shrinks by the same factor at each stage is the share that is "
+         "kept, 1 - sparsity."),
+        (1 - (1 - sparsity / stages) ** i, "You divide the sparsity by the number of stages, and take that share of what is left each time. Then too "
+         "little goes. The shares kept are multiplied, so it takes a root, not a quotient."),
+        (1 - kept / stages * i, "You divide the share kept by the number of stages. The shares are multiplied from stage to stage, not added, so it "
+         "takes a root, not a quotient."),
+        (torch.full((stages,), sparsity, dtype=torch.float64), "Every entry is the final sparsity: then all is removed in stage 1."),
+        (sparsity * (i == stages), "All is removed in the last stage. The exponent is a fraction: / divides, // cuts down to a whole number."),
         (kept ** ((stages - i) / stages) - kept, "This has the small steps first: the exponent counts the stages that are still to come, "
          "not those that are done."),
         (removed, "This is what each stage adds. Asked for is the sparsity after it, with all earlier stages counted."),
@@ -76,6 +88,9 @@ def _schedule_mistake(found: Tensor, wanted: Tensor, sparsity: float, stages: in
     for guess, words in said:
         if (found - guess).abs().max() <= 1e-5 and (guess - wanted).abs().max() > 1e-5:
             return words
+    for digits in (1, 2, 3, 4):
+        if torch.equal(found, torch.tensor([round(value, digits) for value in wanted.tolist()], dtype=torch.float64)):
+            return f"The numbers are rounded to {digits} decimals. Return them as they are: round only what you print."
     if abs(float(found[-1]) - sparsity) > 1e-5:
         return f"The last stage must reach the sparsity {sparsity:g}, but your list ends with {float(found[-1]):.4g}."
     return (
@@ -109,6 +124,8 @@ def _stages(random: torch.Generator) -> list[tuple[Tensor, Tensor, float]]:
     after = layers.where(some, 0.0)
     ties = torch.randint(0, 3, (60,), generator=random).double()
     dead = torch.rand(60, generator=random) > 0.25
+    zeros = after.clone()
+    zeros[:110] = 0  # as behind dead inputs: more zeros than go, pruned and kept
     return [
         (draw, everything, 0.4),
         (draw, everything, 0.0),
@@ -117,6 +134,7 @@ def _stages(random: torch.Generator) -> list[tuple[Tensor, Tensor, float]]:
         (layers, some, (int((~some).sum()) + 0.3) / 200),  # nothing more to prune
         (torch.cat([draw, draw + 2])[:17], torch.ones(17, dtype=torch.bool), 0.5),  # 8.5: to the even one, 8
         (layers, some, 0.578),
+        (zeros, some, 0.5),
         (ties, torch.ones(60, dtype=torch.bool), 0.5),
         (ties.where(dead, 0.0), dead, 0.62),
         (torch.zeros(12, dtype=torch.float64), torch.ones(12, dtype=torch.bool), 0.5),
@@ -130,6 +148,11 @@ def _judge_stage(found: Tensor, saliency: Tensor, kept: Tensor, sparsity: float)
     zeros = int((~found).sum())
     if torch.equal(found, right):
         return
+    if not wanted:
+        raise Mistake(
+            f"At a sparsity of 0 nothing goes, but in your mask {zeros} of {size} weights are zero. If you compare with a threshold: what is it "
+            "when no weight goes?"
+        )
     if torch.equal(found, ~right) and size != 2 * wanted:
         raise Mistake("You mark what is pruned. Asked for is what is kept: the opposite.")
     if torch.equal(found, right ^ kept) and gone:
@@ -138,6 +161,11 @@ def _judge_stage(found: Tensor, saliency: Tensor, kept: Tensor, sparsity: float)
     largest = kept & ~masks.smallest((-saliency).where(kept, -torch.inf), wanted)
     if torch.equal(found, largest) or torch.equal(found, ~masks.smallest(-saliency, wanted)):
         raise Mistake("You prune the weights with the largest saliency. They matter most: the smallest go first.")
+    if torch.equal(found, saliency.where(kept, -torch.inf).argsort() >= wanted):
+        raise Mistake(
+            "You compare the result of argsort with k. Its entries are not ranks: they are the places of the smallest, the next, and so on. "
+            "Use the first k of them as indices."
+        )
     nearly = {math.floor(size * sparsity), math.ceil(size * sparsity)}
     if zeros == size - wanted and zeros not in nearly:
         raise Mistake(
@@ -147,6 +175,12 @@ def _judge_stage(found: Tensor, saliency: Tensor, kept: Tensor, sparsity: float)
         raise Mistake(
             "Your ranking puts the weights that are kept first, before all others, whatever their saliency. It is those that are pruned "
             "already that must come first."
+        )
+    tied = _tie(saliency, kept, wanted)
+    if revived and tied and zeros == wanted and not saliency[kept & ~found].any():
+        raise Mistake(
+            f"{revived} weights that were pruned before are kept again: weights that are kept may have the saliency 0 too, so 0 is not low enough "
+            "for those that are pruned. They must come before all others."
         )
     if revived and (zeros == wanted or torch.equal(found, ~masks.smallest(saliency, wanted))):
         raise Mistake(
@@ -165,10 +199,16 @@ def _judge_stage(found: Tensor, saliency: Tensor, kept: Tensor, sparsity: float)
             f"{gone} of {size} weights were pruned already, and you prune {wanted} more. The sparsity {sparsity:g} is what is reached "
             "after the stage, with those pruned before counted in."
         )
+    mixed = kept.clone()
+    mixed[saliency[kept].argsort(stable=True)[: max(0, wanted - gone)]] = False
+    if gone and torch.equal(found, mixed):
+        raise Mistake(
+            "You rank the kept weights only, which is fine, but then use their places in that shorter list as places among all D. "
+            "kept.nonzero() translates them."
+        )
     remaining = int(kept.sum())
     if gone and zeros in {gone + round(remaining * sparsity), gone + int(remaining * sparsity)}:
         raise Mistake("You take the sparsity of the weights that are left. It is a share of all D weights.")
-    tied = _tie(saliency, kept, wanted)
     if zeros != wanted and tied:
         many = "all of them go" if zeros > wanted else "all of them stay"
         raise Mistake(

@@ -28,9 +28,9 @@ def stage_loop(answer: Answer) -> str:
         ("lm", 1e6, 0.6, 1),
     ]
     for criterion, penalty, sparsity, stages in cases:
-        landscape = _Landscape()
         kappas = schedules.sparsities("exponential", sparsity, stages)
-        _judge_loop(answer, landscape, kappas, criterion, penalty)
+        _judge_loop(answer, _Landscape(), kappas, criterion, penalty)
+    _judge_loop(answer, _Landscape(dark=120), schedules.sparsities("exponential", 0.5, 2), "lm", 0.0)
     return (
         "This is the paper's algorithm: a fresh model at the weights that are left, a ranking, a mask, and again. "
         "A criterion is one argument of it, the schedule another."
@@ -38,15 +38,22 @@ def stage_loop(answer: Answer) -> str:
 
 
 class _Landscape:
-    """A small loss with known derivatives, another one at each stage, as on fresh batches; it keeps who asked for what."""
+    """A small loss with known derivatives, another one at each stage, as on fresh batches; it keeps who asked for what.
 
-    def __init__(self, size: int = 200) -> None:
+    In the batch of stage 2 the first `dark` weights see no input, so their saliency is zero there, as that of pruned ones is.
+    """
+
+    def __init__(self, size: int = 200, dark: int = 0) -> None:
         random = torch.Generator()
         random.seed()
         self.dense = torch.randn(size, generator=random, dtype=torch.float64)
         root = torch.randn(_STAGES_SEEN + 2, size, size, generator=random, dtype=torch.float64) / math.sqrt(size)
         root[1:] = root[0] + 0.5 * root[1:]
         root[:, -6:] = 0  # some weights that change nothing, as behind dead inputs: their saliencies tie at zero
+        root[2, :dark] = 0
+        self.idle = torch.zeros(size, dtype=torch.bool)
+        self.idle[:dark] = self.idle[-6:] = True
+        self.dark = dark
         self.hessians = root @ root.mT
         self.target = self.dense + 0.5 * torch.randn(size, generator=random, dtype=torch.float64)
         self.asked: list[tuple[Tensor, int]] = []
@@ -104,6 +111,8 @@ def _judge_loop(answer: Answer, place: _Landscape, kappas: list[float], criterio
         raise Mistake(f"{what}: you return what is pruned. Asked for is what is kept.")
     if not asked:
         raise Mistake("Your function never calls model_at, so it ranks without a model of the loss.")
+    if stages > 1 and len(asked) == 1 and int((~found).sum()) == masks.count(len(dense), kappas[0]):
+        raise Mistake(f"{what}: your function ends after the first stage. Does the return stand inside the loop?")
     if stages > 1 and len(asked) == 1:
         raise Mistake(
             f"{what}: model_at is called once. The model is made for the weights at one point; each stage moves on, "
@@ -138,6 +147,11 @@ def _judge_loop(answer: Answer, place: _Landscape, kappas: list[float], criterio
         raise Mistake(
             f"{what}: {zeros} weights are zero, not {wanted}. D κ is rounded to the nearest whole number, neither cut down nor rounded up."
         )
+    if zeros != wanted and place.dark:
+        raise Mistake(
+            f"{what}: {zeros} of {len(dense)} weights are zero, not {wanted}. Here many weights tie at a saliency of 0, and a threshold "
+            "cannot cut between them: smallest() can."
+        )
     if zeros != wanted:
         raise Mistake(
             f"{what}: {zeros} of {len(dense)} weights are zero, but after the last stage it must be {wanted}."
@@ -164,14 +178,15 @@ def _judge_loop(answer: Answer, place: _Landscape, kappas: list[float], criterio
     for changes, words in wrongs:
         if torch.equal(found, _loop(place, kappas, **settings | changes)):
             raise Mistake(f"{what}: {words}")
-    back = any(((a == 0) & (b != 0)).any() for (a, _), (b, _) in itertools.pairwise(asked))
+    points = [weights for weights, _ in asked] + [dense * found]
+    back = any(((a == 0) & (b != 0)).any() for a, b in itertools.pairwise(points))
     if back:
         raise Mistake(
             f"{what}: weights that were pruned at one stage are there again at a later one. What is pruned must go first."
         )
     if len(asked) > stages:
         raise Mistake(f"{what}: there are {len(asked)} models for {stages} stages: one each is enough.")
-    if _same_but_for_ties(found, right, len(dense)):
+    if _same_but_for_ties(found, right, place.idle):
         return
     raise Mistake(
         f"{what}: {int((found != right).sum())} of {len(dense)} weights are not as they should be. In each stage: a model at the masked "
@@ -179,10 +194,9 @@ def _judge_loop(answer: Answer, place: _Landscape, kappas: list[float], criterio
     )  # fmt: skip
 
 
-def _same_but_for_ties(found: Tensor, right: Tensor, size: int) -> bool:
-    """Whether only weights that change nothing (the last six) were chosen otherwise: they tie, and may be."""
-    different = (found != right).nonzero().squeeze(1)
-    return bool((different >= size - 6).all()) and int(found.sum()) == int(right.sum())
+def _same_but_for_ties(found: Tensor, right: Tensor, idle: Tensor) -> bool:
+    """Whether only weights that change nothing were chosen otherwise: they tie, and may be."""
+    return not bool(((found != right) & ~idle).any()) and int(found.sum()) == int(right.sum())
 
 
 def as_mask(result: Any, kept: Tensor, saliency: Tensor, sparsity: float) -> Tensor:

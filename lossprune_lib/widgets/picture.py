@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 _DOTS_PER_INCH = 100
+_NEARLY_WHITE = 247
 
 
 class Picture:
@@ -48,12 +49,23 @@ class Picture:
         self.canvas.restore_region(self.still)
         for artist in self.moving:
             artist.draw(self.canvas.get_renderer())
-        buffer = io.BytesIO()
-        Image.fromarray(np.asarray(self.canvas.buffer_rgba())).convert("RGB").save(buffer, "png", compress_level=3)
-        self.png, self.alt = buffer.getvalue(), alt
+        self.png, self.alt = _png(np.asarray(self.canvas.buffer_rgba())), alt
         width, height = self.canvas.get_width_height()
         source = base64.b64encode(self.png).decode()
         self.html.value = (
             f'<img src="data:image/png;base64,{source}" alt="{html.escape(alt)}" width="{width}" height="{height}" '
             'style="max-width: 100%; height: auto">'
         )
+
+
+def _png(pixels: np.ndarray) -> bytes:
+    # A palette halves the time of a move: there is less to compress, to send and to decode.
+    picture = Image.fromarray(pixels).convert("RGB").quantize(256, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
+    colours = np.array(picture.getpalette()).reshape(-1, 3)
+    colours[(colours > _NEARLY_WHITE).all(axis=1)] = (
+        255  # the average of a corner of the colour cube is never quite white
+    )
+    picture.putpalette(colours.ravel().tolist())
+    buffer = io.BytesIO()
+    picture.save(buffer, "png", compress_level=3)
+    return buffer.getvalue()

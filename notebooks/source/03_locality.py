@@ -81,6 +81,7 @@ print([round(kappa, 2) for kappa in schedule])
 # Now one stage. It takes fresh training examples, makes a model of the loss **at the masked weights** $\theta \odot m$
 # (where the pruned ones are zero), and ranks all weights of all layers together by their saliency.
 # Those of lowest saliency go, until round($D \kappa_i$) are zero. What is pruned stays pruned.
+# In the code, `space.rest()` holds what is never pruned (the biases), and `mask.still_to_prune` says how many more weights have to go.
 
 
 # %%
@@ -147,7 +148,7 @@ def stage_sparsities(sparsity, stages):
 # Write `one_stage(saliency, kept, sparsity)`. It takes the saliency of each weight (float tensor `[D]`), what is kept so far (bool tensor
 # `[D]`), and the sparsity to reach. It returns what is kept after the stage, a new bool tensor `[D]`: exactly
 # `round(D * sparsity)` entries are `False`, what was pruned stays pruned, and of the others the ones with the smallest saliency
-# go. Several weights may have the same saliency. The whole vector is ranked at once.
+# go. Several weights may have the same saliency, 0 for example; which of them go is then up to you. The whole vector is ranked at once.
 
 
 # %% tags=["stub"]
@@ -217,7 +218,8 @@ def prune_in_stages(dense, model_at, sparsities, criterion, step_penalty):
 # %% [markdown]
 # ## 2. Schedules
 #
-# Three schedules lead to the same sparsity in the same number of stages. They differ in where the work is done.
+# Three schedules lead to the same sparsity in the same number of stages. They differ in where the work is done. Beside the
+# exponential one there are the linear, $\kappa_i = \kappa\, i / \pi$, and the cubic, $\kappa_i = \kappa \left(1 - (1 - i / \pi)^3\right)$.
 
 # %% alt="Left, sparsity against stage: linear a straight line, exponential bent upwards early, cubic more so. Right, weights removed by each stage: level for linear, falling for exponential, falling to almost none for cubic."
 figure, axes = plt.subplots(1, 2, figsize=(9, 3.2), layout="constrained")
@@ -238,7 +240,8 @@ for i in (0, 7, 13):
     print(f"stage {i + 1:2}: {removed[i]:6,.0f} weights, step length {trace['step_length'][i]:.0f}")
 
 # %% [markdown]
-# The number falls, the length grows. So even this schedule takes its longest steps late, where the network is most fragile.
+# The number falls from stage to stage, yet the later steps are several times as long as the first. So even this schedule takes long steps
+# late, where the network is most fragile.
 # Keep that in mind for section 7.
 
 # %% [markdown]
@@ -247,7 +250,7 @@ for i in (0, 7, 13):
 # At each stage the model **promises** a change of the loss: its predicted change for the step that is taken. The **truth** is how the
 # loss really changes, measured on the same examples. Add up both over all stages.
 #
-# You will see QM at a sparsity of 90 %, in 1, 14 and 140 stages. With 1 stage, the truth is far above the promise.
+# You will see QM at a sparsity of 90 %, with a small penalty $\lambda = 10^{-3}$, in 1, 14 and 140 stages. With 1 stage, the truth is far above the promise.
 # **In 140 stages, which part of the true change is promised?** Put a number in place of `None`: 1 if the sum of promises is right,
 # 0 if they see nothing of it.
 
@@ -269,7 +272,7 @@ slider
 # Things to try: take the number of stages from 1 up to 140 and watch the end of the true path. Then take $\lambda$ to its right end and do
 # the same. Then see what LM promises, and OBD.
 #
-# The same for paper, at three settings:
+# The same as a still figure, for three numbers of stages:
 
 # %%
 numbers = [1, 14, 140]
@@ -307,7 +310,7 @@ exercises.reconcile(
 )
 
 # %% [markdown]
-# Two things, and the second surprises most people.
+# Two things:
 # - With more stages the truth falls, and the gap falls. A model that is renewed often is a better guide.
 # - Yet the promise stays near zero in all three. QM *chooses* the weights for which its
 #   model sees no change. What the model does not see, such as how weights act together (it has only the diagonal), is left
@@ -321,7 +324,7 @@ exercises.reconcile(
 # Look at the three panels. The end of the true path comes down as the number of stages grows. Which reason fits what you see?
 # - **a** With 140 stages fewer weights are pruned in total.
 # - **b** Each model is used over a shorter step from the point where it was made, so each choice of weights is less wrong.
-# - **c** With 140 stages more images are seen, so the noise of a batch averages out, and this noise is what the gap is made of.
+# - **c** With 140 stages more images are seen, so the noise of the batches averages out, and this noise is all that the gap consists of.
 # - **d** Between the stages the remaining weights adapt to the loss of the others.
 
 # %% tags=["stub"]
@@ -413,7 +416,7 @@ plt.show()
 
 # %% [markdown]
 # Bands are one standard deviation among the networks. MP needs no model, so stages do not matter to it.
-# LM and QM fall with each further stage on both data sets. OBD does so on the digits; on MNIST it hardly moves.
+# LM and QM fall from 1 stage to 14, and again to 140, on both data sets. OBD does so on the digits; on MNIST it hardly moves.
 # The rule that says whether a finding is reproduced was fixed before the studies were run
 # (`data/results/JUDGING.md`). Its verdicts:
 
@@ -423,8 +426,8 @@ verdicts = pd.concat({name: results.judge(study).query("finding < 3") for name, 
 verdicts.droplevel(1).assign(sparsity=verdicts["sparsity"].map("{:.1%}".format).tolist())
 
 # %% [markdown]
-# Read the evidence, not just the verdict. *Similar* in finding 2 means: close compared with the distance to MP. It does not mean equal.
-# How many times QM's loss change is LM's, at the most stages?
+# Read the evidence, not just the verdict. Finding 2 calls LM and QM *similar*: close compared with the distance to MP. It does not mean equal.
+# With 140 stages, how many times as large as QM's is the loss change of LM, and of OBD?
 
 # %% tags=["nbval-check-output"]
 for name, study in studies.items():
@@ -445,7 +448,7 @@ for name, study in studies.items():
 # ## 6. The limit of the penalty
 #
 # Let $\lambda$ grow. The saliency is (modelled change) + $\frac{1}{2}\lambda\theta_k^2$, and only the order of the weights counts. **From which $\lambda$ on does QM, in one
-# step, keep more than 99 % the same weights as MP?** Put a number in place of `None`.
+# step, keep practically the same weights as MP** (an overlap above 0.99, see below)? Put a number in place of `None`.
 
 # %%
 my_penalty = None
@@ -471,8 +474,8 @@ same = overlaps.query("criterion == 'qm' and overlap > 0.99")["step_penalty"].mi
 exercises.reconcile("λ from which QM is MP", my_penalty, same)
 
 # %% [markdown]
-# Every criterion ends at MP. In this network the modelled changes of single weights are tiny, so a small $\lambda$ takes over.
-# And at the other end, without a penalty, the three masks have surprisingly little in common with MP:
+# Every criterion ends at MP. In this network the modelled changes of single weights are tiny, so a $\lambda$ below 1 is enough.
+# At the other end, with next to no penalty, LM and QM have little in common with MP, and OBD about half:
 
 # %% tags=["nbval-check-output"]
 ends = overlaps.pivot(index="criterion", columns="step_penalty", values="overlap").iloc[:, [0, 4, -1]]
@@ -483,7 +486,7 @@ print(ends.rename(columns="λ = {:.0e}".format).to_string(float_format="{:.1f}".
 # *medium, about 5 minutes*
 #
 # You prune with LM, $\lambda = 10^6$ and 140 stages, to the same sparsity as always. What do you get, compared with one stage? Decide by the formula,
-# then argue with the lower right end of the heatmaps above.
+# then argue with the right end of the heatmaps above (there $\lambda$ is only 10).
 # - **a** Hardly anything is pruned: such a penalty forbids all steps.
 # - **b** A much smaller loss change than with one stage: small stages always help.
 # - **c** The same weights as with one stage, and the same as MP.
@@ -508,7 +511,7 @@ my_limit = "c"  # saliency / λ is nearly θ² / 2 for every weight: MP, whateve
 # A fixed schedule takes its steps blindly. Optimisers that use a model of the function have an old remedy, the **trust region**: try a step,
 # compare promise and truth, and take a longer one next if they agree, or refuse it and try a shorter one if they do not.
 #
-# Such methods look at the quotient, truth divided by promise. Here is that quotient in the 14 stages of QM from above:
+# Such methods look at the quotient, truth divided by promise, which is 1 if the promise is kept. Here is that quotient in the 14 stages of QM from above:
 
 # %%
 quotient = staged[14].trace["true_change"] / staged[14].trace["predicted_change"]
@@ -517,14 +520,15 @@ print(*(f"{value:.0f}" for value in quotient))
 # %% [markdown]
 # It says nothing: QM picks weights so that the promise is about zero, sometimes below, and then anything divided by it is huge. So `trust_region` in the
 # library uses the distance instead: a step is accepted if truth and promise are less than a `tolerance` (in nats) apart.
-# A refused step is tried again at half its length; after an easy one the next is doubled.
+# The size of a step is here the share of the remaining weights that it removes, at first 20 %. A refused step is tried again at half its
+# size; if the two are less than half the tolerance apart, the next step is twice as large.
 
 # %%
 qm = LocalPruner("qm", sparsity, step_penalty=1e-3)
 cases = [(tolerance, seed) for tolerance in (0.2, 0.1, 0.03) for seed in (0, 1)]
 tries = {case: list(trust_region(replace(qm, seed=case[1]), net, task, tolerance=case[0])) for case in cases}
 
-# %% alt="Share of the remaining weights that each step removes against sparsity, for two tolerances: steps get shorter with rising sparsity, more so for the small tolerance; crosses above them are refused steps."
+# %% alt="Share of the remaining weights that each step removes against sparsity, for two tolerances: steps get smaller with rising sparsity, more so for the small tolerance; crosses above them are refused steps."
 figure, axes = plt.subplots(1, 2, figsize=(10, 3.2), sharey=True, layout="constrained")
 for ax, tolerance in zip(axes, (0.2, 0.03), strict=True):
     locality_plots.steps_tried(ax, tries[tolerance, 0])
@@ -533,7 +537,7 @@ axes[1].set_ylabel("")
 plt.show()
 
 # %% [markdown]
-# On the left of each panel the steps may be long. Then the promise fails, and they shrink: the smaller the tolerance, the sooner.
+# On the left of each panel the steps may be large. Then the promise fails, and they shrink: the smaller the tolerance, the sooner.
 # The crosses cost something too. Each refused step made a model of the loss, only to be thrown away.
 #
 # **Which one changes the loss less at equal cost**, counted in models made (those of refused steps included): the `"trust region"`, or the
@@ -549,7 +553,8 @@ outcome["accepted"] = [sum(trial.accepted for trial in trials) for trials in tri
 outcome["trust region"] = [finished(qm, trials).true_change for trials in tries.values()]
 
 # %% [markdown]
-# For comparison a fixed schedule of equal cost, and one with as many stages as there were accepted steps.
+# For comparison a fixed schedule of equal cost, and one with as many stages as there were accepted steps (the column *fixed, as accepted*).
+# First every try by itself, then the means of the two draws as curves.
 
 
 # %%

@@ -103,10 +103,6 @@ def schedule_five_stages(sparsity: float, stages: int) -> list[float]:
     return [1 - (1 - sparsity) ** (i / 5) for i in range(1, 6)]
 
 
-def schedule_printed(sparsity: float, stages: int) -> None:
-    [1 - (1 - sparsity) ** (i / stages) for i in range(1, stages + 1)]
-
-
 # one stage
 
 
@@ -181,11 +177,6 @@ def stage_in_place_saliency(saliency: Tensor, kept: Tensor, sparsity: float) -> 
     result = torch.ones_like(kept)
     result[saliency.argsort()[: round(len(saliency) * sparsity)]] = False
     return result
-
-
-def stage_float_mask(saliency: Tensor, kept: Tensor, sparsity: float) -> Tensor:
-    scores = torch.where(kept, saliency, -torch.inf)
-    return (~smallest(scores, round(len(scores) * sparsity))).float()
 
 
 def stage_indices(saliency: Tensor, kept: Tensor, sparsity: float) -> Tensor:
@@ -323,8 +314,7 @@ def loop_returns_early(
     kept = torch.ones_like(dense, dtype=torch.bool)
     for stage, sparsity in enumerate(sparsities, start=1):
         saliency = criteria.saliency(model_at(dense * kept, stage), criterion, step_penalty)
-        kept = ~smallest(saliency.masked_fill(~kept, -torch.inf), round(len(dense) * sparsity))
-        return kept
+        return ~smallest(saliency.masked_fill(~kept, -torch.inf), round(len(dense) * sparsity))
     return None
 
 
@@ -430,84 +420,82 @@ def loop_sparsity_to_model(
 
 WRONG: dict[str, dict[str, tuple[Any, str]]] = {
     "exponential schedule": {
-        "linear": (schedule_linear, ""),
-        "from stage 0": (schedule_from_zero, ""),
-        "one too many": (schedule_one_too_many, ""),
-        "one too few": (schedule_one_too_few, ""),
-        "what is left": (schedule_share_left, ""),
-        "power of the sparsity": (schedule_power_of_sparsity, ""),
-        "sparsity instead of what is left": (schedule_root_of_sparsity, ""),
-        "share divided by the stages": (schedule_share_divided, ""),
-        "keep divided by the stages": (schedule_keep_divided, ""),
-        "whole sparsity at each stage": (schedule_sparsity_each_stage, ""),
-        "the cut of each stage": (schedule_cut_of_each_stage, ""),
-        "the same number always": (schedule_same_cut, ""),
-        "reversed": (schedule_reversed, ""),
-        "cubic": (schedule_cubic, ""),
-        "rounded": (schedule_rounded, ""),
-        "percent": (schedule_percent, ""),
-        "integer division": (schedule_integer_division, ""),
-        "only the last": (schedule_last_only, ""),
-        "always five stages": (schedule_five_stages, ""),
-        "no return": (schedule_printed, ""),
+        "linear": (schedule_linear, "linear schedule"),
+        "from stage 0": (schedule_from_zero, "one stage behind"),
+        "one too many": (schedule_one_too_many, "sparsity before the first stage"),
+        "one too few": (schedule_one_too_few, "range(1, n) ends at n - 1"),
+        "what is left": (schedule_share_left, "shares that are kept"),
+        "power of the sparsity": (schedule_power_of_sparsity, "what shrinks by the same factor"),
+        "sparsity instead of what is left": (schedule_root_of_sparsity, "power of the sparsity: then stage 1"),
+        "share divided by the stages": (schedule_share_divided, "divide the sparsity by the number"),
+        "keep divided by the stages": (schedule_keep_divided, "divide the share kept by the number"),
+        "whole sparsity at each stage": (schedule_sparsity_each_stage, "the exponent should be the part"),
+        "the cut of each stage": (schedule_cut_of_each_stage, "what each stage adds"),
+        "the same number always": (schedule_same_cut, "each stage removes of what is left"),
+        "reversed": (schedule_reversed, "order is reversed"),
+        "cubic": (schedule_cubic, "cubic schedule"),
+        "rounded": (schedule_rounded, "rounded to 2 decimals"),
+        "percent": (schedule_percent, "per cent"),
+        "integer division": (schedule_integer_division, "// cuts down"),
+        "only the last": (schedule_last_only, "not a single one"),
+        "always five stages": (schedule_five_stages, "one number is needed for each"),
     },
     "one stage": {
-        "pruned ones ranked too": (stage_of_all, ""),
-        "threshold takes all ties": (stage_threshold, ""),
-        "threshold leaves all ties": (stage_threshold_equal_stay, ""),
-        "quantile": (stage_quantile, ""),
-        "the largest go": (stage_largest_go, ""),
-        "share of the kept": (stage_share_of_kept, ""),
-        "counts only new ones": (stage_counts_new_only, ""),
-        "pruned ones get 0, sorted downwards": (stage_multiplied, ""),
-        "pruned ones get 0": (stage_zero_for_pruned, ""),
-        "what is pruned": (stage_inverted, ""),
-        "int for round": (stage_floor, ""),
-        "kept changed in place": (stage_in_place_kept, ""),
-        "saliency changed in place": (stage_in_place_saliency, ""),
-        "float mask": (stage_float_mask, ""),
-        "indices": (stage_indices, ""),
-        "only the kept ones": (stage_only_kept_returned, ""),
-        "indices among the kept used for all": (stage_indices_mixed_up, ""),
-        "keeps that share": (stage_keeps_that_share, ""),
-        "absolute value of minus infinity": (stage_absolute, ""),
-        "one too many": (stage_one_too_many, ""),
-        "argsort taken for ranks": (stage_rank_forgotten, ""),
-        "union of old and new": (stage_old_and_new, ""),
-        "plus infinity": (stage_small_constant, ""),
+        "pruned ones ranked too": (stage_of_all, "must stay pruned"),
+        "threshold takes all ties": (stage_threshold, "compare with a threshold"),
+        "threshold leaves all ties": (stage_threshold_equal_stay, "all of them stay"),
+        "quantile": (stage_quantile, "compare with a threshold"),
+        "the largest go": (stage_largest_go, "the largest saliency"),
+        "share of the kept": (stage_share_of_kept, "of the weights that are left"),
+        "counts only new ones": (stage_counts_new_only, "were pruned already, and you prune"),
+        "pruned ones get 0, sorted downwards": (stage_multiplied, "0 is not low enough"),
+        "pruned ones get 0": (stage_zero_for_pruned, "0 is not low enough"),
+        "what is pruned": (stage_inverted, "mark what is pruned"),
+        "int for round": (stage_floor, "nearest whole number"),
+        "kept changed in place": (stage_in_place_kept, "changes its input in place"),
+        "saliency changed in place": (stage_in_place_saliency, "changes its input in place"),
+        "indices": (stage_indices, "you return indices"),
+        "only the kept ones": (stage_only_kept_returned, "the mask has the shape"),
+        "indices among the kept used for all": (stage_indices_mixed_up, "places in that shorter list"),
+        "keeps that share": (stage_keeps_that_share, "not the share kept"),
+        "absolute value of minus infinity": (stage_absolute, "must stay pruned"),
+        "one too many": (stage_one_too_many, "it must be 4"),
+        "argsort taken for ranks": (stage_rank_forgotten, "entries are not ranks"),
+        "union of old and new": (stage_old_and_new, "chooses among all weights"),
+        "plus infinity": (stage_small_constant, "must stay pruned"),
     },
     "stage loop": {
-        "model always at the start": (loop_model_of_start, ""),
-        "one model for all": (loop_one_model, ""),
-        "stages from 0": (loop_from_zero, ""),
-        "always batch 1": (loop_same_batch, ""),
-        "pruned ones come back": (loop_regrows, ""),
-        "penalty forgotten": (loop_no_penalty, ""),
-        "always qm": (loop_always_qm, ""),
-        "in one go": (loop_in_one_go, ""),
-        "return in the loop": (loop_returns_early, ""),
-        "what is pruned": (loop_pruned_returned, ""),
-        "the weights": (loop_weights_returned, ""),
-        "start changed in place": (loop_in_place, ""),
-        "share of what is left": (loop_share_of_rest, ""),
-        "counts only new ones": (loop_plus_infinity, ""),
-        "keeps the smallest": (loop_keeps_the_smallest, ""),
-        "magnitude": (loop_magnitude, ""),
-        "last stage forgotten": (loop_mask_of_last_stage_late, ""),
-        "pruned ones get 0, threshold": (loop_zero_for_pruned, ""),
-        "sparsity in place of the stage": (loop_sparsity_to_model, ""),
+        "model always at the start": (loop_model_of_start, "made at the dense weights"),
+        "one model for all": (loop_one_model, "model_at is called once"),
+        "stages from 0": (loop_from_zero, "the first number that model_at gets is 0"),
+        "always batch 1": (loop_same_batch, "all use the same batch"),
+        "pruned ones come back": (loop_regrows, "tie with them at zero"),
+        "penalty forgotten": (loop_no_penalty, "step penalty has no effect"),
+        "always qm": (loop_always_qm, "what QM would keep"),
+        "in one go": (loop_in_one_go, "model_at is called once"),
+        "return in the loop": (loop_returns_early, "return stand inside the loop"),
+        "what is pruned": (loop_pruned_returned, "return what is pruned"),
+        "the weights": (loop_weights_returned, "the mask must be bool"),
+        "start changed in place": (loop_in_place, "changes its input in place"),
+        "share of what is left": (loop_share_of_rest, "not of those left"),
+        "counts only new ones": (loop_plus_infinity, "counts the weights pruned before it too"),
+        "keeps the smallest": (loop_keeps_the_smallest, "largest saliencies are pruned"),
+        "magnitude": (loop_magnitude, "never calls model_at"),
+        "last stage forgotten": (loop_mask_of_last_stage_late, "2 models for 3 stages"),
+        "pruned ones get 0, threshold": (loop_zero_for_pruned, "a threshold cannot cut"),
+        "sparsity in place of the stage": (loop_sparsity_to_model, "not its sparsity"),
     },
     "promise and truth": {
-        "a": ("a", ""),
-        "c": ("c", ""),
-        "d": ("d", ""),
-        "all of them": ("abcd", ""),
-        "the sentence": ("shorter steps", ""),
+        "a": ("a", "sparsity is the same"),
+        "c": ("c", "one and the same batch"),
+        "d": ("d", "nothing is trained between"),
+        "all of them": ("abcd", "must be one of"),
+        "the sentence": ("shorter steps", "must be one of"),
     },
     "limit of the penalty": {
-        "a": ("a", ""),
-        "b": ("b", ""),
-        "d": ("d", ""),
-        "in words": ("same as MP", ""),
+        "a": ("a", "does not forbid steps"),
+        "b": ("b", "model still contribute"),
+        "d": ("d", "not their scale"),
+        "in words": ("same as MP", "must be one of"),
     },
 }
