@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
-
 import pytest
 import torch
 
 from lossprune_lib import exercises
-from lossprune_lib.exercises.check import Mistake, Verdict, call, choice, close, exercise, number, tensor
-
-checking = importlib.import_module("lossprune_lib.exercises.check")
+from lossprune_lib.exercises import checking
+from lossprune_lib.exercises.checking import Mistake, Verdict, call, choice, close, exercise, number, tensor
 
 
 @pytest.mark.parametrize(

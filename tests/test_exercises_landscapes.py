@@ -13,7 +13,7 @@ import torch
 from torch.nn import functional as F
 
 from lossprune_lib import exercises
-from lossprune_lib.exercises.check import Verdict
+from lossprune_lib.exercises.checking import Verdict
 
 SOURCE = Path(__file__).parents[1] / "notebooks" / "source" / "01_loss_landscapes.py"
 ANSWERS = {

@@ -11,7 +11,7 @@ import itertools
 import pytest
 
 from lossprune_lib import exercises
-from lossprune_lib.exercises.check import CHECKS
+from lossprune_lib.exercises.checking import CHECKS
 
 CHAPTERS = ("landscapes", "taylor", "locality", "fine_tuning")
 WRONG = {

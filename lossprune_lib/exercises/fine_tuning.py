@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lossprune_lib.exercises.check import Answer, Mistake, call, choice, close, exercise, number, tensor
+from lossprune_lib.exercises.checking import Answer, Mistake, call, choice, close, exercise, number, tensor
 from lossprune_lib.exercises.fine_tuning_ranks import fresh, name_mistake
 
 Pair = tuple[Tensor, Tensor]

@@ -10,7 +10,7 @@ import torch
 from scipy.stats import kendalltau, rankdata, spearmanr
 from torch import Tensor
 
-from lossprune_lib.exercises.check import Answer, Mistake, call, exercise, number
+from lossprune_lib.exercises.checking import Answer, Mistake, call, exercise, number
 
 Pair = tuple[Tensor, Tensor]
 

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lossprune_lib.exercises.check import Answer, Mistake, call, close, exercise, number, tensor
+from lossprune_lib.exercises.checking import Answer, Mistake, call, close, exercise, number, tensor
 from lossprune_lib.seeds import generator
 
 Diagnoses = Sequence[tuple[Any, str]]  # what a mistake would give, and what it is

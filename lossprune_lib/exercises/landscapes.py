@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lossprune_lib import landscape
-from lossprune_lib.exercises.check import Answer, Mistake, call, choice, close, exercise, tensor
+from lossprune_lib.exercises.checking import Answer, Mistake, call, choice, close, exercise, tensor
 from lossprune_lib.exercises.landscape_geometry import named, numbers, short
 from lossprune_lib.seeds import generator
 from lossprune_lib.weights import WeightSpace

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from lossprune_lib import masks, schedules
-from lossprune_lib.exercises.check import Answer, Mistake, call, choice, close, exercise, tensor
+from lossprune_lib.exercises.checking import Answer, Mistake, call, choice, close, exercise, tensor
 from lossprune_lib.exercises.stage_loop import as_mask
 
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from lossprune_lib import criteria, masks, schedules
-from lossprune_lib.exercises.check import Answer, Mistake, call, close, exercise, tensor
+from lossprune_lib.exercises.checking import Answer, Mistake, call, close, exercise, tensor
 from lossprune_lib.loss_model import LossModel
 
 _STAGES_SEEN = 4

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from lossprune_lib.criteria import saliency
-from lossprune_lib.exercises.check import Answer, Mistake, call, choice, close, exercise, number, tensor
+from lossprune_lib.exercises.checking import Answer, Mistake, call, choice, close, exercise, number, tensor
 from lossprune_lib.exercises.taylor_mistakes import wrong_diagonals, wrong_lm, wrong_predictions, wrong_qm
 from lossprune_lib.loss_model import LossModel
 from lossprune_lib.seeds import generator

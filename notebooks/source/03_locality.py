@@ -19,7 +19,7 @@
 # - show how close a first-order model comes to a second-order one, and see every criterion turn into MP.
 #
 # **You need** notebook 02: the criteria LM, QM and OBD, and what a Taylor model promises.
-# **It takes** about 45 minutes; the computing takes well under a minute.
+# **It takes** about 35 minutes to read and run, and as much again for the exercises; the computing takes well under a minute.
 
 # %%
 from dataclasses import replace
