@@ -5,6 +5,9 @@ from __future__ import annotations
 import importlib.util
 import itertools
 import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -189,3 +192,31 @@ def test_there_are_eighteen_exercises_and_half_of_them_are_code(build: ModuleTyp
     ]
     assert len(stubs) >= 18
     assert sum("def " in stub for stub in stubs) >= len(stubs) / 2
+
+
+def test_a_fork_is_one_command_away(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "notebooks", tmp_path / "notebooks")
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    command = [
+        sys.executable,
+        tmp_path / "notebooks" / "build.py",
+        "--repository",
+        "https://github.com/some-one/fork.x",
+    ]
+    subprocess.run([*command, "--ref", "v1.0"], check=True)
+    assert 'repository = "https://github.com/some-one/fork.x"' in (tmp_path / "pyproject.toml").read_text()
+    for path in NOTEBOOKS:
+        moved, own = (nbformat.read(folder / path.relative_to(ROOT), 4) for folder in (tmp_path, ROOT))
+        place = f"https://colab.research.google.com/github/some-one/fork.x/blob/v1.0/{path.relative_to(ROOT)}"
+        assert place in moved.cells[0].source
+        assert '"--branch=v1.0", "https://github.com/some-one/fork.x"' in moved.cells[1].source
+        assert [cell.get("outputs") for cell in moved.cells] == [cell.get("outputs") for cell in own.cells]
+    run = subprocess.run([*command[:-1], "https://elsewhere.org/x"], capture_output=True, text=True, check=False)
+    assert run.returncode != 0
+    assert "https://github.com/NAME/REPOSITORY" in run.stderr
+
+
+def test_the_setup_cell_is_the_same_in_all(build: ModuleType) -> None:
+    cells = [nbformat.read(path, 4).cells[1] for path in NOTEBOOKS]
+    assert {cell.source for cell in cells} == {build.SETUP.format(**build.address())}
+    assert all(cell.metadata["tags"] == ["setup"] and not cell.outputs for cell in cells)
