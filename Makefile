@@ -15,14 +15,16 @@ ifeq ($(shell uname -s)$(DISPLAY)$(WAYLAND_DISPLAY),Linux)
 JUPYTER_FLAGS += --no-browser
 endif
 
-.PHONY: help lab test test-slow lint units notebooks-test browser notebooks checkpoints bench colab-check clean
+.PHONY: help lab test test-slow lint units coverage notebooks-test browser notebooks html checkpoints bench colab-check clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make lab         set up and open the workbook in JupyterLab"
 	@echo "make test        set up and test everything: units, notebooks, browser (up to 10 minutes)"
 	@echo "make test-slow   what takes minutes: real MNIST, memory"
+	@echo "make coverage    which lines of the library the units run"
 	@echo "make notebooks   build the notebooks from notebooks/source"
+	@echo "make html        the whole course as web pages in artefacts/html, to be opened without a server or network"
 	@echo "make checkpoints train the shipped networks again (LOSSPRUNE_DATA names the folder of mnist.npz)"
 	@echo "make bench       time the pruner and the ensembles against straightforward ones"
 	@echo "make colab-check  what installing would change on Colab today (nothing, one hopes)"
@@ -45,6 +47,9 @@ lint: $(VENV)/.installed-test
 	$(BIN)/mypy
 
 units: $(VENV)/.installed-test
+	$(PYTEST) tests -m "not slow" --ignore tests/browser -n 2
+
+coverage: $(VENV)/.installed-test
 	$(PYTEST) tests -m "not slow" --ignore tests/browser -n 2 --cov --cov-report=term
 
 notebooks-test: $(VENV)/.installed-test
@@ -59,6 +64,9 @@ endif
 
 notebooks: $(VENV)/.installed-test
 	$(BIN)/python notebooks/build.py
+
+html: $(VENV)/.installed-test
+	$(BIN)/python notebooks/pages.py
 
 checkpoints: $(VENV)/.installed
 	$(BIN)/python data/checkpoints/make.py

@@ -176,7 +176,7 @@ def assert_same(found: downloads.Arrays, expected: downloads.Arrays) -> None:
 def test_every_shipped_address_is_encrypted_and_every_hash_whole(name: str) -> None:
     assert SOURCES[name].downloads
     for download in SOURCES[name].downloads:
-        assert re.fullmatch(r"sha256:[0-9a-f]{64}|md5:[0-9a-f]{32}", download.hash)
+        assert re.fullmatch(r"sha256:[0-9a-f]{64}", download.hash)
         assert download.addresses
         for address in download.addresses:
             assert address.startswith("https://")

@@ -243,7 +243,7 @@ exercises.check("predicted change", predicted_change)
 
 # %% [markdown]
 # <details><summary>Hint 1</summary>Make the step first: zero where a weight is kept, minus the weight where it goes.
-# `torch.where` does that.</details>
+# <code>torch.where</code> does that.</details>
 # <details><summary>Hint 2</summary>Gradient times step, plus half of curvature times step squared, summed over all weights. Signs stay.</details>
 
 
