@@ -240,7 +240,7 @@ for seed, start in starts.items():
 
 # %%
 theta_0 = starts[0]
-after_epoch = WeightSpace(training.fit(net, task, epochs=1, progress=False)).read()
+after_epoch = WeightSpace(training.fit(net, task, epochs=1)).read()
 other = {"one more epoch of training": after_epoch - theta, "all of the training": theta - theta_0}
 others = pd.Series({name: step.norm().item() for name, step in other.items()})
 

@@ -107,7 +107,7 @@ for stage, kappa in enumerate(schedule, start=1):
 # Does it choose the same weights?
 
 # %% tags=["nbval-check-output"]
-run = LocalPruner("qm", sparsity=sparsity, stages=stages).prune(net, task, progress=False)
+run = LocalPruner("qm", sparsity=sparsity, stages=stages).prune(net, task)
 print("weights that differ:", int((run.mask.kept != mask.kept).sum()))
 
 # %% [markdown]
@@ -234,7 +234,7 @@ plt.show()
 # (`step_length`), and the weights that go last are large ones. Here are the first, middle and last stage of the exponential schedule:
 
 # %% tags=["nbval-check-output"]
-trace = LocalPruner("qm", sparsity=sparsity, stages=14, step_penalty=1e-3).prune(net, task, progress=False).trace
+trace = LocalPruner("qm", sparsity=sparsity, stages=14, step_penalty=1e-3).prune(net, task).trace
 removed = trace["sparsity"].diff().fillna(trace["sparsity"]) * space.size
 for i in (0, 7, 13):
     print(f"stage {i + 1:2}: {removed[i]:6,.0f} weights, step length {trace['step_length'][i]:.0f}")
@@ -277,7 +277,7 @@ slider
 # %%
 numbers = [1, 14, 140]
 pruners = [LocalPruner("qm", sparsity=sparsity, stages=n, step_penalty=1e-3) for n in numbers]
-staged = dict(zip(numbers, prune_together(pruners, net, task, progress=False), strict=True))
+staged = dict(zip(numbers, prune_together(pruners, net, task), strict=True))
 
 # %% alt="Change of the loss against sparsity for QM in 1, 14 and 140 stages. The end of the true path falls from panel to panel; the promise stays close to zero in all three."
 figure, axes = plt.subplots(1, 3, figsize=(11, 3.4), sharey=True, layout="constrained")
@@ -359,7 +359,7 @@ penalties = [0, 1e-3, 1e-2, 0.1, 10]
 settings = [(c, n, penalty) for c in ("obd", "lm", "qm") for n in (1, 14) for penalty in penalties]
 grid = [LocalPruner("mp", sparsity, stages=1)]
 grid += [LocalPruner(c, sparsity, n, step_penalty=penalty) for c, n, penalty in settings]
-runs = prune_together(grid, net, task, progress=False)
+runs = prune_together(grid, net, task)
 
 # %%
 table = pd.DataFrame([vars(pruner) for pruner in grid]).assign(true_change=[run.true_change for run in runs])
@@ -460,7 +460,7 @@ my_penalty = None
 # %%
 powers = torch.logspace(-5, 2, 15).tolist()
 limit = [LocalPruner(c, sparsity, 1, step_penalty=penalty) for c in ("obd", "lm", "qm") for penalty in powers]
-runs_to_limit = prune_together([grid[0], *limit], net, task, progress=False)
+runs_to_limit = prune_together([grid[0], *limit], net, task)
 masks = torch.stack([run.mask.kept for run in runs_to_limit])
 overlaps = pd.DataFrame([vars(pruner) for pruner in limit]).assign(overlap=results.overlap(masks)[0, 1:])
 
@@ -560,7 +560,7 @@ outcome["trust region"] = [finished(qm, trials).true_change for trials in tries.
 # %%
 def fixed(counts):
     same = [replace(qm, stages=n, seed=seed) for n, (_, seed) in zip(counts, cases, strict=True)]
-    return [run.true_change for run in prune_together(same, net, task, progress=False)]
+    return [run.true_change for run in prune_together(same, net, task)]
 
 
 # %%

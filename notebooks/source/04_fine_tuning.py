@@ -59,9 +59,7 @@ my_share = None
 
 # %%
 errors = []
-tuned = training.fit(
-    pruned, task, epochs=20, mask=run.mask, progress=False, on_epoch=lambda epoch, score: errors.append(score.error)
-)
+tuned = training.fit(pruned, task, epochs=20, mask=run.mask, on_epoch=lambda epoch, score: errors.append(score.error))
 
 # %% alt="Validation error against the epochs of fine-tuning: it starts near that of the pruned network, falls steadily, and ends between it and the dense network's."
 scores = {
@@ -96,7 +94,7 @@ exercises.reconcile("share of the lost accuracy that comes back", my_share, rega
 # comparison, after one epoch without the mask.
 
 # %% tags=["nbval-check-output"]
-forgot = training.fit(pruned, task, epochs=1, progress=False)
+forgot = training.fit(pruned, task, epochs=1)
 for name, network in {"pruned": pruned, "tuned, with mask": tuned, "tuned, mask forgotten": forgot}.items():
     alive = sum(int((p != 0).sum()) for name, p in network.named_parameters() if name.endswith("weight"))
     print(f"{name:>21}: {alive:6,} weights are not zero")
@@ -156,14 +154,15 @@ def masked_step(weights, velocity, gradient, kept, lr, momentum, weight_decay):
 # spread.
 #
 # Here is a small study that keeps to them: four criteria, two numbers of stages, two values of λ, three seeds. MP
-# depends on neither stages nor λ, so it runs once a seed.
+# depends on neither stages nor λ, so it runs once a seed. On the digits this takes some seconds; on a larger data set, a
+# coffee.
 
 # %%
 study = Study.grid(
     task=task.name, sparsities=0.95, stages=[1, 14], step_penalties=[0, 1e-3], seeds=[0, 1, 2], training=15, tuning=10
 )
 store = Path(tempfile.mkdtemp()) / "runs.sqlite"
-live = study.run(store, progress=False)
+live = study.run(store)
 
 # %% tags=["nbval-check-output"]
 print(f"{len(live)} runs: {live['criterion'].value_counts().sort_index().to_dict()}")

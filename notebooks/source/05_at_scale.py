@@ -74,7 +74,7 @@ print("\n".join(["planned, but not run here:", *results.missing()]) if results.m
 # %%
 if not tables:
     quick = Study.grid(stages=[1, 14], step_penalties=[0, 1e-3], seeds=[0, 1], sparsities=0.9, training=15, tuning=5)
-    tables = {"stand-in": quick.run(Path(tempfile.mkdtemp()) / "runs.sqlite", progress=False)}
+    tables = {"stand-in": quick.run(Path(tempfile.mkdtemp()) / "runs.sqlite")}
 
 # %% [markdown]
 # ## 2. The paper's tables beside ours
@@ -265,8 +265,7 @@ plt.show()
 # %% [markdown]
 # ## 6. A study of your own
 #
-# A grid is one line. Whatever is finished is kept in a file, the **store**, so nothing is lost when you stop.
-# (Leave `progress=False` out, and a bar shows how far it is.)
+# A grid is one line. Whatever is finished is kept in a file, the **store**, so nothing is lost when you stop. A bar shows how far it is.
 
 # %% tags=["nbval-check-output"]
 own = Study.grid(
@@ -278,7 +277,7 @@ print(f"{len(own.runs)} runs; MP needs only one a seed, for stages and λ do not
 # %%
 store = Path(tempfile.mkdtemp()) / "runs.sqlite"
 start = time.perf_counter()
-mine = own.run(store, progress=False)
+mine = own.run(store)
 print(f"{len(mine)} runs in {time.perf_counter() - start:.1f} s")
 
 # %% [markdown]
@@ -286,7 +285,7 @@ print(f"{len(mine)} runs in {time.perf_counter() - start:.1f} s")
 
 # %%
 start = time.perf_counter()
-again = own.run(store, progress=False)
+again = own.run(store)
 print(f"{len(again)} runs in {time.perf_counter() - start:.2f} s")
 
 # %% tags=["nbval-check-output"]
@@ -406,7 +405,7 @@ net = training.fit(Residual().to(task.device), task, recipe=training.Recipe(epoc
 
 # %%
 pruner = LocalPruner("qm", sparsity=0.9, stages=14, step_penalty=1e-2, batch_size=300)
-run = pruner.prune(net, task, progress=False)
+run = pruner.prune(net, task)
 tuned = training.fit(run.network(), task, epochs=5, mask=run.mask)
 for name, network in {"before": net, "pruned": run.network(), "fine-tuned": tuned}.items():
     print(f"{name}: {training.evaluate(network, task).accuracy:.0%} of the validation images right")
@@ -426,7 +425,7 @@ for stages in (1, 14):
 my_winner = None
 
 # %%
-runs = {name: pruner.prune(net, task, progress=False) for name, pruner in pruners.items()}
+runs = {name: pruner.prune(net, task) for name, pruner in pruners.items()}
 accuracy = pd.Series({name: training.evaluate(run.network(), task).accuracy for name, run in runs.items()})
 
 # %% tags=["nbval-check-output"]
