@@ -12,6 +12,7 @@ import nbformat
 import pytest
 
 ROOT = Path(__file__).parents[2]
+NOT_OURS = [".git", ".venv", "local", "artefacts", "my-notebooks", "*cache*", "*.egg-info", ".hypothesis", ".coverage*"]
 STACK = ["ipywidgets==7.7.1", "ipython==7.34.0", "ipykernel==6.17.1", "traitlets==5.7.1", "torch==2.13.0"]
 
 
@@ -24,11 +25,16 @@ def test_notebooks_set_themselves_up_and_run(tmp_path: Path) -> None:
     frozen = [python, "-m", "pip", "freeze"]
     before = set(subprocess.run(frozen, check=True, capture_output=True, text=True).stdout.splitlines())
 
-    # What a branch on the web would hold: the committed tree.
-    clone = tmp_path / "origin"
-    subprocess.run(["git", "clone", "--quiet", ROOT, clone], check=True)
-    ref = "what-learners-get"  # a checkout may be on no branch at all
-    subprocess.run(["git", "-C", clone, "switch", "--quiet", "--create", ref], check=True)
+    # What a branch on the web would hold.
+    clone, ref = tmp_path / "origin", "what-learners-get"
+    shutil.copytree(ROOT, clone, ignore=shutil.ignore_patterns(*NOT_OURS))
+    git = ["git", "-C", clone, "-c", "user.name=test", "-c", "user.email=test@localhost"]
+    for command in (
+        ["init", "--quiet", f"--initial-branch={ref}"],
+        ["add", "--all"],
+        ["commit", "--quiet", "-m", "all"],
+    ):
+        subprocess.run([*git, *command], check=True)
     work = tmp_path / "content"
     work.mkdir()
     notebooks = sorted((clone / "notebooks").glob("*.ipynb"))
