@@ -82,7 +82,8 @@ def check(name: str, answer: Answer) -> Verdict:
     if answer is None or answer is ...:
         return _not_attempted(name)
     try:
-        return Verdict(name, True, checked(answer))
+        with torch.random.fork_rng(devices=[]):  # a check leaves the learner's own random numbers alone
+            return Verdict(name, True, checked(answer))
     except (NotAttempted, NotImplementedError):
         return _not_attempted(name)
     except Mistake as mistake:
@@ -161,3 +162,17 @@ def close(found: torch.Tensor | float, wanted: torch.Tensor | float, tolerance: 
     """Return whether two numbers or tensors agree, to a share of the largest entry of `wanted`."""
     a, b = torch.as_tensor(found).double(), torch.as_tensor(wanted).double()
     return a.shape == b.shape and bool((a - b).abs().max() <= tolerance * b.abs().max().clamp_min(1e-12))
+
+
+def fresh() -> torch.Generator:
+    """Return a generator that gives other cases each time, and leaves the learner's own random numbers alone."""
+    source = torch.Generator()
+    source.seed()
+    return source
+
+
+def name_mistake(cases: list[tuple[Any, dict[str, Any]]], same: Callable[[Any, Any], bool]) -> None:
+    """Raise the first mistake that explains what was found in every case; one case alone may fit several by chance."""
+    for message in cases[0][1]:
+        if all(same(found, wrong[message]) for found, wrong in cases):
+            raise Mistake(message)

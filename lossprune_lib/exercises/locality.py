@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from lossprune_lib import masks, schedules
-from lossprune_lib.exercises.checking import Answer, Mistake, call, choice, close, exercise, tensor
+from lossprune_lib.exercises.checking import Answer, Mistake, call, choice, close, exercise, fresh, tensor
 from lossprune_lib.exercises.stage_loop import as_mask
 
 
@@ -102,8 +102,7 @@ def _schedule_mistake(found: Tensor, wanted: Tensor, sparsity: float, stages: in
 @exercise("one stage")
 def one_stage(answer: Answer) -> str:
     """Check a function (saliency [D], kept [D], sparsity) -> kept [D] after the stage."""
-    random = torch.Generator()
-    random.seed()
+    random = fresh()
     for saliency, kept, sparsity in _stages(random):
         result = call(answer, saliency, kept, sparsity)
         _judge_stage(as_mask(result, kept, saliency, sparsity), saliency, kept, sparsity)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from lossprune_lib import criteria, masks, schedules
-from lossprune_lib.exercises.checking import Answer, Mistake, call, close, exercise, tensor
+from lossprune_lib.exercises.checking import Answer, Mistake, call, close, exercise, fresh, tensor
 from lossprune_lib.loss_model import LossModel
 
 _STAGES_SEEN = 4
@@ -44,8 +44,7 @@ class _Landscape:
     """
 
     def __init__(self, size: int = 200, dark: int = 0) -> None:
-        random = torch.Generator()
-        random.seed()
+        random = fresh()
         self.dense = torch.randn(size, generator=random, dtype=torch.float64)
         root = torch.randn(_STAGES_SEEN + 2, size, size, generator=random, dtype=torch.float64) / math.sqrt(size)
         root[1:] = root[0] + 0.5 * root[1:]

@@ -1,165 +1,26 @@
-"""The checks on rank correlations in notebook fine_tuning, and how a mistake is told from others that look alike."""
+"""The check of the interval over seeds in the notebook on fine-tuning."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
-from scipy.stats import kendalltau, rankdata, spearmanr
+from scipy.stats import rankdata
 from torch import Tensor
 
-from lossprune_lib.exercises.checking import Answer, Mistake, call, exercise, number
+from lossprune_lib.exercises.checking import (
+    Answer,
+    Mistake,
+    call,
+    exercise,
+    fresh,
+    name_mistake,
+    number,
+)
+from lossprune_lib.exercises.rank_correlation import near, pearson
 
 Pair = tuple[Tensor, Tensor]
-
-
-def fresh() -> torch.Generator:
-    """Return a generator that gives other cases each time, and leaves the learner's own random numbers alone."""
-    source = torch.Generator()
-    source.seed()
-    return source
-
-
-def name_mistake(cases: list[tuple[Any, dict[str, Any]]], same: Callable[[Any, Any], bool]) -> None:
-    """Raise the first mistake that explains what was found in every case; one case alone may fit several by chance."""
-    for message in cases[0][1]:
-        if all(same(found, wrong[message]) for found, wrong in cases):
-            raise Mistake(message)
-
-
-# ---- Exercise 4.3: rank correlation
-
-
-def _pearson(a: Any, b: Any) -> float:
-    return float(np.corrcoef(a, b)[0, 1])
-
-
-def _order(values: Any) -> Any:
-    return np.argsort(np.asarray(values), kind="stable")
-
-
-def _from_differences(a: Any, b: Any) -> float:
-    return float(1 - 6 * ((a - b) ** 2).sum() / (len(a) * (len(a) ** 2 - 1)))
-
-
-def _ranks(method: str) -> Callable[[Any, Any], float]:
-    return lambda a, b: _pearson(rankdata(a, method), rankdata(b, method))
-
-
-_RANK_MISTAKES: dict[str, Callable[[Any, Any], float]] = {
-    "That is Pearson's correlation of the numbers themselves: replace each number by its rank first.": _pearson,
-    "argsort gives which entry comes first, not which rank an entry has. Sort the order once more, and look after ties.": (
-        lambda a, b: _pearson(_order(a), _order(b))
-    ),
-    "Equal numbers got different ranks, by where they stand. Equal numbers share the mean of their ranks.": (
-        _ranks("ordinal")
-    ),
-    "Equal numbers got the lowest of their ranks, as in sports. Here they share the mean of their ranks.": _ranks(
-        "min"
-    ),
-    "Equal numbers got the highest of their ranks. Here they share the mean of their ranks.": _ranks("max"),
-    "Ranks without gaps: after two equal numbers the next rank is left out. Equal numbers share the mean of the ranks that "
-    "they take up together.": _ranks("dense"),
-    "The ranks are right, but the short formula with 6 times the squared differences only holds without ties. Take "
-    "Pearson's correlation of the ranks.": lambda a, b: _from_differences(rankdata(a), rankdata(b)),
-    "The short formula with 6 times the squared differences, on ranks that ignore ties: it only holds without them.": (
-        lambda a, b: _from_differences(rankdata(a, "ordinal"), rankdata(b, "ordinal"))
-    ),
-    "That is Kendall's tau, another rank correlation: it counts pairs in the same order.": (
-        lambda a, b: float(kendalltau(a, b).statistic)
-    ),
-    "The sign is wrong: only one of the two is ranked from the smallest up. Rank both in the same direction.": (
-        lambda a, b: -_ranks("average")(a, b)
-    ),
-    "The correlation is without its sign: if one falls while the other rises, it is below zero.": (
-        lambda a, b: abs(_ranks("average")(a, b))
-    ),
-    "The correlation is squared: take it as it is.": lambda a, b: _ranks("average")(a, b) ** 2,
-    "That is the covariance of the ranks: divide by both standard deviations.": (
-        lambda a, b: float(np.cov(rankdata(a), rankdata(b), ddof=0)[0, 1])
-    ),
-    "That is the covariance of the ranks (with n - 1): divide by both standard deviations.": (
-        lambda a, b: float(np.cov(rankdata(a), rankdata(b))[0, 1])
-    ),
-    "The covariance is divided by n and the standard deviations by n - 1, or the other way: the same in both.": (
-        lambda a, b: _ranks("average")(a, b) * (len(a) - 1) / len(a)
-    ),
-    "The covariance is divided by n - 1 and the standard deviations by n: the same in both.": (
-        lambda a, b: _ranks("average")(a, b) * len(a) / (len(a) - 1)
-    ),
-    "The mean rank is not taken away before multiplying: a correlation compares with the means.": (
-        lambda a, b: float(
-            (rankdata(a) * rankdata(b)).sum() / np.sqrt((rankdata(a) ** 2).sum() * (rankdata(b) ** 2).sum())
-        )
-    ),
-    "That is the sum of the products, not divided: divide by the root of the product of both sums of squares.": (
-        lambda a, b: float(np.cov(rankdata(a), rankdata(b))[0, 1] * (len(a) - 1))
-    ),
-    "The root is missing: divide by the root of the product of both sums of squares.": (
-        lambda a, b: float(
-            _ranks("average")(a, b) / (len(a) - 1) / np.std(rankdata(a), ddof=1) / np.std(rankdata(b), ddof=1)
-        )
-    ),
-    "Only the first argument is ranked: rank both.": lambda a, b: _pearson(rankdata(a), b),
-    "Only the second argument is ranked: rank both.": lambda a, b: _pearson(a, rankdata(b)),
-}
-
-
-@exercise("rank correlation")
-def rank_correlation(answer: Answer) -> str:
-    source = fresh()
-    cases, wrong = [], []
-    pairs = [
-        _distinct(11, source),
-        *(_tied(size, levels, source) for size, levels in ((9, 4), (14, 5), (7, 3), (20, 6))),
-    ]
-    pairs[2] = pairs[2][0], -pairs[2][1]  # one that rises, so that a lost sign is told from a turned one
-    for a, b in pairs:
-        found = number(call(answer, a, b), "The correlation")
-        cases.append((found, {name: of(a.numpy(), b.numpy()) for name, of in _RANK_MISTAKES.items()}))
-        wrong.append(not _near(found, float(spearmanr(a, b).statistic)))
-    if wrong[0]:
-        name_mistake(cases, _near)
-        name_mistake(cases[:1], _near)  # how ties are sorted is open, so mistakes that sort agree without ties only
-    if any(wrong):
-        name_mistake(cases, _near)
-        small = torch.tensor([1.0, 2.0, 2.0, 5.0]).double(), torch.tensor([3.0, 1.0, 7.0, 7.0]).double()
-        first = "" if wrong[0] else "Right without ties, but equal numbers must share the mean of their ranks. "
-        raise Mistake(
-            f"{first}For [1, 2, 2, 5] and [3, 1, 7, 7], whose ranks are [1, 2.5, 2.5, 4] and [2, 1, 3.5, 3.5], it should be "
-            f"{spearmanr(*small).statistic:.4f}; yours gives {number(call(answer, *small), 'The correlation'):.4f}."
-        )
-    return (
-        "It is one for any rising curve, however bent: only the order counts, and equal numbers share their mean rank."
-    )
-
-
-def _near(a: float, b: float) -> bool:
-    return abs(a - b) < 1e-4
-
-
-def _distinct(size: int, source: torch.Generator) -> Pair:
-    """Return numbers without ties, in a falling and curved relation."""
-    while True:
-        a, noise = torch.randn(2, size, generator=source, dtype=torch.float64)
-        b = (0.7 * noise - a) ** 3
-        if spearmanr(a, b).statistic < -0.2:
-            return a, b
-
-
-def _tied(size: int, levels: int, source: torch.Generator) -> Pair:
-    """Return numbers with ties, some below zero, in a falling and curved relation, with a correlation."""
-    while True:
-        a = torch.randint(-levels, levels, (size,), generator=source).double()
-        b = torch.randint(-levels, levels, (size,), generator=source).double() - a
-        a, b = (a / levels).exp() * 3 - 2, (b / levels) ** 3
-        if a.unique().numel() > 2 and b.unique().numel() > 2 and spearmanr(a, b).statistic < -0.2:
-            return a, b
-
-
-# ---- Exercise 4.4: interval over seeds
 
 
 def _of_seeds(change: Tensor, gap: Tensor) -> Any:
@@ -178,7 +39,7 @@ def _around(values: Any, width: float) -> tuple[float, float]:
 def _interval_mistakes(change: Tensor, gap: Tensor, drawn: Tensor) -> dict[str, tuple[float, float]]:
     each = _of_seeds(change, gap)
     means = each[drawn.numpy()].mean(1)
-    pearson = np.array([_pearson(a, b) for a, b in zip(change, gap, strict=True)])
+    plain = np.array([pearson(a, b) for a, b in zip(change, gap, strict=True)])
     return {
         "That is the interval turned round: return the lower end first.": _ends(means)[::-1],
         "Those are the 5th and 95th percentile: between them lie 90 % of the draws. For 95 %, leave out 2.5 % at each end.": (
@@ -202,7 +63,7 @@ def _interval_mistakes(change: Tensor, gap: Tensor, drawn: Tensor) -> dict[str, 
         "You took the median of each draw: the mean is asked for.": _ends(np.median(each[drawn.numpy()], 1)),
         "You took the sum of each draw: take the mean.": _ends(each[drawn.numpy()].sum(1)),
         "You took each number's correlation itself (Pearson): take Spearman's, of the ranks.": _ends(
-            pearson[drawn.numpy()].mean(1)
+            plain[drawn.numpy()].mean(1)
         ),
         "That is mean plus and minus 1.96 standard deviations of the draws: take percentiles of the draws, which need no "
         "symmetry.": _around(means, 1.96 * means.std()),
@@ -273,7 +134,7 @@ def interval_over_seeds(answer: Answer) -> str:
     if explained:
         name_mistake(
             [(pair, _interval_mistakes(*given)) for pair, given in cases],
-            lambda pair, wrong: all(_near(a, b) for a, b in zip(pair, wrong, strict=True)),
+            lambda pair, wrong: all(near(a, b) for a, b in zip(pair, wrong, strict=True)),
         )
     if undefined:
         raise Mistake(
