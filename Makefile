@@ -3,6 +3,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+BENCH := .venv-bench
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 # Two test processes on one thread each are faster than two that fight for both cores.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -p no:cacheprovider
@@ -26,7 +27,7 @@ help:
 	@echo "make notebooks   build the notebooks from notebooks/source"
 	@echo "make html        the whole course as web pages in artefacts/html, to be opened without a server or network"
 	@echo "make checkpoints train the shipped networks again (LOSSPRUNE_DATA names the folder of mnist.npz)"
-	@echo "make bench       time the pruner and the ensembles against straightforward ones"
+	@echo "make bench       time curvature, pruning, landscapes and ensembles against others, BackPACK and NNGeometry too (an hour)"
 	@echo "make colab-check  what installing would change on Colab today (nothing, one hopes)"
 	@echo "make clean       remove the environment and what was built in it"
 
@@ -71,9 +72,8 @@ html: $(VENV)/.installed-test
 checkpoints: $(VENV)/.installed
 	$(BIN)/python data/checkpoints/make.py
 
-bench: $(VENV)/.installed-test
-	$(BIN)/python tests/benchmarks/pruning.py
-	$(BIN)/python tests/benchmarks/ensembles.py
+bench: $(BENCH)/.installed
+	for name in curvature pruning landscape ensembles; do $(BENCH)/bin/python tests/benchmarks/$$name.py || exit 1; done
 
 colab-check: $(VENV)/.installed-test
 	@mkdir -p artefacts
@@ -82,8 +82,17 @@ colab-check: $(VENV)/.installed-test
 	    https://raw.githubusercontent.com/googlecolab/backend-info/main/$$list || exit 1; \
 	  echo "$$list:"; COLAB_FREEZE=artefacts/$$list $(PYTEST) -q -s tests/test_colab.py || exit 1; done
 
+# An environment of its own. Without dependencies, because BackPACK's would bring a CUDA build of torch along.
+$(BENCH)/.installed: $(BIN)/python requirements.txt constraints.txt pyproject.toml
+	@echo "Installing into $(BENCH) (once, a few minutes) ..."
+	@$(PYTHON) -m venv $(BENCH)
+	@$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable .
+	@$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps \
+	  backpack-for-pytorch==1.7.1 nngeometry==0.4 einops==0.8.2 unfoldNd==0.2.3
+	@touch $@
+
 clean:
-	rm -rf $(VENV) artefacts .mypy_cache .ruff_cache .hypothesis *.egg-info
+	rm -rf $(VENV) $(BENCH) artefacts .mypy_cache .ruff_cache .hypothesis *.egg-info
 
 # Debian's python3 comes without what makes environments; root is offered it, others are told.
 $(BIN)/python:

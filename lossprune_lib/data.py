@@ -245,7 +245,10 @@ def _device(device: str | torch.device) -> torch.device:
 def _digits() -> tuple[Tensor, Tensor, Tensor, Tensor, tuple[str, ...]]:
     # Scikit-learn's own file, without scikit-learn: importing it takes longer than everything up to the first figure.
     package = find_spec("sklearn")
-    assert package is not None and package.origin is not None
+    if package is None or package.origin is None:
+        raise ModuleNotFoundError(
+            "The digits come with scikit-learn, which is not installed: pip install scikit-learn."
+        )
     file = Path(package.origin).with_name("datasets") / "data" / "digits.csv.gz"
     table = torch.from_numpy(np.loadtxt(file, delimiter=",", dtype=np.int64))
     x = table[:, :-1].float().div_(16).reshape(-1, 1, 8, 8)

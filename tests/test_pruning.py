@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import copy
-import importlib
 import math
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from itertools import pairwise
-from pathlib import Path
-from types import ModuleType
 
 import pandas as pd
 import pytest
+import reference
 import torch
 import tqdm.auto
 from torch import Tensor, nn
@@ -48,12 +46,6 @@ def net() -> nn.Sequential:
     torch.manual_seed(1)
     layers = nn.Linear(6, 8), nn.Tanh(), nn.Linear(8, 5), nn.ReLU(inplace=True), nn.Linear(5, 3)
     return nn.Sequential(*layers).double().eval()
-
-
-@pytest.fixture
-def reference(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    monkeypatch.syspath_prepend(Path(__file__).parent / "benchmarks")
-    return importlib.import_module("reference")
 
 
 class Duck:
@@ -120,7 +112,6 @@ def test_masks_equal_those_of_the_reference(
     network: str,
     trained: nn.Module,
     digits64: data.Task,
-    reference: ModuleType,
 ) -> None:
     net = (copy.deepcopy(trained) if network == "mlp" else conv_net()).double().eval()
     pruner = LocalPruner(

@@ -1,18 +1,17 @@
 """Fine-tuning 82 pruned networks together against one after another: python tests/benchmarks/ensembles.py [TASK] [EPOCHS] [REPEATS].
 
 Both in one process, in turns, for two sets of masks: those of a grid as in the paper (sparsity 0.98847), and magnitude masks
-from 50 to 99 %. Prints seconds, their ratio, and how far the validation errors differ.
+from 50 to 99 %. Prints and keeps the times, their ratio, and how far the validation errors differ.
 """
 
 from __future__ import annotations
 
-import statistics
 import sys
-import time
 import warnings
 
+import clock
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from lossprune_lib import LocalPruner, data, ensembles, models, training
 from lossprune_lib.pruning import EmptyLayerWarning, prune_together
@@ -36,37 +35,30 @@ def main(task_name: str = "digits", epochs: int = 5, repeats: int = 5) -> None:
         "grid at 0.98847": [LocalPruner("mp", PAPER, 1), *grid],
         "magnitude, 0.5 to 0.99": [LocalPruner("mp", 0.5 + 0.49 * r / NETWORKS, 1) for r in range(NETWORKS)],
     }
+    rows = []
     for name, pruners in sets.items():
         masks = [run.mask for run in prune_together(pruners, net, task, progress=False)]
-        print(f"{len(masks)} networks, {name}, {epochs} epochs, {task.device}, {torch.get_num_threads()} threads")
-        _compare(net, task, masks, epochs, repeats)
+        rows.append([name, *_compare(net, task, masks, epochs, repeats)])
+    head = ["masks", "together, ms", "one after another, ms", "ratio", "validation errors differ by"]
+    title = f"{NETWORKS} networks fine-tuned for {epochs} epochs on {task_name}"
+    clock.keep("ensembles", title, f"{clock.machine(task.device.type)}; {repeats} rounds.\n\n{clock.table(head, rows)}")
 
 
-def _compare(net: nn.Module, task: data.Task, masks: list, epochs: int, repeats: int) -> None:
+def _compare(net: nn.Module, task: data.Task, masks: list, epochs: int, repeats: int) -> list[str]:
     stack = ensembles.Ensemble.of([net] * len(masks))
     kept = torch.stack([mask.kept for mask in masks])
-    ratios = []
-    for _ in range(repeats):
-        together, seconds = _timed(lambda: ensembles.fit(stack, task, epochs, kept=kept, progress=False), kept)
-        alone, seconds_alone = _timed(
-            lambda: [training.fit(net, task, epochs, mask=mask, progress=False) for mask in masks], kept
-        )
-        ratios.append(seconds_alone / seconds)
-        print(f"together {seconds:6.2f} s   one after another {seconds_alone:6.2f} s   ratio {ratios[-1]:.2f}")
-    errors = [score.error for score in ensembles.evaluate(together, task)]
-    differences = [abs(training.evaluate(n, task).error - error) for n, error in zip(alone, errors, strict=True)]
-    print(
-        f"median ratio {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f}); "
-        f"validation errors differ by {max(differences):.4f} at most"
-    )
+    found = {}
 
+    def together() -> None:
+        found["together"] = ensembles.fit(stack, task, epochs, kept=kept, progress=False)
 
-def _timed(work, on: Tensor):
-    start = time.perf_counter()
-    result = work()
-    if on.is_cuda:
-        torch.cuda.synchronize()
-    return result, time.perf_counter() - start
+    def alone() -> None:
+        found["alone"] = [training.fit(net, task, epochs, mask=mask, progress=False) for mask in masks]
+
+    times = clock.in_turns({"together": together, "alone": alone}, repeats)
+    errors = [score.error for score in ensembles.evaluate(found["together"], task)]
+    apart = [abs(training.evaluate(n, task).error - error) for n, error in zip(found["alone"], errors, strict=True)]
+    return [*map(clock.spread, times.values()), clock.ratios(times["alone"], times["together"]), f"{max(apart):.4f}"]
 
 
 if __name__ == "__main__":

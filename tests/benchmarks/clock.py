@@ -1,0 +1,69 @@
+"""What the benchmarks share: contestants timed in turns, the machine in words, tables, and where a table is kept."""
+
+from __future__ import annotations
+
+import platform
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import torch
+
+RESULTS = Path(__file__).parents[2] / "data" / "results" / "speed"
+
+
+def seconds(run: Callable[[], object]) -> float:
+    """Return how long a call takes, with what it left to do on a GPU."""
+    _finish()
+    start = time.perf_counter()
+    run()
+    _finish()
+    return time.perf_counter() - start
+
+
+def in_turns(ways: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, list[float]]:
+    """Return the seconds of each way, all of them in each round, so that a busy moment of the machine meets all alike."""
+    times: dict[str, list[float]] = {name: [] for name in ways}
+    for _ in range(repeats):
+        for name, run in ways.items():
+            times[name].append(seconds(run))
+    return times
+
+
+def ratios(times: list[float], to: list[float]) -> str:
+    """Return the median of one way's seconds over another's, round by round, and its spread."""
+    each = sorted(a / b for a, b in zip(times, to, strict=True))
+    return f"{statistics.median(each):.2f} ({each[0]:.2f} to {each[-1]:.2f})"
+
+
+def spread(times: list[float]) -> str:
+    """Return the median and the spread of seconds, in milliseconds."""
+    return f"{1e3 * statistics.median(times):,.1f} ({1e3 * min(times):,.1f} to {1e3 * max(times):,.1f})"
+
+
+def machine(device: str = "cpu") -> str:
+    """Return in words what the times were taken on."""
+    where = torch.cuda.get_device_name() if device == "cuda" else f"{torch.get_num_threads()} CPU threads"
+    return f"{where}, {platform.system()}, Python {platform.python_version()}, torch {torch.__version__}"
+
+
+def table(head: list[str], rows: list[list[str]]) -> str:
+    """Return a Markdown table whose columns are as wide in the text as on the page."""
+    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
+    lines = [head, ["-" * width for width in widths], *rows]
+    return "\n".join(
+        "| " + " | ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)) + " |" for line in lines
+    )
+
+
+def keep(name: str, title: str, text: str) -> None:
+    """Print a result, and write it to data/results/speed."""
+    print(text, flush=True)
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / f"{name}.md").write_text(f"# {title}\n\n{text}\n")
+
+
+def _finish() -> None:
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()

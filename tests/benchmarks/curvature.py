@@ -1,0 +1,224 @@
+"""The exact diagonal of the GGN: ours against one backward pass per class, BackPACK and NNGeometry.
+
+Run: python tests/benchmarks/curvature.py [CASE ...] [--repeats 5] [--device cuda]. All ways in one process, in turns, each at
+the batch size that suits it best (tried in the same run). Prints and keeps, for each case, a table of times, ratios, largest
+relative errors to float64 and peak memory; where our time goes; and the time at the machine's own rate of matrix products,
+measured in the same run. Images are random where networks are: the speed does not depend on what they show.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import statistics
+import subprocess
+import sys
+import warnings
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import clock
+import peers
+import reference
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from lossprune_lib import LossModel, WeightSpace, criteria, data, models
+
+Case = tuple[nn.Module, Tensor, Tensor]  # a network in eval mode, inputs [N, ...], labels [N]
+
+
+def on_random_images(model: str, shape: tuple[int, ...], examples: int) -> Case:
+    torch.manual_seed(0)
+    x, y = torch.randn(examples, *shape), torch.randint(10, (examples,))
+    return models.MODELS[model](data.Task.from_tensors(x, y, x, y, x, y)).eval(), x, y
+
+
+def on_digits(model: str, examples: int) -> Case:
+    task = data.load("digits", device="cpu")
+    return models.pretrained(model, task), *task.sample(examples, torch.Generator().manual_seed(0))
+
+
+CASES: dict[str, Callable[[], Case]] = {
+    "mlp": partial(on_random_images, "mlp_300_100", (1, 28, 28), 1000),
+    "vgg11": partial(on_random_images, "vgg11", (3, 32, 32), 64),
+    "preact_resnet18": partial(on_random_images, "preact_resnet18", (3, 32, 32), 32),
+    "trained_mlp": partial(on_digits, "mlp_300_100", 1000),
+    "trained_small_vgg": partial(on_digits, "small_vgg", 64),
+    "vgg11_1000": partial(on_random_images, "vgg11", (3, 32, 32), 1000),
+    "preact_resnet18_1000": partial(on_random_images, "preact_resnet18", (3, 32, 32), 1000),
+}
+ON_CPU, ON_GPU = list(CASES)[:5], [*list(CASES)[:1], *list(CASES)[5:]]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("cases", nargs="*", choices=[*CASES, []], metavar="CASE", help=", ".join(CASES))
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
+    parser.add_argument(
+        "--peak", nargs=2, metavar=("WAY", "BATCH"), help="print the peak memory of one way, and no more"
+    )
+    options = parser.parse_args()
+    # NNGeometry and BackPACK warn of their own use of hooks.
+    warnings.simplefilter("ignore", UserWarning)
+    if options.peak:
+        print(peak_bytes(options.cases[0], options.peak[0], int(options.peak[1]), options.device))
+        return
+    for name in options.cases or (ON_GPU if options.device == "cuda" else ON_CPU):
+        text = compare(name, options.repeats, options.device)
+        clock.keep(f"curvature-{name}-{options.device}", f"Curvature: {name}", text)
+
+
+def compare(name: str, repeats: int, device: str) -> str:
+    """Return in Markdown how all ways do in one case."""
+    net, x, y = _case(name, device)
+    ways, cannot = {}, {}
+    for way, prepare in peers.WAYS.items():
+        try:
+            ways[way] = prepare(net)
+            ways[way](x[:2], y[:2], 2)
+        except Exception as error:  # whatever a peer raises, the table says so
+            ways.pop(way, None)
+            cannot[way] = "not installed" if isinstance(error, ImportError) else f"cannot ({type(error).__name__})"
+    sizes = {way: best_batch_size(diagonal, x, y) if way != "ours" else len(x) for way, diagonal in ways.items()}
+    runs = {way: partial(diagonal, x, y, sizes[way]) for way, diagonal in ways.items()}
+    errors = relative_errors(net, x, y, {way: run() for way, run in runs.items()})
+    times = clock.in_turns(runs, repeats)
+    rows = [
+        [
+            way,
+            str(sizes[way]),
+            clock.spread(times[way]),
+            clock.ratios(times[way], times["ours"]),
+            f"{errors[way]:.0e}",
+            f"{_peak_in_own_process(name, way, sizes[way], device) / 2**20:,.0f}",
+        ]
+        for way in runs
+    ]
+    rows += [[way, why, "", "", "", ""] for way, why in cannot.items()]
+    rate = gemm_rate(device)
+    arithmetic = operations(runs["ours"])
+    least, ours = sum(arithmetic.values()) / rate, statistics.median(times["ours"])
+    return "\n\n".join(
+        [
+            f"{len(x):,} examples, {WeightSpace(net).size:,} weights, float32; {clock.machine(device)}; {repeats} rounds.",
+            clock.table(["way", "batch", "ms", "times ours", "error", "peak MiB"], rows),
+            f"Large matrix products run at {rate / 1e9:,.0f} GFLOP/s here. At this rate our {sum(arithmetic.values()) / 1e9:,.1f} "
+            f"GFLOP ({', '.join(f'{part} {flop / 1e9:,.1f}' for part, flop in arithmetic.items())}) take {1e3 * least:,.1f} ms, "
+            f"{least / ours:.0%} of our time. So no more than {ours / least:.1f} times can be gained without another algorithm.",
+            "Where our time goes: " + profile(runs["ours"]) + ".",
+            *([tf32_effect(net, x, y)] if device == "cuda" else []),
+        ]
+    )
+
+
+def best_batch_size(diagonal: peers.Diagonal, x: Tensor, y: Tensor) -> int:
+    """Return the batch size, of a power of 4 to all, that takes the least time an example."""
+    examples, sizes = len(x), [len(x)]
+    while sizes[-1] > 4 and len(sizes) < 4:
+        sizes.append(sizes[-1] // 4)
+    sizes.append(1) if examples <= 64 else None
+
+    def seconds_an_example(size: int) -> float:
+        some = max(size, examples // 8)
+        return clock.seconds(lambda: diagonal(x[:some], y[:some], size)) / some
+
+    return min(sizes, key=seconds_an_example)
+
+
+def relative_errors(net: nn.Module, x: Tensor, y: Tensor, found: dict[str, Tensor]) -> dict[str, float]:
+    """Return, for each way, the largest over the layers of the largest error over the largest entry in float64."""
+    exact = peers.per_class(copy.deepcopy(net).double(), outputs_only=True)(x.double(), y, max(1, len(x) // 8))
+    sizes = [layer.weight.numel() for layer in reference.layers_of(net)]
+    return {
+        way: max(
+            ((a.double() - b).abs().max() / b.abs().max()).item()
+            for a, b in zip(diagonal.split(sizes), exact.split(sizes), strict=True)
+        )
+        for way, diagonal in found.items()
+    }
+
+
+def operations(run: Callable[[], object]) -> dict[str, float]:
+    """Return the multiplications and additions of a run's matrix products and convolutions."""
+    with FlopCounterMode(display=False) as counter:
+        run()
+    return {str(op).removeprefix("aten."): float(count) for op, count in counter.get_flop_counts()["Global"].items()}
+
+
+def gemm_rate(device: str, repeats: int = 7) -> float:
+    """Return the floating-point operations a second of a large float32 matrix product."""
+    size = 8192 if device == "cuda" else 2048
+    a = torch.randn(size, size, device=device)
+    a @ a
+    return 2 * size**3 / statistics.median(clock.seconds(lambda: a @ a) for _ in range(repeats))
+
+
+def profile(run: Callable[[], object]) -> str:
+    """Return the operations that take most of the time, with their shares."""
+    from torch.profiler import ProfilerActivity, profile
+
+    on_gpu = torch.cuda.is_available()
+    with profile(activities=[ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if on_gpu else [])]) as seen:
+        run()
+    own = {e.key: e.self_device_time_total if on_gpu else e.self_cpu_time_total for e in seen.key_averages()}
+    total = sum(own.values())
+    most = sorted(own, key=own.__getitem__, reverse=True)[:6]
+    return ", ".join(f"`{key}` {own[key] / total:.0%}" for key in most)
+
+
+def peak_bytes(name: str, way: str, batch_size: int, device: str) -> int:
+    """Return how much one call adds to the memory that was used before it, in a process of its own."""
+    net, x, y = _case(name, device)
+    diagonal = peers.WAYS[way](net)
+    if device == "cuda":
+        before = torch.cuda.memory_allocated()
+        diagonal(x, y, batch_size)
+        return torch.cuda.max_memory_allocated() - before
+    Path("/proc/self/clear_refs").write_text("5")  # Linux: forget the highest mark so far
+    before = _kilobytes("VmRSS")
+    diagonal(x, y, batch_size)
+    return 1024 * (_kilobytes("VmHWM") - before)
+
+
+def tf32_effect(net: nn.Module, x: Tensor, y: Tensor, sparsity: float = 0.9) -> str:
+    """Return in words what TensorFloat-32 products change: the time, and the masks of one stage."""
+    space, rest = WeightSpace(net), WeightSpace(net).rest()
+
+    def model() -> LossModel:
+        return LossModel.at_weights(space, space.read(), rest, (x, y), max_bytes=peers.budget(x))
+
+    exact, slow = model(), clock.seconds(model)
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
+    try:
+        rounded, fast = model(), clock.seconds(model)
+    finally:
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+    overlaps = []
+    for name in ("lm", "qm", "obd"):
+        kept = [criteria.saliency(m, name).topk(round((1 - sparsity) * space.size)).indices for m in (exact, rounded)]
+        common = torch.isin(*kept).float().mean().item()
+        overlaps.append(f"{name} {common:.2%}")
+    return f"With TF32: {slow / fast:.2f} times as fast; of the {1 - sparsity:.0%} kept by one stage the same are kept: {', '.join(overlaps)}."
+
+
+def _kilobytes(field: str) -> int:
+    (line,) = (line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(field))
+    return int(line.split()[1])
+
+
+def _peak_in_own_process(name: str, way: str, batch_size: int, device: str) -> int:
+    command = [sys.executable, __file__, name, "--device", device, "--peak", way, str(batch_size)]
+    return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+
+def _case(name: str, device: str) -> Case:
+    net, x, y = CASES[name]()
+    return net.to(device), x.to(device), y.to(device)
+
+
+if __name__ == "__main__":
+    main()
