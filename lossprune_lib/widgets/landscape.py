@@ -28,6 +28,7 @@ STAGES = (1, 2, 3, 5, 7, 10, 14, 20)
 DIRECTIONS = {"random": "random", "gradient": "gradient", "obd": "OBD mask", "lm": "LM mask", "qm": "QM mask"}
 _LOW, _HIGH, _SIDE = -0.25, 1.25, 13
 _POINTS = 13
+_REMEMBERED = 50  # views; each holds a vector [D]
 _PART = 0.06  # seconds: enough work to be worth a new picture
 
 
@@ -158,6 +159,8 @@ def landscape_slider(
             return
         for _ in parts(sparsity, stages, direction, view):
             if view.done:
+                while len(views) >= _REMEMBERED:
+                    del views[next(iter(views))]
                 views[setting] = view
             yield draw(sparsity, stages, direction, view)
 

@@ -30,6 +30,7 @@ PENALTIES = (0.0, 1e-5, 1e-4, 1e-3, 1e-2, 0.1, 1.0, 10.0, 100.0)
 _NAMES = ("mp", "obd", "lm", "qm")
 _SECONDS_A_PART = 0.06
 _SECONDS_AT_FIRST = 0.01  # so that the first stage is seen at once
+_REMEMBERED = 50  # prunings; each holds several vectors [D]
 _SMALLEST = 1e-6  # nats; errors below are drawn there
 
 
@@ -99,7 +100,11 @@ def locality_slider(
         if not CRITERIA[criterion].models_loss:
             step_penalty = 0.0
         key = criterion, sparsity, stages, step_penalty
-        run = runs.get(key) or runs.setdefault(key, _Run(*key, net, task, seed))
+        if key not in runs:
+            while len(runs) >= _REMEMBERED:
+                del runs[next(iter(runs))]
+            runs[key] = _Run(*key, net, task, seed)
+        run = runs[key]
         seconds = _SECONDS_AT_FIRST
         while True:
             run.go_on(seconds)

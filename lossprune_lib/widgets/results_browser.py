@@ -142,6 +142,8 @@ def browse(tables: Mapping[str, pd.DataFrame]) -> Sliders:
         part = parts[study]
         while filled:
             filled.pop().remove()
+        for ax in axes:
+            ax.containers.clear()  # error bars that were removed would stay in memory
         picture.still, limits = frames[study]
         for ax, limit in zip(axes, limits, strict=True):
             ax.set_ylim(limit)
