@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 LEVELS = (0.0, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2)  # each band is twice as far up: a plane spans two powers of ten
 _DIRECTIONS: dict[str, dict[str, Any]] = {
     "random": {"label": "random direction"},
-    "gradient": {"color": "#882255", "linestyle": (0, (3, 1, 1, 1)), "marker": "v", "label": "gradient, uphill"},
+    "gradient": {"color": "#CC79A7", "linestyle": (0, (3, 1, 1, 1)), "marker": "v", "label": "gradient, uphill"},
     "downhill": {"color": "#56B4E9", "linestyle": (0, (8, 2)), "marker": "P", "label": "gradient, downhill"},
 }
 

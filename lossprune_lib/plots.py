@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 # The colour-blind safe palette of Okabe and Ito (2008).
 STYLES: dict[str, dict[str, str]] = {
-    "random": {"color": "#7F7F7F", "linestyle": ":", "marker": "x", "label": "random"},
+    "random": {"color": "#555555", "linestyle": ":", "marker": "x", "label": "random"},
     "mp": {"color": "#000000", "linestyle": "--", "marker": "s", "label": "MP, magnitude"},
     "lm": {"color": "#0072B2", "linestyle": "-.", "marker": "^", "label": "LM, linear model"},
     "qm": {"color": "#D55E00", "linestyle": "-", "marker": "o", "label": "QM, quadratic model"},
