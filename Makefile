@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 BENCH := .venv-bench
+LAB_SETTINGS := $(VENV)/share/jupyter/lab/settings/overrides.json
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 # Two test processes on one thread each are faster than two that fight for both cores.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -p no:cacheprovider
@@ -32,7 +33,7 @@ help:
 	@echo "make clean       remove the environment and what was built in it"
 
 # On copies, made once: answers are kept, and the notebooks that are tested stay as they were built.
-lab: $(VENV)/.installed
+lab: $(VENV)/.installed $(LAB_SETTINGS)
 	@mkdir -p my-notebooks
 	@for n in notebooks/*.ipynb; do [ -e "my-notebooks/$${n##*/}" ] || cp "$$n" my-notebooks/; done
 	$(BIN)/jupyter lab $(JUPYTER_FLAGS) --ServerApp.root_dir=my-notebooks --LabApp.default_url=/lab/tree/00_start_here.ipynb
@@ -56,7 +57,7 @@ coverage: $(VENV)/.installed-test
 notebooks-test: $(VENV)/.installed-test
 	TQDM_DISABLE=1 $(PYTEST) notebooks --nbval-lax --nbval-current-env --nbval-cell-timeout=60 -n 2 --dist loadfile
 
-browser: $(VENV)/.installed-test
+browser: $(VENV)/.installed-test $(LAB_SETTINGS)
 ifeq ($(CHROMIUM),)
 	@echo "No Chromium on this machine, so the sliders were not tried in a browser (Debian: apt-get install chromium)."
 else
@@ -108,6 +109,11 @@ $(VENV)/.installed: $(BIN)/python requirements.txt constraints.txt pyproject.tom
 	@$(INSTALL) --editable .
 	@$(BIN)/jupyter labextension disable "@jupyterlab/apputils-extension:announcements" >/dev/null 2>&1
 	@touch $@
+
+# A notebook that is opened again without its kernel then shows the last picture instead of "model not found".
+$(LAB_SETTINGS): $(VENV)/.installed
+	@mkdir -p $(@D)
+	@echo '{"@jupyter-widgets/jupyterlab-manager:plugin": {"saveState": true}}' > $@
 
 $(VENV)/.installed-test: $(VENV)/.installed
 	@$(INSTALL) --editable ".[test]"

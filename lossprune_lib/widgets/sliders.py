@@ -18,6 +18,12 @@ if TYPE_CHECKING:
 
 
 DRAWING = "lossprune-drawing"  # the CSS class of sliders whose picture is not finished yet
+_CLASS = "lossprune-sliders"
+# By itself a handle is white on white, and one that the keyboard moves looks nearly like the others.
+_LOOKS = f"""<style>
+.{_CLASS} .noUi-handle {{ background: #0072B2 }}
+.{_CLASS} .noUi-handle:focus-visible {{ outline: 3px solid currentColor !important; outline-offset: 2px }}
+</style>"""
 
 
 class Sliders(ipywidgets.VBox):
@@ -47,7 +53,9 @@ class Sliders(ipywidgets.VBox):
         self.message = ipywidgets.HTML()
         self.drawing: asyncio.Task[None] | None = None
         self.several = False
-        super().__init__([*controls.values(), picture.html, self.message])
+        looks = ipywidgets.HTML(_LOOKS, layout={"display": "none"})
+        super().__init__([*controls.values(), picture.html, self.message, looks])
+        self.add_class(_CLASS)
         for control in controls.values():
             control.observe(self._moved, names="value")
         for _ in self._parts():

@@ -106,6 +106,8 @@ slider
 # %% [markdown]
 # What to look for: for a long way, almost nothing happens. Then the accuracy falls, faster and faster.
 #
+# A slider moves as long as its kernel runs. When you open a notebook again later, choose *Run All Cells* in the menu *Run*.
+#
 # Here is the same at five settings, for paper and for screens without a kernel.
 
 # %% tags=["nbval-check-output"]

@@ -5,41 +5,17 @@ Needs Chromium, named by the variable CHROMIUM (`make browser` finds it). Screen
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
-import socket
 import statistics
-import subprocess
-import sys
-import time
-import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 sync_api = pytest.importorskip("playwright.sync_api")
 
-ROOT = Path(__file__).parents[2]
-ARTEFACTS = ROOT / "artefacts"
+from lab_page import ARTEFACTS, FAINT_TEXTS, ROOT, choose_theme, open_notebook, run_all, widget_cells  # noqa: E402
+
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-TOKEN = "browser-test"
-CHROMIUM_FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-KERNEL_IS_IDLE = "window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'"
-ALL_CELLS_RAN = """() => {
-  const cells = jupyterapp.shell.currentWidget.content.widgets.filter(cell => cell.model.type === 'code');
-  return cells.every(cell => cell.model.executionCount !== null && cell.model.executionState !== 'running');
-}"""
-FORGET_RUNS = "void jupyterapp.commands.execute('notebook:clear-all-cell-outputs')"
 # From the press of a key to the next picture, decoded and painted, by the page's own clock.
 WATCH = """cell => {
   const started = new Promise(resolve => document.addEventListener(
@@ -63,83 +39,18 @@ SETTLED = """cell => new Promise(resolve => {
     if (quiet > 4) { clearInterval(timer); resolve(); }
   }, 100);
 })"""
+FOCUS_IS_SEEN = """handle => handle === document.activeElement && getComputedStyle(handle).outlineStyle !== 'none'
+  && parseFloat(getComputedStyle(handle).outlineWidth) > 0"""
 PRESSES = 15
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """JupyterLab on copies of the notebooks; yields its address."""
-    folder = tmp_path_factory.mktemp("notebooks")
-    for notebook in NOTEBOOKS:
-        shutil.copy(notebook, folder)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    ARTEFACTS.mkdir(exist_ok=True)
-    command = [
-        sys.executable,
-        "-m",
-        "jupyter",
-        "lab",
-        "--no-browser",
-        f"--port={port}",
-        f"--IdentityProvider.token={TOKEN}",
-    ]
-    command += ["--LabApp.expose_app_in_browser=True", f"--ServerApp.root_dir={folder}"]
-    command += ["--allow-root"] if os.getuid() == 0 else []
-    with open(ARTEFACTS / "jupyter.log", "wb") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log)
-        try:
-            address = f"http://127.0.0.1:{port}"
-            for _ in range(200):
-                try:
-                    urllib.request.urlopen(f"{address}/api?token={TOKEN}", timeout=5).close()
-                    break
-                except OSError:
-                    assert process.poll() is None, (ARTEFACTS / "jupyter.log").read_text()
-                    time.sleep(0.2)
-            yield address
-        finally:
-            process.terminate()
-            process.wait(30)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[sync_api.Browser]:
-    executable = os.environ.get("CHROMIUM")
-    if not executable:
-        pytest.skip("CHROMIUM does not name a browser: run make browser")
-    with sync_api.sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=executable, args=CHROMIUM_FLAGS)
-        yield started
-        started.close()
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_every_slider_redraws_its_one_picture(path: Path, server: str, browser: sync_api.Browser) -> None:
     page = browser.new_page(viewport={"width": 1300, "height": 1400})
-    page.goto(f"{server}/lab/tree/{path.name}?token={TOKEN}&reset", timeout=60_000)
-    page.wait_for_function(KERNEL_IS_IDLE, timeout=60_000)
-    page.evaluate(FORGET_RUNS)
-    page.evaluate("void jupyterapp.commands.execute('notebook:run-all-cells')")
-    page.wait_for_function(ALL_CELLS_RAN, timeout=120_000)
-    page.wait_for_function(KERNEL_IS_IDLE, timeout=120_000)
-    errors = page.evaluate(
-        "jupyterapp.shell.currentWidget.content.widgets.flatMap(cell => cell.model.outputs "
-        "? cell.model.outputs.toJSON().filter(output => output.output_type === 'error') : [])"
-    )
-    assert errors == []
-
-    # Only what is on the screen is rendered, so each cell with a live widget is brought there first.
-    live = page.evaluate(
-        "jupyterapp.shell.currentWidget.content.widgets.map((cell, i) => [cell, i]).filter(([cell]) => cell.model.outputs "
-        "&& JSON.stringify(cell.model.outputs.toJSON()).includes('widget-view')).map(([, i]) => i)"
-    )
+    open_notebook(page, server, path.name)
+    run_all(page)
     sliders = 0
-    for index in live:
-        page.evaluate(f"void jupyterapp.shell.currentWidget.content.scrollToItem({index}, 'center')")
-        cell = page.locator(f".jp-Notebook-cell[data-windowed-list-index='{index}']")
-        page.wait_for_timeout(1000)
+    for index, cell in widget_cells(page):
         handles = cell.locator(".noUi-handle")
         if not handles.count():
             continue  # a progress bar that is done
@@ -150,6 +61,9 @@ def test_every_slider_redraws_its_one_picture(path: Path, server: str, browser: 
             sliders += 1
             handle, element = handles.nth(i), cell.element_handle()
             handle.focus()
+            page.keyboard.press("Shift+Tab")
+            page.keyboard.press("Tab")
+            assert handle.evaluate(FOCUS_IS_SEEN)
             latencies = []
             key = "ArrowRight"
             for _ in range(PRESSES):
@@ -162,6 +76,7 @@ def test_every_slider_redraws_its_one_picture(path: Path, server: str, browser: 
             page.evaluate(SETTLED, element)
             middle, slow = statistics.median(latencies), sorted(latencies)[-1 - PRESSES // 20]
             name = cell.locator(".widget-label").nth(i).inner_text()
+            assert name
             print(f"\n{path.stem}, cell {index}, {name}: median {middle:.0f} ms, 95th percentile {slow:.0f} ms", end="")
 
             # A burst there and back: the last move wins.
@@ -174,6 +89,12 @@ def test_every_slider_redraws_its_one_picture(path: Path, server: str, browser: 
             assert cell.locator("img").get_attribute("alt") == before
         assert "Error" not in cell.locator(".jp-OutputArea").inner_text()
         page.screenshot(path=ARTEFACTS / f"{path.stem}-{index}-after.png")
+        for dark in (True, False):
+            choose_theme(page, dark)
+            page.screenshot(path=ARTEFACTS / f"{path.stem}-{index}-{'dark' if dark else 'light'}.png")
+            texts, faint = page.evaluate(FAINT_TEXTS)
+            assert texts > 5
+            assert faint == []
     assert sliders, "this notebook has no slider"
     page.close()
 

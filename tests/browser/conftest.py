@@ -1,0 +1,82 @@
+"""JupyterLab and a browser for all tests in this folder."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+
+import pytest
+
+sync_api = pytest.importorskip("playwright.sync_api")
+
+from lab_page import ARTEFACTS, ROOT, TOKEN  # noqa: E402
+
+CHROMIUM_FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """JupyterLab on copies of the notebooks; yields its address."""
+    folder = tmp_path_factory.mktemp("notebooks")
+    for notebook in (ROOT / "notebooks").glob("*.ipynb"):
+        shutil.copy(notebook, folder)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    ARTEFACTS.mkdir(exist_ok=True)
+    command = [
+        sys.executable,
+        "-m",
+        "jupyter",
+        "lab",
+        "--no-browser",
+        f"--port={port}",
+        f"--IdentityProvider.token={TOKEN}",
+    ]
+    command += ["--LabApp.expose_app_in_browser=True", f"--ServerApp.root_dir={folder}"]
+    command += ["--allow-root"] if os.getuid() == 0 else []
+    with open(ARTEFACTS / "jupyter.log", "wb") as log:
+        # The theme that a test chooses must not become this user's own.
+        own = {
+            "JUPYTERLAB_SETTINGS_DIR": str(folder / ".settings"),
+            "JUPYTERLAB_WORKSPACES_DIR": str(folder / ".workspaces"),
+        }
+        process = subprocess.Popen(command, stdout=log, stderr=log, env=os.environ | own)
+        try:
+            address = f"http://127.0.0.1:{port}"
+            for _ in range(200):
+                try:
+                    urllib.request.urlopen(f"{address}/api?token={TOKEN}", timeout=5).close()
+                    break
+                except OSError:
+                    assert process.poll() is None, (ARTEFACTS / "jupyter.log").read_text()
+                    time.sleep(0.2)
+            yield address
+        finally:
+            process.terminate()
+            process.wait(30)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[sync_api.Browser]:
+    executable = os.environ.get("CHROMIUM")
+    if not executable:
+        pytest.skip("CHROMIUM does not name a browser: run make browser")
+    with sync_api.sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=executable, args=CHROMIUM_FLAGS)
+        yield started
+        started.close()
