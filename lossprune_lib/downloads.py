@@ -1,7 +1,8 @@
 """The raw images of the named data sets: found in a folder, or fetched once, verified and kept.
 
 A folder named by the environment variable ``LOSSPRUNE_DATA`` is looked at first, then the user's cache folder, then the
-network. Files are read as numbers only: no file is ever unpickled.
+network. Where the cache cannot be written, downloads are kept in a temporary folder. Files are read as numbers only: no
+file is ever unpickled.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from __future__ import annotations
 import gzip
 import os
 import tarfile
+import tempfile
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -118,11 +121,38 @@ def cache_folder() -> Path:
     return Path(pooch.os_cache("lossprune"))
 
 
+def temporary_folder() -> Path:
+    """Return the folder that downloads are kept in where the user's cache cannot be written: one for each user."""
+    return Path(tempfile.gettempdir()) / f"lossprune-{Path.home().name}"
+
+
 def present(name: str) -> bool:
     """Return whether data set `name` can be read without a network."""
     if any((folder / f"{name}.npz").is_file() for folder in _folders()):
         return True
-    return all((cache_folder() / download.file).is_file() for download in SOURCES[name].downloads)
+    return all(_holder(download.file) for download in SOURCES[name].downloads)
+
+
+def _holder(file: str) -> Path | None:
+    folders = (cache_folder(), temporary_folder())
+    return next((folder for folder in folders if os.path.isfile(folder / file)), None)
+
+
+def _keeper() -> Path:
+    """Return where a new download is to be kept."""
+    if _writable(cache_folder()) or not _writable(temporary_folder()):
+        return cache_folder()
+    warnings.warn(
+        f"The cache folder {cache_folder()} cannot be written, so the download is kept in {temporary_folder()}.",
+        stacklevel=2,
+    )
+    return temporary_folder()
+
+
+def _writable(folder: Path) -> bool:
+    # Path.exists raises an error in a folder that may not be entered; this is then just not seen.
+    there = next(path for path in (folder, *folder.parents) if os.path.exists(path))
+    return there.is_dir() and os.access(there, os.W_OK | os.X_OK)
 
 
 def _folders() -> list[Path]:
@@ -140,6 +170,7 @@ def _folders() -> list[Path]:
 def _fetch(name: str, download: Download, progress: bool) -> Path:
     import pooch
 
+    folder = _holder(download.file) or _keeper()
     failures = []
     for address in download.addresses:
         try:
@@ -148,7 +179,7 @@ def _fetch(name: str, download: Download, progress: bool) -> Path:
                     address,
                     known_hash=download.hash,
                     fname=download.file,
-                    path=cache_folder(),
+                    path=folder,
                     progressbar=progress,
                 )
             )
@@ -156,7 +187,7 @@ def _fetch(name: str, download: Download, progress: bool) -> Path:
             failures.append(f"{address} ({type(error).__name__})")
     raise ConnectionError(
         f"The data set {name!r} needs the file {download.file}, which could not be fetched from {' or '.join(failures)}. "
-        f"Without a network, put that file into {cache_folder()}, or point {FOLDER_VARIABLE} to a folder that holds "
+        f"Without a network, put that file into {folder}, or point {FOLDER_VARIABLE} to a folder that holds "
         f'{name}.npz, or use data.load("digits"), which needs no download.'
     )
 

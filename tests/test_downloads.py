@@ -84,6 +84,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """No test reads the user's own files, or writes beside them."""
     monkeypatch.delenv(downloads.FOLDER_VARIABLE, raising=False)
     monkeypatch.setattr(downloads, "cache_folder", lambda: tmp_path / "cache")
+    monkeypatch.setattr(downloads, "temporary_folder", lambda: tmp_path / "temporary")
     return tmp_path / "cache"
 
 
@@ -267,6 +268,55 @@ def test_without_any_address_the_error_says_what_to_do(
     for part in (SOURCES[name].downloads[0].file, str(cache), "LOSSPRUNE_DATA", f"{name}.npz", 'data.load("digits")'):
         assert part in message
     assert all(address in message for address in dead)
+
+
+@pytest.fixture(params=["a file is in its place", "no permission to write", "no permission to enter"])
+def closed_cache(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A cache folder that nothing can be written to."""
+    home = tmp_path / "home"
+    if request.param == "a file is in its place":
+        home.touch()
+    elif os.name != "posix" or os.geteuid() == 0:
+        pytest.skip("permissions do not bind this user")
+    else:
+        home.mkdir(mode=0o500 if request.param == "no permission to write" else 0)
+    monkeypatch.setattr(downloads, "cache_folder", lambda: home / "lossprune")
+    yield home / "lossprune"
+    home.chmod(0o700)
+
+
+def test_where_the_cache_cannot_be_written_a_download_is_kept_elsewhere_and_said_where(
+    closed_cache: Path, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arrays = example_arrays("mnist")
+    publish(server, "mnist", published("mnist", arrays), monkeypatch)
+    with pytest.warns(UserWarning, match=re.escape(f"the download is kept in {tmp_path / 'temporary'}")):
+        assert_same(downloads.read("mnist", progress=False), arrays)
+    assert (tmp_path / "temporary" / "mnist.npz").is_file()
+    assert downloads.present("mnist")
+    server.asked.clear()
+    assert_same(downloads.read("mnist", progress=False), arrays)
+    assert server.asked == []
+
+
+def test_a_cache_that_can_be_read_only_is_read(
+    server: Server, cache: Path, monkeypatch: pytest.MonkeyPatch, recwarn: pytest.WarningsRecorder
+) -> None:
+    arrays = example_arrays("mnist")
+    publish(server, "mnist", published("mnist", arrays), monkeypatch)
+    downloads.read("mnist", progress=False)
+    monkeypatch.setattr(downloads, "_writable", lambda folder: folder != cache)
+    assert_same(downloads.read("mnist", progress=False), arrays)
+    assert len(server.asked) == 1
+    assert not recwarn.list
+
+
+def test_each_user_has_a_temporary_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    mine = downloads.temporary_folder()
+    monkeypatch.setattr(Path, "home", lambda: Path("/home/another"))
+    assert mine.parent == downloads.temporary_folder().parent
+    assert mine != downloads.temporary_folder()
 
 
 @pytest.mark.parametrize("bar", [True, False])
