@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import shutil
 import sys
 from collections.abc import Callable
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +15,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _NEEDED_GB = 1.0
+_DRAWN_BY = {"7": "1", "8": "3"}  # the first number of jupyterlab_widgets that goes with ipywidgets'
+_DRAW_BY_THEMSELVES = ("Colab", "VS Code")
 
 
 def check() -> pd.DataFrame:
@@ -54,10 +58,37 @@ def _device() -> tuple[str, str]:
 
 
 def _widgets() -> tuple[str, str]:
+    """Look at both halves of a widget: ipywidgets in this Python, and what draws in the front end."""
     import ipywidgets
 
-    old = tuple(map(int, ipywidgets.__version__.split(".")[:2])) < (7, 7)
-    return f"ipywidgets {ipywidgets.__version__}", "install ipywidgets 7.7 or newer, as the README says" if old else ""
+    version, place = ipywidgets.__version__, _front_end()
+    found = f"ipywidgets {version}, {place}"
+    if not (7, 7) <= tuple(map(int, version.split(".")[:2])) < (9, 0):
+        return found, "install ipywidgets 7.7 or newer, but older than 9, as the README says"
+    if place in _DRAW_BY_THEMSELVES:
+        return found, ""
+    series = _DRAWN_BY[version.split(".")[0]]
+    try:
+        drawn_by = metadata.version("jupyterlab_widgets")
+    except metadata.PackageNotFoundError:
+        drawn_by = "missing"
+    fits = drawn_by.split(".")[0] == series
+    remedy = (
+        f'run pip install "jupyterlab_widgets=={series}.*" where JupyterLab is installed, and start JupyterLab again'
+    )
+    return f"{found}, jupyterlab_widgets {drawn_by}", "" if fits else remedy
+
+
+def _front_end() -> str:
+    """Say what shows the notebook, as far as a kernel can know: Colab, VS Code and Jupyter leave their traces."""
+    if "google.colab" in sys.modules:
+        return "Colab"
+    if "JPY_SESSION_NAME" in os.environ:
+        return "Jupyter"
+    kernel = sys.modules.get("ipykernel.kernelapp")
+    if kernel is None or not kernel.IPKernelApp.initialized():
+        return "no notebook open"
+    return "VS Code" if "VSCODE_PID" in os.environ else "another front end"
 
 
 def _networks() -> tuple[str, str]:

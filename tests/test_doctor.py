@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import types
+from importlib import metadata
 
+import ipywidgets
+import nbclient
+import nbformat
 import pytest
 
 from lossprune_lib import __main__, doctor
@@ -44,6 +49,72 @@ def test_it_works_where_torch_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert "FAIL" in run.stdout
     assert "install again" in run.stdout
+
+
+def installed(versions: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let these packages seem to be there in these versions, and no others."""
+
+    def version(name: str) -> str:
+        if name not in versions:
+            raise metadata.PackageNotFoundError(name)
+        return versions[name]
+
+    monkeypatch.setattr(ipywidgets, "__version__", versions["ipywidgets"])
+    monkeypatch.setattr(doctor.metadata, "version", version)
+
+
+@pytest.mark.parametrize(
+    ("widgets", "drawn_by", "remedy"),
+    [
+        ("8.1.9", "3.0.17", ""),
+        ("7.7.1", "1.1.11", ""),
+        ("8.1.9", None, "jupyterlab_widgets==3.*"),
+        ("8.1.9", "1.1.11", "jupyterlab_widgets==3.*"),
+        ("7.7.1", "3.0.17", "jupyterlab_widgets==1.*"),
+        ("7.6.0", "1.1.11", "install ipywidgets 7.7 or newer"),
+        ("9.0.0", "3.0.17", "older than 9"),
+    ],
+)
+def test_both_halves_of_the_sliders_must_fit(
+    widgets: str, drawn_by: str | None, remedy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    versions = {"ipywidgets": widgets} | ({"jupyterlab_widgets": drawn_by} if drawn_by else {})
+    installed(versions, monkeypatch)
+    row = doctor.check().loc["sliders"]
+    assert row["status"] == ("FAIL" if remedy else "OK")
+    assert remedy in row["remedy"]
+    assert widgets in row["found"]
+
+
+@pytest.mark.parametrize("place", ["Colab", "VS Code", "Jupyter", "another front end", "no notebook open"])
+def test_the_front_end_is_named_and_only_what_it_needs_is_asked_for(
+    place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("JPY_SESSION_NAME", "VSCODE_PID"):
+        monkeypatch.delenv(name, raising=False)
+    kernel = types.ModuleType("ipykernel.kernelapp")
+    running = place != "no notebook open"
+    kernel.IPKernelApp = types.SimpleNamespace(initialized=lambda: running)  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "ipykernel.kernelapp", kernel)
+    monkeypatch.delitem(sys.modules, "google.colab", raising=False)
+    if place == "Colab":
+        monkeypatch.setitem(sys.modules, "google.colab", types.ModuleType("google.colab"))
+    if place == "Jupyter":
+        monkeypatch.setenv("JPY_SESSION_NAME", "00_start_here.ipynb")
+    if place in ("VS Code", "no notebook open"):
+        monkeypatch.setenv("VSCODE_PID", "1")
+    installed({"ipywidgets": "8.1.9"}, monkeypatch)
+    row = doctor.check().loc["sliders"]
+    assert place in row["found"]
+    assert (row["status"] == "OK") == (place in ("Colab", "VS Code"))  # they bring their own half
+
+
+def test_a_kernel_of_a_notebook_is_recognised() -> None:
+    notebook = nbformat.v4.new_notebook()
+    code = "from lossprune_lib import doctor; print(doctor.check().loc['sliders', 'found'])"
+    notebook.cells = [nbformat.v4.new_code_cell(code)]
+    (cell,) = nbclient.execute(notebook, timeout=60).cells
+    assert "another front end" in cell.outputs[0].text
 
 
 def test_too_little_disk_has_a_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
