@@ -17,7 +17,7 @@ ifeq ($(shell uname -s)$(DISPLAY)$(WAYLAND_DISPLAY),Linux)
 JUPYTER_FLAGS += --no-browser
 endif
 
-.PHONY: help lab test test-slow lint units coverage notebooks-test browser notebooks html checkpoints bench colab-check clean
+.PHONY: help lab test test-slow lint units coverage notebooks-test browser notebooks html checkpoints bench colab-check audit clean
 .DEFAULT_GOAL := help
 
 help:
@@ -30,6 +30,7 @@ help:
 	@echo "make checkpoints train the shipped networks again (LOSSPRUNE_DATA names the folder of mnist.npz)"
 	@echo "make bench       time curvature, pruning, landscapes and ensembles against others, BackPACK and NNGeometry too (an hour)"
 	@echo "make colab-check  what installing would change on Colab today (nothing, one hopes)"
+	@echo "make audit       known vulnerabilities of the pinned packages; fails where they cannot be looked up"
 	@echo "make clean       remove the environment and what was built in it"
 
 # On copies, made once: answers are kept, and the notebooks that are tested stay as they were built.
@@ -91,6 +92,13 @@ $(BENCH)/.installed: $(BIN)/python requirements.txt constraints.txt pyproject.to
 	@$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps \
 	  backpack-for-pytorch==1.7.1 nngeometry==0.4 einops==0.8.2 unfoldNd==0.2.3
 	@touch $@
+
+# In an environment of its own: the auditor's packages are none of ours. Without --strict it calls clean what it never looked up.
+audit: $(BIN)/python
+	@$(PYTHON) -m venv artefacts/audit
+	@artefacts/audit/bin/python -m pip install --quiet --disable-pip-version-check pip-audit
+	@artefacts/audit/bin/pip-audit --strict --no-deps --disable-pip --requirement constraints.txt || { \
+	  echo "Not clean: a vulnerability is listed above, or the advisories could not be asked for and nothing is audited."; exit 1; }
 
 clean:
 	rm -rf $(VENV) $(BENCH) artefacts .mypy_cache .ruff_cache .hypothesis *.egg-info
