@@ -351,3 +351,27 @@ def test_a_damaged_file_reaches_the_user_as_one_sentence(tmp_path: Path) -> None
     (tmp_path / "mnist.npz").write_bytes(b"damaged")
     with pytest.raises(ValueError, match=r"mnist\.npz cannot be read .*: replace it, or remove it to have it fetched"):
         data.load("mnist", device="cpu")
+
+
+# --- the networks that come with the project
+
+
+SHIPPED = sorted(data.shipped("checkpoints").glob("*.safetensors"))
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_a_shipped_network_is_sealed_and_any_changed_byte_of_it_is_refused(path: Path, tmp_path: Path) -> None:
+    whole = path.read_bytes()
+    header = 8 + int.from_bytes(whole[:8], "little")
+    assert len(json.loads(whole[8:header])["__metadata__"]["sha256"]) == 64
+    copy = tmp_path / path.name
+    copy.write_bytes(whole)
+    assert tensors_of(models.load(copy))
+    for at in np.linspace(header, len(whole) - 1, 12, dtype=int):
+        damaged = bytearray(whole)
+        damaged[at] ^= 1
+        refused(models.load, copy, damaged)
+
+
+def test_there_are_shipped_networks() -> None:
+    assert len(SHIPPED) >= 3
