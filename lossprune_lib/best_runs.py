@@ -19,6 +19,7 @@ _SAME = ["task", "model", "train_examples", "training_epochs", "tuning_epochs", 
 
 def loss_change(table: pd.DataFrame) -> pd.Series:
     """Return the size of each run's change of the mean training loss by pruning (nats)."""
+    check_table(table, "true_change")
     return table["true_change"].abs().rename("loss_change")
 
 
@@ -30,6 +31,7 @@ def gap(table: pd.DataFrame, split: str = "valid") -> pd.Series:
     ValueError
         if there are runs that were not fine-tuned.
     """
+    check_table(table)
     tuned = f"tuned_{checks.known(split, data.SPLITS, 'split')}_error"
     without = len(table) if tuned not in table else int(table[tuned].isna().sum())
     if without:
@@ -37,6 +39,7 @@ def gap(table: pd.DataFrame, split: str = "valid") -> pd.Series:
             f"{without} of {len(table)} runs were not fine-tuned, so they have no gap: run a study with tuning, for example "
             "Study.grid(..., tuning=20), or leave these runs out."
         )
+    check_table(table, tuned, f"dense_{split}_error")
     return (100 * (table[tuned] - table[f"dense_{split}_error"])).rename(f"{split}_gap")
 
 
@@ -81,10 +84,7 @@ def distinct(table: pd.DataFrame) -> pd.DataFrame:
     ValueError
         if it is no study's table, has no runs, or mixes runs that differ in more than these.
     """
-    missing = [name for name in [*CELL, "seed", "true_change"] if name not in table]
-    if missing or table.empty:
-        what = f"lacks the columns {', '.join(missing)}" if missing and len(table.columns) else "has no runs"
-        raise ValueError(f"The table {what}: give one from Study.run, Study.table or results.load.")
+    check_table(table, *CELL, "seed", "true_change")
     mixed = [name for name in _SAME if name in table and table[name].nunique(dropna=False) > 1]
     if mixed:
         raise ValueError(
@@ -95,6 +95,22 @@ def distinct(table: pd.DataFrame) -> pd.DataFrame:
         [*CELL, "seed"], key=lambda column: column.map(place) if column.name == "criterion" else column, kind="stable"
     )
     return ordered.drop_duplicates([*CELL, "seed"])
+
+
+def check_table(table: pd.DataFrame, *columns: str) -> None:
+    """Raise TypeError or ValueError unless a table has runs, and some columns; those of measured numbers without gaps."""
+    import pandas as pd
+
+    remedy = "give one from Study.run, Study.table or results.load"
+    checks.instance(table, pd.DataFrame, "A table", remedy)
+    missing = [name for name in columns if name not in table]
+    if missing or table.empty:
+        what = f"lacks the columns {', '.join(missing)}" if missing and len(table.columns) else "has no runs"
+        raise ValueError(f"The table {what}: {remedy}.")
+    for name in columns:
+        numbers = name != "criterion"
+        if numbers and (not pd.api.types.is_numeric_dtype(table[name]) or table[name].isna().any()):
+            raise ValueError(f"The column {name} of the table has entries that are no numbers: {remedy}.")
 
 
 def has_no_model(criterion: str) -> bool:

@@ -5,10 +5,17 @@ from __future__ import annotations
 import difflib
 import math
 import numbers
+import os
 from collections.abc import Iterable
+from pathlib import Path
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
+
+_MOST = 2**63 - 1  # the largest number that torch takes as a size
+
+Kind = TypeVar("Kind")
 
 
 def known(name: object, options: Iterable[str], what: str) -> str:
@@ -32,9 +39,12 @@ def whole(value: object, what: str, least: int = 1) -> int:
     """Return `value` as an int of at least `least`; else raise TypeError or ValueError."""
     if isinstance(value, bool) or not isinstance(value, numbers.Integral):
         raise TypeError(f"{what} must be a whole number, not {value!r}: give for example {max(least, 1)}.")
-    if value < least:
-        raise ValueError(f"{what} is {value}, but must be at least {least}.")
-    return int(value)
+    number = int(value)
+    if number < least:
+        raise ValueError(f"{what} is {number}, but must be at least {least}.")
+    if number > _MOST:
+        raise ValueError(f"{what} is too large, it must be at most {_MOST}: give a smaller number.")
+    return number
 
 
 def real(value: object, what: str, least: float = 0.0) -> float:
@@ -71,10 +81,60 @@ def network(net: object) -> nn.Module:
     return net
 
 
-def task(given: object, needs: str = "shape") -> None:
+def task(given: object, *needs: str) -> None:
     """Raise TypeError unless `given` has what is needed of a task."""
-    if not hasattr(given, needs):
-        raise TypeError(f'A task is what data.load gives, not a {type(given).__name__}: write data.load("digits").')
+    lacks = [name for name in (*needs, "classes", "shape", "device", "dtype") if not hasattr(given, name)]
+    if lacks:
+        raise TypeError(
+            f'A task is what data.load gives, not a {type(given).__name__}: write data.load("digits"), or give a class of '
+            f"your own what it lacks: {', '.join(lacks)}."
+        )
+
+
+def instance(given: object, kind: type[Kind], what: str, remedy: str) -> Kind:
+    """Return `given` if it is of a kind; else raise TypeError, which says how to get one."""
+    if not isinstance(given, kind):
+        raise TypeError(f"{what} is {_a(kind.__name__)}, not {_named(given)}: {remedy}.")
+    return given
+
+
+def called(given: object, what: str, example: str) -> None:
+    """Raise TypeError unless `given` is None or can be called."""
+    if given is not None and not callable(given):
+        raise TypeError(f"{what} is a function, such as {example}, not {_named(given)}.")
+
+
+def generator(given: object) -> torch.Generator:
+    """Return `given` if it is a generator of random numbers; else raise TypeError."""
+    return instance(given, torch.Generator, "generator", 'write seeds.generator(0, "my batch")')
+
+
+def path(given: object) -> Path:
+    """Return the path to a file; raise TypeError or ValueError for what can be none."""
+    if not isinstance(given, (str, os.PathLike)):
+        raise TypeError(f"A path is a string or a pathlib.Path, not {_named(given)}.")
+    found = os.fspath(given)
+    if not isinstance(found, str) or not found or "\0" in found or not _is_encodable(found):
+        raise ValueError(f"{found!r} is no path to a file: give its name.")
+    return Path(found)
+
+
+def _is_encodable(text: str) -> bool:
+    try:
+        os.fsencode(text)
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _named(given: object) -> str:
+    """Return how a sentence calls a wrong value: by itself where that is short, else by its type."""
+    short = isinstance(given, (str, bytes, numbers.Number)) and len(repr(given)) < 40
+    return repr(given) if short or given is None else _a(type(given).__name__)
+
+
+def _a(name: str) -> str:
+    return f"an {name}" if name[0] in "AEIOUaeiou" else f"a {name}"
 
 
 def finite(
@@ -83,6 +143,8 @@ def finite(
     otherwise: str = "look for a learning rate that was too high, or load the network again",
 ) -> Tensor:
     """Return `tensor` if it holds neither NaN nor infinity; else raise ValueError, which says what to do."""
+    if tensor.is_meta:
+        raise ValueError(f"{what} is on the device meta, which keeps no numbers: make it on the CPU or a GPU.")
     # A sum is NaN or infinite as soon as one entry is, and costs one read; only then are the entries counted.
     if tensor.is_floating_point() and not math.isfinite(tensor.sum().item()):
         bad = tensor.numel() - int(torch.isfinite(tensor).sum())

@@ -108,14 +108,11 @@ def saliency(
     """
     found = CRITERIA[checks.known(criterion, CRITERIA, "criterion")]
     checks.real(step_penalty, "step_penalty")
-    if not isinstance(model, LossModel):
-        raise TypeError(
-            f"A loss model is what LossModel.at(net, batch) gives, not {type(model).__name__}: make it first."
-        )
+    _check_model(model)
     if criterion == "random":
         if generator is None:
             raise ValueError('random draws its scores: give a generator, for example seeds.generator(0, "random").')
-        scores = torch.rand(model.weights.shape, generator=generator, dtype=model.weights.dtype)
+        scores = torch.rand(model.weights.shape, generator=checks.generator(generator), dtype=model.weights.dtype)
         return scores.to(model.weights.device)
     if found.order is None:
         return found.change(model)
@@ -133,8 +130,13 @@ def modelled_change(model: LossModel, criterion: str) -> Tensor:
     found = CRITERIA[checks.known(criterion, CRITERIA, "criterion")]
     if found.order is None:
         raise ValueError(f"{criterion} does not model the loss, so it predicts no change: take lm, qm or obd.")
+    _check_model(model)
     if model.order is None or model.order < found.order:
         raise ValueError(
             f"{criterion} needs a loss model of order {found.order}: LossModel.at(..., order={found.order})."
         )
     return found.change(model)
+
+
+def _check_model(model: object) -> None:
+    checks.instance(model, LossModel, "A loss model", "make it first, as LossModel.at(net, batch) gives it")

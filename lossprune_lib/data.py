@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -83,9 +83,11 @@ class Task:
             raise ValueError(
                 f"There is a label {largest}, but only {classes} classes: labels go from 0 to classes - 1."
             )
+        if isinstance(class_names, str) or not isinstance(class_names, Sequence):
+            raise TypeError(f"class_names are strings, one for each class, not {class_names!r}.")
         if class_names and len(class_names) != classes:
             raise ValueError(f"There are {len(class_names)} class names for {classes} classes: give one each, or none.")
-        return cls(x_train, y_train, x_valid, y_valid, x_test, y_test, classes, name, class_names)
+        return cls(x_train, y_train, x_valid, y_valid, x_test, y_test, classes, name, tuple(class_names))
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -107,28 +109,30 @@ class Task:
 
     def sample(self, examples: int, generator: torch.Generator) -> Batch:
         """Draw `examples` different training examples; all of them, in a random order, if there are no more."""
-        if not isinstance(generator, torch.Generator):
-            raise TypeError(f'generator is a torch.Generator, not {generator!r}: write seeds.generator(0, "my batch").')
-        order = torch.randperm(len(self.x_train), generator=generator)[: checks.whole(examples, "examples")]
+        order = torch.randperm(len(self.x_train), generator=checks.generator(generator))[
+            : checks.whole(examples, "examples")
+        ]
         order = order.to(self.device)
         return self.x_train[order], self.y_train[order]
 
     def batches(self, split: str, batch_size: int = 1000, generator: torch.Generator | None = None) -> Iterator[Batch]:
         """Yield all of a split in batches: in order, or shuffled where a generator is given."""
         x, y = self.split(split)
-        checks.whole(batch_size, "batch_size")
+        batch_size = checks.whole(batch_size, "batch_size")
         if generator is None:
             yield from zip(x.split(batch_size), y.split(batch_size), strict=True)
         else:
-            order = torch.randperm(len(x), generator=generator).to(self.device)
+            order = torch.randperm(len(x), generator=checks.generator(generator)).to(self.device)
             for rows in order.split(batch_size):
                 yield x[rows], y[rows]
 
     def to(self, device: str | torch.device | None = None, dtype: torch.dtype | None = None) -> Task:
         """Return the same task on another device, or in another floating-point dtype."""
         place = None if device is None else _device(device)
-        if dtype is not None and not dtype.is_floating_point:
-            raise ValueError(f"dtype is {dtype}, but must be a floating-point one, such as torch.float64.")
+        if dtype is not None:
+            dtype = checks.instance(dtype, torch.dtype, "dtype", "write for example torch.float64")
+            if not dtype.is_floating_point:
+                raise ValueError(f"dtype is {dtype}, but must be a floating-point one, such as torch.float64.")
 
         def moved(split: str) -> Batch:
             x, y = self.split(split)
@@ -175,7 +179,7 @@ def load(
         if a download fails; the message says what to do without a network.
     """
     checks.known(name, NAMES, "data set")
-    if dtype not in (torch.float32, torch.float64):
+    if not isinstance(dtype, torch.dtype) or dtype not in (torch.float32, torch.float64):
         raise ValueError(f"dtype is {dtype}, but images are torch.float32 or torch.float64.")
     order_of_split = generator(seed, "split", name)
     x_train, y_train, x_test, y_test, class_names = _digits() if name == "digits" else _images(name, progress)
@@ -218,7 +222,7 @@ def shipped(path: str) -> Path:
         if it is not there: the library was installed without the project's ``data`` folder.
     """
     folder = Path(__file__).resolve().parent.parent / "data"
-    if not (folder / path).exists():
+    if not (folder / checks.path(path)).exists():
         raise FileNotFoundError(
             f"{folder / path} is not there. Clone the whole project and install it in place (pip install -e .): "
             "its data folder holds the shipped networks and results."
@@ -227,11 +231,11 @@ def shipped(path: str) -> Path:
 
 
 def _device(device: str | torch.device) -> torch.device:
-    if device == "auto":
+    if isinstance(device, str) and device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         place = torch.device(device)
-    except (RuntimeError, TypeError) as error:
+    except (RuntimeError, TypeError, ValueError) as error:
         raise ValueError(f'There is no kind of device called {device!r}: use "auto", "cpu" or "cuda".') from error
     if place.type == "cuda" and not torch.cuda.is_available():
         raise ValueError('There is no CUDA accelerator here: use device="auto" or "cpu".')
@@ -287,9 +291,9 @@ def _check_examples(split: str, x: Tensor, y: Tensor) -> None:
         )
     if x.device != y.device:
         raise ValueError(f"x_{split} is on {x.device} and y_{split} on {y.device}: move them to one device.")
+    checks.finite(x, f"x_{split}", "repair these examples, or leave them out")
     if int(y.min()) < 0:
         raise ValueError(f"y_{split} has the label {int(y.min())}: labels go from 0 to classes - 1.")
-    checks.finite(x, f"x_{split}", "repair these examples, or leave them out")
 
 
 def _kind(tensor: Tensor) -> str:

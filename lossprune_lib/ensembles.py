@@ -7,7 +7,7 @@ small ones. Every network keeps its own weights, mask, order of examples and bes
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from numbers import Integral
 from typing import Protocol
@@ -22,9 +22,10 @@ from lossprune_lib.chains import is_chain
 from lossprune_lib.data import Batch, Task
 from lossprune_lib.dense_stack import DenseStack
 from lossprune_lib.forward import check_logits, in_words
+from lossprune_lib.loss_model import check_labels
 from lossprune_lib.seeds import generator
 from lossprune_lib.sparse_stack import SparseStack
-from lossprune_lib.training import Recipe, Score, check_place, check_recipe, set_rate
+from lossprune_lib.training import Recipe, Score, check_examples, check_place, check_recipe, set_rate
 from lossprune_lib.weights import WeightSpace
 
 # The share of kept weights below which sparse products are the faster ones (two CPU cores, 784-300-100-10, batches of 100).
@@ -56,6 +57,8 @@ class Ensemble:
             if there is none, if they differ in architecture, or if they have buffers, such as batch norm's statistics:
             train those one by one.
         """
+        if not isinstance(nets, (Sequence, nn.ModuleList)):
+            raise TypeError(f"An ensemble is made of a list of networks, not of a {type(nets).__name__}: write [net].")
         if not nets:
             raise ValueError("An ensemble needs at least one network.")
         spaces = [WeightSpace(net) for net in nets]
@@ -87,6 +90,10 @@ class Ensemble:
         """Return one of the networks, as a copy in eval mode."""
         import copy
 
+        if not -len(self) <= checks.whole(index, "index", least=-len(self)) < len(self):
+            raise ValueError(
+                f"There is no network {index} among {len(self)}: they are counted from 0 to {len(self) - 1}."
+            )
         net = copy.deepcopy(self.space.net)
         tensors = {name: tensor[index] for name, tensor in self.rest.items()}
         tensors |= dict(zip(self.space.names, self.space.split(self.weights[index]), strict=True))
@@ -97,6 +104,7 @@ class Ensemble:
 @torch.no_grad()
 def evaluate(ensemble: Ensemble, task: Task, split: str = "valid", batch_size: int = 1000) -> list[Score]:
     """Return the loss and error of each network on "train", "valid" or "test"."""
+    _check(ensemble)
     check_place(ensemble.space.net, task)
     stack = _stack(ensemble, task, ensemble.weights != 0, shared_input=True)
     return _scores(stack.evaluate, len(ensemble), task, split, batch_size)
@@ -112,10 +120,12 @@ def _scores(
         with in_words(x):
             logits = call(x)
         check_logits(logits[0], len(x), task.classes)
+        check_labels(y, logits.shape[2])
         log_p = logits.log_softmax(2).gather(2, y.expand(networks, -1).unsqueeze(2))
         losses -= log_p.sum((1, 2)).double().cpu()
         wrong += (logits.argmax(2) != y).sum(1).cpu()
         examples += len(y)
+    check_examples(examples, split)
     return [
         Score(loss / examples, errors / examples) for loss, errors in zip(losses.tolist(), wrong.tolist(), strict=True)
     ]
@@ -155,9 +165,17 @@ def fit(
         raise ValueError("An ensemble is trained without augmentation: train the networks one by one.")
     if recipe.precision != "float32":
         raise ValueError(f"An ensemble is trained in the networks' own precision, not {recipe.precision}.")
+    _check(ensemble)
     check_place(ensemble.space.net, task)
+    checks.called(on_epoch, "on_epoch", "lambda epoch, scores: print(epoch, scores)")
     if isinstance(seeds, Integral):
         seeds = int(seeds)
+    elif isinstance(seeds, str) or not isinstance(seeds, Iterable):
+        raise TypeError(f"seeds is a whole number, or a list of one for each network, not a {type(seeds).__name__}.")
+    else:
+        seeds = [checks.whole(seed, "a seed", least=0) for seed in seeds]
+    if kept is not None:
+        checks.instance(kept, Tensor, "kept", "stack the masks' .kept")
     if kept is not None and (kept.shape != ensemble.weights.shape or kept.dtype != torch.bool):
         raise ValueError(
             f"kept is {kept.dtype} {list(kept.shape)}, but must be bool {list(ensemble.weights.shape)}: a mask for each network."
@@ -179,6 +197,8 @@ def fit(
                 with in_words(x if y.ndim == 1 else x[0]):
                     logits = stack.call(x)
                 check_logits(logits[0], y.shape[-1], task.classes)
+                if epoch == 1:
+                    check_labels(y.flatten(), logits.shape[2])
                 _loss(logits, y).backward()
                 stack.mask_gradients()
                 optimizer.step()
@@ -192,6 +212,10 @@ def fit(
             if on_epoch is not None:
                 on_epoch(epoch, scores)
     return best.ensemble
+
+
+def _check(ensemble: object) -> None:
+    checks.instance(ensemble, Ensemble, "An ensemble", "write Ensemble.of([net, ...])")
 
 
 def _structure(net: nn.Module) -> list[tuple[str, type, str]]:

@@ -12,16 +12,30 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from lossprune_lib import checks
+
 _SEAL = (
     "sha256"  # among the metadata: of everything else in the file, as safetensors itself sees no damage in the numbers
 )
 
 
 def replace(path: str | Path, write: Callable[[Path], object]) -> Path:
-    """Let `write` fill a temporary file beside `path`, then put it in place in one atomic step."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    """Let `write` fill a temporary file beside `path`, then put it in place in one atomic step.
+
+    Raises
+    ------
+    OSError
+        if there can be no such file; the message says what to do. What was there before is then untouched.
+    """
+    path = checks.path(path)
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder: name a file in it.")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    except OSError as error:
+        why = error.strerror or error
+        raise type(error)(f"{path} cannot be written ({why}): check its folder, and who may write there.") from error
     os.close(handle)
     temporary = Path(name)
     try:
@@ -42,6 +56,15 @@ def save_tensors(path: str | Path, tensors: dict[str, Tensor], metadata: dict[st
     """Write named tensors and a few words about them to a safetensors file, atomically."""
     from safetensors.torch import save_file
 
+    strange = [repr(note) for note in (*metadata, *metadata.values()) if not isinstance(note, str)]
+    if strange:
+        raise TypeError(f"What is noted in a file are strings, not {strange[0]}: write it in quotes.")
+    if _SEAL in metadata:
+        raise ValueError(f"{_SEAL!r} is the name of the file's own hash: give your note another name.")
+    if any(tensor.is_meta for tensor in tensors.values()):
+        raise ValueError(
+            "A tensor on the device meta keeps no numbers that could be saved: make the network on the CPU."
+        )
     contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     sealed = {**metadata, _SEAL: _seal(contiguous, metadata)}
     return replace(path, lambda temporary: save_file(contiguous, str(temporary), sealed))
@@ -59,7 +82,7 @@ def load_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     """
     from safetensors import SafetensorError, safe_open
 
-    path = Path(path)
+    path = checks.path(path)
     if not path.is_file():
         raise FileNotFoundError(f"There is no file {path}: check the path.")
     try:

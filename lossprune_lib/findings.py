@@ -38,7 +38,7 @@ def rank_correlation(table: pd.DataFrame, share: float = 1.0, draws: int = 10_00
 
     if not 0 < checks.real(share, "share") <= 1:
         raise ValueError(f"share is {share}, but must be above 0 and at most 1: write a quarter as 0.25.")
-    draws = checks.whole(draws, "draws")
+    draws, seed = checks.whole(draws, "draws"), checks.whole(seed, "seed", least=0)
     runs = distinct(table)
     runs = runs.assign(change=loss_change(runs), gap=gap(runs))
     rows = []

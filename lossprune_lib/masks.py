@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn, optim
 
 from lossprune_lib import checks, files
-from lossprune_lib.weights import Layout, WeightSpace
+from lossprune_lib.weights import Layout, WeightSpace, check_space
 
 SCOPES = ("global", "layer")
 
@@ -37,6 +37,9 @@ class Mask:
         if not isinstance(self.kept, Tensor) or self.kept.dtype != torch.bool:
             kind = self.kept.dtype if isinstance(self.kept, Tensor) else type(self.kept).__name__
             raise TypeError(f"A mask is a bool tensor [D], not {kind}: convert it with .bool().")
+        if self.kept.is_meta:
+            raise ValueError("This mask is on the device meta, which keeps no numbers: make it on the CPU or a GPU.")
+        _check_layout(self.layout)
         if self.kept.shape[-1:] != (sum(self.sizes),):
             raise ValueError(
                 f"This mask has shape {list(self.kept.shape)}, but its layers have {sum(self.sizes):,} weights: take the layout "
@@ -44,10 +47,10 @@ class Mask:
             )
 
     @classmethod
-    def dense(cls, space: WeightSpace, device: torch.device | None = None) -> Mask:
+    def dense(cls, space: WeightSpace) -> Mask:
         """Keep every weight."""
-        device = device or space.modules[0].weight.device
-        return cls(torch.ones(space.size, dtype=torch.bool, device=device), space.layout)
+        check_space(space)
+        return cls(torch.ones(space.size, dtype=torch.bool, device=space.modules[0].weight.device), space.layout)
 
     @property
     def sizes(self) -> list[int]:
@@ -67,6 +70,7 @@ class Mask:
 
     def still_to_prune(self, sparsity: float, scope: str) -> list[int]:
         """Return how many weights a sparsity means beyond those pruned already: of all ("global") or of each "layer"."""
+        self._check_one()
         sizes = [self.kept.numel()] if checks.known(scope, SCOPES, "scope") == "global" else self.sizes
         return [count(part.numel(), sparsity) - int((~part).sum()) for part in self.kept.split(sizes)]
 
@@ -78,6 +82,11 @@ class Mask:
         scores : [D]
         counts : from `still_to_prune`; below zero counts as zero
         """
+        check_scores(scores, self.kept.numel())
+        if not isinstance(counts, list) or len(counts) not in (1, len(self.layout)):
+            raise TypeError(
+                f"counts is a list of one number, or one for each layer, as still_to_prune gives it, not {counts!r}."
+            )
         sizes = self.sizes if len(counts) > 1 else [len(scores)]
         chosen, offset = [], 0
         for part, kept, k in zip(scores.split(sizes), self.kept.split(sizes), counts, strict=True):
@@ -88,6 +97,7 @@ class Mask:
 
     def check(self, net: nn.Module) -> WeightSpace:
         """Return the network's space; raise ValueError if the mask belongs to another network."""
+        self._check_one()
         space = WeightSpace(net)
         if space.layout != self.layout:
             theirs, ours = dict(self.layout), dict(space.layout)
@@ -97,6 +107,12 @@ class Mask:
                 f"in the mask, {ours.get(name)} in the network. Prune this network, or take the one that was pruned."
             )
         return space
+
+    def _check_one(self) -> None:
+        if self.kept.ndim != 1:
+            raise ValueError(
+                f"These are masks of several networks, {list(self.kept.shape)}: choose one, Mask(mask.kept[0], mask.layout)."
+            )
 
     def apply_(self, net: nn.Module) -> None:
         """Set the network's pruned weights to zero, in place."""
@@ -111,6 +127,7 @@ class Mask:
 
     def save(self, path: str | Path) -> Path:
         """Write the mask to a safetensors file, atomically."""
+        self._check_one()
         layers = {
             name or "weight": part.reshape(shape)
             for (name, shape), part in zip(self.layout, self.kept.split(self.sizes), strict=True)
@@ -149,6 +166,34 @@ def check_mask(mask: object) -> Mask:
     return mask
 
 
+def check_scores(scores: object, size: int | None = None) -> None:
+    """Raise TypeError or ValueError unless scores are a tensor of real numbers [D], of the size if one is given."""
+    checks.instance(scores, Tensor, "What weights are ranked by", "convert it with torch.as_tensor")
+    assert isinstance(scores, Tensor)
+    if (
+        scores.ndim != 1
+        or (size is not None and len(scores) != size)
+        or scores.is_complex()
+        or scores.is_meta
+        or scores.is_sparse
+    ):
+        raise ValueError(
+            f"Weights are ranked by one real number each, [D]{'' if size is None else f' = [{size}]'}, but these are "
+            f"{scores.dtype} {list(scores.shape)} on {scores.device}: give those of this network."
+        )
+
+
+def _check_layout(layout: object) -> None:
+    try:
+        right = all(isinstance(name, str) and min(torch.Size(shape), default=1) > 0 for name, shape in layout)  # type: ignore[attr-defined]
+    except (TypeError, ValueError, RuntimeError):
+        right = False
+    if not right:
+        raise TypeError(
+            "The layout of a mask is its layers' names and shapes: take that of its network, WeightSpace(net).layout."
+        )
+
+
 class Enforcer:
     """Keeps pruned weights at zero while a network is trained: call it after every step of the optimizer.
 
@@ -157,6 +202,7 @@ class Enforcer:
 
     def __init__(self, mask: Mask, net: nn.Module, optimizer: optim.Optimizer) -> None:
         space = check_mask(mask).check(net)
+        checks.instance(optimizer, optim.Optimizer, "optimizer", "give the one that trains the network")
         self.parts, self.modules, self.optimizer = mask.parts(space), space.modules, optimizer
         _zero_pruned(self.parts, self.modules)
 
@@ -193,7 +239,8 @@ def smallest(saliency: Tensor, k: int) -> Tensor:
     -------
     bool [D]
     """
-    if not 0 <= k <= saliency.numel():
+    check_scores(saliency)
+    if not checks.whole(k, "k", least=0) <= saliency.numel():
         raise ValueError(f"{k} of {saliency.numel()} entries cannot be selected.")
     if k == 0:
         return torch.zeros_like(saliency, dtype=torch.bool)
@@ -212,7 +259,7 @@ def _kth_smallest(values: Tensor, k: int) -> Tensor | float:
     # (dead inputs give exact zeros), so those are set aside. Torch's selection is the one that runs on a GPU.
     if values.device.type != "cpu":
         return values.kthvalue(k).values
-    array = values.numpy()
+    array = values.detach().numpy()
     bottom = array.min()
     above = array[array > bottom]
     k -= len(array) - len(above)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -159,12 +159,26 @@ def pretrained(model: str, task: str | Inputs) -> nn.Module:
 
 
 def save(path: str | Path, net: nn.Module, model: str, task: Inputs, **notes: str) -> None:
-    """Write a network that came from `MODELS` to a safetensors file, with what is needed to load it again."""
+    """Write a network that came from `MODELS` to a safetensors file, with what is needed to load it again.
+
+    Raises
+    ------
+    ValueError, TypeError, OSError
+        if the network is not this model for this task, so that it could not be loaded, or the file cannot be written.
+    """
     checks.known(model, MODELS, "model")
     checks.network(net)
     checks.task(task)
-    shape = ",".join(map(str, task.shape))
-    files.save_tensors(path, net.state_dict(), {"model": model, "shape": shape, "classes": str(task.classes), **notes})
+    state = net.state_dict()
+    if not _fits(state, model, tuple(task.shape), task.classes):
+        raise ValueError(
+            f"This network is no {model} for inputs {list(task.shape)} and {task.classes} classes, and could not be loaded "
+            f"again: make it with models.{model}(task), or name the model and the task that it is of."
+        )
+    about = {"model": model, "shape": ",".join(map(str, task.shape)), "classes": str(task.classes)}
+    if about.keys() & notes.keys():
+        raise ValueError(f"{' and '.join(about.keys() & notes.keys())} are noted anyway: give your notes other names.")
+    files.save_tensors(path, state, about | notes)
 
 
 def load(path: str | Path) -> nn.Module:
@@ -176,9 +190,7 @@ def load(path: str | Path) -> nn.Module:
         if min(*shape, classes) < 1:
             raise ValueError("a size of its inputs, or its number of classes, is below 1")
         checks.known(metadata["model"], MODELS, "model")
-        with torch.device("meta"):  # so that a tampered file cannot ask for more memory than its own tensors take
-            expected = MODELS[metadata["model"]](_Shipped(shape, classes, torch.device("meta"))).state_dict()
-        if {name: t.shape for name, t in expected.items()} != {name: t.shape for name, t in tensors.items()}:
+        if not _fits(tensors, metadata["model"], shape, classes):
             raise ValueError("its tensors are not those of its model")
         dtype = torch.float64 if any(t.dtype == torch.float64 for t in tensors.values()) else torch.float32
         net = MODELS[metadata["model"]](_Shipped(shape, classes, dtype=dtype))
@@ -187,6 +199,13 @@ def load(path: str | Path) -> nn.Module:
         why = f"it lacks {error}" if isinstance(error, KeyError) else error
         raise ValueError(f"{path} holds no network that this version knows ({why}): save it again.") from error
     return net
+
+
+def _fits(tensors: Mapping[str, Tensor], model: str, shape: tuple[int, ...], classes: int) -> bool:
+    """Return whether tensors have the names and shapes of a model's."""
+    with torch.device("meta"):  # so that a tampered file cannot ask for more memory than its own tensors take
+        expected = MODELS[model](_Shipped(shape, classes, torch.device("meta"))).state_dict()
+    return {name: t.shape for name, t in expected.items()} == {name: t.shape for name, t in tensors.items()}
 
 
 def _initialised(net: nn.Module, task: Inputs, seed: int) -> nn.Module:

@@ -29,6 +29,8 @@ def step_together(
     pruners: Sequence[LocalPruner], states: Sequence[PrunerState], sparsities: Sequence[float | None] | None = None
 ) -> list[PrunerState]:
     """Run one stage of each pruner, on states of one network."""
+    for state in states:
+        checks.instance(state, PrunerState, "A state", "take the one that start, step or stream gives")
     wanted = sparsities or [None] * len(pruners)
     counts = [_counts(pruner, state, kappa) for pruner, state, kappa in zip(pruners, states, wanted, strict=True)]
     batches = batches_of(pruners, states)

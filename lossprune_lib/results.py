@@ -14,7 +14,16 @@ import torch
 from torch import Tensor
 
 from lossprune_lib import checks, data
-from lossprune_lib.best_runs import CELL, best_penalty, best_tuned, distinct, gap, has_no_model, loss_change
+from lossprune_lib.best_runs import (
+    CELL,
+    best_penalty,
+    best_tuned,
+    check_table,
+    distinct,
+    gap,
+    has_no_model,
+    loss_change,
+)
 from lossprune_lib.findings import judge, rank_correlation
 
 if TYPE_CHECKING:
@@ -61,6 +70,8 @@ def load(name: str) -> pd.DataFrame:
     """
     import pandas as pd
 
+    if not isinstance(name, str):
+        raise TypeError(f"name is that of a shipped table, such as {names()[0]!r}, not {name!r}.")
     if name in names():
         return pd.read_csv(data.shipped(f"results/{name}.csv"))
     planned = (data.shipped("results") / f"{name}.toml").is_file()
@@ -80,6 +91,7 @@ def overlap(kept: Tensor) -> Tensor:
     kept : bool [R, D]
         Two masks that keep nothing are the same: 1.
     """
+    checks.instance(kept, Tensor, "kept", "stack the masks' .kept")
     if kept.dtype != torch.bool or kept.ndim != 2:
         raise TypeError(f"kept is a bool tensor [R, D], not {kept.dtype} {list(kept.shape)}: stack the masks' .kept.")
     both = torch.zeros(len(kept), len(kept), dtype=torch.float64, device=kept.device)
@@ -107,6 +119,8 @@ def criterion_overlap(table: pd.DataFrame, kept: Tensor) -> pd.DataFrame:
     """
     import pandas as pd
 
+    check_table(table)
+    checks.instance(kept, Tensor, "kept", "stack the masks' .kept")
     if len(kept) != len(table):
         raise ValueError(
             f"There are {len(kept)} masks, but {len(table)} runs in the table: give one a run, in its order."
@@ -141,7 +155,8 @@ def beside_paper(table: pd.DataFrame, number: int) -> pd.DataFrame:
     """
     import pandas as pd
 
-    if number == 1:
+    check_table(table)
+    if checks.whole(number, "number") == 1:
         ours = best_penalty(table)
         most = ours.groupby("sparsity")["stages"].transform("max")
         ours = ours[(ours["stages"] == most) | ours["criterion"].map(has_no_model)]

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from lossprune_lib import checks
 
 Schedule = Callable[[float, int, int], float]
+MOST_STAGES = 10**6
 
 
 def linear(sparsity: float, stage: int, stages: int) -> float:
@@ -41,5 +42,6 @@ def sparsities(schedule: str, sparsity: float, stages: int) -> list[float]:
     """
     rule = SCHEDULES[checks.known(schedule, SCHEDULES, "schedule")]
     checks.sparsity(sparsity)
-    checks.whole(stages, "stages")
+    if checks.whole(stages, "stages") > MOST_STAGES:
+        raise ValueError(f"stages is {stages}, but must be at most {MOST_STAGES:,}: no network gains from more.")
     return [rule(sparsity, stage, stages) for stage in range(1, stages)] + [sparsity]

@@ -16,6 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from lossprune_lib import checks
 from lossprune_lib.experiment import Outcome, Trained
 from lossprune_lib.runs import Baseline, Run, describe
 
@@ -45,7 +46,7 @@ class Store:
     """
 
     def __init__(self, path: str | Path, must_exist: bool = False) -> None:
-        self.path = Path(path)
+        self.path = checks.path(path)
         if must_exist and not self.path.is_file():
             raise FileNotFoundError(f"There is no store {self.path}: run the study first, or check the path.")
         if not self.path.parent.is_dir():

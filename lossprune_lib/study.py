@@ -63,7 +63,10 @@ class Study:
             values = getattr(self, name)
             if isinstance(values, str) or not isinstance(values, Iterable):
                 values = (values,)
-            object.__setattr__(self, name, tuple(dict.fromkeys(values)))
+            try:
+                object.__setattr__(self, name, tuple(dict.fromkeys(values)))
+            except TypeError:
+                raise TypeError(f"{name} are single values in one list, such as [1, 2], not {values!r}.") from None
             if not getattr(self, name):
                 raise ValueError(f"The study has no {name}: give at least one.")
         for criterion in self.criteria:
@@ -90,7 +93,7 @@ class Study:
         FileNotFoundError, ValueError
             if there is no such file, or it is no plan; the message says what is wrong in it.
         """
-        path = Path(path)
+        path = checks.path(path)
         if not path.is_file():
             raise FileNotFoundError(f"There is no plan {path}: check the path.")
         try:
@@ -104,6 +107,9 @@ class Study:
 
     def only(self, seeds: Sequence[int]) -> Study:
         """Return the part of the study with some of its seeds."""
+        if isinstance(seeds, str) or not isinstance(seeds, Iterable):
+            raise TypeError(f"seeds are a list of whole numbers, such as [0, 1], not {seeds!r}.")
+        seeds = [checks.whole(seed, "a seed", least=0) for seed in seeds]
         strange = [seed for seed in seeds if seed not in self.seeds]
         if strange:
             raise ValueError(f"The study has the seeds {list(self.seeds)}, not {strange}.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from lossprune_lib import checks
 from lossprune_lib.data import Task
 from lossprune_lib.forward import check_logits, in_words
+from lossprune_lib.loss_model import check_labels
 from lossprune_lib.masks import Enforcer, Mask
 from lossprune_lib.seeds import generator
 
@@ -57,16 +58,15 @@ class Recipe:
         checks.whole(self.epochs, "epochs", least=0)
         checks.whole(self.batch_size, "batch_size")
         for name in ("lr", "momentum", "weight_decay", "lr_factor"):
-            checks.real(getattr(self, name), name)
-        if isinstance(self.milestones, (str, int)):
+            object.__setattr__(self, name, checks.real(getattr(self, name), name))
+        if isinstance(self.milestones, str) or not isinstance(self.milestones, Iterable):
             raise TypeError(f"milestones are numbers of epochs, such as (60, 120), not {self.milestones!r}.")
         milestones = tuple(checks.whole(milestone, "a milestone", least=0) for milestone in self.milestones)
         object.__setattr__(self, "milestones", milestones)
         if not isinstance(self.channels_last, (bool, np.bool_)):
             raise TypeError(f"channels_last is True or False, not {self.channels_last!r}.")
         object.__setattr__(self, "channels_last", bool(self.channels_last))
-        if self.augment is not None and not callable(self.augment):
-            raise TypeError(f"augment is a function, such as training.crop_and_flip, not {self.augment!r}.")
+        checks.called(self.augment, "augment", "training.crop_and_flip")
         checks.known(self.schedule, SCHEDULES, "schedule of the learning rate")
         checks.known(self.precision, PRECISIONS, "precision")
 
@@ -117,19 +117,26 @@ def fit(
     ------
     ValueError
         if the network is on another device than the task or does not take its inputs, has NaN or infinite parameters, the
-        mask belongs to another network, or the loss becomes NaN or infinite.
+        mask belongs to another network, a label is out of range, or the loss becomes NaN or infinite.
     """
     from tqdm.auto import tqdm
 
     recipe = check_recipe(recipe)
     epochs = recipe.epochs if epochs is None else checks.whole(epochs, "epochs", least=0)
+    checks.called(on_epoch, "on_epoch", "lambda epoch, score: print(epoch, score)")
     check_place(net, task)
     for name, parameter in net.named_parameters():
+        if isinstance(parameter, nn.parameter.UninitializedParameter):
+            raise ValueError(f"The parameter {name!r} is lazy and has no numbers yet: run the network once on a batch.")
         checks.finite(parameter.detach(), f"The parameter {name!r}")
     net = copy.deepcopy(net)
     if recipe.channels_last:
         net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     half = torch.autocast(task.device.type, torch.bfloat16, enabled=recipe.precision == "bfloat16")
+    if not all(parameter.is_leaf for parameter in net.parameters()):
+        raise ValueError(
+            "A copy of this network cannot be trained (is it a scripted one?): give the one that it was made of."
+        )
     trainable = [parameter for parameter in net.parameters() if parameter.requires_grad]
     if not trainable:
         raise ValueError(
@@ -152,6 +159,8 @@ def fit(
                 with half, in_words(x):
                     logits = net(x)
                 check_logits(logits, len(x), task.classes)
+                if epoch == 1:
+                    check_labels(y, logits.shape[1])
                 F.cross_entropy(logits.to(trainable[0].dtype), y).backward()
                 optimizer.step()
                 if enforce is not None:
@@ -195,10 +204,18 @@ def score(call: Callable[[Tensor], Tensor], task: Task, split: str) -> Score:
         with in_words(x):
             logits = call(x)
         check_logits(logits, len(x), task.classes)
+        check_labels(y, logits.shape[1])
         loss += F.cross_entropy(logits, y, reduction="sum").item()
         wrong += int((logits.argmax(1) != y).sum())
         examples += len(y)
-    return Score(loss / examples, wrong / examples)
+    return Score(loss / check_examples(examples, split), wrong / examples)
+
+
+def check_examples(examples: int, split: str) -> int:
+    """Return the number of examples of a split; raise ValueError if there are none."""
+    if examples == 0:
+        raise ValueError(f"The split {split!r} of this task has no examples: its batches must yield at least one.")
+    return examples
 
 
 def set_rate(optimizer: optim.Optimizer, rate: float) -> None:
@@ -209,6 +226,11 @@ def set_rate(optimizer: optim.Optimizer, rate: float) -> None:
 
 def crop_and_flip(x: Tensor, generator: torch.Generator, padding: int = 4) -> Tensor:
     """Shift each image [N, C, H, W] by up to `padding` pixels, zeros moving in, and mirror half of them."""
+    checks.instance(x, Tensor, "A batch of images", "convert it with torch.from_numpy")
+    if x.ndim != 4:
+        raise ValueError(f"Images to crop and flip are [N, C, H, W], but these have the shape {list(x.shape)}.")
+    checks.whole(padding, "padding", least=0)
+    checks.generator(generator)
     examples, _, height, width = x.shape
     padded = F.pad(x, (padding,) * 4)
     rows = torch.randint(2 * padding + 1, (examples, 1), generator=generator) + torch.arange(height)
@@ -229,7 +251,7 @@ def check_recipe(recipe: Recipe | None) -> Recipe:
 def check_place(net: nn.Module, task: Task) -> None:
     """Raise TypeError or ValueError unless they are a network and a task, on one device and of one dtype."""
     checks.network(net)
-    checks.task(task, needs="device")
+    checks.task(task, "batches", "sample")
     parameter = next(net.parameters(), None)
     if parameter is None:
         return

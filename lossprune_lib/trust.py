@@ -8,7 +8,7 @@ Source: the criteria of Laurent et al. 2020, section 2, and what they leave out 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 
@@ -24,7 +24,7 @@ from lossprune_lib.products import ggn_along, hessian_along
 from lossprune_lib.pruning import LocalPruner
 from lossprune_lib.pruning_run import PrunerState
 from lossprune_lib.pruning_stage import rank
-from lossprune_lib.weights import WeightSpace
+from lossprune_lib.weights import WeightSpace, check_space
 
 ORDERS: dict[str, str] = {
     "first": "1st order",
@@ -82,6 +82,10 @@ def forecast(
     step : [D]
     orders : names in `ORDERS`; "ggn" and "hessian" pass through the network for this step, exactly
     """
+    check_space(space)
+    checks.instance(model, LossModel, "A loss model", "make it first, as LossModel.at(net, batch) gives it")
+    if isinstance(orders, str) or not isinstance(orders, Sequence):
+        raise TypeError(f"orders is a list of names, such as ['first'], not {orders!r}.")
     for order in orders:
         checks.known(order, ORDERS, "order")
     slope = model.predicted_change(step, order=1).item()
@@ -128,6 +132,8 @@ def trust_radius(
     tolerance : float
         0.1: off by 10 %.
     """
+
+    checks.real(tolerance, "tolerance")
 
     def off(share: float) -> bool:
         return is_off(predicted_change(share), true_change(share), tolerance)
@@ -219,7 +225,7 @@ class Path:
     def predicted_change(self, sparsity: float, order: str) -> float:
         """Return the predicted, signed change; "ggn" and "hessian" take passes through the network, once."""
         number = len(self.pruned(sparsity))
-        if order in self._sums:
+        if checks.known(order, ORDERS, "order") in self._sums:
             return self._sums[order][number].item()
         if (number, order) not in self._bends:
             self._bends[number, order] = self.forecast(sparsity, (order,)).bend[order]

@@ -82,6 +82,7 @@ def trust_region(
     ValueError, TypeError
         for a criterion that models no loss, or numbers that make no sense.
     """
+    checks.instance(pruner, LocalPruner, "A pruner", "write for example LocalPruner(sparsity=0.9)")
     if not CRITERIA[pruner.criterion].models_loss:
         raise ValueError(f"{pruner.criterion} promises nothing that could be trusted or not: take lm, qm or obd.")
     if checks.real(tolerance, "tolerance") == 0:
@@ -112,7 +113,10 @@ def finished(pruner: LocalPruner, trials: Iterable[Trial]) -> PruningRun:
     """Return the accepted trials as a run, to be measured like any other; its trace has a row for each of them."""
     import pandas as pd
 
-    states = [trial.state for trial in trials if trial.accepted]
+    if not isinstance(trials, Iterable):
+        raise TypeError(f"The trials are what trust_region yields, not a {type(trials).__name__}.")
+    instances = [checks.instance(trial, Trial, "A trial", "give what trust_region yields") for trial in trials]
+    states = [trial.state for trial in instances if trial.accepted]
     if not states:
         raise ValueError("No trial was accepted, so there is no pruning: go through trust_region to its end.")
     return PruningRun(states[-1].mask, pd.DataFrame([state.row for state in states]), states[-1], pruner)

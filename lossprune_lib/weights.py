@@ -67,6 +67,14 @@ class WeightSpace:
     def write_(self, weights: Tensor) -> None:
         """Put weights [D] into the network."""
         self.check(weights)
+        if weights.ndim != 1:
+            raise ValueError(
+                f"The weights have shape {list(weights.shape)}, but a network has one vector [D]: choose a row."
+            )
+        if weights.is_meta:
+            raise ValueError(
+                "The weights are on the device meta, which keeps no numbers: make them on the CPU or a GPU."
+            )
         with torch.no_grad():
             for module, part in zip(self.modules, self.split(weights), strict=True):
                 module.weight.copy_(part)
@@ -108,6 +116,8 @@ class WeightSpace:
             raise ValueError(
                 f"The weights have shape {list(weights.shape)}, but must be [D] or [R, D]: flatten the rest."
             )
+        checks.instance(x, Tensor, "A batch of inputs", "convert it with torch.from_numpy")
+        checks.instance(rest, Mapping, "The rest of a network", "give what space.rest() gives")  # type: ignore[type-abstract]
         if weights.ndim == 1:
             parameters = dict(zip(self.names, self.split(weights), strict=True))
             return functional_call(self.net, {**rest, **parameters}, (x,))
@@ -126,6 +136,8 @@ class WeightSpace:
             raise TypeError(
                 f"A vector over weights is a torch tensor [D], not {type(vector).__name__}: convert it with torch.as_tensor."
             )
+        if vector.layout is not torch.strided:
+            raise ValueError("A vector over weights is a dense tensor, not a sparse one: convert it with .to_dense().")
         if vector.ndim < 1 or vector.shape[-1] != self.size:
             raise ValueError(
                 f"This network has {self.size:,} weights, but the vector has shape {list(vector.shape)}: "
@@ -142,6 +154,11 @@ class WeightSpace:
                 "convert it with .to(space.read())."
             )
         checks.finite(vector, what, "compute it again from finite numbers")
+
+
+def check_space(space: object) -> WeightSpace:
+    """Return `space` if it is a WeightSpace; else raise TypeError."""
+    return checks.instance(space, WeightSpace, "A space", "write WeightSpace(net)")
 
 
 def _check(net: nn.Module, modules: dict[str, nn.Linear | nn.Conv2d]) -> None:
@@ -164,6 +181,11 @@ def _check(net: nn.Module, modules: dict[str, nn.Linear | nn.Conv2d]) -> None:
         weight = module.weight
         if isinstance(weight, nn.parameter.UninitializedParameter):
             raise ValueError(f"Layer {name!r} is lazy and has no weights yet: run the network once on a batch.")
+        if weight.numel() == 0:
+            raise ValueError(
+                f"Layer {name!r} has no weights, as its weight has the shape {list(weight.shape)}: give it at least one input "
+                "and one output."
+            )
         if weight.dtype not in (torch.float32, torch.float64):
             raise ValueError(f"The weight of layer {name!r} is {weight.dtype}: convert the network with net.float().")
         if weight.dtype != first_weight.dtype or weight.device != first_weight.device:

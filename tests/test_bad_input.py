@@ -29,6 +29,7 @@ from unittest import mock
 import ipywidgets
 import matplotlib.figure
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from networks import make
@@ -50,9 +51,11 @@ from lossprune_lib import (
     results,
     schedules,
     training,
+    trust_region,
     widgets,
 )
 from lossprune_lib.experiment import Outcome
+from lossprune_lib.masks import Enforcer
 from lossprune_lib.pruning import EmptyLayerWarning, one_shot, prune_together
 from lossprune_lib.runs import Baseline, Run
 from lossprune_lib.store import Store
@@ -178,6 +181,39 @@ class Attention(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         x = x.squeeze(1)
         return self.head(self.attention(x, x, x)[0].mean(1))
+
+
+class Own:
+    """A task of one's own, as a user with a data set of another kind writes it."""
+
+    classes, shape, device, dtype = 10, (1, 8, 8), torch.device("cpu"), torch.float32
+
+    def sample(self, examples: int, generator: torch.Generator) -> data.Batch:
+        return torch.zeros(examples, *self.shape), torch.zeros(examples, dtype=torch.int64)
+
+    def batches(
+        self, split: str, batch_size: int = 1000, generator: torch.Generator | None = None
+    ) -> Iterator[data.Batch]:
+        yield torch.zeros(10, *self.shape), torch.arange(10)
+
+
+class Shifted(Own):
+    """Its labels are counted from 5."""
+
+    def batches(self, *arguments: Any, **named: Any) -> Iterator[data.Batch]:
+        yield from ((x, y + 5) for x, y in super().batches(*arguments, **named))
+
+
+class Empty(Own):
+    def batches(self, *arguments: Any, **named: Any) -> Iterator[data.Batch]:
+        yield from ()
+
+
+def nan_checkpoint(bench: Bench) -> nn.Module:
+    net = models.mlp_300_100(bench.task)
+    net.fc1.weight.data[0, 0] = np.nan
+    models.save(bench.folder / "net", net, "mlp_300_100", bench.task)
+    return models.load(bench.folder / "net")
 
 
 def images(**changes: np.ndarray) -> dict[str, np.ndarray]:
@@ -422,7 +458,34 @@ CASES = [
     Case("one sparsity where a list is meant", lambda b: one_shot(b.net, b.task, 0.5), TypeError, r"such as \[0\.5, 0\.9\], not 0\.5"),
     Case("NumPy arrays as data", lambda b: data.Task.from_tensors(*[np.zeros((3, 2))] * 6), TypeError, "convert arrays with torch.from_numpy"),
     Case("a batch that is no pair", at(lambda b: b.batch[0]), TypeError, "pair of inputs .* task.sample"),
-    Case("a seed in place of a generator", lambda b: b.task.sample(3, 0), TypeError, r"torch\.Generator, not 0: write seeds\.generator"),
+    Case("a seed in place of a generator", lambda b: b.task.sample(3, 0), TypeError, r"is a Generator, not 0: write seeds\.generator"),
+    Case("a tensor in place of a task", lambda b: training.fit(b.net, b.ones), TypeError, r'not a Tensor: write data\.load\("digits"\).* what it lacks: batches, sample, classes'),
+    Case("a network in place of its space", lambda b: Mask.dense(b.net), TypeError, r"A space is a WeightSpace, not a Sequential: write WeightSpace\(net\)"),
+    Case("one network in place of several", lambda b: ensembles.Ensemble.of(b.net), TypeError, r"list of networks, not of a Sequential: write \[net\]"),
+    Case("a network in place of an ensemble", lambda b: ensembles.evaluate(b.net, b.task), TypeError, r"An ensemble is an Ensemble, not a Sequential: write Ensemble\.of"),
+    Case("a network that is not in an ensemble", lambda b: ensembles.Ensemble.of([b.net]).network(1), ValueError, "no network 1 among 1: they are counted from 0"),
+    Case("masks of an ensemble as a list", lambda b: ensembles.fit(ensembles.Ensemble.of([b.net]), b.task, 1, kept=[True]), TypeError, r"kept is a Tensor, not a list: stack the masks' \.kept"),
+    Case("seeds of an ensemble that are none", lambda b: ensembles.fit(ensembles.Ensemble.of([b.net]), b.task, 1, seeds=0.5), TypeError, "seeds is a whole number, or a list of one for each network, not a float"),
+    Case("what to do after an epoch that cannot be called", lambda b: training.fit(b.net, b.task, 1, on_epoch="print"), TypeError, "on_epoch is a function, such as .* not 'print'"),
+    Case("milestones that are one number", lambda b: Recipe(milestones=0.5), TypeError, r"milestones are numbers of epochs, such as \(60, 120\), not 0\.5"),
+    Case("a state that is none", lambda b: LocalPruner("mp").step(b.mask(0.5)), TypeError, "A state is a PrunerState, not a Mask: take the one that start"),
+    Case("a change asked of a network", lambda b: criteria.modelled_change(b.net, "qm"), TypeError, r"A loss model is a LossModel, not a Sequential: make it first"),
+    Case("random scores from a seed", lambda b: criteria.saliency(LossModel(b.ones), "random", generator=0), TypeError, "generator is a Generator, not 0"),
+    Case("shuffled batches from a seed", lambda b: list(b.task.batches("train", 10, 0)), TypeError, "generator is a Generator, not 0"),
+    Case("a dtype in quotes", lambda b: b.task.to(dtype="float64"), TypeError, r"dtype is a dtype, not 'float64': write for example torch\.float64"),
+    Case("class names that are one string", lambda b: data.Task.from_tensors(*b.tensors(), class_names="0123456789"), TypeError, "class_names are strings, one for each class"),
+    Case("a rest that is none", lambda b: b.space.call(b.ones, None, b.batch[0]), TypeError, r"not None: give what space\.rest\(\) gives"),
+    Case("inputs of NumPy", lambda b: b.space.call(b.ones, b.space.rest(), b.batch[0].numpy()), TypeError, "not a ndarray: convert it with torch.from_numpy"),
+    Case("an optimizer that is none", lambda b: Enforcer(b.mask(0.5), b.mlp(), None), TypeError, "optimizer is an Optimizer, not None: give the one that trains"),
+    Case("a table that is a list", lambda b: results.best_penalty([1]), TypeError, r"A table is a DataFrame, not a list: give one from Study\.run"),
+    Case("a table of something else", lambda b: results.loss_change(pd.DataFrame({"a": [1]})), ValueError, r"lacks the columns true_change: give one from Study\.run"),
+    Case("a table with gaps", lambda b: results.best_penalty(results.load("digits").assign(true_change=np.nan)), ValueError, "true_change of the table has entries that are no numbers"),
+    Case("one table to browse", lambda b: widgets.browse(results.load("digits")), TypeError, r'dict from the studies\' names.* \{"digits": results\.load'),
+    Case("results of a number", lambda b: results.load(1), TypeError, "name is that of a shipped table, such as .* not 1"),
+    Case("masks to compare as a list", lambda b: results.overlap([True]), TypeError, r"kept is a Tensor, not a list: stack the masks' \.kept"),
+    Case("trials that are none", lambda b: trust_region.finished(LocalPruner(), [1]), TypeError, "A trial is a Trial, not 1: give what trust_region yields"),
+    Case("a network in place of a pruner", lambda b: trust_region.trust_region(b.net, b.net, b.task, 0.1), TypeError, r"A pruner is a LocalPruner, not a Sequential"),
+    Case("a path that is none", lambda b: models.load(None), TypeError, r"A path is a string or a pathlib\.Path, not None"),
     # shapes
     Case("training on inputs of another size", lambda b: training.fit(b.net, b.flat, 1), ValueError, r"cannot run on inputs of shape \[7\].*Give it the inputs"),
     Case("evaluating on inputs of another size", lambda b: training.evaluate(b.net, b.flat), ValueError, r"cannot run on inputs of shape \[7\]"),
@@ -442,6 +505,12 @@ CASES = [
     Case("a single example without its dimension", at(lambda b: (b.batch[0], b.batch[1][0])), ValueError, r"give \[N, \.\.\.\] and \[N\], also for one example"),
     Case("an empty batch", at(lambda b: (b.batch[0][:0], b.batch[1][:0])), ValueError, "0 inputs and 0 labels: give at least one example"),
     Case("an empty data set", lambda b: data.Task.from_tensors(*b.tensors(x_valid=b.batch[0][:0], y_valid=b.batch[1][:0])), ValueError, "x_valid is .* give at least one example"),
+    Case("flat inputs to crop and flip", lambda b: training.crop_and_flip(b.batch[0].flatten(1), torch.Generator()), ValueError, r"are \[N, C, H, W\], but these have the shape \[20, 64\]"),
+    Case("a layer without inputs", lambda b: WeightSpace(b.mlp(nn.Linear(0, 5))), ValueError, r"Layer '3' has no weights, .* shape \[5, 0\]: give it at least one"),
+    Case("the weights of several networks for one", lambda b: b.mlp() and WeightSpace(b.mlp()).write_(b.ones.expand(2, -1)), ValueError, r"shape \[2, 370\], but a network has one vector \[D\]: choose a row"),
+    Case("a sparse tensor as a vector", lambda b: b.space.split(b.ones.to_sparse()), ValueError, r"dense tensor, not a sparse one: convert it with \.to_dense"),
+    Case("ranking scores of another network", lambda b: b.mask(0.5).smallest_kept(torch.ones(3), [1]), ValueError, r"one real number each, \[D\] = \[370\], .* \[3\] on cpu: give those of this network"),
+    Case("a task's split without examples", lambda b: training.evaluate(b.net, Empty()), ValueError, "split 'valid' of this task has no examples"),
     # dtypes and devices
     Case("a network in another precision", lambda b: training.fit(b.mlp().double(), b.task), ValueError, "float64 on cpu, the task torch.float32 on cpu: move one"),
     Case("a half-precision network", prune(lambda b: b.mlp().half()), ValueError, "network is torch.float16 .* move one"),
@@ -453,6 +522,8 @@ CASES = [
     Case("a network on a device without numbers", lambda b: WeightSpace(b.mlp().to("meta")), ValueError, "meta, which keeps no numbers: make the network on"),
     Case("a layer on another device", prune(lambda b: b.mlp(nn.Linear(5, 5).to("meta"))), ValueError, "on meta, others .* move the whole network"),
     Case("an unknown device", lambda b: data.load("digits", device="gpu"), ValueError, """no kind of device called 'gpu': use "auto", "cpu" or "cuda\""""),
+    Case("a task on a device without numbers", lambda b: data.Task.from_tensors(*[part.to("meta") for part in b.tensors()]), ValueError, "x_train is on the device meta, which keeps no numbers"),
+    Case("a mask on a device without numbers", lambda b: Mask((b.ones > 0).to("meta"), b.space.layout), ValueError, "mask is on the device meta, which keeps no numbers: make it on the CPU"),
     Case("a device that is not here", lambda b: data.load("digits", device="xpu:3"), ValueError, """no device 'xpu:3' here: use device="auto\""""),
     # NaN and infinity
     Case("NaN weights, pruning", prune(lambda b: b.with_weight(np.nan)), ValueError, "layer '1' holds 1 values that are NaN .* learning rate .* load the network again"),
@@ -464,6 +535,9 @@ CASES = [
     Case("a label out of range", at(lambda b: (b.batch[0], b.batch[1] + 5)), ValueError, "labels from 5 to 14, but the network has 10 logits: labels go from 0 to 9"),
     Case("a label below zero", lambda b: data.Task.from_tensors(*b.tensors(y_train=b.batch[1] - 1)), ValueError, "y_train has the label -1: labels go from 0"),
     Case("more labels than classes", lambda b: data.Task.from_tensors(*b.tensors(), classes=3), ValueError, "label 9, but only 3 classes"),
+    Case("a task of one's own with labels out of range, training", lambda b: training.fit(b.net, Shifted(), 1), ValueError, "labels from . to 1., but the network has 10 logits: labels go from 0 to 9"),
+    Case("the same, evaluating", lambda b: training.evaluate(b.net, Shifted()), ValueError, "labels from . to 1., but the network has 10 logits"),
+    Case("the same, networks together", lambda b: ensembles.fit(ensembles.Ensemble.of([b.net]), Shifted(), 1), ValueError, "labels from . to 1., but the network has 10 logits"),
     # numbers
     Case("sparsity in per cent", pruner(sparsity=95), ValueError, r"sparsity is 95, but must be in \[0, 1\).* write 95 % as 0\.95"),
     Case("sparsity 1", pruner(sparsity=1.0), ValueError, r"must be in \[0, 1\)"),
@@ -472,6 +546,9 @@ CASES = [
     Case("sparsity in quotes", pruner(sparsity="0.9"), TypeError, "must be a number, not '0.9'"),
     Case("no stages", pruner(stages=0), ValueError, "stages is 0, but must be at least 1"),
     Case("fractional stages", pruner(stages=1.5), TypeError, "stages must be a whole number, not 1.5: give for example 1"),
+    Case("two million stages", lambda b: schedules.sparsities("cubic", 0.9, 2_000_000), ValueError, "stages is 2000000, but must be at most 1,000,000"),
+    Case("a number that no machine holds", pruner(batch_size=10**30), ValueError, "batch_size is too large, it must be at most 9223372036854775807"),
+    Case("a NumPy number of examples", lambda b: f"works: {len(list(b.task.batches('test', np.int64(100))))} batches", Works, "works: 3 batches"),
     Case("a negative step penalty", pruner(step_penalty=-1e-3), ValueError, "step_penalty is -0.001, but must be finite and at least 0"),
     Case("a batch of no examples", pruner(batch_size=0), ValueError, "batch_size is 0, but must be at least 1"),
     Case("a negative seed", pruner(seed=-1), ValueError, "seed is -1, but must be at least 0"),
@@ -503,7 +580,10 @@ CASES = [
     Case("a head with one class", lambda b: LossModel.at(b.mlp(classes=1), (b.batch[0], b.batch[1] * 0)), UserWarning, "single logit, .* so is the curvature: give it one logit for each class"),
     Case("a layer pruned away", all_but_one_layer, EmptyLayerWarning, "layer '1' are pruned away.* Lower the sparsity"),
     Case("a network of one weight", one_weight, Works, "works: .* of 1 weight are zero"),
+    Case("a network with lazy layers", lambda b: training.fit(nn.Sequential(nn.Flatten(), nn.LazyLinear(10)), b.task, 1), ValueError, "parameter '1.weight' is lazy .* run the network once on a batch"),
     # masks
+    Case("several masks where one is meant", lambda b: Mask((b.ones > 0).expand(2, -1), b.space.layout).apply_(b.mlp()), ValueError, r"masks of several networks, \[2, 370\]: choose one, Mask\(mask\.kept\[0\]"),
+    Case("a mask with a layout that is none", lambda b: Mask(b.ones > 0, [370]), TypeError, r"layout of a mask is its layers' names and shapes: take .* WeightSpace\(net\)\.layout"),
     Case("a mask of another network", lambda b: b.mask(0.5).apply_(models.mlp_300_100(b.task)), ValueError, "mask belongs to another network: layer 'fc1'"),
     Case("a mask sparser than the target", lambda b: LocalPruner("mp", sparsity=0.5).prune(b.net, b.task, b.mask(0.9)), ValueError, r"sparser already \(0\.9 of all weights\) than the sparsity 0\.5.* give a larger sparsity"),
     Case("the same for one of several pruners", lambda b: prune_together([LocalPruner("mp", s) for s in (0.95, 0.5)], b.net, b.task, b.mask(0.9)), ValueError, "sparser already"),
@@ -523,6 +603,13 @@ CASES = [
     Case("a truncated checkpoint", lambda b: models.load(b.changed(b.checkpoint(), lambda c: c.__delitem__(slice(9000, None)))), ValueError, "net.safetensors is damaged .* copy it again"),
     Case("a tampered checkpoint", lambda b: models.load(b.changed(b.checkpoint(), lambda c: c.__setitem__(-1, c[-1] ^ 1))), ValueError, "not what was saved.*copy it again"),
     Case("a pickle in place of a checkpoint", lambda b: torch.save(b.net, b.folder / "net.pt") or models.load(b.folder / "net.pt"), ValueError, "damaged or no safetensors file .* copy it again"),
+    Case("a checkpoint with NaN weights", lambda b: prune(lambda _: nan_checkpoint(b))(b), ValueError, "layer 'fc1' holds 1 values that are NaN"),
+    Case("saving another network than it is named", lambda b: models.save(b.folder / "net", b.net, "mlp_300_100", b.task), ValueError, r"no mlp_300_100 for inputs \[1, 8, 8\] and 10 classes, .* make it with models\.mlp_300_100\(task\)"),
+    Case("a note that is no string", lambda b: models.save(b.folder / "net", models.mlp_300_100(b.task), "mlp_300_100", b.task, epochs=3), TypeError, "noted in a file are strings, not 3: write it in quotes"),
+    Case("a note in the place of the shape", lambda b: models.save(b.folder / "net", models.mlp_300_100(b.task), "mlp_300_100", b.task, shape="1"), ValueError, "shape are noted anyway: give your notes other names"),
+    Case("saving into a folder's place", lambda b: b.mask(0.5).save(b.folder), IsADirectoryError, "is a folder: name a file in it"),
+    Case("saving below a file", lambda b: b.mask(0.5).save(b.checkpoint() / "mask"), FileExistsError, "cannot be written .* check its folder, and who may write there"),
+    Case("a path with a zero byte", lambda b: models.load("net\0"), ValueError, "is no path to a file: give its name"),
     Case("a mask in place of a checkpoint", lambda b: models.load(b.mask(0.5).save(b.folder / "mask")), ValueError, "holds no network that this version knows .* save it again"),
     Case("a checkpoint in place of a mask", lambda b: Mask.load(b.checkpoint()), ValueError, r"holds no mask .* save it again with Mask\.save"),
     Case("a damaged data file", lambda b: load_images(b, images(), lambda c: c.__delitem__(slice(500, None))), ValueError, "mnist.npz cannot be read .* remove it to have it fetched"),
@@ -535,6 +622,8 @@ CASES = [
     Case("a read-only store", read_only, PermissionError, "cannot be written: check who may write"),
     Case("a truncated store", truncated_store, ValueError, "damaged or no store .* run the study again"),
     Case("another program's SQLite file", another_programs_file, ValueError, "of another program: give the store another name"),
+    Case("seeds that a study has not", lambda b: b.study().only(7), TypeError, r"seeds are a list of whole numbers, such as \[0, 1\], not 7"),
+    Case("a list of lists in a study", lambda b: b.study(stages=[[1, 2], [3]]), TypeError, "stages are single values in one list"),
     Case("a study without seeds", lambda b: b.study(seeds=[]), ValueError, "no seeds: give at least one"),
     Case("a client that is none", lambda b: b.study().run(b.store, client="tcp://here"), TypeError, "leave it out to work in this process"),
     Case("a store opened by two processes", two_processes, Works, "works: 40 of 40"),

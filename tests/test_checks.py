@@ -34,13 +34,18 @@ def test_a_name_like_no_other_is_refused_with_all_choices_and_no_suggestion(name
     assert "Did you mean" not in str(caught.value)
 
 
-@given(st.integers(), st.integers(-5, 5))
+@given(st.integers(max_value=2**63 - 1), st.integers(-5, 5))
 def test_whole_numbers_are_accepted_from_the_least_on(value: int, least: int) -> None:
     if value >= least:
         assert checks.whole(value, "stages", least) == value
     else:
         with pytest.raises(ValueError, match=f"stages is {value}, but must be at least {least}"):
             checks.whole(value, "stages", least)
+
+
+def test_whole_numbers_end_where_torch_takes_no_more() -> None:
+    with pytest.raises(ValueError, match="stages is too large, it must be at most 9223372036854775807"):
+        checks.whole(2**63, "stages")
 
 
 def test_numpy_integers_become_python_ones() -> None:

@@ -98,6 +98,11 @@ def browse(tables: Mapping[str, pd.DataFrame]) -> Sliders:
     """
     import pandas as pd
 
+    if not isinstance(tables, Mapping):
+        raise TypeError(
+            f"The tables to browse are a dict from the studies' names, not a {type(tables).__name__}: write for example "
+            '{"digits": results.load("digits")}.'
+        )
     if not tables:
         raise ValueError("There is no table to browse: results.names() says which are shipped, Study.run makes others.")
     named = {name: cells(table).assign(network=table["model"].iloc[0]) for name, table in tables.items()}

@@ -6,7 +6,7 @@ import ipywidgets
 from matplotlib.figure import Figure
 from torch import nn
 
-from lossprune_lib import plots
+from lossprune_lib import checks, plots
 from lossprune_lib.data import Task
 from lossprune_lib.pruning import one_shot
 from lossprune_lib.weights import WeightSpace
@@ -26,6 +26,7 @@ def sparsity_slider(net: nn.Module, task: Task, criterion: str = "mp", start: fl
     net : whose first prunable layer is Linear
     start : the sparsity that is shown first
     """
+    checks.sparsity(start, "start")
     space = WeightSpace(net)
     if not isinstance(space.modules[0], nn.Linear):
         raise ValueError(
