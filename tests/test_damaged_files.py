@@ -212,6 +212,13 @@ HUGE = {
     "a shape that overflows": {"w": {"dtype": "F32", "shape": [2**63, 2**63], "data_offsets": [0, 16]}},
     "offsets beyond the file": {"w": {"dtype": "F32", "shape": [2**40], "data_offsets": [0, 2**42]}},
     "offsets that run backwards": {"w": {"dtype": "F32", "shape": [4], "data_offsets": [16, 0]}},
+    "offsets below zero": {"w": {"dtype": "F32", "shape": [4], "data_offsets": [-16, 0]}},
+    "tensors in one place": {
+        "w": {"dtype": "F32", "shape": [4], "data_offsets": [0, 16]},
+        "v": {"dtype": "F32", "shape": [4], "data_offsets": [0, 16]},
+    },
+    "numbers that nobody claims": {"w": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}},
+    "NaN as a size": {"w": {"dtype": "F32", "shape": [float("nan")], "data_offsets": [0, 16]}},
     "a negative shape": {"w": {"dtype": "F32", "shape": [-4], "data_offsets": [0, 16]}},
     "an unknown dtype": {"w": {"dtype": "OBJECT", "shape": [4], "data_offsets": [0, 16]}},
     "no tensors": {"__metadata__": {"model": "mlp_300_100", "shape": "1,8,8", "classes": "10", "layers": "[]"}},
@@ -223,6 +230,53 @@ HUGE = {
 def test_a_header_that_claims_what_is_not_there_is_refused(claim: str, tmp_path: Path, modest: None) -> None:
     for load in (models.load, Mask.load):
         refused(load, tmp_path / "file", header_file(HUGE[claim], 0 if claim == "no tensors" else 16))
+
+
+@pytest.mark.parametrize("repeated", ["a tensor", "a note"])
+def test_a_header_with_a_name_twice_is_refused_or_read_once(repeated: str, tmp_path: Path) -> None:
+    path, task = tmp_path / "net", _Shipped((1, 8, 8), 10)
+    models.save(path, models.mlp_300_100(task), "mlp_300_100", task)
+    expected, whole = tensors_of(models.load(path)), path.read_bytes()
+    size = int.from_bytes(whole[:8], "little")
+    header = json.loads(whole[8 : 8 + size])
+    twice = (
+        b'"fc1.weight":' + json.dumps(header["fc2.weight"]).encode() + b","
+        if repeated == "a tensor"
+        else b'"__metadata__":{"model":"small_vgg","shape":"1,8,8","classes":"10"},'
+    )
+    text = b"{" + twice + whole[9 : 8 + size]
+    path.write_bytes(struct.pack("<Q", len(text)) + text + whole[8 + size :])
+    found = loaded(models.load, path)
+    assert found is None or all(np.array_equal(a, b) for a, b in zip(found, expected, strict=True))
+
+
+@pytest.mark.parametrize("key", ["x_train", "y_test"])
+def test_an_archive_with_a_name_twice_is_refused_or_read_once(key: str, tmp_path: Path) -> None:
+    x = npy((3, 28, 28), content=bytes(2352))
+    stream = io.BytesIO(archive(x_train=x, y_train=Y, x_test=x, y_test=Y))
+    with zipfile.ZipFile(stream, "a") as opened, pytest.warns(UserWarning, match="Duplicate name"):
+        opened.writestr(f"{key}.npy", npy((2,), "<f4", struct.pack("<2f", float("nan"), 1e30)))
+    refused(load_images, tmp_path / "mnist.npz", stream.getvalue())
+
+
+@pytest.mark.parametrize("descr", ["<f4", "<i8", "<c8", "<U1", "<M8[s]", "|b1", ">u2", "[('a', '<i4')]"])
+def test_images_of_another_dtype_are_refused(descr: str, tmp_path: Path) -> None:
+    dtype = np.dtype([("a", "<i4")] if descr.startswith("[") else descr)
+    stream = io.BytesIO()
+    np.savez(
+        stream,
+        x_train=np.zeros((3, 28, 28), dtype),
+        y_train=np.zeros(3, int),
+        x_test=np.zeros((3, 28, 28), dtype),
+        y_test=np.zeros(3, int),
+    )
+    refused(load_images, tmp_path / "mnist.npz", stream.getvalue())
+    labels = io.BytesIO()
+    y = np.full(3, np.nan) if descr == "<i8" else np.zeros(3, dtype)
+    images = np.zeros((3, 28, 28), np.uint8)
+    np.savez(labels, x_train=images, y_train=y, x_test=images, y_test=y)
+    if descr != ">u2":  # big-endian whole numbers are labels too
+        refused(load_images, tmp_path / "mnist.npz", labels.getvalue())
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,7 @@ class Server:
     def __init__(self) -> None:
         self.files: dict[str, bytes] = {}
         self.asked: list[str] = []
+        self.most = 2**30  # bytes of a file before the server hangs up
         server = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -51,7 +52,7 @@ class Server:
                 self.send_response(404 if content is None else 200)
                 self.send_header("Content-Length", str(len(content or b"")))
                 self.end_headers()
-                self.wfile.write(content or b"")
+                self.wfile.write((content or b"")[: server.most])
 
             def log_message(self, *args: object) -> None:
                 pass
@@ -220,6 +221,20 @@ def test_a_damaged_file_in_the_cache_is_fetched_again(
     (cache / "mnist.npz").write_bytes(b"damaged")
     assert_same(downloads.read("mnist", progress=False), arrays)
     assert len(server.asked) == 1
+
+
+def test_a_download_cut_half_way_is_not_kept_and_starts_anew(
+    server: Server, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arrays = example_arrays("mnist")
+    publish(server, "mnist", published("mnist", arrays), monkeypatch)
+    server.most = len(server.files["/mnist.npz"]) // 2
+    with pytest.raises(ConnectionError, match="could not be fetched"):
+        downloads.read("mnist", progress=False)
+    assert [path for path in cache.rglob("*") if path.is_file()] == []
+    assert not downloads.present("mnist")
+    server.most = 2**30
+    assert_same(downloads.read("mnist", progress=False), arrays)
 
 
 @pytest.mark.parametrize("name", IMAGES)

@@ -55,7 +55,9 @@ def test_a_kernel_stopped_in_training_goes_on(kernel: KernelManager) -> None:
             stopped = True
             kernel.interrupt_kernel()
 
-    endless = "training.fit(net, task, 10**6, progress=False, on_epoch=lambda epoch, _: print('epoch', epoch, flush=True))"
+    endless = (
+        "training.fit(net, task, 10**6, progress=False, on_epoch=lambda epoch, _: print('epoch', epoch, flush=True))"
+    )
     reply = client.execute_interactive(endless, output_hook=stop, timeout=SECONDS)
     assert reply["content"]["ename"] == "KeyboardInterrupt"
     same = "print(all(torch.equal(a, b) for a, b in zip(before, net.parameters())), net.training)"

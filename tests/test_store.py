@@ -155,6 +155,32 @@ def test_missing_files_and_folders_are_said(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+_AS_NOBODY = """
+import os, sys
+from lossprune_lib.runs import Baseline, Run
+from lossprune_lib.experiment import Outcome
+from lossprune_lib.store import Store
+os.setuid(65534)
+run = Run(Baseline("digits", "mlp_300_100", 0), "qm", 0.9, 77, 0.0)
+with Store(sys.argv[1], must_exist=True) as store:
+    store.finished([run.key])
+    try:
+        store.add([run], [Outcome({}, [], b"")])
+    except PermissionError as error:
+        print(error)
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may become another user")
+def test_a_store_of_somebody_else_is_read_and_says_that_it_cannot_be_written(path: Path) -> None:
+    for folder in (path.parent, *path.parents[1:4]):
+        if folder != Path("/") and folder.is_relative_to("/tmp"):
+            folder.chmod(folder.stat().st_mode | 0o055)
+    path.chmod(0o644)
+    run = subprocess.run([sys.executable, "-c", _AS_NOBODY, str(path)], capture_output=True, text=True, cwd="/")
+    assert "cannot be written: check who may write" in run.stdout, run.stderr[-500:]
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everything")
 def test_a_read_only_store_says_so(path: Path) -> None:
     path.chmod(0o444)
