@@ -29,7 +29,8 @@ MODULES = {"pickle", "cPickle", "_pickle", "cloudpickle", "dill", "marshal", "sh
 CALLS = re.compile(
     r"eval|exec|compile|__import__|(builtins\..+)"
     r"|os\.(system|popen|exec\w+|spawn\w+|posix_spawn\w*|startfile)|subprocess\.get(status)?output"
-    r"|torch\.(load|hub\.\w+|jit\.load)|numpy\.lib\.format\.\w+"
+    r"|asyncio\.create_subprocess_shell"
+    r"|torch\.(load|serialization\.load|package\.\w+|hub\.\w+|jit\.load|export\.load)|numpy\.lib\.format\.\w+"
     r"|pandas\.(eval|read_pickle|read_hdf)|yaml\.(load|unsafe_load|full_load)(_all)?|get_ipython"
 )
 MAY_RUN = {"subprocess.run", "subprocess.Popen", "subprocess.call", "subprocess.check_call", "subprocess.check_output"}
@@ -124,6 +125,8 @@ def test_no_notebook_runs_what_others_wrote(path: Path) -> None:
         "import subprocess\nsubprocess.run(command)",
         "import subprocess\ncommand = ['ls']\ncommand = 'ls'\nsubprocess.run(command)",
         "import torch\ntorch.load('x.pt', weights_only=True)",
+        "import torch\ntorch.serialization.load('x.pt')",
+        "import asyncio\nasyncio.create_subprocess_shell('ls')",
         "from torch import load\nload('x.pt')",
         "import numpy as np\nnp.load('x.npz')",
         "import numpy as np\nnp.load('x.npz', allow_pickle=True)",
