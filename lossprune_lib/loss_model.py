@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +15,7 @@ from lossprune_lib import checks, curvature
 from lossprune_lib.data import Batch
 from lossprune_lib.forward import record
 from lossprune_lib.survey import survey
-from lossprune_lib.weights import WeightSpace
+from lossprune_lib.weights import WeightSpace, check_space
 
 
 @dataclass(frozen=True)
@@ -95,11 +96,18 @@ class LossModel:
         max_bytes: int = 2**30,
     ) -> LossModel:
         """Model the loss of a batch around any weights [D] of a network; otherwise as `at`."""
-        if order not in (0, 1, 2):
+        if not isinstance(order, Integral) or order not in (0, 1, 2):
             raise ValueError(f"order is {order!r}, but must be 0 (loss), 1 (and gradient) or 2 (and curvature).")
+        order = int(order)
+        check_space(space)
+        checks.instance(rest, Mapping, "The rest of a network", "give what space.rest() gives")
         checks.whole(max_bytes, "max_bytes")
         check_loss(loss)
         space.check_point(weights, "The point")
+        if weights.ndim != 1:
+            raise ValueError(
+                f"The point has shape {list(weights.shape)}, but is one vector [D]: LossModel.at_each takes many."
+            )
         x, y = check_batch(space, batch)
         found = survey(space, weights, rest, x)
         classes = found.logits.shape[1]
@@ -156,7 +164,9 @@ class LossModel:
         orders : one for each row
             A model may come with more than was asked for, where an equal row needed it.
         """
-        space.check(weights)
+        check_space(space).check(weights)
+        if isinstance(orders, str) or not isinstance(orders, Sequence):
+            raise TypeError(f"orders is a list with one for each row, such as [1, 2], not {orders!r}.")
         if weights.ndim != 2 or len(orders) != len(weights):
             raise ValueError(
                 f"There are {len(orders)} orders for weights {list(weights.shape)}: give one for each row."
@@ -187,7 +197,7 @@ class LossModel:
 
         First order: g . step; second order: g . step + 1/2 sum_k G_kk step_k^2.
         """
-        if order not in (1, 2):
+        if not isinstance(order, Integral) or order not in (1, 2):
             raise ValueError(f"order is {order!r}, but a change is predicted with order 1 or 2.")
         if not isinstance(step, Tensor):
             raise TypeError(
@@ -254,6 +264,8 @@ def check_batch(space: WeightSpace, batch: Batch) -> Batch:
         raise ValueError(
             f"The network is on {weight.device}, the batch on {x.device}: move one of them with .to(device)."
         )
+    if x.layout is not torch.strided or y.layout is not torch.strided:
+        raise ValueError("The batch is sparse: convert it with .to_dense().")
     if x.is_floating_point() and x.dtype != weight.dtype:
         raise ValueError(
             f"The network is {weight.dtype}, the batch {x.dtype}: convert one, for example with task.to(dtype=...)."

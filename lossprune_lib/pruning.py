@@ -6,7 +6,7 @@ Source: Laurent et al. 2020, Algorithm 1, as its authors' published program runs
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -166,6 +166,8 @@ def prune_together(
     import pandas as pd
     from tqdm.auto import tqdm
 
+    if not isinstance(pruners, Sequence) or not all(isinstance(pruner, LocalPruner) for pruner in pruners):
+        raise TypeError("pruners is a list of LocalPruner: for one, write its own prune(net, task).")
     if not pruners:
         return []
     start = pruners[0].start(net, task, mask)
@@ -208,7 +210,7 @@ def one_shot(
     """
     import pandas as pd
 
-    if isinstance(sparsities, (str, float, int)):
+    if isinstance(sparsities, str) or not isinstance(sparsities, Iterable):
         raise TypeError(
             f"sparsities is a list of numbers, such as [0.5, 0.9], not {sparsities!r}: write [{sparsities}]."
         )
