@@ -23,6 +23,7 @@ from lossprune_lib.data import Batch, Task
 from lossprune_lib.dense_stack import DenseStack
 from lossprune_lib.forward import check_logits, in_words
 from lossprune_lib.loss_model import check_labels
+from lossprune_lib.progress import progress_bar
 from lossprune_lib.seeds import generator
 from lossprune_lib.sparse_stack import SparseStack
 from lossprune_lib.training import Recipe, Score, check_examples, check_place, check_recipe, set_rate
@@ -157,7 +158,6 @@ def fit(
     ValueError
         for masks or seeds that do not fit, networks and task in different places, or a loss that becomes NaN or infinite.
     """
-    from tqdm.auto import tqdm
 
     recipe = check_recipe(recipe)
     epochs = recipe.epochs if epochs is None else checks.whole(epochs, "epochs", least=0)
@@ -187,9 +187,7 @@ def fit(
     best = _Best(ensemble, stack)
     if epochs == 0:
         return best.ensemble
-    with tqdm(
-        total=epochs, desc=f"training {len(ensemble)} networks", disable=not progress, leave=False, delay=2
-    ) as bar:
+    with progress_bar(progress, total=epochs, desc=f"training {len(ensemble)} networks", leave=False, delay=2) as bar:
         for epoch in range(1, epochs + 1):
             set_rate(optimizer, recipe.rate(epoch - 1, epochs))
             for x, y in _batches(task, recipe.batch_size, seeds, epoch, len(ensemble)):

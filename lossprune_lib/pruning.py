@@ -18,6 +18,7 @@ from lossprune_lib.criteria import CRITERIA
 from lossprune_lib.data import Task
 from lossprune_lib.loss_model import Loss, check_loss, cross_entropy
 from lossprune_lib.masks import Mask
+from lossprune_lib.progress import progress_bar
 from lossprune_lib.pruning_run import PrunerState, PruningRun
 from lossprune_lib.pruning_stage import EmptyLayerWarning, batches_of, models_at, rank, step_together
 from lossprune_lib.schedules import SCHEDULES, sparsities
@@ -164,7 +165,6 @@ def prune_together(
     net, task, mask, progress : as in `LocalPruner.prune`
     """
     import pandas as pd
-    from tqdm.auto import tqdm
 
     if not isinstance(pruners, Sequence) or not all(isinstance(pruner, LocalPruner) for pruner in pruners):
         raise TypeError("pruners is a list of LocalPruner: for one, write its own prune(net, task).")
@@ -176,7 +176,7 @@ def prune_together(
     states = [start] * len(pruners)
     rows: list[list[dict[str, float]]] = [[] for _ in pruners]
     total = sum(pruner.stages for pruner in pruners)
-    with tqdm(desc="pruning", total=total, unit="stage", disable=not progress, leave=False, delay=2) as bar:
+    with progress_bar(progress, desc="pruning", total=total, unit="stage", leave=False, delay=2) as bar:
         for stage in range(max(pruner.stages for pruner in pruners)):
             active = [r for r, pruner in enumerate(pruners) if pruner.stages > stage]
             stepped = step_together([pruners[r] for r in active], [states[r] for r in active])

@@ -17,6 +17,7 @@ from lossprune_lib import checks, experiment, training
 from lossprune_lib.criteria import CRITERIA
 from lossprune_lib.experiment import Outcome, Trained
 from lossprune_lib.jobs import Job, do_here, do_on_cluster, stacks_of
+from lossprune_lib.progress import progress_bar
 from lossprune_lib.runs import Baseline, Run
 from lossprune_lib.store import Store
 from lossprune_lib.training import Recipe
@@ -147,13 +148,12 @@ class Study:
         device : as in `data.load`, where the work is done
         progress : whether to show bars
         """
-        from tqdm.auto import tqdm
 
         with Store(store) as kept:
             waiting = self._missing(kept)
             total = len(self.runs)
             missing = sum(len(runs) for runs in waiting.values())
-            with tqdm(desc="study", total=total, initial=total - missing, unit="run", disable=not progress) as bar:
+            with progress_bar(progress, desc="study", total=total, initial=total - missing, unit="run") as bar:
 
                 def finish(job: Job, result: Trained | list[Outcome] | None) -> list[Job]:
                     """Keep what a job gave, if it was needed; return the jobs that can start now."""

@@ -17,6 +17,7 @@ from lossprune_lib.data import Task
 from lossprune_lib.forward import check_logits, in_words
 from lossprune_lib.loss_model import check_labels
 from lossprune_lib.masks import Enforcer, Mask
+from lossprune_lib.progress import progress_bar
 from lossprune_lib.seeds import generator
 
 Augment = Callable[[Tensor, torch.Generator], Tensor]
@@ -119,7 +120,6 @@ def fit(
         if the network is on another device than the task or does not take its inputs, has NaN or infinite parameters, the
         mask belongs to another network, a label is out of range, or the loss becomes NaN or infinite.
     """
-    from tqdm.auto import tqdm
 
     recipe = check_recipe(recipe)
     epochs = recipe.epochs if epochs is None else checks.whole(epochs, "epochs", least=0)
@@ -147,7 +147,7 @@ def fit(
     best = evaluate(net, task, "valid").error if epochs == 0 else math.inf
     best_state = copy.deepcopy(net.state_dict())
 
-    with tqdm(total=epochs, desc="training", unit="epoch", disable=not progress, leave=False, delay=2) as bar:
+    with progress_bar(progress, total=epochs, desc="training", unit="epoch", leave=False, delay=2) as bar:
         for epoch in range(1, epochs + 1):
             net.train()
             set_rate(optimizer, recipe.rate(epoch - 1, epochs))

@@ -62,6 +62,8 @@ def _twice(net: nn.Module) -> peers.Diagonal:
 def test_operations_are_those_of_the_products() -> None:
     a, b = torch.randn(30, 20), torch.randn(20, 10)
     assert curvature.operations(lambda: a @ b) == {"mm": 2 * 30 * 20 * 10}
+    batched = torch.zeros(4, 30, 10), torch.randn(4, 30, 20), torch.randn(4, 20, 10)
+    assert curvature.operations(lambda: batched[0].baddbmm_(*batched[1:])) == {"baddbmm_": 4 * 2 * 30 * 20 * 10}
 
 
 def test_ratios_are_taken_round_by_round() -> None:
