@@ -66,7 +66,7 @@ class Survey:
 
 
 def survey(space: WeightSpace, weights: Tensor, rest: Mapping[str, Tensor], x: Tensor) -> Survey:
-    """Try the network on the first examples of x [N, ...]; the answer is kept in the space, for inputs of this shape.
+    """Try the network on the first examples of x [N, ...]; the answer is kept in the space, for inputs of this shape and dtype.
 
     Raises
     ------
@@ -77,7 +77,7 @@ def survey(space: WeightSpace, weights: Tensor, rest: Mapping[str, Tensor], x: T
     check_mode(space.net)
     if torch.is_inference_mode_enabled():
         raise ValueError("There are no gradients in torch.inference_mode: leave it first (torch.no_grad is fine).")
-    key = tuple(x.shape[1:])
+    key = (tuple(x.shape[1:]), x.dtype)
     if key not in space.surveys:
         space.surveys[key] = _survey(space, weights, rest, x)
     return space.surveys[key]
@@ -103,7 +103,9 @@ def _survey(space: WeightSpace, weights: Tensor, rest: Mapping[str, Tensor], x: 
 
     def pack(tensor: Tensor) -> Tensor:
         kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes() // tensor.element_size()
-        return tensor
+        return (
+            tensor.detach()
+        )  # with its own graph, an operation's saved output would keep that operation alive for good
 
     with in_words(x):
         with torch.no_grad():

@@ -53,7 +53,7 @@ class WeightSpace:
         self.layout: Layout = tuple((name, tuple(module.weight.shape)) for name, module in modules.items())
         self.sizes = tuple(module.weight.numel() for module in self.modules)
         self.size = sum(self.sizes)
-        self.surveys: dict[tuple[int, ...], Any] = {}  # what survey found, by input shape
+        self.surveys: dict[Any, Any] = {}  # what survey found, by the shape and dtype of inputs
 
     @property
     def names(self) -> tuple[str, ...]:

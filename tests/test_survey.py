@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
 from collections.abc import Callable
@@ -153,6 +154,29 @@ def test_a_network_is_tried_once_for_inputs_of_one_shape_but_its_mode_always_che
     net.train()
     with pytest.raises(ValueError, match="training mode"):
         survey(space, space.read(), space.rest(), X)
+
+
+def test_a_network_that_was_tried_leaves_nothing_behind(trained: nn.Module) -> None:
+    def tensors() -> int:
+        gc.collect()
+        return sum(issubclass(type(thing), Tensor) for thing in gc.get_objects())
+
+    x = torch.zeros(2, 1, 8, 8)
+    LossModel.at(trained, (x, torch.zeros(2, dtype=torch.int64)))  # what torch keeps once
+    before = tensors()
+    for _ in range(3):
+        space = WeightSpace(trained)
+        survey(space, space.read(), space.rest(), x)
+    del space
+    assert tensors() == before
+
+
+def test_other_kinds_of_numbers_are_tried_too() -> None:
+    space = WeightSpace(nn.Sequential(nn.Linear(3, 2)).eval())
+    weights, rest = space.read(), space.rest()
+    survey(space, weights, rest, torch.ones(2, 3))
+    with pytest.raises(ValueError, match="cannot run on inputs"):
+        survey(space, weights, rest, torch.ones(2, 3, dtype=torch.int64))
 
 
 def test_more_budget_columns_or_positions_change_the_examples_at_once() -> None:
