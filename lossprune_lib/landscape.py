@@ -51,7 +51,7 @@ def line(
     Returns
     -------
     Tensor
-        [P], in nats for the cross-entropy.
+        [P], in nats for the cross-entropy; on the CPU, wherever the network is.
 
     Raises
     ------
@@ -150,7 +150,7 @@ def _losses(
             for i in range(0, len(points), at_once):
                 for j, logits in enumerate(logits_of(points[i : i + at_once])):
                     total[i + j] += loss.total(logits, y_part)
-    return (total / len(x)).to(start.dtype)
+    return (total / len(x)).to("cpu", start.dtype)
 
 
 LogitsOf = Callable[[Tensor], Sequence[Tensor]]  # points [p, K] -> for each its logits [N, C]

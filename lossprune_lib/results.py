@@ -100,7 +100,7 @@ def overlap(kept: Tensor) -> Tensor:
         both += (ones @ ones.T).round().double()
     counts = both.diagonal()
     either = counts[:, None] + counts[None, :] - both
-    return torch.where(either > 0, both / either, 1.0)
+    return torch.where(either > 0, both / either, 1.0).cpu()
 
 
 def criterion_overlap(table: pd.DataFrame, kept: Tensor) -> pd.DataFrame:

@@ -78,7 +78,7 @@ last = space.size - space.sizes[-1]
 pair = theta[last:].abs().topk(2).indices + last
 axes_of_pair = F.one_hot(pair, space.size).to(theta)
 origin = theta.index_fill(0, pair, 0.0)
-values = torch.linspace(-1.6, 1.6, 17) * theta[pair].abs().max()
+values = torch.linspace(-1.6, 1.6, 17) * theta[pair].abs().max().item()
 
 # %% alt="A map of the loss over the values of two weights, with arrows from theta to the points where the first, the second or both are zero; the loss hardly changes along them."
 figure, ax = plt.subplots(figsize=(5.6, 4), layout="constrained")
@@ -574,14 +574,14 @@ at = torch.linspace(-0.25, 1.25, 13)
 # %% alt="Three settings side by side, lines above and planes below. At 50 % and at 90 % in one go QM ends no lower than MP; at 90 % in 14 stages it ends far lower, with circles for the stages close to its line."
 figure, axes = plt.subplots(2, 4, figsize=(10, 5.6), width_ratios=(10, 10, 10, 0.6), layout="constrained")
 for (sparsity, stages), (top, below) in zip(settings, axes.T[:3], strict=True):
-    landscape_plots.frame(top, 1.05 * theta.norm(), 2.5).set_title(
+    landscape_plots.frame(top, 1.05 * theta.norm().item(), 2.5).set_title(
         f"{sparsity:.0%}, QM: {stages} stage{'s' * (stages > 1)}"
     )
     for name, step in (("mp", to_mp[sparsity]), ("qm", ends[sparsity, stages])):
-        landscape_plots.one_slice(top, t * step.norm(), landscape.line(net, batch, step, t), name)
+        landscape_plots.one_slice(top, t * step.norm().item(), landscape.line(net, batch, step, t), name)
     for state in states[sparsity, stages]:
         step = state.weights - theta
-        top.plot(step.norm(), landscape.line(net, batch, step, [1.0]), "o", color="#D55E00", markerfacecolor="none")
+        top.plot(step.norm().item(), landscape.line(net, batch, step, [1.0]), "o", color="#D55E00", markerfacecolor="none")
     grid = landscape.plane(net, batch, to_mp[sparsity], ends[sparsity, stages], at, at)
     landscape_plots.plane(landscape_plots.plane_frame(below, -0.25, 1.25, "MP", "QM"), at, at, grid)
     landscape_plots.mark(below, {"θ": (0, 0), "MP": (1, 0), "QM": (0, 1)})

@@ -274,7 +274,7 @@ chosen = torch.randperm(space.size, generator=generator(0, "directions"))[:60]
 
 
 def bends(at):
-    directions = torch.nn.functional.one_hot(chosen, space.size).to(weights.dtype)
+    directions = torch.nn.functional.one_hot(chosen, space.size).to(weights)
     return torch.tensor([hessian_along(space, at, rest, batch, direction) for direction in directions])
 
 
