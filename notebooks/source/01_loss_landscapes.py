@@ -581,7 +581,9 @@ for (sparsity, stages), (top, below) in zip(settings, axes.T[:3], strict=True):
         landscape_plots.one_slice(top, t * step.norm().item(), landscape.line(net, batch, step, t), name)
     for state in states[sparsity, stages]:
         step = state.weights - theta
-        top.plot(step.norm().item(), landscape.line(net, batch, step, [1.0]), "o", color="#D55E00", markerfacecolor="none")
+        top.plot(
+            step.norm().item(), landscape.line(net, batch, step, [1.0]), "o", color="#D55E00", markerfacecolor="none"
+        )
     grid = landscape.plane(net, batch, to_mp[sparsity], ends[sparsity, stages], at, at)
     landscape_plots.plane(landscape_plots.plane_frame(below, -0.25, 1.25, "MP", "QM"), at, at, grid)
     landscape_plots.mark(below, {"θ": (0, 0), "MP": (1, 0), "QM": (0, 1)})

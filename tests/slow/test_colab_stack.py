@@ -13,7 +13,14 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 NOT_OURS = [".git", ".venv", "local", "artefacts", "my-notebooks", "*cache*", "*.egg-info", ".hypothesis", ".coverage*"]
-STACK = ["ipywidgets==7.7.1", "ipython==7.34.0", "ipykernel==6.17.1", "traitlets==5.7.1", "torch==2.13.0"]
+STACK = [
+    "ipywidgets==7.7.1",
+    "jupyterlab-widgets<2",
+    "ipython==7.34.0",
+    "ipykernel==6.17.1",
+    "traitlets==5.7.1",
+    "torch==2.13.0",
+]
 
 
 @pytest.mark.slow
