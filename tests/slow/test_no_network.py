@@ -32,7 +32,7 @@ def test_notebooks_need_no_network(no_network: None, tmp_path: Path) -> None:
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("LOSSPRUNE", "XDG"))}
     quiet = clean | {"HOME": str(tmp_path), "OMP_NUM_THREADS": "1", "TQDM_DISABLE": "1"}
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-n", "2", "--dist", "loadfile"]
-    command += ["--nbval-lax", "--nbval-current-env", "--nbval-cell-timeout=120"]
+    command += ["--nbval-lax", "--nbval-current-env", "--nbval-cell-timeout=300"]
     notebooks = [str(path) for path in sorted(ROOT.glob("notebooks/*.ipynb"))]
     assert notebooks
     run = alone([*command, *notebooks], cwd=ROOT, env=quiet)
