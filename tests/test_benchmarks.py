@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import clock
 import curvature
 import landscape
@@ -57,6 +59,13 @@ def test_a_comparison_reports_every_way(monkeypatch: pytest.MonkeyPatch) -> None
 
 def _twice(net: nn.Module) -> peers.Diagonal:
     return lambda x, y, batch_size: 2 * peers.ours(net)(x, y, batch_size)
+
+
+def test_an_error_that_is_no_number_is_not_lost() -> None:
+    net, x, y = curvature.on_random_images("mlp_300_100", (1, 4, 4), 8)
+    found = peers.ours(net)(x, y, 8)
+    found[-1] = torch.nan
+    assert math.isnan(curvature.relative_errors(net, x, y, {"broken at the end": found})["broken at the end"])
 
 
 def test_operations_are_those_of_the_products() -> None:
