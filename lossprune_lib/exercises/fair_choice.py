@@ -106,7 +106,7 @@ def _check_choice(answer: Answer, valid: Tensor, test: Tensor) -> None:
         raise Mistake("The row is one too high: count rows from 0.")
     if row != right:
         cases = [(row, _chosen_otherwise(valid, test))]
-        for _ in range(5):  # one case alone may fit several mistakes by chance
+        for _ in range(30):  # two mistakes often choose the same row
             more = _errors(len(valid), valid.shape[1], fresh())
             cases.append((_three(call(answer, *more))[0], _chosen_otherwise(*more)))
         name_mistake(cases, int.__eq__)

@@ -114,11 +114,11 @@ def one_stage(answer: Answer) -> str:
 
 def _stages(random: torch.Generator) -> list[tuple[Tensor, Tensor, float]]:
     """Return saliencies, what is kept, and the sparsity to reach: plain cases first, so that these name the mistake."""
-    draw = torch.rand(10, generator=random, dtype=torch.float64) + 0.1
+    draw = _told_apart(random)
     everything = torch.ones(10, dtype=torch.bool)
     layers = torch.rand(200, generator=random, dtype=torch.float64) + 0.01
     layers[120:] *= 50  # a layer of another scale
-    some = torch.rand(200, generator=random) > 0.3
+    some = torch.randperm(200, generator=random) < 140
     # Pruned weights of every saliency: zero as the model gives it, and large, so that only the mask can tell.
     after = layers.where(some, 0.0)
     ties = torch.randint(0, 3, (60,), generator=random).double()
@@ -138,6 +138,15 @@ def _stages(random: torch.Generator) -> list[tuple[Tensor, Tensor, float]]:
         (ties.where(dead, 0.0), dead, 0.62),
         (torch.zeros(12, dtype=torch.float64), torch.ones(12, dtype=torch.bool), 0.5),
     ]
+
+
+def _told_apart(random: torch.Generator) -> Tensor:
+    """Return ten saliencies for which argsort taken for ranks, at a sparsity of 0.4, is not also what another mistake gives."""
+    while True:
+        draw = torch.rand(10, generator=random, dtype=torch.float64) + 0.1
+        mistaken = draw.argsort() >= 4
+        if not any(torch.equal(mistaken, ~masks.smallest(scores, 4)) for scores in (draw, -draw)):
+            return draw
 
 
 def _judge_stage(found: Tensor, saliency: Tensor, kept: Tensor, sparsity: float) -> None:

@@ -144,4 +144,4 @@ def _explain_step(pair: Pair, right: Pair, given: tuple[Tensor, Tensor, Tensor],
 
 
 def _same(pair: Pair, other: Pair) -> bool:
-    return all(bool((a - b).abs().max() <= 1e-4 * (1 + b.abs().max())) for a, b in zip(pair, other, strict=True))
+    return all(bool((a - b).abs().max() <= 1e-5 * (1 + b.abs().max())) for a, b in zip(pair, other, strict=True))

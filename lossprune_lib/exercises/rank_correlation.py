@@ -103,21 +103,21 @@ def rank_correlation(answer: Answer) -> str:
     source = fresh()
     cases, wrong = [], []
     pairs = [
-        _distinct(11, source),
+        *(_distinct(size, source) for size in (11, 12, 13)),
         *(_tied(size, levels, source) for size, levels in ((9, 4), (14, 5), (7, 3), (20, 6))),
     ]
-    pairs[2] = pairs[2][0], -pairs[2][1]  # one that rises, so that a lost sign is told from a turned one
+    pairs[4] = pairs[4][0], -pairs[4][1]  # one that rises, so that a lost sign is told from a turned one
     for a, b in pairs:
         found = number(call(answer, a, b), "The correlation")
         cases.append((found, {name: of(a.numpy(), b.numpy()) for name, of in _RANK_MISTAKES.items()}))
         wrong.append(not near(found, float(spearmanr(a, b).statistic)))
-    if wrong[0]:
+    if any(wrong[:3]):
         name_mistake(cases, near)
-        name_mistake(cases[:1], near)  # how ties are sorted is open, so mistakes that sort agree without ties only
+        name_mistake(cases[:3], near)  # how ties are sorted is open, so mistakes that sort agree without ties only
     if any(wrong):
         name_mistake(cases, near)
         small = torch.tensor([1.0, 2.0, 2.0, 5.0]).double(), torch.tensor([3.0, 1.0, 7.0, 7.0]).double()
-        first = "" if wrong[0] else "Right without ties, but equal numbers must share the mean of their ranks. "
+        first = "" if any(wrong[:3]) else "Right without ties, but equal numbers must share the mean of their ranks. "
         raise Mistake(
             f"{first}For [1, 2, 2, 5] and [3, 1, 7, 7], whose ranks are [1, 2.5, 2.5, 4] and [2, 1, 3.5, 3.5], it should be "
             f"{spearmanr(*small).statistic:.4f}; yours gives {number(call(answer, *small), 'The correlation'):.4f}."

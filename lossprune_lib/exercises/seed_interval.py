@@ -117,7 +117,7 @@ def _runs_resampled(change: Tensor, gap: Tensor) -> tuple[float, float]:
 def interval_over_seeds(answer: Answer) -> str:
     source = fresh()
     cases, explained, undefined = [], None, False
-    for seeds, runs, draws in ((9, 30, 160), (7, 25, 120), (5, 40, 100)):
+    for seeds, runs, draws in ((9, 30, 160), (7, 25, 120), (5, 40, 100), (8, 20, 200)):
         change, gap = _levels(seeds, runs, source)
         drawn = torch.randint(seeds, (draws, seeds), generator=source)
         found = call(answer, change, gap, drawn)
@@ -171,9 +171,9 @@ def _explain_interval(pair: tuple[float, float], change: Tensor, gap: Tensor, dr
 
 
 def _levels(seeds: int, runs: int, source: torch.Generator) -> Pair:
-    """Return losses and gaps whose level differs between seeds, and whose correlation does too."""
+    """Return losses and gaps whose level differs between seeds, and whose correlation does too, along a curve."""
     level = torch.arange(seeds, dtype=torch.float64)[:, None]
-    change = torch.rand(seeds, runs, generator=source, dtype=torch.float64) + 2 * level
+    change = torch.rand(seeds, runs, generator=source, dtype=torch.float64) ** 3 + 2 * level
     noise = torch.rand(seeds, runs, generator=source, dtype=torch.float64)
     gap = (0.5 * level - 1) * (change - 2 * level) + noise - 3 * level
     return change, (20 * gap).round() / 20
