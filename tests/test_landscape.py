@@ -11,6 +11,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from lossprune_lib import LossModel, WeightSpace, data, landscape, models
+from lossprune_lib.loss_model import Loss, cross_entropy
 
 NAMES = [name for name in NETWORKS if name not in ("one class", "one weight")]
 
@@ -76,6 +77,26 @@ def test_chains_of_every_kind(layers: list[nn.Module]) -> None:
     assert torch.allclose(found, loop(net, batch, torch.stack([weights - direction, weights + direction / 2])))
     assert torch.equal(batch[0], inputs)
     assert torch.equal(WeightSpace(net).read(), weights)
+
+
+@pytest.mark.parametrize("name", ["mlp", "convolutions"])
+def test_any_loss_is_summed_over_the_examples_of_each_point(name: str) -> None:
+    net, x, y = make(name)
+    _, first, second = directions(net)
+    twice = Loss(lambda logits, labels: 2 * cross_entropy.total(logits, labels), cross_entropy.hessian_root)
+    slices = [
+        landscape.plane(net, (x, y), first, second, [0.0, 0.5], [0.0, 0.1], loss=loss)
+        for loss in (cross_entropy, twice)
+    ]
+    torch.testing.assert_close(slices[1], 2 * slices[0], rtol=1e-12, atol=0)
+
+
+@pytest.mark.parametrize("name", ["mlp", "convolutions"])
+def test_weights_that_give_nan_are_refused(name: str) -> None:
+    net, x, y = make(name)
+    start = WeightSpace(net).read().fill_(float("inf"))
+    with pytest.raises(ValueError, match="NaN or infinite"):
+        landscape.line(net, (x, y), torch.ones_like(start), [0.0], start)
 
 
 def test_the_loss_at_zero_is_the_loss_model_s(trained: nn.Module, digits: data.Task) -> None:
