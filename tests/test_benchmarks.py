@@ -68,6 +68,20 @@ def test_an_error_that_is_no_number_is_not_lost() -> None:
     assert math.isnan(curvature.relative_errors(net, x, y, {"broken at the end": found})["broken at the end"])
 
 
+def test_examples_whose_relu_rounds_to_the_other_side_are_found() -> None:
+    net = nn.Sequential(nn.Linear(2, 1, bias=False), nn.ReLU())
+    with torch.no_grad():
+        net[0].weight.copy_(torch.tensor([[1.0, 1.0]]))
+    x = torch.tensor([[1.0, 1.0], [-1.0, 0.5]])
+    assert curvature.on_the_same_side(net, x).tolist() == [True, True]
+    # In float32 100,000,001 is 100,000,000.
+    net = nn.Sequential(nn.Linear(3, 1, bias=False), nn.ReLU())
+    with torch.no_grad():
+        net[0].weight.fill_(1.0)
+    x = torch.tensor([[1e8, 1.0, -1e8], [1e8, 3.0, -1.0]])
+    assert curvature.on_the_same_side(net, x).tolist() == [False, True]
+
+
 def test_operations_are_those_of_the_products() -> None:
     a, b = torch.randn(30, 20), torch.randn(20, 10)
     assert curvature.operations(lambda: a @ b) == {"mm": 2 * 30 * 20 * 10}

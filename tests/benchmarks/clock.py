@@ -22,12 +22,18 @@ def seconds(run: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def in_turns(ways: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, list[float]]:
-    """Return the seconds of each way, all of them in each round, so that a busy moment of the machine meets all alike."""
+def in_turns(ways: Mapping[str, Callable[[], object]], repeats: int, at_least: float = 0) -> dict[str, list[float]]:
+    """Return the seconds of each way, all of them in each round, so that a busy moment of the machine meets all alike.
+
+    Short ways are repeated more often, until they have run for so many seconds together.
+    """
     times: dict[str, list[float]] = {name: [] for name in ways}
-    for _ in range(repeats):
+    spent, rounds = 0.0, 0
+    while rounds < repeats or spent < at_least:
         for name, run in ways.items():
             times[name].append(seconds(run))
+            spent += times[name][-1]
+        rounds += 1
     return times
 
 

@@ -18,7 +18,7 @@ from lossprune_lib import data, landscape, models
 from lossprune_lib.seeds import generator
 
 
-def main(repeats: int = 5) -> None:
+def main(repeats: int = 15) -> None:
     task = data.load("digits", device="cpu")
     rows = []
     for model, examples in [("mlp_300_100", 50), ("mlp_300_100", 300), ("mlp_300_100", 1000), ("small_vgg", 300)]:
