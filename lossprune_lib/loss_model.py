@@ -79,6 +79,11 @@ class LossModel:
         ------
         ValueError, TypeError
             if the network or the batch cannot be modelled; the message says what to do.
+
+        Notes
+        -----
+        On a GPU torch lets convolutions round what they multiply to TF32, to three digits, unless it is told not to:
+        ``torch.backends.cudnn.allow_tf32 = False``.
         """
         space = WeightSpace(net)
         return cls.at_weights(space, space.read(), space.rest(), batch, order, loss=loss, max_bytes=max_bytes)
