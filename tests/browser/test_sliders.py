@@ -41,7 +41,7 @@ SETTLED = """cell => new Promise(resolve => {
 })"""
 FOCUS_IS_SEEN = """handle => handle === document.activeElement && getComputedStyle(handle).outlineStyle !== 'none'
   && parseFloat(getComputedStyle(handle).outlineWidth) > 0"""
-PRESSES = 15
+PRESSES = 7
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
@@ -73,10 +73,10 @@ def test_every_slider_redraws_its_one_picture(path: Path, server: str, browser: 
                 page.keyboard.press(key)
                 latencies.append(page.evaluate("redrawn"))
             page.evaluate(SETTLED, element)
-            middle, slow = statistics.median(latencies), sorted(latencies)[-1 - PRESSES // 20]
+            middle, slow = statistics.median(latencies), max(latencies)
             name = cell.locator(".widget-label").nth(i).inner_text()
             assert name
-            print(f"\n{path.stem}, cell {index}, {name}: median {middle:.0f} ms, 95th percentile {slow:.0f} ms", end="")
+            print(f"\n{path.stem}, cell {index}, {name}: median {middle:.0f} ms, slowest {slow:.0f} ms", end="")
 
             # A burst there and back: the last move wins.
             before = cell.locator("img").get_attribute("alt")
