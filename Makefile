@@ -62,7 +62,7 @@ browser: $(VENV)/.installed-test $(LAB_SETTINGS)
 ifeq ($(CHROMIUM),)
 	@echo "No Chromium on this machine, so the sliders were not tried in a browser (Debian: apt-get install chromium)."
 else
-	CHROMIUM=$(CHROMIUM) $(PYTEST) tests/browser
+	CHROMIUM=$(CHROMIUM) $(PYTEST) tests/browser -n 2
 endif
 
 notebooks: $(VENV)/.installed-test

@@ -38,6 +38,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     ARTEFACTS.mkdir(exist_ok=True)
+    log_path = ARTEFACTS / f"jupyter-{os.environ.get('PYTEST_XDIST_WORKER', 'alone')}.log"
     command = [
         sys.executable,
         "-m",
@@ -49,7 +50,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     ]
     command += ["--LabApp.expose_app_in_browser=True", f"--ServerApp.root_dir={folder}"]
     command += ["--allow-root"] if os.getuid() == 0 else []
-    with open(ARTEFACTS / "jupyter.log", "wb") as log:
+    with open(log_path, "wb") as log:
         # The theme that a test chooses must not become this user's own.
         own = {
             "JUPYTERLAB_SETTINGS_DIR": str(folder / ".settings"),
@@ -63,7 +64,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
                     urllib.request.urlopen(f"{address}/api?token={TOKEN}", timeout=5).close()
                     break
                 except OSError:
-                    assert process.poll() is None, (ARTEFACTS / "jupyter.log").read_text()
+                    assert process.poll() is None, log_path.read_text()
                     time.sleep(0.2)
             yield address
         finally:

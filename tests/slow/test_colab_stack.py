@@ -12,7 +12,17 @@ import nbformat
 import pytest
 
 ROOT = Path(__file__).parents[2]
-NOT_OURS = [".git", ".venv*", "local", "artefacts", "my-notebooks", "*cache*", "*.egg-info", ".hypothesis", ".coverage*"]
+NOT_OURS = [
+    ".git",
+    ".venv*",
+    "local",
+    "artefacts",
+    "my-notebooks",
+    "*cache*",
+    "*.egg-info",
+    ".hypothesis",
+    ".coverage*",
+]
 STACK = [
     "ipywidgets==7.7.1",
     "jupyterlab-widgets<2",
