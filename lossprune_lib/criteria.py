@@ -27,6 +27,8 @@ class Criterion:
     ----------
     order : int or None
         The order of the loss model: 1 with gradient, 2 with curvature too; None if no data is needed.
+    gradient : bool
+        Whether it reads the model's gradient.
     change : (LossModel) -> [..., D]
         The modelled change from pruning each weight alone; for criteria of order None just a score.
     """
@@ -34,6 +36,7 @@ class Criterion:
     name: str
     order: int | None
     change: Callable[[LossModel], Tensor]
+    gradient: bool = True
 
     @property
     def models_loss(self) -> bool:
@@ -44,9 +47,11 @@ class Criterion:
 CRITERIA: dict[str, Criterion] = {}
 
 
-def _criterion(order: int | None) -> Callable[[Callable[[LossModel], Tensor]], Callable[[LossModel], Tensor]]:
+def _criterion(
+    order: int | None, gradient: bool = True
+) -> Callable[[Callable[[LossModel], Tensor]], Callable[[LossModel], Tensor]]:
     def register(change: Callable[[LossModel], Tensor]) -> Callable[[LossModel], Tensor]:
-        CRITERIA[change.__name__] = Criterion(change.__name__, order, change)
+        CRITERIA[change.__name__] = Criterion(change.__name__, order, change, gradient)
         return change
 
     return register
@@ -79,7 +84,7 @@ def qm(model: LossModel) -> Tensor:
     return model.weights * (0.5 * model.curvature * model.weights - model.gradient)
 
 
-@_criterion(order=2)
+@_criterion(order=2, gradient=False)
 def obd(model: LossModel) -> Tensor:
     """Optimal Brain Damage: 1/2 G theta^2, the quadratic model with the gradient assumed zero."""
     assert model.curvature is not None
@@ -134,6 +139,10 @@ def modelled_change(model: LossModel, criterion: str) -> Tensor:
     if model.order is None or model.order < found.order:
         raise ValueError(
             f"{criterion} needs a loss model of order {found.order}: LossModel.at(..., order={found.order})."
+        )
+    if found.gradient and model.gradient is None:
+        raise ValueError(
+            f"{criterion} needs the gradient, which this loss model was made without: leave out gradient=False."
         )
     return found.change(model)
 

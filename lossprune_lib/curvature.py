@@ -76,7 +76,7 @@ def ggn_diagonal(space: WeightSpace, recording: Recording, root: Tensor) -> Tens
         _Squares(module, x, columns=len(root)) for module, x in zip(space.modules, recording.inputs, strict=True)
     ]
     for column in root:
-        gradients = torch.autograd.grad(recording.logits, recording.outputs, column, retain_graph=True)
+        gradients = torch.autograd.grad(recording.along(column), recording.outputs, retain_graph=True)
         for square, gradient in zip(squares, gradients, strict=True):
             square.add(gradient)
     return torch.cat([square.total() for square in squares])

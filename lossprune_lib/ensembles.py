@@ -18,11 +18,11 @@ from torch.nn import functional as F
 from torch.nn.modules.dropout import _DropoutNd
 
 from lossprune_lib import checks
+from lossprune_lib.batches import check_labels
 from lossprune_lib.chains import is_chain
 from lossprune_lib.data import Batch, Task
 from lossprune_lib.dense_stack import DenseStack
 from lossprune_lib.forward import check_logits, in_words
-from lossprune_lib.loss_model import check_labels
 from lossprune_lib.progress import progress_bar
 from lossprune_lib.seeds import generator
 from lossprune_lib.sparse_stack import SparseStack

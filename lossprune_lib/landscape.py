@@ -17,9 +17,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lossprune_lib import checks
+from lossprune_lib.batches import check_batch, check_labels
 from lossprune_lib.chains import is_chain, steps_of
 from lossprune_lib.data import Batch
-from lossprune_lib.loss_model import Loss, check_batch, check_labels, check_loss, cross_entropy
+from lossprune_lib.loss_model import Loss, check_loss, cross_entropy
 from lossprune_lib.seeds import generator
 from lossprune_lib.survey import check_mode, survey
 from lossprune_lib.weights import WeightSpace

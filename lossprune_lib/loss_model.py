@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lossprune_lib import checks, curvature
+from lossprune_lib.batches import check_batch, check_labels
 from lossprune_lib.data import Batch
 from lossprune_lib.forward import record
 from lossprune_lib.survey import survey
@@ -51,7 +52,7 @@ class LossModel:
     loss : float or None
         The mean loss there; None if the model was made of the weights alone.
     gradient : [D] or None
-        Of the mean loss by the prunable weights; None below order 1.
+        Of the mean loss by the prunable weights; None below order 1, or where it was left out.
     curvature : [D] or None
         The diagonal of the generalised Gauss-Newton matrix of the mean loss; None below order 2.
     """
@@ -63,7 +64,14 @@ class LossModel:
 
     @classmethod
     def at(
-        cls, net: nn.Module, batch: Batch, order: int = 2, *, loss: Loss = cross_entropy, max_bytes: int = 2**30
+        cls,
+        net: nn.Module,
+        batch: Batch,
+        order: int = 2,
+        *,
+        gradient: bool = True,
+        loss: Loss = cross_entropy,
+        max_bytes: int = 2**30,
     ) -> LossModel:
         """Model the loss of a batch around a network's weights.
 
@@ -72,6 +80,7 @@ class LossModel:
         net : a network in eval mode, [N, ...] -> logits [N, C]
         batch : inputs [N, ...] and labels [N]
         order : 0 for the loss, 1 for the gradient too, 2 for the curvature too
+        gradient : False leaves it out of order 2, for those who read the curvature alone, as `obd` does
         loss : its value and its Hessian's root
         max_bytes : the batch is cut so that activations and work space stay below this; one example is the least
 
@@ -86,7 +95,9 @@ class LossModel:
         ``torch.backends.cudnn.allow_tf32 = False``.
         """
         space = WeightSpace(net)
-        return cls.at_weights(space, space.read(), space.rest(), batch, order, loss=loss, max_bytes=max_bytes)
+        return cls.at_weights(
+            space, space.read(), space.rest(), batch, order, gradient=gradient, loss=loss, max_bytes=max_bytes
+        )
 
     @classmethod
     def at_weights(
@@ -97,12 +108,17 @@ class LossModel:
         batch: Batch,
         order: int = 2,
         *,
+        gradient: bool = True,
         loss: Loss = cross_entropy,
         max_bytes: int = 2**30,
     ) -> LossModel:
         """Model the loss of a batch around any weights [D] of a network; otherwise as `at`."""
         if not isinstance(order, Integral) or order not in (0, 1, 2):
             raise ValueError(f"order is {order!r}, but must be 0 (loss), 1 (and gradient) or 2 (and curvature).")
+        if order == 1 and not gradient:
+            raise ValueError(
+                "gradient=False leaves nothing of order 1: give order=0 for the loss alone, or leave it out."
+            )
         order = int(order)
         check_space(space)
         checks.instance(rest, Mapping, "The rest of a network", "give what space.rest() gives")
@@ -134,13 +150,14 @@ class LossModel:
             checks.finite(recording.logits.detach(), "The network's output")
             with torch.enable_grad():
                 loss_of_part = loss.total(recording.logits, y)
-            gradient.add_(recording.gradient(loss_of_part, keep_graph=order > 1))
+            if gradient:
+                slope.add_(recording.gradient(loss_of_part, keep_graph=order > 1))
             if order > 1:
                 root = loss.hessian_root(recording.logits.detach(), y)
                 diagonal.add_(curvature.ggn_diagonal(space, recording, root))
             return loss_of_part.item()
 
-        gradient, diagonal = torch.zeros_like(weights), torch.zeros_like(weights)
+        slope, diagonal = torch.zeros_like(weights), torch.zeros_like(weights)
         total = sum(add(x, y) for x, y in parts)
         if order > 1 and classes == 1 and loss is cross_entropy:
             warnings.warn(
@@ -148,7 +165,12 @@ class LossModel:
                 "curvature: give it one logit for each class.",
                 stacklevel=3,
             )
-        return cls(weights.detach(), total * share, gradient.mul_(share), diagonal.mul_(share) if order > 1 else None)
+        return cls(
+            weights.detach(),
+            total * share,
+            slope.mul_(share) if gradient else None,
+            diagonal.mul_(share) if order > 1 else None,
+        )
 
     @classmethod
     def at_each(
@@ -159,6 +181,7 @@ class LossModel:
         batch: Batch,
         orders: Sequence[int],
         *,
+        gradient: bool = True,
         loss: Loss = cross_entropy,
         max_bytes: int = 2**30,
     ) -> list[LossModel]:
@@ -168,6 +191,7 @@ class LossModel:
         ----------
         orders : one for each row
             A model may come with more than was asked for, where an equal row needed it.
+        gradient : False leaves it out of all models of order 2
         """
         check_space(space).check(weights)
         if isinstance(orders, str) or not isinstance(orders, Sequence):
@@ -179,7 +203,9 @@ class LossModel:
         first = _first_equal(weights)
         highest = {row: max(o for o, f in zip(orders, first, strict=True) if f == row) for row in set(first)}
         found = {
-            row: cls.at_weights(space, weights[row], rest, batch, order, loss=loss, max_bytes=max_bytes)
+            row: cls.at_weights(
+                space, weights[row], rest, batch, order, gradient=gradient, loss=loss, max_bytes=max_bytes
+            )
             for row, order in highest.items()
         }
         return [found[row] for row in first]
@@ -189,7 +215,7 @@ class LossModel:
         """2 with curvature, 1 with gradient, 0 with the loss alone, None for bare weights."""
         if self.loss is None:
             return None
-        return (self.gradient is not None) + (self.curvature is not None)
+        return 2 if self.curvature is not None else int(self.gradient is not None)
 
     def among(self, chosen: Tensor) -> LossModel:
         """Return the model of some weights only, given by their indices [k] or as bool [D]; the others stay where they are."""
@@ -219,7 +245,8 @@ class LossModel:
             )
         if self.order is None or self.order < order:
             raise ValueError(f"This model has order {self.order}: make it with LossModel.at(..., order={order}).")
-        assert self.gradient is not None
+        if self.gradient is None:
+            raise ValueError("This model was made without its gradient: leave out gradient=False.")
         change = step @ self.gradient
         if order == 2:
             assert self.curvature is not None
@@ -243,51 +270,4 @@ def check_loss(loss: object) -> None:
         raise TypeError(
             f"A loss is a loss_model.Loss (its value and its Hessian's root), not {type(loss).__name__}: leave it out for the "
             "cross-entropy."
-        )
-
-
-def check_batch(space: WeightSpace, batch: Batch) -> Batch:
-    """Return the batch, or raise if it is empty or does not go with the network."""
-    try:
-        x, y = batch
-    except (TypeError, ValueError):
-        raise TypeError(
-            "A batch is a pair of inputs [N, ...] and labels [N], such as task.sample(...) gives."
-        ) from None
-    if not isinstance(x, Tensor) or not isinstance(y, Tensor):
-        raise TypeError("A batch is a pair of torch tensors: convert arrays with torch.from_numpy.")
-    if x.ndim == 0 or y.ndim == 0:
-        raise ValueError(
-            f"The batch has inputs {list(x.shape)} and labels {list(y.shape)}: give [N, ...] and [N], also for one example."
-        )
-    if len(x) == 0 or len(x) != len(y):
-        raise ValueError(
-            f"The batch has {len(x)} inputs and {len(y)} labels: give at least one example, and as many of each."
-        )
-    weight = space.modules[0].weight
-    if x.device != weight.device or y.device != weight.device:
-        raise ValueError(
-            f"The network is on {weight.device}, the batch on {x.device}: move one of them with .to(device)."
-        )
-    if x.layout is not torch.strided or y.layout is not torch.strided:
-        raise ValueError("The batch is sparse: convert it with .to_dense().")
-    if x.is_floating_point() and x.dtype != weight.dtype:
-        raise ValueError(
-            f"The network is {weight.dtype}, the batch {x.dtype}: convert one, for example with task.to(dtype=...)."
-        )
-    if x.is_floating_point():
-        checks.finite(x, "The batch", "repair these examples, or leave them out")
-    return x, y
-
-
-def check_labels(y: Tensor, classes: int) -> None:
-    """Raise TypeError or ValueError unless labels are int64 [N] in 0 .. classes - 1."""
-    if y.dtype != torch.int64 or y.ndim != 1:
-        raise TypeError(
-            f"The labels are {y.dtype} {list(y.shape)}, but must be int64 [N]: one class number an example."
-        )
-    if int(y.min()) < 0 or int(y.max()) >= classes:
-        raise ValueError(
-            f"The batch has labels from {int(y.min())} to {int(y.max())}, but the network has {classes} logits: labels go "
-            f"from 0 to {classes - 1}."
         )

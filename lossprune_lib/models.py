@@ -212,7 +212,8 @@ def _initialised(net: nn.Module, task: Inputs, seed: int) -> nn.Module:
     # Drawn on the CPU and then moved: the same network on every device.
     draws = generator(seed, "initial weights")
     for module in net.modules():
-        if isinstance(module, (nn.Linear, nn.Conv2d)):
+        # A meta tensor has no numbers; to pretend to draw some, torch would load its compiler, for one or two seconds.
+        if isinstance(module, (nn.Linear, nn.Conv2d)) and not module.weight.is_meta:
             nn.init.kaiming_normal_(module.weight, generator=draws)
             if module.bias is not None:
                 nn.init.zeros_(module.bias)

@@ -18,8 +18,9 @@ from torch import Tensor
 from torch.func import grad, jvp, vjp
 
 from lossprune_lib import checks
+from lossprune_lib.batches import check_batch, check_labels
 from lossprune_lib.data import Batch
-from lossprune_lib.loss_model import Loss, check_batch, check_labels, cross_entropy
+from lossprune_lib.loss_model import Loss, cross_entropy
 from lossprune_lib.survey import survey
 from lossprune_lib.weights import WeightSpace
 

@@ -90,7 +90,10 @@ def models_at(
         assert batch is not None
         orders = [CRITERIA[pruners[r].criterion].order or 0 if order is None else order for r in members]
         at = torch.stack([weights[r] for r in members])
-        found = LossModel.at_each(first.space, at, first.rest, batch, orders, loss=loss, max_bytes=max_bytes)
+        gradient = any(CRITERIA[pruners[r].criterion].gradient for r in members)
+        found = LossModel.at_each(
+            first.space, at, first.rest, batch, orders, gradient=gradient, loss=loss, max_bytes=max_bytes
+        )
         for r, model in zip(members, found, strict=True):
             models[r] = model
     return models

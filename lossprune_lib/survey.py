@@ -143,9 +143,8 @@ def _check_rows(
 def _check_weight_gradients(space: WeightSpace, recording: Recording) -> None:
     direction = torch.randn(recording.logits.shape, generator=generator(0, "survey"), dtype=torch.float64)
     wanted: list[Any] = [*recording.weights, *recording.outputs]
-    found = torch.autograd.grad(
-        recording.logits, wanted, direction.to(recording.logits), allow_unused=True, retain_graph=True
-    )
+    scalar = recording.along(direction.to(recording.logits))
+    found = torch.autograd.grad(scalar, wanted, allow_unused=True, retain_graph=True)
     layers = len(space.modules)
     for i, (module, name) in enumerate(zip(space.modules, space.layers, strict=True)):
         gradient, output = found[i], found[layers + i]

@@ -13,9 +13,9 @@ from torch import Tensor, nn, optim
 from torch.nn import functional as F
 
 from lossprune_lib import checks
+from lossprune_lib.batches import check_labels
 from lossprune_lib.data import Task
 from lossprune_lib.forward import check_logits, in_words
-from lossprune_lib.loss_model import check_labels
 from lossprune_lib.masks import Enforcer, Mask
 from lossprune_lib.progress import progress_bar
 from lossprune_lib.seeds import generator

@@ -500,6 +500,8 @@ CASES = [
     Case("WeightSpace.call with another rest", lambda b: b.space.call(b.ones.expand(2, -1), {"bias": b.ones}, b.batch[0]), ValueError, r"no 'bias': give the rest that space\.rest\(\)"),
     Case("splitting a vector of another network", lambda b: b.space.split(torch.ones(3)), ValueError, "belongs to another network"),
     Case("writing a list into a network", lambda b: b.space.write_([1.0]), TypeError, "not list: convert it with torch.as_tensor"),
+    Case("the gradient of a model without it", lambda b: LossModel.at(b.net, b.batch, gradient=False).predicted_change(b.ones), ValueError, "made without its gradient: leave out gradient=False"),
+    Case("a quadratic model without a gradient", lambda b: criteria.saliency(LossModel.at(b.net, b.batch, gradient=False), "qm"), ValueError, "qm needs the gradient, .*: leave out gradient=False"),
     Case("a step of another length", lambda b: LossModel.at(b.net, b.batch).predicted_change(torch.ones(3)), ValueError, r"shape \[3\], the weights \[370\]: give one"),
     Case("inputs without labels for each", at(lambda b: (b.batch[0], b.batch[1][:-1])), ValueError, "20 inputs and 19 labels.* as many of each"),
     Case("a single example without its dimension", at(lambda b: (b.batch[0], b.batch[1][0])), ValueError, r"give \[N, \.\.\.\] and \[N\], also for one example"),

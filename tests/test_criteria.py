@@ -156,6 +156,17 @@ def test_what_each_criterion_needs() -> None:
         "obd": 2,
     }
     assert {name for name, criterion in CRITERIA.items() if criterion.models_loss} == set(MODELLING)
+    assert {name for name in MODELLING if CRITERIA[name].gradient} == {"lm", "qm"}
+
+
+@pytest.mark.parametrize("score", [saliency, modelled_change])
+def test_curvature_alone_will_do_for_obd_only(score: object) -> None:
+    whole = example()
+    alone = LossModel(whole.weights, whole.loss, None, whole.curvature)
+    assert torch.equal(score(alone, "obd"), score(whole, "obd"))
+    for criterion in ("lm", "qm"):
+        with pytest.raises(ValueError, match=f"{criterion} needs the gradient, .*: leave out gradient=False"):
+            score(alone, criterion)
 
 
 def test_each_criterion_is_registered_once_under_its_own_name() -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import math
+import subprocess
+import sys
 import warnings
 
 import pytest
@@ -16,6 +18,7 @@ from torch.func import functional_call, jacrev
 from torch.nn import functional as F
 
 from lossprune_lib import LossModel, WeightSpace, curvature, loss_model
+from lossprune_lib.forward import Recording
 from lossprune_lib.loss_model import Loss, cross_entropy
 
 # L = 1/2 sum of squares; its Hessian by the logits is the identity.
@@ -246,6 +249,41 @@ def test_order_1_builds_no_curvature(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (model.curvature, model.order) == (None, 1)
     with pytest.raises(AssertionError, match="must not"):
         LossModel.at(net, (x, y), order=2)
+
+
+@pytest.mark.parametrize("name", ["mlp", "convolutions", "residual with batch norm", "sequence"])
+@pytest.mark.parametrize("max_bytes", [2**30, 1])
+def test_curvature_alone_is_the_same_curvature(name: str, max_bytes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    net, x, y = make(name)
+    whole = LossModel.at(net, (x, y), max_bytes=max_bytes)
+    monkeypatch.setattr(Recording, "gradient", _forbidden)
+    alone = LossModel.at(net, (x, y), gradient=False, max_bytes=max_bytes)
+    assert (alone.order, alone.gradient) == (2, None)
+    assert alone.loss == whole.loss
+    assert torch.equal(alone.curvature, whole.curvature)
+    with pytest.raises(AssertionError, match="must not"):
+        LossModel.at(net, (x, y), max_bytes=max_bytes)
+
+
+def test_without_a_gradient_there_is_no_first_order() -> None:
+    net, x, y = make("mlp")
+    with pytest.raises(ValueError, match="nothing of order 1: give order=0"):
+        LossModel.at(net, (x, y), order=1, gradient=False)
+    model = LossModel.at(net, (x, y), gradient=False)
+    for order in (1, 2):
+        with pytest.raises(ValueError, match="without its gradient: leave out gradient=False"):
+            model.predicted_change(torch.zeros_like(model.weights), order=order)
+
+
+def test_a_first_model_loads_no_compiler() -> None:
+    """Half a second to two, before the first figure: torch loads them for some calls that have a plain equivalent."""
+    code = (
+        "import sys, torch; from lossprune_lib import LossModel, data, models; task = data.load('digits', device='cpu'); "
+        "LossModel.at(models.pretrained('mlp_300_100', task), task.sample(9, torch.Generator())); "
+        "print({'sympy', 'torch._dynamo'} & set(sys.modules))"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "set()"
 
 
 @pytest.mark.parametrize("order", [None, 0, 1, 2])

@@ -21,6 +21,7 @@ from torch.nn.utils import prune as torch_prune
 
 from lossprune_lib import LocalPruner, LossModel, Mask, WeightSpace, curvature, data, masks, models
 from lossprune_lib.criteria import CRITERIA
+from lossprune_lib.forward import Recording
 from lossprune_lib.loss_model import Loss
 from lossprune_lib.masks import SCOPES
 from lossprune_lib.pruning import EmptyLayerWarning, PrunerState, PruningRun, one_shot, prune_together
@@ -768,6 +769,22 @@ def test_linear_models_alone_share_one_without_curvature(
     pruners = [LocalPruner("lm", 0.5, stages=1, step_penalty=penalty, batch_size=30) for penalty in PENALTIES]
     prune_together(pruners, net, task, progress=False)
     assert [order for order, _ in models_made if order > 0] == [1]
+
+
+def test_obd_alone_asks_for_no_gradient(net: nn.Module, task: data.Task, monkeypatch: pytest.MonkeyPatch) -> None:
+    pruners = [replace(QM, criterion="obd", step_penalty=penalty) for penalty in PENALTIES]
+    wanted = prune_together([*pruners, replace(QM, criterion="qm")], net, task, progress=False)[:-1]
+
+    def forbidden(*arguments: object, **options: object) -> None:
+        raise AssertionError("no gradient")
+
+    monkeypatch.setattr(Recording, "gradient", forbidden)
+    runs = prune_together(pruners, net, task, progress=False)
+    for run, want in zip(runs, wanted, strict=True):
+        assert torch.equal(run.mask.kept, want.mask.kept)
+        assert run.trace.equals(want.trace)
+    with pytest.raises(AssertionError, match="no gradient"):
+        QM.prune(net, task, progress=False)
 
 
 def test_under_a_large_penalty_the_criteria_share_all_models(

@@ -21,11 +21,11 @@ Diagonal = Callable[[Tensor, Tensor, int], Tensor]  # (inputs [N, ...], labels [
 
 
 def ours(net: nn.Module) -> Diagonal:
-    """LossModel, which cuts the batch itself and gives loss and gradient besides."""
+    """LossModel without its gradient; it cuts the batch itself, and gives the loss besides."""
     space, rest = WeightSpace(net), WeightSpace(net).rest()
 
     def diagonal(x: Tensor, y: Tensor, batch_size: int) -> Tensor:
-        model = LossModel.at_weights(space, space.read(), rest, (x, y), max_bytes=budget(x))
+        model = LossModel.at_weights(space, space.read(), rest, (x, y), gradient=False, max_bytes=budget(x))
         assert model.curvature is not None
         return model.curvature
 
