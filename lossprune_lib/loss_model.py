@@ -144,21 +144,27 @@ class LossModel:
                 total = sum(loss.total(space.call(weights, rest, x), y).item() for x, y in parts)
             return cls(weights.detach(), total * share)
 
-        def add(x: Tensor, y: Tensor) -> float:
+        def sums_over(x: Tensor, y: Tensor) -> tuple[float, list[Tensor]]:
             # In a function of its own, so that one part's graph is gone before the next part's is built.
             recording = record(space, weights, rest, x)
             checks.finite(recording.logits.detach(), "The network's output")
             with torch.enable_grad():
                 loss_of_part = loss.total(recording.logits, y)
+            vectors = []
             if gradient:
-                slope.add_(recording.gradient(loss_of_part, keep_graph=order > 1))
+                vectors.append(recording.gradient(loss_of_part, keep_graph=order > 1))
             if order > 1:
                 root = loss.hessian_root(recording.logits.detach(), y)
-                diagonal.add_(curvature.ggn_diagonal(space, recording, root))
-            return loss_of_part.item()
+                vectors.append(curvature.ggn_diagonal(space, recording, root))
+            return loss_of_part.item(), vectors
 
-        slope, diagonal = torch.zeros_like(weights), torch.zeros_like(weights)
-        total = sum(add(x, y) for x, y in parts)
+        total, sums = sums_over(*parts[0])
+        for part in parts[1:]:
+            value, vectors = sums_over(*part)
+            total += value
+            for so_far, vector in zip(sums, vectors, strict=True):
+                so_far.add_(vector)
+        means = [vector.mul_(share) for vector in sums]
         if order > 1 and classes == 1 and loss is cross_entropy:
             warnings.warn(
                 "The network has a single logit, so its cross-entropy is zero whatever the weights are, and so is the "
@@ -168,8 +174,8 @@ class LossModel:
         return cls(
             weights.detach(),
             total * share,
-            slope.mul_(share) if gradient else None,
-            diagonal.mul_(share) if order > 1 else None,
+            means[0] if gradient else None,
+            means[-1] if order > 1 else None,
         )
 
     @classmethod
