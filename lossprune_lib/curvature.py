@@ -33,6 +33,7 @@ from lossprune_lib.forward import Recording
 from lossprune_lib.weights import WeightSpace
 
 _CACHE_BYTES = 4 * 2**20  # products of single examples are squared while they are still in a core's cache
+_FEW = 16  # libraries are slower at a batch of a few products than at one after another
 
 
 def softmax_hessian_root(logits: Tensor) -> Tensor:
@@ -72,37 +73,29 @@ def ggn_diagonal(space: WeightSpace, recording: Recording, root: Tensor) -> Tens
     root : [S, N, C]
         For each example, S columns whose outer products sum to the Hessian of its loss by its logits.
     """
-    squares = [
-        _Squares(module, x, columns=len(root)) for module, x in zip(space.modules, recording.inputs, strict=True)
-    ]
+    squares = []
+    for module, x, shape in zip(space.modules, recording.inputs, recording.output_shapes, strict=True):
+        positions = shape.numel() // (len(x) * module.weight.shape[0])
+        by_pairs = pairs_are_cheaper(positions, columns=len(root))
+        squares.append(_SquaresByPairs(module, x) if by_pairs else _SquaresByExamples(module, x))
     for column in root:
         gradients = torch.autograd.grad(recording.along(column), recording.outputs, retain_graph=True)
         for square, gradient in zip(squares, gradients, strict=True):
             square.add(gradient)
-    return torch.cat([square.total() for square in squares])
+    # The expanded square of a small sum may round to just below zero.
+    return torch.cat([square.total().reshape(-1).clamp_(min=0) for square in squares])
 
 
-class _Squares:
-    """Sums the squared weight gradients of one layer over examples and columns."""
+class _SquaresByPairs:
+    """Sums one layer's squared weight gradients over examples and columns, by pairs of positions."""
 
-    def __init__(self, module: nn.Linear | nn.Conv2d, x: Tensor, columns: int) -> None:
-        self.module, self.input, self.columns = module, x, columns
-        outputs, *fan_in = module.weight.shape
-        self.sums = x.new_zeros(
-            groups_of(module), outputs // groups_of(module), torch.Size(fan_in).numel()
-        )  # [G, M, K]
-        self.patches: Tensor | None = None  # [N, G, K, L], by examples only
-        self.pairs: list[Tensor] = []  # for each position l: [G, L - l, N, M], by pairs only
+    def __init__(self, module: nn.Linear | nn.Conv2d, x: Tensor) -> None:
+        self.module, self.input = module, x
+        self.pairs: list[Tensor] = []  # for each position l: [G, L - l, N, M]
 
     def add(self, gradient: Tensor) -> None:
         """Take one column's gradient by the layer's output."""
-        g = _positions(self.module, gradient)  # [N, G, M, L]
-        if not pairs_are_cheaper(g.shape[3], self.columns):
-            if self.patches is None:
-                self.patches = _patches(self.module, self.input)
-            self._add_by_examples(g, self.patches)
-            return
-        g = g.permute(1, 3, 0, 2).contiguous()  # [G, L, N, M]
+        g = _positions(self.module, gradient).permute(1, 3, 0, 2).contiguous()  # [G, L, N, M]
         if self.pairs:
             for position, pair in enumerate(self.pairs):
                 pair.addcmul_(g[:, position:], g[:, position : position + 1])
@@ -110,24 +103,44 @@ class _Squares:
             self.pairs = [g[:, position:] * g[:, position : position + 1] for position in range(g.shape[1])]
 
     def total(self) -> Tensor:
-        """Return the layer's sums, flat and in the order of its weight."""
-        if self.pairs:
-            x = _patches(self.module, self.input).permute(1, 3, 0, 2).contiguous()  # [G, L, N, K]
-            for position, pair in enumerate(self.pairs):
-                pair[:, 1:].mul_(2)
-                x_pair = x[:, position:] * x[:, position : position + 1]
-                self.sums.baddbmm_(pair.flatten(1, 2).mT, x_pair.flatten(1, 2))
-        # The expanded square of a small sum may round to just below zero.
-        return self.sums.clamp_(min=0).reshape(-1)
+        """Return the sums [G, M, K]."""
+        x = _patches(self.module, self.input).permute(1, 3, 0, 2).contiguous()  # [G, L, N, K]
+        sums = x.new_zeros(len(x), self.module.weight.shape[0] // len(x), x.shape[-1])
+        for position, pair in enumerate(self.pairs):
+            pair[:, 1:].mul_(2)
+            x_pair = x[:, position:] * x[:, position : position + 1]
+            sums.baddbmm_(pair.flatten(1, 2).mT, x_pair.flatten(1, 2))
+        return sums
 
-    def _add_by_examples(self, g: Tensor, x: Tensor) -> None:
-        at_once = max(1, _CACHE_BYTES // (self.sums.numel() * self.sums.element_size()))
-        for g_part, x_part in zip(g.split(at_once), x.split(at_once), strict=True):
-            products = g_part @ x_part.mT  # [n, G, M, K]
+
+class _SquaresByExamples:
+    """The same by products of single examples."""
+
+    def __init__(self, module: nn.Linear | nn.Conv2d, x: Tensor) -> None:
+        self.module = module
+        self.patches = _patches(module, x)  # [N, G, K, L]
+        groups, fan_in = self.patches.shape[1:3]
+        # [G, K, M]: the larger size first, since libraries give each core some of a product's rows.
+        self.sums = x.new_zeros(groups, fan_in, module.weight.shape[0] // groups)
+
+    def add(self, gradient: Tensor) -> None:
+        """Take one column's gradient by the layer's output."""
+        g = _positions(self.module, gradient)  # [N, G, M, L]
+        at_once = _CACHE_BYTES // (self.sums.numel() * self.sums.element_size())
+        if at_once < _FEW:
+            at_once = 1
+        at_once = min(at_once, len(g))
+        space = self.sums.new_empty(at_once, *self.sums.shape)
+        for g_part, x_part in zip(g.split(at_once), self.patches.split(at_once), strict=True):
+            products = torch.matmul(x_part, g_part.mT, out=space[: len(g_part)])  # [n, G, K, M]
             if len(products) == 1:
                 self.sums.addcmul_(products[0], products[0])
             else:
                 self.sums.add_(products.square_().sum(0))
+
+    def total(self) -> Tensor:
+        """Return the sums [G, M, K]."""
+        return self.sums.mT
 
 
 def pairs_are_cheaper(positions: int, columns: int) -> bool:
