@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from networks import NETWORKS, dense_ggn_diagonal, make
+from networks import NETWORKS, dense_ggn_diagonal, make, prunable
 from torch import nn
 
 from lossprune_lib import WeightSpace, curvature
@@ -34,6 +34,20 @@ def test_both_methods_are_exact(name: str, cheaper: bool, monkeypatch: pytest.Mo
         pytest.skip("it has no columns")
     monkeypatch.setattr(curvature, "pairs_are_cheaper", lambda positions, columns: cheaper)
     net, x, y = make(name)
+    assert relative_error(LossModel.at(net, (x, y)).curvature, dense_ggn_diagonal(net, x)) < 1e-10
+
+
+@pytest.mark.parametrize("name", ["mlp", "convolutions", "dilation and groups", "sequence"])
+@pytest.mark.parametrize(("few", "products_in_cache"), [(1, 2), (2, 1)], ids=["two at once", "one after another"])
+def test_products_of_examples_are_exact_however_they_are_cut(
+    name: str, few: int, products_in_cache: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Layers so large that the cache holds few products of them; the last part may be a shorter one."""
+    net, x, y = make(name)
+    largest = max(weight.numel() * weight.element_size() for weight in prunable(net).values())
+    monkeypatch.setattr(curvature, "pairs_are_cheaper", lambda positions, columns: False)
+    monkeypatch.setattr(curvature, "_CACHE_BYTES", products_in_cache * largest)
+    monkeypatch.setattr(curvature, "_FEW", few)
     assert relative_error(LossModel.at(net, (x, y)).curvature, dense_ggn_diagonal(net, x)) < 1e-10
 
 
