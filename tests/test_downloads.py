@@ -340,7 +340,7 @@ def test_a_download_shows_a_bar_only_if_asked(
 ) -> None:
     publish(server, "mnist", published("mnist", example_arrays("mnist")), monkeypatch)
     downloads.read("mnist", progress=bar)
-    assert ("%" in capsys.readouterr().err) == bar
+    assert ("%|" in capsys.readouterr().err) == bar  # pooch's own messages may hold a per cent sign
 
 
 @pytest.mark.parametrize("name", IMAGES)
