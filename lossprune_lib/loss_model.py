@@ -197,7 +197,7 @@ class LossModel:
         ----------
         orders : one for each row
             A model may come with more than was asked for, where an equal row needed it.
-        gradient : False leaves it out of all models of order 2
+        gradient : False leaves it out of all models; then none may have order 1
         """
         check_space(space).check(weights)
         if isinstance(orders, str) or not isinstance(orders, Sequence):

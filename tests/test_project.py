@@ -28,6 +28,17 @@ def test_importing_brings_in_neither_plots_nor_pandas() -> None:
     assert run.stdout.strip() == "[]"
 
 
+def test_a_first_model_loads_no_compiler() -> None:
+    """Half a second to two, before the first figure: torch loads them for some calls that have a plain equivalent."""
+    code = (
+        "import sys, torch; from lossprune_lib import LossModel, data, models; task = data.load('digits', device='cpu'); "
+        "LossModel.at(models.pretrained('mlp_300_100', task), task.sample(9, torch.Generator())); "
+        "print({'sympy', 'torch._dynamo'} & set(sys.modules))"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "set()"
+
+
 def test_every_public_name_can_be_had() -> None:
     import lossprune_lib
 
