@@ -10,24 +10,16 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lossprune_lib import (
-        criteria,
-        data,
-        doctor,
-        ensembles,
-        exercises,
-        landscape,
-        models,
-        plots,
-        results,
-        training,
-        widgets,
-    )
-    from lossprune_lib.loss_model import LossModel
-    from lossprune_lib.masks import Mask
-    from lossprune_lib.pruning import LocalPruner
-    from lossprune_lib.study import Study
-    from lossprune_lib.weights import WeightSpace
+    from lossprune_lib import data, doctor, exercises, plots, results, training, widgets
+    from lossprune_lib.loss_modelling import landscape
+    from lossprune_lib.loss_modelling.model import LossModel
+    from lossprune_lib.networks import models
+    from lossprune_lib.networks.masks import Mask
+    from lossprune_lib.networks.weights import WeightSpace
+    from lossprune_lib.pruning import criteria
+    from lossprune_lib.pruning.local import LocalPruner
+    from lossprune_lib.studies.study import Study
+    from lossprune_lib.training import ensembles
 
 __all__ = [
     "LocalPruner",
@@ -51,10 +43,16 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "LocalPruner": "pruning",
-    "LossModel": "loss_model",
-    "Mask": "masks",
-    "Study": "study",
-    "WeightSpace": "weights",
+    "LossModel": "loss_modelling",
+    "Mask": "networks.masks",
+    "Study": "studies.study",
+    "WeightSpace": "networks.weights",
+}
+_MODULES = {
+    "criteria": "pruning.criteria",
+    "ensembles": "training.ensembles",
+    "landscape": "loss_modelling.landscape",
+    "models": "networks.models",
 }
 
 
@@ -62,7 +60,7 @@ def __getattr__(name: str) -> Any:
     if name in _HOMES:
         return getattr(importlib.import_module(f"lossprune_lib.{_HOMES[name]}"), name)
     if name in __all__:
-        return importlib.import_module(f"lossprune_lib.{name}")
+        return importlib.import_module(f"lossprune_lib.{_MODULES.get(name, name)}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -9,10 +9,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lossprune_lib import checks, doctor
+from lossprune_lib import doctor
+from lossprune_lib.checks import check_int
 
 if TYPE_CHECKING:
-    from lossprune_lib.study import Study
+    from lossprune_lib.studies.study import Study
 
 _STUDY = """\
 A study is a grid of runs: networks are trained, pruned in several ways, fine-tuned and measured. A plan says which: a TOML
@@ -124,7 +125,7 @@ def _table(options: argparse.Namespace) -> int:
 
 
 def _export(options: argparse.Namespace) -> int:
-    from lossprune_lib.export import export
+    from lossprune_lib.studies.export import export
 
     study, path = _study(options)
     for written in export(study, path, options.store, options.folder):
@@ -133,7 +134,7 @@ def _export(options: argparse.Namespace) -> int:
 
 
 def _study(options: argparse.Namespace) -> tuple[Study, Path]:
-    from lossprune_lib.study import Study
+    from lossprune_lib.studies.study import Study
 
     path = Path(options.plan)
     if not path.is_file() and options.plan in _shipped_plans():
@@ -154,7 +155,7 @@ def _client(options: argparse.Namespace) -> Iterator[Any]:
         yield None
         return
     if options.workers is not None:
-        checks.whole(options.workers, "--workers")
+        check_int(options.workers, "--workers")
     try:
         from distributed import Client, LocalCluster
     except ImportError as error:

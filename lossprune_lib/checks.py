@@ -18,15 +18,17 @@ _MOST = 2**63 - 1  # the largest number that torch takes as a size
 Kind = TypeVar("Kind")
 
 
-def known(name: object, options: Iterable[str], what: str) -> str:
+def check_choice(name: object, options: Iterable[str], what: str) -> str:
     """Return `name` if it is one of `options`; else raise ValueError, suggesting a near match."""
     options = list(options)
     if isinstance(name, str) and name in options:
         return name
-    raise ValueError(f"There is no {what} called {name!r}.{hint(name, options)} Choose one of: {', '.join(options)}.")
+    raise ValueError(
+        f"There is no {what} called {name!r}.{suggestion(name, options)} Choose one of: {', '.join(options)}."
+    )
 
 
-def hint(name: object, options: Iterable[str]) -> str:
+def suggestion(name: object, options: Iterable[str]) -> str:
     """Return " Did you mean 'option'?" for the option nearest to a wrong name; nothing if none is near."""
     lower = {option.lower(): option for option in options}
     wrong = str(name).lower()
@@ -35,7 +37,7 @@ def hint(name: object, options: Iterable[str]) -> str:
     return f" Did you mean {lower[near[0]]!r}?" if near else ""
 
 
-def whole(value: object, what: str, least: int = 1) -> int:
+def check_int(value: object, what: str, least: int = 1) -> int:
     """Return `value` as an int of at least `least`; else raise TypeError or ValueError."""
     if isinstance(value, bool) or not isinstance(value, numbers.Integral):
         raise TypeError(f"{what} must be a whole number, not {value!r}: give for example {max(least, 1)}.")
@@ -47,7 +49,7 @@ def whole(value: object, what: str, least: int = 1) -> int:
     return number
 
 
-def real(value: object, what: str, least: float = 0.0) -> float:
+def check_float(value: object, what: str, least: float = 0.0) -> float:
     """Return `value` as a finite float of at least `least`; else raise TypeError or ValueError."""
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         raise TypeError(f"{what} must be a number, not {value!r}.")
@@ -60,9 +62,9 @@ def real(value: object, what: str, least: float = 0.0) -> float:
     return number
 
 
-def sparsity(value: object, what: str = "sparsity") -> float:
+def check_sparsity(value: object, what: str = "sparsity") -> float:
     """Return `value` as a float in [0, 1), the share of weights that is zero; else raise."""
-    number = real(value, what)
+    number = check_float(value, what)
     if number >= 1:
         raise ValueError(
             f"{what} is {number:g}, but must be in [0, 1): it is the share of weights that is zero, "
@@ -71,7 +73,7 @@ def sparsity(value: object, what: str = "sparsity") -> float:
     return number
 
 
-def network(net: object) -> nn.Module:
+def check_network(net: object) -> nn.Module:
     """Return `net` if it is a network; else raise TypeError."""
     if not isinstance(net, nn.Module):
         raise TypeError(
@@ -81,7 +83,7 @@ def network(net: object) -> nn.Module:
     return net
 
 
-def task(given: object, *needs: str) -> None:
+def check_task(given: object, *needs: str) -> None:
     """Raise TypeError unless `given` has what is needed of a task."""
     lacks = [name for name in (*needs, "classes", "shape", "device", "dtype") if not hasattr(given, name)]
     if lacks:
@@ -91,25 +93,25 @@ def task(given: object, *needs: str) -> None:
         )
 
 
-def instance(given: object, kind: type[Kind], what: str, remedy: str) -> Kind:
+def check_instance(given: object, kind: type[Kind], what: str, remedy: str) -> Kind:
     """Return `given` if it is of a kind; else raise TypeError, which says how to get one."""
     if not isinstance(given, kind):
         raise TypeError(f"{what} is {_a(kind.__name__)}, not {_named(given)}: {remedy}.")
     return given
 
 
-def called(given: object, what: str, example: str) -> None:
+def check_callable(given: object, what: str, example: str) -> None:
     """Raise TypeError unless `given` is None or can be called."""
     if given is not None and not callable(given):
         raise TypeError(f"{what} is a function, such as {example}, not {_named(given)}.")
 
 
-def generator(given: object) -> torch.Generator:
+def check_generator(given: object) -> torch.Generator:
     """Return `given` if it is a generator of random numbers; else raise TypeError."""
-    return instance(given, torch.Generator, "generator", 'write seeds.generator(0, "my batch")')
+    return check_instance(given, torch.Generator, "generator", 'write seeds.generator(0, "my batch")')
 
 
-def path(given: object) -> Path:
+def check_path(given: object) -> Path:
     """Return the path to a file; raise TypeError or ValueError for what can be none."""
     if not isinstance(given, (str, os.PathLike)):
         raise TypeError(f"A path is a string or a pathlib.Path, not {_named(given)}.")
@@ -137,7 +139,7 @@ def _a(name: str) -> str:
     return f"an {name}" if name[0] in "AEIOUaeiou" else f"a {name}"
 
 
-def finite(
+def check_finite(
     tensor: Tensor,
     what: str,
     otherwise: str = "look for a learning rate that was too high, or load the network again",

@@ -92,14 +92,15 @@ def _front_end() -> str:
 
 
 def _networks() -> tuple[str, str]:
-    from lossprune_lib import data
+    from lossprune_lib.files import shipped
 
-    found = list(data.shipped("checkpoints").glob("*.safetensors"))
+    found = list(shipped("checkpoints").glob("*.safetensors"))
     return f"{len(found)} shipped", "" if found else "get the project's data folder: git clone it again"
 
 
 def _data_sets() -> tuple[str, str]:
-    from lossprune_lib import data, downloads
+    from lossprune_lib import data
+    from lossprune_lib.data import downloads
 
     here = ["digits"] + [name for name in downloads.SOURCES if downloads.present(name)]
     return ", ".join(here) + (" (others are fetched)" if len(here) < len(data.NAMES) else ""), ""

@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from lossprune_lib import checks
+from lossprune_lib.checks import check_path
 
 _SEAL = (
     "sha256"  # among the metadata: of everything else in the file, as safetensors itself sees no damage in the numbers
@@ -27,7 +27,7 @@ def replace(path: str | Path, write: Callable[[Path], object]) -> Path:
     OSError
         if there can be no such file; the message says what to do. What was there before is then untouched.
     """
-    path = checks.path(path)
+    path = check_path(path)
     if path.is_dir():
         raise IsADirectoryError(f"{path} is a folder: name a file in it.")
     try:
@@ -82,7 +82,7 @@ def load_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     """
     from safetensors import SafetensorError, safe_open
 
-    path = checks.path(path)
+    path = check_path(path)
     if not path.is_file():
         raise FileNotFoundError(f"There is no file {path}: check the path.")
     try:
@@ -104,3 +104,20 @@ def _seal(tensors: dict[str, Tensor], metadata: dict[str, str]) -> str:
     for name in sorted(tensors):
         seal.update(tensors[name].reshape(-1).view(torch.uint8).numpy().data)
     return seal.hexdigest()
+
+
+def shipped(path: str) -> Path:
+    """Return where a file that comes with the project lies, such as ``shipped("checkpoints")``.
+
+    Raises
+    ------
+    FileNotFoundError
+        if it is not there: the library was installed without the project's ``data`` folder.
+    """
+    folder = Path(__file__).resolve().parent.parent / "data"
+    if not (folder / check_path(path)).exists():
+        raise FileNotFoundError(
+            f"{folder / path} is not there. Clone the whole project and install it in place (pip install -e .): "
+            "its data folder holds the shipped networks and results."
+        )
+    return folder / path

@@ -6,7 +6,7 @@ import hashlib
 
 import torch
 
-from lossprune_lib import checks
+from lossprune_lib.checks import check_int
 
 
 def generator(seed: int, *purpose: str | int) -> torch.Generator:
@@ -20,7 +20,7 @@ def generator(seed: int, *purpose: str | int) -> torch.Generator:
     seed : int, at least 0
     purpose : strings and ints, such as ``("batch", 3)`` for the batch of stage 3
     """
-    plain = [part if isinstance(part, str) else checks.whole(part, "purpose", least=0) for part in purpose]
-    key = repr((checks.whole(seed, "seed", least=0), *plain)).encode()
+    plain = [part if isinstance(part, str) else check_int(part, "purpose", least=0) for part in purpose]
+    key = repr((check_int(seed, "seed", least=0), *plain)).encode()
     digest = hashlib.sha256(key).digest()
     return torch.Generator(device="cpu").manual_seed(int.from_bytes(digest[:8], "little", signed=True))

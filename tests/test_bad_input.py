@@ -32,7 +32,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from networks import make
+from sample_networks import make
 from torch import Tensor, nn
 
 from lossprune_lib import (
@@ -43,23 +43,20 @@ from lossprune_lib import (
     WeightSpace,
     criteria,
     data,
-    downloads,
     ensembles,
     exercises,
     landscape,
     models,
     results,
-    schedules,
     training,
-    trust_region,
     widgets,
 )
-from lossprune_lib.experiment import Outcome
-from lossprune_lib.masks import Enforcer
-from lossprune_lib.pruning import EmptyLayerWarning, one_shot, prune_together
-from lossprune_lib.runs import Baseline, Run
-from lossprune_lib.store import Store
-from lossprune_lib.training import Recipe
+from lossprune_lib.data import downloads
+from lossprune_lib.pruning import EmptyLayerWarning, one_shot, prune_together, schedules, trust_region
+from lossprune_lib.studies.experiment import Outcome
+from lossprune_lib.studies.runs import Baseline, Run
+from lossprune_lib.studies.store import Store
+from lossprune_lib.training import Enforcer, Recipe
 
 Works = None  # the kind of an answer that is no refusal
 
@@ -275,9 +272,9 @@ def another_programs_file(bench: Bench) -> None:
 
 _WRITER = """
 import sys
-from lossprune_lib.experiment import Outcome
-from lossprune_lib.runs import Baseline, Run
-from lossprune_lib.store import Store
+from lossprune_lib.studies.experiment import Outcome
+from lossprune_lib.studies.runs import Baseline, Run
+from lossprune_lib.studies.store import Store
 with Store(sys.argv[1]) as store:
     for stages in range(1, 40, 2):
         store.add([Run(Baseline("digits", "mlp_300_100", 0), "qm", 0.9, stages, 0.0)], [Outcome({}, [], b"")])
@@ -329,7 +326,7 @@ def equal(a: list[Tensor], b: list[Tensor]) -> bool:
 def interrupted_training(bench: Bench) -> str:
     net = models.mlp_300_100(bench.task)
     before, fresh = state_of(bench, net), copy.deepcopy(net)
-    with interrupt("training.check_logits", call=7):
+    with interrupt("training.sgd.check_logits", call=7):
         training.fit(net, bench.task, epochs=2, progress=False)
     assert equal(before, state_of(bench, net))
     again, expected = (training.fit(n, bench.task, epochs=1, progress=False) for n in (net, fresh))
@@ -340,7 +337,11 @@ def interrupted_training(bench: Bench) -> str:
 def interrupted_pruning(bench: Bench) -> str:
     net = bench.mlp()
     before, fresh = state_of(bench, net), copy.deepcopy(net)
-    for function, call in [("loss_model.record", 3), ("curvature.weight_gradient", 1), ("pruning_stage.saliency", 2)]:
+    for function, call in [
+        ("loss_modelling.model.record", 3),
+        ("loss_modelling.curvature.weight_gradient", 1),
+        ("pruning.stage.saliency", 2),
+    ]:
         pruner = LocalPruner("qm", sparsity=0.5, stages=4, max_bytes=10**5)
         with interrupt(function, call):
             pruner.prune(net, bench.task, progress=False)
@@ -354,7 +355,7 @@ def interrupted_stream(bench: Bench) -> str:
     pruner = LocalPruner("qm", sparsity=0.5, stages=4)
     states = pruner.stream(bench.net, bench.task)
     state = [next(states), next(states)][-1]
-    with interrupt("pruning_stage.saliency", call=1):
+    with interrupt("pruning.stage.saliency", call=1):
         next(states)
     for _ in range(2):
         state = pruner.step(state)
@@ -364,11 +365,11 @@ def interrupted_stream(bench: Bench) -> str:
 
 def interrupted_study(bench: Bench) -> str:
     study, store = bench.study(), bench.store
-    with interrupt("training.check_logits", call=2):
+    with interrupt("training.evaluation.check_logits", call=1):
         study.run(store, device="cpu", progress=False)
-    with interrupt("ensembles.set_rate", call=1):  # fine-tuning; the baseline is kept by now
+    with interrupt("training.ensembles.set_rate", call=1):  # fine-tuning; the baseline is kept by now
         study.run(store, device="cpu", progress=False)
-    with mock.patch("lossprune_lib.experiment.train", side_effect=AssertionError("trained again")):
+    with mock.patch("lossprune_lib.studies.experiment.train", side_effect=AssertionError("trained again")):
         table = study.run(store, device="cpu", progress=False)
     return f"works: the trained network was kept, and the same call ends with {len(table)} of {len(study.runs)} runs"
 

@@ -24,8 +24,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from lossprune_lib import Mask, data, downloads, files, models
-from lossprune_lib.models import _Shipped
+from lossprune_lib import Mask, data, files, models
+from lossprune_lib.data import downloads
+from lossprune_lib.networks.models import _Shipped
 
 SMALL = _Shipped((1, 4, 4), 3)
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from lossprune_lib import downloads
+from lossprune_lib.data import downloads
 
 ROOT = Path(__file__).parents[1]
 SCRIPTS = sorted(

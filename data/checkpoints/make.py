@@ -9,7 +9,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from lossprune_lib import __version__, checks, data, models, training
+from lossprune_lib import __version__, data, models, training
+from lossprune_lib.checks import check_choice
 
 SEED = 0
 RECIPES = {
@@ -20,7 +21,7 @@ RECIPES = {
 
 
 def make(name: str) -> None:
-    model, task_name = checks.known(name, RECIPES, "shipped network").split("-")
+    model, task_name = check_choice(name, RECIPES, "shipped network").split("-")
     task = data.load(task_name, device="cpu", seed=SEED)
     recipe = RECIPES[name]
     net = training.fit(models.MODELS[model](task, seed=SEED), task, recipe=recipe, seed=SEED)

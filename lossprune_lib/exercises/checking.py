@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from lossprune_lib import checks
+from lossprune_lib.checks import check_choice, check_float
 
 Answer = Any
 _CHAPTERS = ("landscapes", "taylor", "locality", "fine_tuning")  # a module of checks a notebook
@@ -79,7 +79,7 @@ def check(name: str, answer: Answer) -> Verdict:
     """
     for chapter in _CHAPTERS:
         importlib.import_module(f"lossprune_lib.exercises.{chapter}")
-    checked = CHECKS[checks.known(name, CHECKS, "exercise")]
+    checked = CHECKS[check_choice(name, CHECKS, "exercise")]
     if answer is None or answer is ...:
         return _not_attempted(name)
     try:
@@ -145,7 +145,7 @@ def number(result: Any, what: str) -> float:
     if isinstance(result, torch.Tensor) and result.numel() == 1:
         result = result.item()
     try:
-        return checks.real(result, what, least=float("-inf"))
+        return check_float(result, what, least=float("-inf"))
     except (TypeError, ValueError) as error:
         raise Mistake(str(error).replace(" and at least -inf", "")) from None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lossprune_lib import checks
+from lossprune_lib.checks import check_float
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,6 +31,6 @@ def reconcile(what: str, guess: float | str | None, measured: float | str) -> pd
     elif isinstance(measured, str):
         row = {"your guess": guess, "measured": measured, "so": "right" if guess == measured else "not this time"}
     else:
-        number = checks.real(guess, "Your guess", least=float("-inf"))
+        number = check_float(guess, "Your guess", least=float("-inf"))
         row = {"your guess": number, "measured": measured, "so": f"you are {number - measured:+.2f} away"}
     return pd.DataFrame([row], index=[what])

@@ -14,9 +14,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from lossprune_lib import checks, plots
-from lossprune_lib.best_runs import CELL, distinct, gap, has_no_model, loss_change
-from lossprune_lib.findings import rank_correlation
+from lossprune_lib import plots
+from lossprune_lib.checks import check_choice
+from lossprune_lib.results.findings import rank_correlation
+from lossprune_lib.results.selection import CELL, distinct, gap, has_no_model, loss_change
 from lossprune_lib.widgets.picture import Picture
 from lossprune_lib.widgets.sliders import Sliders
 
@@ -40,7 +41,7 @@ class View:
 
     Attributes
     ----------
-    runs : a row a run, with change (nats) and gap (percentage points, validation)
+    runs : one row per run, with change (nats) and gap (percentage points, validation)
     cells : a row a configuration: means over seeds of change, gap and each layer's share of kept weights
     correlation : Spearman's, within each seed, averaged over seeds
     """
@@ -59,7 +60,7 @@ class View:
     def best_kept(self, criterion: str) -> pd.Series:
         """A criterion's configuration with the smallest mean loss change."""
         of_one = self.cells[
-            self.cells["criterion"] == checks.known(criterion, set(self.cells["criterion"]), "criterion")
+            self.cells["criterion"] == check_choice(criterion, set(self.cells["criterion"]), "criterion")
         ]
         return of_one.iloc[int(of_one["change"].argmin())]
 

@@ -14,12 +14,15 @@ from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
-from lossprune_lib import landscape, landscape_plots
-from lossprune_lib.data import Task
-from lossprune_lib.loss_model import LossModel
-from lossprune_lib.masks import Mask
-from lossprune_lib.pruning import EmptyLayerWarning, LocalPruner, one_shot
-from lossprune_lib.weights import WeightSpace
+from lossprune_lib.data.task import Task
+from lossprune_lib.loss_modelling import landscape
+from lossprune_lib.loss_modelling.model import LossModel
+from lossprune_lib.networks.masks import Mask
+from lossprune_lib.networks.weights import WeightSpace
+from lossprune_lib.plots import landscape as landscape_plots
+from lossprune_lib.pruning.local import LocalPruner
+from lossprune_lib.pruning.ranking import one_shot
+from lossprune_lib.pruning.stage import EmptyLayerWarning
 from lossprune_lib.widgets.picture import Picture
 from lossprune_lib.widgets.sliders import Sliders
 
@@ -28,7 +31,7 @@ STAGES = (1, 2, 3, 5, 7, 10, 14, 20)
 DIRECTIONS = {"random": "random", "gradient": "gradient", "obd": "OBD mask", "lm": "LM mask", "qm": "QM mask"}
 _LOW, _HIGH, _SIDE = -0.25, 1.25, 13
 _POINTS = 13
-_REMEMBERED = 50  # views; each holds a vector [D]
+_CACHE_SIZE = 50  # views; each holds a vector [D]
 _PART = 0.06  # seconds: enough work to be worth a new picture
 
 
@@ -159,7 +162,7 @@ def landscape_slider(
             return
         for _ in parts(sparsity, stages, direction, view):
             if view.done:
-                while len(views) >= _REMEMBERED:
+                while len(views) >= _CACHE_SIZE:
                     del views[next(iter(views))]
                 views[setting] = view
             yield draw(sparsity, stages, direction, view)

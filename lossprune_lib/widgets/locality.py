@@ -13,11 +13,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import nn
 
-from lossprune_lib import locality_plots, plots
-from lossprune_lib.criteria import CRITERIA
-from lossprune_lib.data import Task
-from lossprune_lib.pruning import EmptyLayerWarning, LocalPruner
-from lossprune_lib.pruning_run import PrunerState
+from lossprune_lib import plots
+from lossprune_lib.data.task import Task
+from lossprune_lib.plots import locality as locality_plots
+from lossprune_lib.pruning.criteria import CRITERIA
+from lossprune_lib.pruning.local import LocalPruner
+from lossprune_lib.pruning.run import PrunerState
+from lossprune_lib.pruning.stage import EmptyLayerWarning
 from lossprune_lib.widgets.picture import Picture
 from lossprune_lib.widgets.sliders import Sliders
 
@@ -30,7 +32,7 @@ PENALTIES = (0.0, 1e-5, 1e-4, 1e-3, 1e-2, 0.1, 1.0, 10.0, 100.0)
 _NAMES = ("mp", "obd", "lm", "qm")
 _SECONDS_A_PART = 0.06
 _SECONDS_AT_FIRST = 0.01  # so that the first stage is seen at once
-_REMEMBERED = 50  # prunings; each holds several vectors [D]
+_CACHE_SIZE = 50  # prunings; each holds several vectors [D]
 _SMALLEST = 1e-6  # nats; errors below are drawn there
 
 
@@ -87,7 +89,7 @@ def locality_slider(
         1, 2, gridspec_kw={"left": 0.07, "right": 0.97, "bottom": 0.13, "top": 0.85, "wspace": 0.2}
     )
     blank = pd.DataFrame({"sparsity": [], "true_change": [], "predicted_change": []}, dtype=float)
-    truth, promise = locality_plots.promise_and_truth(left, blank, criterion)
+    truth, promise = locality_plots.predicted_and_actual(left, blank, criterion)
     left.set_ylim(-0.25, 1.25 * np.log(task.classes))
     (off,) = right.plot([], [], markersize=4)
     _frame_of_errors(right)
@@ -101,7 +103,7 @@ def locality_slider(
             step_penalty = 0.0
         key = criterion, sparsity, stages, step_penalty
         if key not in runs:
-            while len(runs) >= _REMEMBERED:
+            while len(runs) >= _CACHE_SIZE:
                 del runs[next(iter(runs))]
             runs[key] = _Run(*key, net, task, seed)
         run = runs[key]

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from lossprune_lib import plots
-from lossprune_lib.best_runs import CELL, distinct, gap, has_no_model, loss_change
+from lossprune_lib.results.selection import CELL, distinct, gap, has_no_model, loss_change
 from lossprune_lib.widgets.picture import Picture
 from lossprune_lib.widgets.sliders import Sliders
 

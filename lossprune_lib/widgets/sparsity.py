@@ -6,10 +6,11 @@ import ipywidgets
 from matplotlib.figure import Figure
 from torch import nn
 
-from lossprune_lib import checks, plots
-from lossprune_lib.data import Task
-from lossprune_lib.pruning import one_shot
-from lossprune_lib.weights import WeightSpace
+from lossprune_lib import plots
+from lossprune_lib.checks import check_sparsity
+from lossprune_lib.data.task import Task
+from lossprune_lib.networks.weights import WeightSpace
+from lossprune_lib.pruning.ranking import one_shot
 from lossprune_lib.widgets.picture import Picture
 from lossprune_lib.widgets.sliders import Sliders
 
@@ -26,7 +27,7 @@ def sparsity_slider(net: nn.Module, task: Task, criterion: str = "mp", start: fl
     net : whose first prunable layer is Linear
     start : the sparsity that is shown first
     """
-    checks.sparsity(start, "start")
+    check_sparsity(start, "start")
     space = WeightSpace(net)
     if not isinstance(space.modules[0], nn.Linear):
         raise ValueError(

@@ -12,12 +12,14 @@ import pandas as pd
 from matplotlib.figure import Figure
 from torch import nn
 
-from lossprune_lib.criteria import CRITERIA
-from lossprune_lib.data import Task
-from lossprune_lib.pruning import EmptyLayerWarning, LocalPruner
-from lossprune_lib.pruning_run import PrunerState
+from lossprune_lib.data.task import Task
+from lossprune_lib.loss_modelling.forecast import ORDERS
+from lossprune_lib.pruning.criteria import CRITERIA
+from lossprune_lib.pruning.local import LocalPruner
+from lossprune_lib.pruning.ranking import Path
+from lossprune_lib.pruning.run import PrunerState
+from lossprune_lib.pruning.stage import EmptyLayerWarning
 from lossprune_lib.seeds import generator
-from lossprune_lib.trust import ORDERS, Path
 from lossprune_lib.widgets.picture import Picture
 from lossprune_lib.widgets.sliders import Sliders
 from lossprune_lib.widgets.taylor_panels import NAMES, Bars, Curves
@@ -25,7 +27,7 @@ from lossprune_lib.widgets.taylor_panels import NAMES, Bars, Curves
 GRID = (*(i / 50 for i in range(1, 45)), *(0.9 + i / 200 for i in range(19)))
 STAGES = (1, 2, 3, 5, 8, 14, 28)
 _COARSE = 3  # every third place of the grid, where a prediction takes passes through the network
-_REMEMBERED = 24  # points at which a model was built; each holds several vectors [D]
+_CACHE_SIZE = 24  # points at which a model was built; each holds several vectors [D]
 _PART = 0.06  # seconds between pictures
 _CHEAP = ("first", "diagonal")
 
@@ -69,7 +71,7 @@ def taylor_slider(
                     yield f"stage {stage} of {stages}"
             elif stages > 1:
                 state = _step(pruner, state, key[0])  # weights that need no model go in one order, whatever the stages
-            while len(paths) >= _REMEMBERED:
+            while len(paths) >= _CACHE_SIZE:
                 del paths[next(iter(paths))]
             paths[key] = Path(pruner, state, batch, {} if has_model else shared)
         yield paths[key]

@@ -10,8 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Polygon
 from matplotlib.ticker import PercentFormatter
 
-from lossprune_lib import plots, taylor_plots
-from lossprune_lib.trust import ORDERS
+from lossprune_lib import plots
+from lossprune_lib.loss_modelling.forecast import ORDERS
+from lossprune_lib.plots import taylor as taylor_plots
 
 NAMES = {"first": "1st order", "diagonal": "2nd, diagonal", "ggn": "2nd, full GGN", "hessian": "2nd, full Hessian"}
 _WIDEST = 150  # per cent: longer bars are cut

@@ -29,18 +29,8 @@ import pandas as pd
 import torch
 from torch.nn import functional as F
 
-from lossprune_lib import (
-    LocalPruner,
-    LossModel,
-    WeightSpace,
-    data,
-    exercises,
-    landscape,
-    landscape_plots,
-    models,
-    training,
-    widgets,
-)
+from lossprune_lib import LocalPruner, LossModel, WeightSpace, data, exercises, landscape, models, training, widgets
+from lossprune_lib.plots import landscape as landscape_plots
 from lossprune_lib.pruning import EmptyLayerWarning
 
 # %%

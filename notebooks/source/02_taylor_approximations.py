@@ -27,8 +27,11 @@ import numpy as np
 import pandas as pd
 import torch
 
-from lossprune_lib import LossModel, WeightSpace, criteria, data, exercises, models, taylor_plots, trust, widgets
-from lossprune_lib.products import hessian_along
+from lossprune_lib import LossModel, WeightSpace, criteria, data, exercises, models, widgets
+from lossprune_lib.loss_modelling import forecast
+from lossprune_lib.loss_modelling.products import hessian_quadratic_form
+from lossprune_lib.plots import taylor as taylor_plots
+from lossprune_lib.pruning import ranking
 from lossprune_lib.seeds import generator
 
 # %%
@@ -53,11 +56,11 @@ batch = task.sample(1000, generator(0, "batch", 1))
 #
 # $$\text{true change} = L(\theta + \Delta\theta) - L(\theta),$$
 #
-# which has a sign: the loss may also fall. Here is the step of magnitude pruning to 80 % in one go. `trust.path` holds
+# which has a sign: the loss may also fall. Here is the step of magnitude pruning to 80 % in one go. `ranking.path` holds
 # everything about the steps of one criterion from one point.
 
 # %% tags=["nbval-check-output"]
-mp = trust.path(net, task, batch, "mp")
+mp = ranking.path(net, task, batch, "mp")
 step = mp.step(0.8)
 print(f"D = {space.size:,} weights, of which the step moves {int((step != 0).sum()):,}")
 print(f"true change of the loss at 80 %: {mp.true_change(0.8):+.2f} nats")
@@ -90,7 +93,7 @@ my_guess = None
 # %% tags=["nbval-check-output"]
 found = mp.forecast(0.8, ("first", "hessian"))
 for order, change in found.changes().items():
-    print(f"{trust.ORDERS[order]:25} foresees {change / mp.true_change(0.8):.0%} of the true change")
+    print(f"{forecast.ORDERS[order]:25} foresees {change / mp.true_change(0.8):.0%} of the true change")
 
 # %%
 exercises.reconcile("share that is foreseen", my_guess, found.change("hessian") / mp.true_change(0.8))
@@ -100,7 +103,7 @@ exercises.reconcile("share that is foreseen", my_guess, found.change("hessian") 
 
 # %%
 shares = np.linspace(0, 1, 41)
-truth = trust.loss_along(space, rest, batch, mp.model, step)
+truth = forecast.loss_along(space, rest, batch, mp.model, step)
 line = pd.DataFrame({"share": shares, "true_change": [truth(share) for share in shares]})
 for order in found.bend:
     line[order] = [found.change(order, share) for share in shares]
@@ -275,7 +278,7 @@ chosen = torch.randperm(space.size, generator=generator(0, "directions"))[:60]
 
 def bends(at):
     directions = torch.nn.functional.one_hot(chosen, space.size).to(weights)
-    return torch.tensor([hessian_along(space, at, rest, batch, direction) for direction in directions])
+    return torch.tensor([hessian_quadratic_form(space, at, rest, batch, direction) for direction in directions])
 
 
 # %%
@@ -384,7 +387,7 @@ print("same as the library's:", torch.allclose(by_root, by_library, rtol=1e-3, a
 # still slope, if all weights shrink a little ($\Delta\theta = -0.01\,\theta$)?
 
 # %%
-after = trust.path(net, task, batch, "mp", sparsity=0.8, stages=2)
+after = ranking.path(net, task, batch, "mp", sparsity=0.8, stages=2)
 points = {"trained": mp, f"pruned to {after.state.mask.sparsity:.0%}": after}
 slopes = {
     name: path.predicted_change(0.8, "first") / path.predicted_change(0.8, "diagonal") for name, path in points.items()
@@ -498,7 +501,7 @@ def on_other_batches(step, size):
 
 
 # %%
-choosers = {"MP": mp, "QM": trust.path(net, task, batch, "qm")}
+choosers = {"MP": mp, "QM": ranking.path(net, task, batch, "qm")}
 others = {
     (name, size): on_other_batches(path.step(0.8), size) for name, path in choosers.items() for size in (100, 1000)
 }
@@ -569,7 +572,7 @@ my_radius = None
 
 # %%
 lengths = {kappa: mp.step(kappa).norm().item() for kappa in settings}
-radii = {kappa: {order: mp.radius(kappa, order) for order in trust.ORDERS} for kappa in settings}
+radii = {kappa: {order: mp.radius(kappa, order) for order in forecast.ORDERS} for kappa in settings}
 
 # %% tags=["nbval-check-output"]
 print("share of the step that each model can walk:")
@@ -611,7 +614,7 @@ for kappa in (0.9, near):
         f"pruned to {kappa:.0%}: the sum of first-order terms is {terms.sum() / terms.abs().sum():.0%} of their sizes"
     )
 for order, change in mp.forecast(near).changes().items():
-    print(f"pruned to {near:.0%}: {trust.ORDERS[order]:25} foresees {change / mp.true_change(near):.0%}")
+    print(f"pruned to {near:.0%}: {forecast.ORDERS[order]:25} foresees {change / mp.true_change(near):.0%}")
 
 # %% [markdown]
 # There the full Hessian is right, and the others are off by more than 10 %, although the length is the very same. Close to $\theta$, where the
@@ -640,7 +643,7 @@ slider
 # Here are telling settings, for paper and for screens without a kernel.
 
 # %%
-views = {stages: trust.path(net, task, batch, "mp", sparsity=0.9, stages=stages) for stages in (1, 5, 14)}
+views = {stages: ranking.path(net, task, batch, "mp", sparsity=0.9, stages=stages) for stages in (1, 5, 14)}
 
 
 def view(path):

@@ -28,24 +28,13 @@ import matplotlib.pyplot as plt
 import pandas as pd
 import torch
 
-from lossprune_lib import (
-    LocalPruner,
-    LossModel,
-    Mask,
-    WeightSpace,
-    criteria,
-    data,
-    exercises,
-    locality_plots,
-    models,
-    results,
-    study_plots,
-    widgets,
-)
-from lossprune_lib.masks import smallest
+from lossprune_lib import LocalPruner, LossModel, Mask, WeightSpace, criteria, data, exercises, models, results, widgets
+from lossprune_lib.networks.masks import smallest
+from lossprune_lib.plots import locality as locality_plots
+from lossprune_lib.plots import study as study_plots
 from lossprune_lib.pruning import prune_together
+from lossprune_lib.pruning.trust_region import finished, trust_region
 from lossprune_lib.seeds import generator
-from lossprune_lib.trust_region import finished, trust_region
 
 # %%
 task = data.load("digits")
@@ -282,7 +271,7 @@ staged = dict(zip(numbers, prune_together(pruners, net, task), strict=True))
 # %% alt="Change of the loss against sparsity for QM in 1, 14 and 140 stages. The end of the true path falls from panel to panel; the promise stays close to zero in all three."
 figure, axes = plt.subplots(1, 3, figsize=(11, 3.4), sharey=True, layout="constrained")
 for ax, n in zip(axes, numbers, strict=True):
-    locality_plots.promise_and_truth(ax, staged[n].trace, "qm")
+    locality_plots.predicted_and_actual(ax, staged[n].trace, "qm")
     ax.set_title(f"stages: {n}")
     ax.label_outer()
 axes[0].legend()

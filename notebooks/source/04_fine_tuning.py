@@ -31,7 +31,8 @@ import pandas as pd
 import torch
 from scipy.stats import spearmanr
 
-from lossprune_lib import LocalPruner, Study, data, exercises, models, results, study_plots, training, widgets
+from lossprune_lib import LocalPruner, Study, data, exercises, models, results, training, widgets
+from lossprune_lib.plots import study as study_plots
 from lossprune_lib.widgets import fine_tuning
 
 # %%

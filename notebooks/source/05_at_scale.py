@@ -33,19 +33,10 @@ import pandas as pd
 import torch
 from torch import nn
 
-from lossprune_lib import (
-    LocalPruner,
-    Study,
-    WeightSpace,
-    data,
-    exercises,
-    plots,
-    results,
-    study_plots,
-    training,
-)
-from lossprune_lib.jobs import stacks_of
-from lossprune_lib.store import Store
+from lossprune_lib import LocalPruner, Study, WeightSpace, data, exercises, plots, results, training
+from lossprune_lib.plots import study as study_plots
+from lossprune_lib.studies.jobs import stacks_of
+from lossprune_lib.studies.store import Store
 from lossprune_lib.widgets import results_browser
 
 # %% [markdown]

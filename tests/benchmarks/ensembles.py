@@ -15,7 +15,7 @@ from torch import nn
 
 from lossprune_lib import LocalPruner, data, ensembles, models, training
 from lossprune_lib.pruning import EmptyLayerWarning, prune_together
-from lossprune_lib.study import STEP_PENALTIES
+from lossprune_lib.studies.study import STEP_PENALTIES
 
 NETWORKS = 82
 PAPER = 1 - 0.8**20

@@ -16,7 +16,7 @@ import pandas as pd
 import pytest
 
 from lossprune_lib import Study
-from lossprune_lib.store import Store
+from lossprune_lib.studies.store import Store
 
 SECONDS = ["pruning_seconds", "tuning_seconds"]
 STUDY = Study.grid(
@@ -31,8 +31,9 @@ STUDY = Study.grid(
 # What a process says as it reaches a point, so that it can be killed there: it then goes on as if nothing were.
 CHILD = """
 import sys
-from lossprune_lib import ensembles, pruning, training
-from lossprune_lib.store import Store
+from lossprune_lib.pruning import local
+from lossprune_lib.training import ensembles, sgd
+from lossprune_lib.studies.store import Store
 from test_interrupted_studies import STUDY
 
 def saying(owner, name, what):
@@ -55,9 +56,9 @@ def prepare(store, inner=Store._prepare):
     inner(store)
 
 Store._prepare = prepare
-saying(training, "evaluate", "train")       # once an epoch, and after
+saying(sgd, "evaluate", "train")       # once an epoch, and after
 saying(ensembles._Best, "update", "tune")   # once an epoch
-saying(pruning, "step_together", "prune")   # once a stage
+saying(local, "step_together", "prune")   # once a stage
 STUDY.run(sys.argv[1], progress=False)
 print("done", flush=True)
 """

@@ -8,7 +8,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from lossprune_lib import LocalPruner, data, downloads, models, training
+from lossprune_lib import LocalPruner, data, models, training
+from lossprune_lib.data import downloads
 
 SPARSITY = 1 - 0.8**20
 PENALTIES = (0.0, 1e-3, 1e-2, 1e-1, 1.0)

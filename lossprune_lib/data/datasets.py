@@ -1,0 +1,113 @@
+"""The named data sets, each as a `Task`."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lossprune_lib.checks import check_choice
+from lossprune_lib.data import downloads
+from lossprune_lib.data.task import Task, _device
+from lossprune_lib.seeds import generator
+
+NAMES = ("digits", *downloads.SOURCES)
+_VALID_EXAMPLES = {"digits": 300, "mnist": 10_000, "fashion_mnist": 10_000, "cifar10": 5_000}
+_DIGITS_TEST_EXAMPLES = 300
+
+
+def load(
+    name: str,
+    *,
+    device: str | torch.device = "auto",
+    seed: int = 0,
+    dtype: torch.dtype = torch.float32,
+    progress: bool = True,
+) -> Task:
+    """Load a named data set as a `Task`, normalised by the mean and deviation of its training images.
+
+    Parameters
+    ----------
+    name : "digits", "mnist", "fashion_mnist" or "cifar10"
+        "digits" (8 x 8 images) comes with scikit-learn and never needs a network. The others are fetched once into the
+        user's cache; a folder named by the environment variable ``LOSSPRUNE_DATA`` is looked at first.
+    device : "auto", or what torch takes
+        "auto" is a CUDA accelerator where there is one, else the CPU.
+    seed : int
+        Decides which examples are for training and which for validation. The test set is always the same.
+    dtype : torch.float32 or torch.float64
+    progress : bool
+        Whether a download shows a bar.
+
+    Raises
+    ------
+    ValueError
+        for an unknown name, or a damaged file.
+    ConnectionError
+        if a download fails; the message says what to do without a network.
+    """
+    check_choice(name, NAMES, "data set")
+    if not isinstance(dtype, torch.dtype) or dtype not in (torch.float32, torch.float64):
+        raise ValueError(f"dtype is {dtype}, but images are torch.float32 or torch.float64.")
+    order_of_split = generator(seed, "split", name)
+    x_train, y_train, x_test, y_test, class_names = _digits() if name == "digits" else _images(name, progress)
+
+    order = torch.randperm(len(x_train), generator=order_of_split)
+    valid, train = order[: _VALID_EXAMPLES[name]], order[_VALID_EXAMPLES[name] :]
+    if len(train) == 0:
+        raise ValueError(
+            f"{name} has only {len(x_train)} training images, all of them needed for validation: replace the file."
+        )
+
+    channels = (0, *range(2, x_train.ndim))
+    deviation, mean = torch.std_mean(x_train[train].double(), dim=channels, correction=0, keepdim=True)
+    if not deviation.all():
+        raise ValueError(f"All training images of {name} have the same pixels in a channel: replace the file.")
+
+    def normal(x: Tensor) -> Tensor:
+        return x.sub(mean.float()).div_(deviation.float()).to(device=place, dtype=dtype)
+
+    place = _device(device)
+    return Task(
+        normal(x_train[train]),
+        y_train[train].to(place),
+        normal(x_train[valid]),
+        y_train[valid].to(place),
+        normal(x_test),
+        y_test.to(place),
+        classes=len(class_names),
+        name=name,
+        class_names=class_names,
+    )
+
+
+def _digits() -> tuple[Tensor, Tensor, Tensor, Tensor, tuple[str, ...]]:
+    # Scikit-learn's own file, without scikit-learn: importing it takes longer than everything up to the first figure.
+    package = find_spec("sklearn")
+    if package is None or package.origin is None:
+        raise ModuleNotFoundError(
+            "The digits come with scikit-learn, which is not installed: pip install scikit-learn."
+        )
+    file = Path(package.origin).with_name("datasets") / "data" / "digits.csv.gz"
+    table = torch.from_numpy(np.loadtxt(file, delimiter=",", dtype=np.int64))
+    x = table[:, :-1].float().div_(16).reshape(-1, 1, 8, 8)
+    y = table[:, -1].clone()
+    # Scikit-learn lists the digits writer by writer, so the test images are drawn from all of them, always the same.
+    order = torch.randperm(len(x), generator=generator(0, "test images", "digits"))
+    test, rest = order[:_DIGITS_TEST_EXAMPLES], order[_DIGITS_TEST_EXAMPLES:]
+    return x[rest], y[rest], x[test], y[test], tuple("0123456789")
+
+
+def _images(name: str, progress: bool) -> tuple[Tensor, Tensor, Tensor, Tensor, tuple[str, ...]]:
+    arrays = downloads.read(name, progress)
+
+    def pixels(key: str) -> Tensor:
+        x = torch.from_numpy(arrays[key])
+        x = x.unsqueeze(1) if x.ndim == 3 else x.permute(0, 3, 1, 2)
+        return x.to(torch.float32, memory_format=torch.contiguous_format).div_(255)
+
+    y_train, y_test = (torch.from_numpy(arrays[key]) for key in ("y_train", "y_test"))
+    return pixels("x_train"), y_train, pixels("x_test"), y_test, downloads.SOURCES[name].class_names

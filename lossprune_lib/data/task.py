@@ -1,0 +1,183 @@
+"""Task: the train, valid and test tensors of a data set, on one device."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from lossprune_lib.checks import check_choice, check_finite, check_generator, check_instance, check_int
+
+SPLITS = ("train", "valid", "test")
+
+
+Batch = tuple[Tensor, Tensor]
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """A classification task: inputs [N, *shape] and labels [N] for training, validation and test.
+
+    The library reads examples through `sample` and `batches` only. Anyone with a data set that does not fit in memory
+    writes a class with these two, and `classes`, `shape`, `device` and `dtype`.
+    """
+
+    x_train: Tensor
+    y_train: Tensor
+    x_valid: Tensor
+    y_valid: Tensor
+    x_test: Tensor
+    y_test: Tensor
+    classes: int
+    name: str = "custom"
+    class_names: tuple[str, ...] = ()
+
+    @classmethod
+    def from_tensors(
+        cls,
+        x_train: Tensor,
+        y_train: Tensor,
+        x_valid: Tensor,
+        y_valid: Tensor,
+        x_test: Tensor,
+        y_test: Tensor,
+        *,
+        classes: int | None = None,
+        name: str = "custom",
+        class_names: tuple[str, ...] = (),
+    ) -> Task:
+        """Check tensors of your own and make a task of them.
+
+        Parameters
+        ----------
+        x_train, x_valid, x_test : float [N, *shape]
+            Inputs as the network takes them, best with mean 0 and deviation 1 over the training set.
+        y_train, y_valid, y_test : int64 [N]
+            Labels from 0 to ``classes - 1``.
+        classes : int, optional
+            The number of classes; by default the largest label plus one.
+
+        Raises
+        ------
+        TypeError, ValueError
+            if a shape, dtype, device or label does not fit, or an input is NaN or infinite.
+        """
+        parts = {"train": (x_train, y_train), "valid": (x_valid, y_valid), "test": (x_test, y_test)}
+        for split, (x, y) in parts.items():
+            _check_examples(split, x, y)
+            if x.shape[1:] != x_train.shape[1:] or x.dtype != x_train.dtype or x.device != x_train.device:
+                raise ValueError(
+                    f"x_{split} is {_kind(x)}, but x_train is {_kind(x_train)}: give all splits one shape, dtype and device."
+                )
+        largest = max(int(y.max()) for _, y in parts.values())
+        classes = largest + 1 if classes is None else check_int(classes, "classes")
+        if largest >= classes:
+            raise ValueError(
+                f"There is a label {largest}, but only {classes} classes: labels go from 0 to classes - 1."
+            )
+        if isinstance(class_names, str) or not isinstance(class_names, Sequence):
+            raise TypeError(f"class_names are strings, one for each class, not {class_names!r}.")
+        if class_names and len(class_names) != classes:
+            raise ValueError(f"There are {len(class_names)} class names for {classes} classes: give one each, or none.")
+        return cls(x_train, y_train, x_valid, y_valid, x_test, y_test, classes, name, tuple(class_names))
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of one input, such as (1, 28, 28)."""
+        return tuple(self.x_train.shape[1:])
+
+    @property
+    def device(self) -> torch.device:
+        return self.x_train.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self.x_train.dtype
+
+    def split(self, split: str) -> Batch:
+        """Return all inputs and labels of "train", "valid" or "test"."""
+        check_choice(split, SPLITS, "split")
+        return getattr(self, f"x_{split}"), getattr(self, f"y_{split}")
+
+    def sample(self, examples: int, generator: torch.Generator) -> Batch:
+        """Draw `examples` different training examples; all of them, in a random order, if there are no more."""
+        order = torch.randperm(len(self.x_train), generator=check_generator(generator))[
+            : check_int(examples, "examples")
+        ]
+        order = order.to(self.device)
+        return self.x_train[order], self.y_train[order]
+
+    def batches(self, split: str, batch_size: int = 1000, generator: torch.Generator | None = None) -> Iterator[Batch]:
+        """Yield all of a split in batches: in order, or shuffled where a generator is given."""
+        x, y = self.split(split)
+        batch_size = check_int(batch_size, "batch_size")
+        if generator is None:
+            yield from zip(x.split(batch_size), y.split(batch_size), strict=True)
+        else:
+            order = torch.randperm(len(x), generator=check_generator(generator)).to(self.device)
+            for rows in order.split(batch_size):
+                yield x[rows], y[rows]
+
+    def to(self, device: str | torch.device | None = None, dtype: torch.dtype | None = None) -> Task:
+        """Return the same task on another device, or in another floating-point dtype."""
+        place = None if device is None else _device(device)
+        if dtype is not None:
+            dtype = check_instance(dtype, torch.dtype, "dtype", "write for example torch.float64")
+            if not dtype.is_floating_point:
+                raise ValueError(f"dtype is {dtype}, but must be a floating-point one, such as torch.float64.")
+
+        def moved(split: str) -> Batch:
+            x, y = self.split(split)
+            return x.to(device=place, dtype=dtype), y.to(device=place)
+
+        splits = (*moved("train"), *moved("valid"), *moved("test"))
+        return Task(*splits, classes=self.classes, name=self.name, class_names=self.class_names)
+
+    def __repr__(self) -> str:
+        counts = ", ".join(f"{len(self.split(split)[0]):,} {split}" for split in SPLITS)
+        return (
+            f"Task({self.name!r}: {counts}; {self.classes} classes; inputs {self.shape}; {self.dtype} on {self.device})"
+        )
+
+
+def _device(device: str | torch.device) -> torch.device:
+    if isinstance(device, str) and device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        place = torch.device(device)
+    except (RuntimeError, TypeError, ValueError) as error:
+        raise ValueError(f'There is no kind of device called {device!r}: use "auto", "cpu" or "cuda".') from error
+    if place.type == "cuda" and not torch.cuda.is_available():
+        raise ValueError('There is no CUDA accelerator here: use device="auto" or "cpu".')
+    try:
+        torch.empty(0, device=place)
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(f'There is no device {str(place)!r} here: use device="auto" or "cpu".') from error
+    return place
+
+
+def _check_examples(split: str, x: Tensor, y: Tensor) -> None:
+    if not isinstance(x, Tensor) or not isinstance(y, Tensor):
+        raise TypeError(f"x_{split} and y_{split} must be torch tensors: convert arrays with torch.from_numpy.")
+    if x.dtype not in (torch.float32, torch.float64, torch.int64):
+        raise TypeError(
+            f"x_{split} is {x.dtype}, but must be float32 or float64 (or int64, for embeddings): convert it with .float()."
+        )
+    if y.dtype != torch.int64 or y.ndim != 1:
+        raise TypeError(f"y_{split} is {_kind(y)}, but must be one int64 label an example: convert it with .long().")
+    if x.ndim < 2 or len(x) == 0 or len(x) != len(y):
+        raise ValueError(
+            f"x_{split} is {_kind(x)} and y_{split} has {len(y)} labels: give at least one example, "
+            "inputs of shape [N, ...] and N labels."
+        )
+    if x.device != y.device:
+        raise ValueError(f"x_{split} is on {x.device} and y_{split} on {y.device}: move them to one device.")
+    check_finite(x, f"x_{split}", "repair these examples, or leave them out")
+    if int(y.min()) < 0:
+        raise ValueError(f"y_{split} has the label {int(y.min())}: labels go from 0 to classes - 1.")
+
+
+def _kind(tensor: Tensor) -> str:
+    return f"{tensor.dtype} {list(tensor.shape)} on {tensor.device}"

@@ -1,0 +1,146 @@
+"""How far a Taylor model can be trusted: what each approximation of it predicts for a step, and where it goes wrong.
+
+From the crudest to the finest: first order; second order with the diagonal of the GGN (what pruning uses), with the full
+GGN, and with the full Hessian, which is the true Taylor expansion. What the last one misses is beyond the second order.
+
+Source: the criteria of Laurent et al. 2020, section 2, and what they leave out on the way from the Taylor expansion.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import torch
+from torch import Tensor
+
+from lossprune_lib.checks import check_choice, check_float, check_instance
+from lossprune_lib.data.task import Batch
+from lossprune_lib.loss_modelling.model import LossModel
+from lossprune_lib.loss_modelling.products import ggn_quadratic_form, hessian_quadratic_form
+from lossprune_lib.networks.weights import WeightSpace, check_space
+
+ORDERS: dict[str, str] = {
+    "first": "1st order",
+    "diagonal": "2nd order, diagonal GGN",
+    "ggn": "2nd order, full GGN",
+    "hessian": "2nd order, full Hessian",
+}
+_FIRST_SHARE = 0.01  # closer to the start, float32 no longer tells the change of the loss from rounding
+_POINTS = 40
+_HALVINGS = 12
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What the Taylor models of the loss predict along one step.
+
+    Attributes
+    ----------
+    slope : float
+        g . step.
+    bend : dict
+        v^T M v for v the step, and M nothing ("first"), the GGN's diagonal, the full GGN, the full Hessian, by the names
+        in `ORDERS`.
+    """
+
+    slope: float
+    bend: Mapping[str, float]
+
+    def change(self, order: str, share: float = 1.0) -> float:
+        """Return the predicted, signed change of the loss after a share of the step."""
+        return share * self.slope + share**2 * self.bend[order] / 2
+
+    def changes(self) -> dict[str, float]:
+        """Return the predicted change of the whole step for each order that was asked for."""
+        return {order: self.change(order) for order in self.bend}
+
+
+def forecast(
+    space: WeightSpace,
+    rest: Mapping[str, Tensor],
+    batch: Batch,
+    model: LossModel,
+    step: Tensor,
+    orders: tuple[str, ...] = tuple(ORDERS),
+    *,
+    max_bytes: int = 2**30,
+) -> Forecast:
+    """Return what the Taylor models around a point predict along a step.
+
+    Parameters
+    ----------
+    space, rest : of the network
+    batch : the one that the model was made on
+    model : of order 2
+    step : [D]
+    orders : names in `ORDERS`; "ggn" and "hessian" pass through the network for this step, exactly
+    """
+    check_space(space)
+    check_instance(model, LossModel, "A loss model", "make it first, as LossModel.at(net, batch) gives it")
+    if isinstance(orders, str) or not isinstance(orders, Sequence):
+        raise TypeError(f"orders is a list of names, such as ['first'], not {orders!r}.")
+    for order in orders:
+        check_choice(order, ORDERS, "order")
+    slope = model.predicted_change(step, order=1).item()
+    bends: dict[str, Callable[[], float]] = {
+        "first": lambda: 0.0,
+        "diagonal": lambda: 2 * (model.predicted_change(step, order=2).item() - slope),
+        "ggn": lambda: ggn_quadratic_form(space, model.weights, rest, batch, step, max_bytes=max_bytes),
+        "hessian": lambda: hessian_quadratic_form(space, model.weights, rest, batch, step, max_bytes=max_bytes),
+    }
+    return Forecast(slope, {order: bends[order]() for order in orders})
+
+
+def loss_along(
+    space: WeightSpace, rest: Mapping[str, Tensor], batch: Batch, model: LossModel, step: Tensor
+) -> Callable[[float], float]:
+    """Return the true change of a batch's mean loss as a function of the share of the step; it remembers its answers."""
+
+    @cache
+    def true_change(share: float) -> float:
+        there = LossModel.at_weights(space, model.weights + share * step, rest, batch, order=0)
+        assert there.loss is not None
+        assert model.loss is not None
+        return there.loss - model.loss
+
+    return true_change
+
+
+def is_off(predicted: float, true: float, tolerance: float = 0.1) -> bool:
+    """Return whether a prediction misses the true change by more than a share of it."""
+    return abs(predicted - true) > tolerance * abs(true)
+
+
+def trust_radius(
+    true_change: Callable[[float], float], predicted_change: Callable[[float], float], tolerance: float = 0.1
+) -> float:
+    """Return the share of a step, at most 1, up to which a prediction stays within a share of the true change.
+
+    The first place where it leaves is looked for on a fine line, and then halved in on. 0 means that it is off at the
+    first place already, a hundredth of the step.
+
+    Parameters
+    ----------
+    true_change, predicted_change : share of the step -> signed change of the loss
+    tolerance : float
+        0.1: off by 10 %.
+    """
+
+    check_float(tolerance, "tolerance")
+
+    def off(share: float) -> bool:
+        return is_off(predicted_change(share), true_change(share), tolerance)
+
+    shares = torch.logspace(torch.tensor(_FIRST_SHARE).log10().item(), 0, _POINTS, dtype=torch.float64).tolist()
+    first_off = next((i for i, share in enumerate(shares) if off(share)), None)
+    if first_off is None:
+        return 1.0
+    if first_off == 0:
+        return 0.0
+    inside, outside = shares[first_off - 1], shares[first_off]
+    for _ in range(_HALVINGS):
+        middle = (inside + outside) / 2
+        inside, outside = (inside, middle) if off(middle) else (middle, outside)
+    return inside

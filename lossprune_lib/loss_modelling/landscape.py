@@ -1,0 +1,228 @@
+"""The true loss on a line or a plane in weight space.
+
+All points of a slice are start + sum_k t_k d_k for the same few directions d_k. So the first layer of a network, which is linear in
+its weights, is multiplied out once for each direction and only added up at each point. The layers that follow are computed for
+as many points together as stay in a core's cache. So it is for chains of Linear layers; other networks take one point after the
+other, with as many examples together as stay in the cache.
+
+Source: Li et al. 2018, Visualizing the Loss Landscape of Neural Nets (slices along filter-normalised directions).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from lossprune_lib.checks import check_finite, check_int
+from lossprune_lib.data.task import Batch
+from lossprune_lib.loss_modelling.losses import Loss, check_loss, cross_entropy
+from lossprune_lib.loss_modelling.preflight import preflight
+from lossprune_lib.networks.mlps import is_mlp, steps_of
+from lossprune_lib.networks.validation import check_batch, check_labels, check_mode
+from lossprune_lib.networks.weights import WeightSpace
+from lossprune_lib.seeds import generator
+
+_CACHE_BYTES = 8 * 2**20
+
+Positions = Sequence[float] | Tensor
+
+
+def line(
+    net: nn.Module,
+    batch: Batch,
+    direction: Tensor,
+    at: Positions,
+    start: Tensor | None = None,
+    *,
+    loss: Loss = cross_entropy,
+    max_bytes: int = 2**30,
+) -> Tensor:
+    """Return the mean loss of a batch at start + t direction, for each t.
+
+    Parameters
+    ----------
+    net : a network in eval mode; it is not changed
+    batch : inputs [N, ...] and labels [N]
+    direction : [D]
+    at : P values of t
+    start : [D], the network's own weights by default
+    max_bytes : what activations and weights may take
+
+    Returns
+    -------
+    Tensor
+        [P], in nats for the cross-entropy; on the CPU, wherever the network is.
+
+    Raises
+    ------
+    ValueError, TypeError
+        if the network, the batch, a direction or a position cannot be used; the message says what to do.
+    """
+    space = WeightSpace(net)
+    t = _positions(at, space, "at")
+    return _losses(space, batch, start, [direction], t.unsqueeze(1), loss, max_bytes)
+
+
+def plane(
+    net: nn.Module,
+    batch: Batch,
+    first: Tensor,
+    second: Tensor,
+    at_first: Positions,
+    at_second: Positions,
+    start: Tensor | None = None,
+    *,
+    loss: Loss = cross_entropy,
+    max_bytes: int = 2**30,
+) -> Tensor:
+    """Return the mean loss of a batch at start + a first + b second, for each a and b; otherwise as `line`.
+
+    Returns
+    -------
+    Tensor
+        [A, B].
+    """
+    space = WeightSpace(net)
+    a, b = _positions(at_first, space, "at_first"), _positions(at_second, space, "at_second")
+    points = torch.cartesian_prod(a, b)
+    return _losses(space, batch, start, [first, second], points, loss, max_bytes).view(len(a), len(b))
+
+
+def random_direction(net: nn.Module, seed: int = 0) -> Tensor:
+    """Return a random direction [D], filter-normalised: each unit's or filter's part is as long as its weights.
+
+    Without this, a step of one length would be a large one for a layer of small weights and a small one for another.
+    """
+    space = WeightSpace(net)
+    weights = space.read()
+    drawn = torch.randn(space.size, generator=generator(seed, "direction"), dtype=torch.float64).to(weights)
+    for part, own in zip(space.split(drawn), space.split(weights), strict=True):
+        rows, of_net = part.flatten(1), own.flatten(1)
+        rows.mul_((of_net.norm(dim=1) / rows.norm(dim=1).clamp_min(1e-30)).unsqueeze(1))
+    return drawn
+
+
+def _positions(at: Positions, space: WeightSpace, what: str) -> Tensor:
+    weight = space.modules[0].weight
+    try:
+        t = torch.as_tensor(at).to(dtype=weight.dtype, device=weight.device)
+    except (TypeError, ValueError, RuntimeError):
+        raise TypeError(f"{what} must be numbers, for example torch.linspace(0, 1, 21).") from None
+    if t.ndim != 1 or len(t) == 0:
+        raise ValueError(f"{what} has the shape {list(t.shape)}, but must be a list of one or more numbers.")
+    return check_finite(t, what, "give numbers, for example torch.linspace(0, 1, 21)")
+
+
+def _losses(
+    space: WeightSpace,
+    batch: Batch,
+    start: Tensor | None,
+    directions: list[Tensor],
+    points: Tensor,
+    loss: Loss,
+    max_bytes: int,
+) -> Tensor:
+    """Return the mean loss [P] at points [P, K] of the span of K directions."""
+    start = space.read() if start is None else start
+    for what, vector in [("The start", start), *(("The direction", direction) for direction in directions)]:
+        space.check_point(vector, what)
+        if vector.ndim != 1:
+            raise ValueError(f"{what} has shape {list(vector.shape)}, but must be one vector [D] = [{space.size}].")
+    check_loss(loss)
+    x, y = check_batch(space, batch)
+    check_int(max_bytes, "max_bytes")
+    check_mode(space.net)
+    rest = space.rest()
+    chain = is_mlp(space.net, tuple(x.shape[1:]))
+    evaluate = _chain if chain else _one_by_one
+    with torch.no_grad():
+        if chain:  # what the preflight looks for cannot happen here
+            outputs = sum(module.weight.shape[0] for module in space.modules)
+            (logits,) = _chain(space, start, rest, start.new_zeros(1, space.size), x[:1])(start.new_zeros(1, 1))
+            check_finite(logits, "The network's output")
+        else:
+            seen = preflight(space, start, rest, x)
+            outputs, logits = sum(map(int.__mul__, seen.positions, seen.outputs)), seen.logits
+    if loss is cross_entropy:
+        check_labels(y, logits.shape[1])
+    # Of an example: each layer's output and what the activation after it makes. Of a point: its weights.
+    numbers = max(1, max_bytes // start.element_size() // 2)
+    examples = max(1, (numbers - 2 * space.size) // (3 * outputs))
+    if start.device.type == "cpu":
+        numbers = min(numbers, max(_CACHE_BYTES // start.element_size(), space.size))
+        if not chain:
+            examples = max(1, min(examples, numbers // (3 * outputs)))
+    pieces = -(-len(x) // examples)
+    total = torch.zeros(len(points), dtype=torch.float64, device=start.device)
+    with torch.no_grad():
+        for x_part, y_part in zip(x.chunk(pieces), y.chunk(pieces), strict=True):
+            of_a_point = space.size + 3 * outputs * len(x_part)
+            at_once = max(1, numbers // of_a_point)
+            logits_of = evaluate(space, start, rest, torch.stack(directions), x_part)
+            for i in range(0, len(points), at_once):
+                total[i : i + at_once] += _totals(loss, logits_of(points[i : i + at_once]), y_part)
+    return (total / len(x)).to("cpu", start.dtype)
+
+
+LogitsOf = Callable[[Tensor], Tensor]  # points [P, K] -> their logits [P, N, C]
+
+
+def _totals(loss: Loss, logits: Tensor, y: Tensor) -> Tensor:
+    """Return the summed loss of each point, [P]."""
+    if loss is not cross_entropy:
+        return torch.stack([loss.total(of_a_point, y) for of_a_point in logits])
+    each = F.cross_entropy(logits.flatten(0, 1), y.repeat(len(logits)), reduction="none")
+    return each.view(len(logits), -1).sum(1)
+
+
+def _at(points: Tensor, start: Tensor, along: Tensor) -> Tensor:
+    """Return start + sum_k t_k along_k for points t [P, K], start [A, B] and along [K, A, B]: [P, A, B]."""
+    t = points[:, :, None, None]
+    at = torch.addcmul(start, t[:, 0], along[0])
+    for k in range(1, len(along)):
+        at.addcmul_(t[:, k], along[k])
+    return at
+
+
+def _tanh_(h: Tensor) -> Tensor:
+    """Turn h into its tanh = 2 sigmoid(2 h) - 1: on a CPU torch's own tanh takes three times as long."""
+    return h.mul_(2).sigmoid_().mul_(2).sub_(1)
+
+
+def _one_by_one(
+    space: WeightSpace, start: Tensor, rest: Mapping[str, Tensor], directions: Tensor, x: Tensor
+) -> LogitsOf:
+    return lambda points: torch.stack([space.call(start + point @ directions, rest, x) for point in points])
+
+
+def _chain(space: WeightSpace, start: Tensor, rest: Mapping[str, Tensor], directions: Tensor, x: Tensor) -> LogitsOf:
+    """Compute a chain of Linear layers for several points at once."""
+    assert isinstance(space.net, nn.Sequential)
+    steps = steps_of(space.net)
+    layers = [step for step in steps if isinstance(step, nn.Linear)]
+    parts = dict(zip(layers, zip(space.split(start), space.split(directions), strict=True), strict=True))
+    biases = {
+        layer: rest[f"{name}.bias"] for layer, name in zip(layers, space.layers, strict=True) if layer.bias is not None
+    }
+    before, after = steps[: steps.index(layers[0])], steps[steps.index(layers[0]) + 1 :]
+    h = x.flatten(1)
+    for step in before:
+        h = step(h)
+    at_start, along = parts[layers[0]]
+    first = h @ at_start.T + biases.get(layers[0], 0)
+    moves = h @ along.mT  # [K, N, M]
+
+    def logits_of(points: Tensor) -> Tensor:
+        h = _at(points, first, moves)
+        for step in after:
+            if step in parts:
+                weights = _at(points, *parts[step])
+                h = torch.baddbmm(biases[step], h, weights.mT) if step in biases else h @ weights.mT
+            else:
+                h = _tanh_(h) if type(step) is nn.Tanh and h.is_cpu else step(h)
+        return h
+
+    return logits_of

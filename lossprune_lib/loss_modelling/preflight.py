@@ -1,0 +1,155 @@
+"""A look at how a network uses its prunable layers, before any work: what it costs, and whether curvature would be right.
+
+Curvature rests on two assumptions: each layer's weight gradient is its output's gradient times its input (so nothing
+else uses the weight), and each example's logits depend on that example alone. Both are tried on one or two examples, so
+that what would give silently wrong numbers is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lossprune_lib.checks import check_finite
+from lossprune_lib.loss_modelling import curvature
+from lossprune_lib.loss_modelling.forward import Recording, record
+from lossprune_lib.networks.validation import check_logits, check_mode, in_words
+from lossprune_lib.networks.weights import WeightSpace
+from lossprune_lib.seeds import generator
+
+
+@dataclass(frozen=True)
+class Preflight:
+    """What one example takes.
+
+    Attributes
+    ----------
+    logits : [1, C]
+        Of the first example.
+    saved : int
+        Numbers that the graph keeps for one example.
+    largest : int
+        The most numbers in one of the tensors that it keeps.
+    positions, outputs : of each layer: output positions, and numbers at each
+    """
+
+    logits: Tensor
+    saved: int
+    largest: int
+    positions: list[int]
+    outputs: list[int]
+
+    def examples_within(self, space: WeightSpace, columns: int, max_bytes: int) -> int:
+        """Return how many examples gradient and curvature may take at once to stay within a budget; at least 1.
+
+        Sums of the size of the weights are not counted.
+
+        Parameters
+        ----------
+        columns : of the Hessian's root, S; 0 where no curvature is wanted
+        """
+        # The graph, the gradients that flow back through it, and all layers' output gradients of one column.
+        numbers = 2 * self.saved + 4 * self.largest + 2 * sum(map(int.__mul__, self.positions, self.outputs))
+        numbers += 4 * columns * self.logits.shape[1]  # the root, and what making it takes
+        largest_patches = 0
+        for module, positions, outputs in zip(space.modules, self.positions, self.outputs, strict=True):
+            patches = positions * module.weight[0].numel() * curvature.groups_of(module)
+            largest_patches = max(largest_patches, 3 * patches)
+            if curvature.pairs_are_cheaper(positions, columns):
+                numbers += positions * (positions + 1) // 2 * outputs
+            else:
+                numbers += 2 * patches
+        # Allocators keep up to as much again between the pieces that they hand out.
+        return max(1, max_bytes // (2 * (numbers + largest_patches) * self.logits.element_size()))
+
+
+def preflight(space: WeightSpace, weights: Tensor, rest: Mapping[str, Tensor], x: Tensor) -> Preflight:
+    """Try the network on the first examples of x [N, ...]; the answer is kept in the space, for inputs of this shape and dtype.
+
+    Raises
+    ------
+    ValueError
+        if the network cannot run on such inputs, is in training mode or random, changes its input, mixes examples, or
+        uses a prunable weight otherwise than its layer does; the message says what to do.
+    """
+    check_mode(space.net)
+    if torch.is_inference_mode_enabled():
+        raise ValueError("There are no gradients in torch.inference_mode: leave it first (torch.no_grad is fine).")
+    key = (tuple(x.shape[1:]), x.dtype)
+    if key not in space.preflights:
+        space.preflights[key] = _preflight(space, weights, rest, x)
+    return space.preflights[key]
+
+
+def _preflight(space: WeightSpace, weights: Tensor, rest: Mapping[str, Tensor], x: Tensor) -> Preflight:
+    two = x[:2].clone()
+    kept: dict[int, int] = {}
+
+    def pack(tensor: Tensor) -> Tensor:
+        kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes() // tensor.element_size()
+        return (
+            tensor.detach()
+        )  # with its own graph, an operation's saved output would keep that operation alive for good
+
+    with in_words(x):
+        with torch.no_grad():
+            together = space.call(weights, rest, two)
+        with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+            recording = record(space, weights, rest, two[:1])
+    if not torch.equal(two, x[:2]):
+        raise ValueError("The network changes its input in place, and with it your data: let it work on a copy.")
+    check_logits(together, len(two))
+    check_finite(together, "The network's output")
+    logits = recording.logits.detach()
+    for parameter in [weights, *recording.weights]:
+        kept.pop(parameter.untyped_storage().data_ptr(), None)
+    _check_rows(space, weights, rest, two, together, logits)
+    _check_weight_gradients(space, recording)
+    outputs = [module.weight.shape[0] for module in space.modules]
+    positions = [shape.numel() // count for shape, count in zip(recording.output_shapes, outputs, strict=True)]
+    return Preflight(logits, sum(kept.values()), max(kept.values(), default=0), positions, outputs)
+
+
+def _check_rows(
+    space: WeightSpace, weights: Tensor, rest: Mapping[str, Tensor], two: Tensor, together: Tensor, alone: Tensor
+) -> None:
+    with torch.no_grad():
+        again = space.call(weights, rest, two)
+    if not torch.equal(again, together):
+        raise ValueError("The network gives other logits when it runs again: call net.eval(), or take the chance out.")
+    if not _close(together[:1], alone):
+        raise ValueError(
+            "The first example's logits depend on the other examples of the batch, and then no example has a curvature of "
+            "its own: take batch statistics out, or call net.eval()."
+        )
+
+
+def _check_weight_gradients(space: WeightSpace, recording: Recording) -> None:
+    direction = torch.randn(recording.logits.shape, generator=generator(0, "preflight"), dtype=torch.float64)
+    wanted: list[Any] = [*recording.weights, *recording.outputs]
+    scalar = recording.along(direction.to(recording.logits))
+    found = torch.autograd.grad(scalar, wanted, allow_unused=True, retain_graph=True)
+    layers = len(space.modules)
+    for i, (module, name) in enumerate(zip(space.modules, space.layers, strict=True)):
+        gradient, output = found[i], found[layers + i]
+        if gradient is None or output is None:
+            raise ValueError(
+                f"The output of layer {name!r} does not reach the logits (it is detached, or not used), so its curvature "
+                "would be zero: remove the layer, or use its output."
+            )
+        if not _close(curvature.weight_gradient(module, recording.inputs[i], output), gradient):
+            raise ValueError(
+                f"The weight of layer {name!r} is used otherwise than by a plain Linear or Conv2d: "
+                "elsewhere too, changed in forward, or behind a hook. Its curvature would be wrong: give each "
+                "use a plain layer of its own."
+            )
+
+
+def _close(a: Tensor, b: Tensor) -> bool:
+    # Other batch sizes and other orders of summation round otherwise; what is meant here differs by tenths.
+    tolerance = 1e-3 if b.dtype == torch.float32 else 1e-6
+    return bool((a - b).abs().max() <= tolerance * b.abs().max().clamp_min(torch.finfo(b.dtype).tiny))

@@ -1,0 +1,43 @@
+"""Chains: networks that are nothing but Linear layers and activations in a row, so that many can be computed at once."""
+
+from __future__ import annotations
+
+import math
+from typing import TypeGuard
+
+from torch import nn
+
+# What acts on each number alone, and so does not care that units come first.
+_ELEMENTWISE = (nn.Tanh, nn.ReLU, nn.Sigmoid, nn.GELU, nn.SiLU, nn.ELU, nn.LeakyReLU, nn.Softplus, nn.Identity)
+
+
+def is_mlp(net: nn.Module, shape: tuple[int, ...]) -> TypeGuard[nn.Sequential]:
+    """Return whether a network is nothing but Linear layers and activations in a row, on inputs [N, *shape]."""
+    if type(net) is not nn.Sequential or "forward" in vars(net) or len(net) == 0:
+        return False
+    steps = steps_of(net)
+    layers = [step for step in steps if type(step) is nn.Linear]
+    biases = [layer.bias for layer in layers if layer.bias is not None]
+    flat = len(shape) == 1
+    if type(net[0]) is nn.Flatten:
+        flat = net[0].start_dim == 1 and net[0].end_dim in (-1, len(shape))
+    return (
+        flat
+        and all(type(step) in (nn.Linear, *_ELEMENTWISE) for step in steps)
+        and not any(_has_hooks(module) for module in net.modules())
+        and len(set(layers)) == len(layers) > 0
+        and len({id(bias) for bias in biases}) == len(biases)
+        and layers[0].in_features == math.prod(shape)
+        and not getattr(steps[0], "inplace", False)
+    )
+
+
+def _has_hooks(module: nn.Module) -> bool:
+    hooks = module._forward_hooks, module._forward_pre_hooks, module._backward_hooks, module._backward_pre_hooks
+    return any(hooks)
+
+
+def steps_of(net: nn.Sequential) -> list[nn.Module]:
+    """Return what a chain does to its flattened inputs, step by step."""
+    steps = list(net)  # children() would name a module that is used twice only once
+    return steps[1:] if type(steps[0]) is nn.Flatten else steps

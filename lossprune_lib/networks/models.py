@@ -1,0 +1,231 @@
+"""The networks of the paper and a small one, freshly initialised or trained and shipped."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from lossprune_lib import files
+from lossprune_lib.checks import check_choice, check_network, check_task
+from lossprune_lib.files import shipped
+from lossprune_lib.seeds import generator
+
+
+class Inputs(Protocol):
+    """What a network must know of its task."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+    @property
+    def classes(self) -> int: ...
+    @property
+    def device(self) -> torch.device: ...
+    @property
+    def dtype(self) -> torch.dtype: ...
+
+
+def mlp_300_100(task: Inputs, *, seed: int = 0) -> nn.Module:
+    """The paper's multilayer perceptron: inputs-300-100-classes, with tanh.
+
+    Takes inputs [N, *task.shape] of any shape and gives logits [N, classes]; 266,200 weights on MNIST.
+    """
+    check_task(task)
+    inputs = torch.Size(task.shape).numel()
+    layers = OrderedDict(
+        flatten=nn.Flatten(),
+        fc1=nn.Linear(inputs, 300),
+        tanh1=nn.Tanh(),
+        fc2=nn.Linear(300, 100),
+        tanh2=nn.Tanh(),
+        fc3=nn.Linear(100, task.classes),
+    )
+    return _initialised(nn.Sequential(layers), task, seed)
+
+
+def small_vgg(task: Inputs, *, seed: int = 0) -> nn.Module:
+    """Three convolutions and a linear layer, about 0.1 million weights: for CPUs and images of at least 4 x 4."""
+    channels, _, _ = _image_shape(task, least=4)
+    layers: OrderedDict[str, nn.Module] = OrderedDict()
+    for i, (before, after) in enumerate([(channels, 32), (32, 64), (64, 128)], start=1):
+        layers[f"conv{i}"] = nn.Conv2d(before, after, 3, padding=1)
+        layers[f"relu{i}"] = nn.ReLU()
+        layers[f"pool{i}"] = nn.MaxPool2d(2) if i < 3 else nn.AdaptiveAvgPool2d(1)
+    layers["flatten"] = nn.Flatten()
+    layers["fc"] = nn.Linear(128, task.classes)
+    return _initialised(nn.Sequential(layers), task, seed)
+
+
+def vgg11(task: Inputs, *, seed: int = 0) -> nn.Module:
+    """The paper's VGG11 for images of 32 x 32: eight convolutions without batch norm and a 512-512-classes head."""
+    channels, height, width = _image_shape(task, least=32)
+    layers: OrderedDict[str, nn.Module] = OrderedDict()
+    plan = [(64,), (128,), (256, 256), (512, 512), (512, 512)]
+    for stage, widths in enumerate(plan, start=1):
+        for after in widths:
+            i = sum(name.startswith("conv") for name in layers) + 1
+            layers[f"conv{i}"] = nn.Conv2d(channels, after, 3, padding=1)
+            layers[f"relu{i}"] = nn.ReLU(inplace=True)
+            channels = after
+        layers[f"pool{stage}"] = nn.MaxPool2d(2)
+    layers["flatten"] = nn.Flatten()
+    layers["fc1"] = nn.Linear(512 * (height // 32) * (width // 32), 512)
+    layers["relu_fc1"] = nn.ReLU(inplace=True)
+    layers["fc2"] = nn.Linear(512, task.classes)
+    return _initialised(nn.Sequential(layers), task, seed)
+
+
+class _PreActBlock(nn.Module):
+    """Norm, ReLU, convolution, twice; added to the input (He et al. 2016, Identity Mappings in Deep Residual Networks)."""
+
+    def __init__(self, before: int, after: int, stride: int) -> None:
+        super().__init__()
+        self.norm1 = nn.BatchNorm2d(before)
+        self.conv1 = nn.Conv2d(before, after, 3, stride, padding=1, bias=False)
+        self.norm2 = nn.BatchNorm2d(after)
+        self.conv2 = nn.Conv2d(after, after, 3, padding=1, bias=False)
+        changes_shape = stride != 1 or before != after
+        self.shortcut = nn.Conv2d(before, after, 1, stride, bias=False) if changes_shape else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        active = F.relu(self.norm1(x))
+        carried = x if self.shortcut is None else self.shortcut(active)
+        return self.conv2(F.relu(self.norm2(self.conv1(active)))) + carried
+
+
+def preact_resnet18(task: Inputs, *, seed: int = 0) -> nn.Module:
+    """The paper's pre-activation ResNet18 for images of 32 x 32.
+
+    It ends, as in its authors' published program, in a 1 x 1 convolution with batch norm on the logits.
+    """
+    channels, _, _ = _image_shape(task, least=8)
+    layers: OrderedDict[str, nn.Module] = OrderedDict(conv=nn.Conv2d(channels, 64, 3, padding=1, bias=False))
+    before = 64
+    for i, (after, stride) in enumerate([(64, 1), (128, 2), (256, 2), (512, 2)], start=1):
+        layers[f"block{i}a"] = _PreActBlock(before, after, stride)
+        layers[f"block{i}b"] = _PreActBlock(after, after, 1)
+        before = after
+    layers["norm"] = nn.BatchNorm2d(512)
+    layers["relu"] = nn.ReLU()
+    layers["pool"] = nn.AdaptiveAvgPool2d(1)
+    layers["logits"] = nn.Conv2d(512, task.classes, 1, bias=False)
+    layers["logits_norm"] = nn.BatchNorm2d(task.classes)
+    layers["flatten"] = nn.Flatten()
+    return _initialised(nn.Sequential(layers), task, seed)
+
+
+MODELS: dict[str, Callable[..., nn.Module]] = {
+    "mlp_300_100": mlp_300_100,
+    "small_vgg": small_vgg,
+    "vgg11": vgg11,
+    "preact_resnet18": preact_resnet18,
+}
+
+
+@dataclass(frozen=True)
+class _Shipped:
+    """What a checkpoint says of the task that it was trained on."""
+
+    shape: tuple[int, ...]
+    classes: int
+    device: torch.device = torch.device("cpu")  # noqa: RUF009
+    dtype: torch.dtype = torch.float32
+
+
+def pretrained(model: str, task: str | Inputs) -> nn.Module:
+    """Return a shipped trained network, in eval mode.
+
+    Parameters
+    ----------
+    model : a name in `MODELS`
+    task : a data set's name (the network is then on the CPU), or a `Task` (the network is then where the task is)
+
+    Raises
+    ------
+    ValueError
+        for an unknown name, a combination that is not shipped, or a damaged file.
+    """
+    check_choice(model, MODELS, "model")
+    name = task if isinstance(task, str) else getattr(task, "name", "custom")
+    stems = sorted(path.stem for path in shipped("checkpoints").glob("*.safetensors"))
+    check_choice(f"{model}-{name}", stems, "shipped network (named MODEL-TASK)")
+    net = load(shipped(f"checkpoints/{model}-{name}.safetensors"))
+    return net if isinstance(task, str) else net.to(device=task.device, dtype=task.dtype)
+
+
+def save(path: str | Path, net: nn.Module, model: str, task: Inputs, **notes: str) -> None:
+    """Write a network that came from `MODELS` to a safetensors file, with what is needed to load it again.
+
+    Raises
+    ------
+    ValueError, TypeError, OSError
+        if the network is not this model for this task, so that it could not be loaded, or the file cannot be written.
+    """
+    check_choice(model, MODELS, "model")
+    check_network(net)
+    check_task(task)
+    state = net.state_dict()
+    if not _fits(state, model, tuple(task.shape), task.classes):
+        raise ValueError(
+            f"This network is no {model} for inputs {list(task.shape)} and {task.classes} classes, and could not be loaded "
+            f"again: make it with models.{model}(task), or name the model and the task that it is of."
+        )
+    about = {"model": model, "shape": ",".join(map(str, task.shape)), "classes": str(task.classes)}
+    if about.keys() & notes.keys():
+        raise ValueError(f"{' and '.join(about.keys() & notes.keys())} are noted anyway: give your notes other names.")
+    files.save_tensors(path, state, about | notes)
+
+
+def load(path: str | Path) -> nn.Module:
+    """Read a network that `save` wrote, on the CPU and in eval mode; ValueError if it does not fit its model."""
+    tensors, metadata = files.load_tensors(path)
+    try:
+        shape = tuple(int(size) for size in metadata["shape"].split(","))
+        classes = int(metadata["classes"])
+        if min(*shape, classes) < 1:
+            raise ValueError("a size of its inputs, or its number of classes, is below 1")
+        check_choice(metadata["model"], MODELS, "model")
+        if not _fits(tensors, metadata["model"], shape, classes):
+            raise ValueError("its tensors are not those of its model")
+        dtype = torch.float64 if any(t.dtype == torch.float64 for t in tensors.values()) else torch.float32
+        net = MODELS[metadata["model"]](_Shipped(shape, classes, dtype=dtype))
+        net.load_state_dict(tensors)
+    except (KeyError, ValueError, TypeError, RuntimeError, ArithmeticError) as error:
+        why = f"it lacks {error}" if isinstance(error, KeyError) else error
+        raise ValueError(f"{path} holds no network that this version knows ({why}): save it again.") from error
+    return net
+
+
+def _fits(tensors: Mapping[str, Tensor], model: str, shape: tuple[int, ...], classes: int) -> bool:
+    """Return whether tensors have the names and shapes of a model's."""
+    with torch.device("meta"):  # so that a tampered file cannot ask for more memory than its own tensors take
+        expected = MODELS[model](_Shipped(shape, classes, torch.device("meta"))).state_dict()
+    return {name: t.shape for name, t in expected.items()} == {name: t.shape for name, t in tensors.items()}
+
+
+def _initialised(net: nn.Module, task: Inputs, seed: int) -> nn.Module:
+    # Drawn on the CPU and then moved: the same network on every device.
+    draws = generator(seed, "initial weights")
+    for module in net.modules():
+        # A meta tensor has no numbers; to pretend to draw some, torch would load its compiler, for one or two seconds.
+        if isinstance(module, (nn.Linear, nn.Conv2d)) and not module.weight.is_meta:
+            nn.init.kaiming_normal_(module.weight, generator=draws)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+    return net.to(device=task.device, dtype=task.dtype).eval()
+
+
+def _image_shape(task: Inputs, least: int) -> tuple[int, int, int]:
+    check_task(task)
+    if len(task.shape) != 3 or min(task.shape[1:]) < least:
+        raise ValueError(
+            f"This network takes images [channels, height, width] of at least {least} x {least}, "
+            f"not inputs of shape {list(task.shape)}: try small_vgg for small images, mlp_300_100 for any input."
+        )
+    return task.shape[0], task.shape[1], task.shape[2]

@@ -1,0 +1,125 @@
+"""What a batch must be for a network, asked before any work."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from lossprune_lib.checks import check_finite, check_network, check_task
+from lossprune_lib.data.task import Batch, Task
+from lossprune_lib.networks.weights import WeightSpace
+
+
+def check_batch(space: WeightSpace, batch: Batch) -> Batch:
+    """Return the batch, or raise if it is empty or does not go with the network."""
+    try:
+        x, y = batch
+    except (TypeError, ValueError):
+        raise TypeError(
+            "A batch is a pair of inputs [N, ...] and labels [N], such as task.sample(...) gives."
+        ) from None
+    if not isinstance(x, Tensor) or not isinstance(y, Tensor):
+        raise TypeError("A batch is a pair of torch tensors: convert arrays with torch.from_numpy.")
+    if x.ndim == 0 or y.ndim == 0:
+        raise ValueError(
+            f"The batch has inputs {list(x.shape)} and labels {list(y.shape)}: give [N, ...] and [N], also for one example."
+        )
+    if len(x) == 0 or len(x) != len(y):
+        raise ValueError(
+            f"The batch has {len(x)} inputs and {len(y)} labels: give at least one example, and as many of each."
+        )
+    weight = space.modules[0].weight
+    if x.device != weight.device or y.device != weight.device:
+        raise ValueError(
+            f"The network is on {weight.device}, the batch on {x.device}: move one of them with .to(device)."
+        )
+    if x.layout is not torch.strided or y.layout is not torch.strided:
+        raise ValueError("The batch is sparse: convert it with .to_dense().")
+    if x.is_floating_point() and x.dtype != weight.dtype:
+        raise ValueError(
+            f"The network is {weight.dtype}, the batch {x.dtype}: convert one, for example with task.to(dtype=...)."
+        )
+    if x.is_floating_point():
+        check_finite(x, "The batch", "repair these examples, or leave them out")
+    return x, y
+
+
+def check_labels(y: Tensor, classes: int) -> None:
+    """Raise TypeError or ValueError unless labels are int64 [N] in 0 .. classes - 1."""
+    if y.dtype != torch.int64 or y.ndim != 1:
+        raise TypeError(
+            f"The labels are {y.dtype} {list(y.shape)}, but must be int64 [N]: one class number an example."
+        )
+    if int(y.min()) < 0 or int(y.max()) >= classes:
+        raise ValueError(
+            f"The batch has labels from {int(y.min())} to {int(y.max())}, but the network has {classes} logits: labels go "
+            f"from 0 to {classes - 1}."
+        )
+
+
+@contextmanager
+def in_words(x: Tensor) -> Iterator[None]:
+    """Say in words that a network cannot run on inputs x [N, ...], where torch only names two sizes that differ."""
+    try:
+        yield
+    except torch.OutOfMemoryError:
+        raise
+    except (RuntimeError, TypeError, IndexError) as error:
+        reason = str(error).partition("\n")[0].rstrip(".")
+        raise ValueError(
+            f"The network cannot run on inputs of shape {list(x.shape[1:])}: {reason}. Give it the inputs that it was "
+            "made for."
+        ) from error
+
+
+def check_logits(logits: object, examples: int, classes: int = 1) -> None:
+    """Raise ValueError unless a network's output is logits [N, C], one for each class of its task."""
+    if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != examples:
+        kind = f"shape {list(logits.shape)}" if isinstance(logits, Tensor) else f"type {type(logits).__name__}"
+        raise ValueError(
+            f"For {examples} example{'s' if examples != 1 else ''} the network's output has {kind}, but it must be "
+            f"logits [N, C] = [{examples}, classes]: end it with one logit for each class."
+        )
+    if logits.shape[1] < classes:
+        raise ValueError(
+            f"The network has {logits.shape[1]} logits, but the task {classes} classes: give its last layer one output "
+            "for each class."
+        )
+
+
+def check_mode(net: nn.Module) -> None:
+    """Raise ValueError if a batch norm or dropout is in training mode: the loss is then no function of the weights."""
+    for name, module in net.named_modules():
+        is_norm = isinstance(module, nn.modules.batchnorm._BatchNorm)
+        if is_norm and (module.training or module.running_mean is None):
+            reason = "is in training mode" if module.running_mean is not None else "keeps no running statistics"
+            raise ValueError(
+                f"Batch norm {name!r} {reason}, so that examples influence one another and no loss model holds: "
+                + ("call net.eval() first." if module.running_mean is not None else "make it with track_running_stats.")
+            )
+        if isinstance(module, nn.modules.dropout._DropoutNd) and module.training and module.p > 0:
+            raise ValueError(f"Dropout {name!r} is in training mode, so the loss is random: call net.eval() first.")
+
+
+def check_examples(examples: int, split: str) -> int:
+    """Return the number of examples of a split; raise ValueError if there are none."""
+    if examples == 0:
+        raise ValueError(f"The split {split!r} of this task has no examples: its batches must yield at least one.")
+    return examples
+
+
+def check_place(net: nn.Module, task: Task) -> None:
+    """Raise TypeError or ValueError unless they are a network and a task, on one device and of one dtype."""
+    check_network(net)
+    check_task(task, "batches", "sample")
+    parameter = next(net.parameters(), None)
+    if parameter is None:
+        return
+    if parameter.device != task.device or (task.dtype.is_floating_point and parameter.dtype != task.dtype):
+        raise ValueError(
+            f"The network is {parameter.dtype} on {parameter.device}, the task {task.dtype} on {task.device}: "
+            "move one of them, for example task.to(device, dtype) or net.to(device, dtype)."
+        )

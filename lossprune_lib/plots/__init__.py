@@ -1,0 +1,10 @@
+"""Every figure of the workbook, as a function from data to matplotlib Axes.
+
+Each takes the Axes to draw on, so that figures can be combined, and returns them. A criterion has one colour, one line
+style and one marker throughout, told apart by colour-blind eyes and in grey.
+"""
+
+from lossprune_lib.plots.networks import bars, examples, kept_weights, kept_weights_image, pruning_curve
+from lossprune_lib.plots.style import STYLES, here, style
+
+__all__ = ["STYLES", "bars", "examples", "here", "kept_weights", "kept_weights_image", "pruning_curve", "style"]

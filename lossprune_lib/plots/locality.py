@@ -1,0 +1,158 @@
+"""The figures of notebook 03: schedules, promise against truth, the limit of the step penalty, steps of chosen size."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+from matplotlib.ticker import NullLocator, PercentFormatter
+
+from lossprune_lib.networks import masks
+from lossprune_lib.plots.style import style
+from lossprune_lib.pruning import schedules
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from lossprune_lib.pruning.trust_region import Trial
+
+PROMISE: dict[str, Any] = {
+    "color": "#CC79A7",
+    "linestyle": ":",
+    "marker": "x",
+    "linewidth": 2.5,
+    "markersize": 6,
+    "zorder": 5,
+}
+_LOOKS = {"linear": ("#0072B2", "--", "s"), "exponential": ("#D55E00", "-", "o"), "cubic": ("#009E73", "-.", "^")}
+_SHARES = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+_MANY = 40  # markers are drawn up to this many stages
+
+
+def schedule_curves(axes: Iterable[Axes], size: int, sparsity: float, stages: int) -> None:
+    """Draw each schedule on two Axes: the sparsity after each stage, and how many of `size` weights the stage removes."""
+    level, removed = axes
+    number = np.arange(stages + 1)
+    for name in schedules.SCHEDULES:
+        colour, line, marker = _LOOKS.get(name, ("#7F7F7F", ":", "x"))
+        kappas = [0.0, *schedules.sparsities(name, sparsity, stages)]
+        looks: dict[str, Any] = {"color": colour, "linestyle": line, "marker": marker, "markersize": 4, "label": name}
+        level.plot(number, kappas, **looks)
+        removed.plot(number[1:], np.diff([masks.count(size, kappa) for kappa in kappas]), **looks)
+    level.yaxis.set_major_formatter(_percent())
+    level.set(xlabel="stage", ylabel="sparsity after the stage", ylim=(0, 1))
+    removed.set(xlabel="stage", ylabel="weights removed by the stage", ylim=(0, None))
+    for ax in (level, removed):
+        ax.grid(alpha=0.3)
+        ax.legend(fontsize=8)
+
+
+def path_points(trace: pd.DataFrame, column: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return a trace's sparsities and a column's sum up to each, both from 0 before the first stage."""
+    changes = trace[column].to_numpy(float)
+    return np.append(0, trace["sparsity"].to_numpy(float)), np.append(0, changes.cumsum())
+
+
+def predicted_and_actual(ax: Axes, trace: pd.DataFrame, criterion: str) -> tuple[Line2D, Line2D]:
+    """Draw what the stages of a pruning changed and what their models promised, each added up, against sparsity.
+
+    Parameters
+    ----------
+    trace : of a `PruningRun`
+    criterion : whose look the truth gets; a criterion without a loss model has no promise
+
+    Returns
+    -------
+    Line2D, Line2D
+        The truth and the promise, to be moved.
+    """
+    (truth,) = ax.plot([], [], **style(criterion, label="truth"))
+    (promise,) = ax.plot([], [], **PROMISE, label="promise")
+    move(truth, promise, trace, criterion)
+    ax.relim()
+    ax.autoscale_view()
+    ax.axhline(0, color="#7F7F7F", linewidth=0.8)
+    sparsity_axis(ax)
+    ax.set_ylabel("change of the loss since the start (nats)")
+    ax.grid(alpha=0.3)
+    return truth, promise
+
+
+def move(truth: Line2D, promise: Line2D, trace: pd.DataFrame, criterion: str) -> None:
+    """Give the lines of `predicted_and_actual` another pruning."""
+    truth.set_data(*path_points(trace, "true_change"))
+    if trace["predicted_change"].isna().any():
+        promise.set_data([], [])
+    else:
+        promise.set_data(*path_points(trace, "predicted_change"))
+    looks, few = style(criterion), len(trace) <= _MANY
+    truth.set(color=looks["color"], linestyle=looks["linestyle"], marker=looks["marker"] if few else "")
+    promise.set_marker(PROMISE["marker"] if few else "")
+
+
+def sparsity_axis(ax: Axes) -> None:
+    """Label the x axis as sparsity, from 0 to 1 in per cent."""
+    ax.set(xlabel="sparsity (share of weights that is zero)", xlim=(0, 1))
+    ax.xaxis.set_major_formatter(_percent())
+
+
+def overlap_curve(ax: Axes, table: pd.DataFrame) -> Axes:
+    """Draw how much each criterion's mask has in common with that of magnitude, against the step penalty.
+
+    Parameters
+    ----------
+    table : with the columns criterion, step_penalty (above 0) and overlap (Jaccard, 0 to 1)
+    """
+    for criterion, part in table.groupby("criterion", sort=False):
+        ax.plot(part["step_penalty"], part["overlap"], **style(str(criterion)))
+    ax.set_xscale("log")
+    ax.set(xlabel="step penalty λ", ylabel="kept weights in common with MP (Jaccard)", ylim=(0, 1.03))
+    ax.yaxis.set_major_formatter(_percent())
+    ax.grid(alpha=0.3)
+    ax.legend(fontsize=8)
+    return ax
+
+
+def steps_tried(ax: Axes, trials: Sequence[Trial]) -> Axes:
+    """Draw the share of the weights left that each trial removes, against the sparsity it leads to; refused ones are crosses."""
+    taken = [trial for trial in trials if trial.accepted]
+    refused = [trial for trial in trials if not trial.accepted]
+    drawn: list[tuple[list[Trial], dict[str, Any]]] = [
+        (taken, {"color": "#0072B2", "linestyle": "-", "marker": "o", "label": f"accepted: {len(taken)}"}),
+        (refused, {"color": "#D55E00", "linestyle": "none", "marker": "x", "label": f"refused: {len(refused)}"}),
+    ]
+    for some, looks in drawn:
+        ax.plot([trial.state.mask.sparsity for trial in some], [trial.share for trial in some], markersize=5, **looks)
+    sparsity_axis(ax)
+    ax.set_yscale("log")
+    ax.set_ylim(_SHARES[0], 1)
+    ax.set_yticks(_SHARES, [f"{100 * share:g} %" for share in _SHARES])
+    ax.yaxis.set_minor_locator(NullLocator())
+    ax.set_ylabel("share of the remaining\nweights that go")
+    ax.grid(alpha=0.3)
+    ax.legend(fontsize=8)
+    return ax
+
+
+def cost_curves(ax: Axes, ways: Mapping[str, pd.DataFrame]) -> Axes:
+    """Draw the final loss change against the number of loss models built, for several ways to choose the steps.
+
+    Parameters
+    ----------
+    ways : for each name a table with the columns evaluations and true_change (nats)
+    """
+    looks = (("#D55E00", "-", "o"), ("#0072B2", "--", "s"), ("#009E73", "-.", "^"))
+    for (name, table), (colour, line, marker) in zip(ways.items(), looks, strict=False):
+        ordered = table.sort_values("evaluations")
+        ax.plot(ordered["evaluations"], ordered["true_change"], color=colour, linestyle=line, marker=marker, label=name)
+    ax.set(xlabel="cost: loss models built", ylabel="change of the training loss (nats)", ylim=(0, None))
+    ax.grid(alpha=0.3)
+    ax.legend(fontsize=8)
+    return ax
+
+
+def _percent() -> PercentFormatter:
+    return PercentFormatter(1, symbol=" %", decimals=0)

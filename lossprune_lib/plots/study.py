@@ -1,0 +1,172 @@
+"""The figures of a study's table: loss changes, gaps after fine-tuning and layers, each drawn on Axes as in `plots`.
+
+All take a table of one sparsity.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter, NullFormatter, NullLocator
+
+from lossprune_lib.checks import check_choice
+from lossprune_lib.plots.style import style
+from lossprune_lib.results.selection import best_penalty, distinct, gap, has_no_model, loss_change
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_LOSS_CHANGE = "change of training loss by pruning (nats)"
+_BAND = 0.18  # opacity
+_MANY_LAYERS = 5
+_COLOURS = "viridis"
+
+
+def change_heatmap(ax: Axes, table: pd.DataFrame, criterion: str) -> Axes:
+    """Draw a criterion's mean loss change over seeds, stages against step penalty; the best of each row is framed.
+
+    The colours mean the same for every criterion of a table, so that heatmaps can stand side by side.
+    """
+    runs = _of_one_sparsity(table)
+    check_choice(criterion, runs["criterion"].unique(), "criterion in this table")
+    means = runs.assign(change=loss_change(runs)).groupby(["criterion", "stages", "step_penalty"])["change"].mean()
+    shown = means[criterion].unstack("step_penalty")
+    image = ax.imshow(shown, cmap=_COLOURS, vmin=means.min(), vmax=means.max(), aspect="auto")
+    for (row, column), value in np.ndenumerate(shown.to_numpy()):
+        if not math.isnan(value):
+            ax.text(
+                column, row, _short(value), color=_ink(*image.to_rgba(value)[:3]), ha="center", va="center", fontsize=9
+            )
+    best = best_penalty(runs).query("criterion == @criterion").set_index("stages")["step_penalty"]
+    for row, stages in enumerate(shown.index):
+        corner = shown.columns.get_loc(best[stages]) - 0.46, row - 0.46
+        ax.add_patch(matplotlib.patches.Rectangle(corner, 0.92, 0.92, fill=False, edgecolor="white", linewidth=3))
+        ax.add_patch(matplotlib.patches.Rectangle(corner, 0.92, 0.92, fill=False, edgecolor="black", linewidth=1.2))
+    ax.set_xticks(range(len(shown.columns)), [_power(value) for value in shown.columns])
+    ax.set_yticks(range(len(shown.index)), [str(value) for value in shown.index])
+    ax.set_xlabel("step penalty λ")
+    ax.set_ylabel("pruning stages")
+    ax.set_title(f"{style(criterion)['label']}: {_LOSS_CHANGE}", fontsize=9)
+    return ax
+
+
+def change_by_stages(ax: Axes, table: pd.DataFrame) -> Axes:
+    """Draw each criterion's loss change at its best step penalty against the number of stages.
+
+    Bands are one standard deviation over seeds to each side. Criteria without a loss model are horizontal.
+    """
+    runs = _of_one_sparsity(table)
+    ticks = sorted(runs.loc[~runs["criterion"].map(has_no_model), "stages"].unique()) or [1]
+    for criterion, best in best_penalty(runs).groupby("criterion", sort=False):
+        looks = style(str(criterion))
+        if has_no_model(str(criterion)):
+            mean, spread = best["mean"].iloc[0], best["spread"].iloc[0]
+            ax.axhline(mean, **{**looks, "marker": ""})
+            if not math.isnan(spread):
+                ax.axhspan(mean - spread, mean + spread, color=looks.get("color"), alpha=_BAND, linewidth=0)
+            continue
+        (line,) = ax.plot(best["stages"], best["mean"], **looks)
+        low, high = best["mean"] - best["spread"], best["mean"] + best["spread"]
+        ax.fill_between(best["stages"], low, high, color=line.get_color(), alpha=_BAND, linewidth=0)
+    ax.set_xscale("log")
+    ax.set_xticks(ticks, [str(tick) for tick in ticks])
+    ax.xaxis.set_minor_locator(NullLocator())
+    ax.set_xlabel("pruning stages")
+    ax.set_ylim(bottom=0)
+    ax.set_ylabel(f"{_LOSS_CHANGE},\nat the best step penalty")
+    return _finish(ax)
+
+
+def change_against_gap(ax: Axes, table: pd.DataFrame) -> Axes:
+    """Draw every run: its loss change by pruning against its validation gap after fine-tuning.
+
+    Raises
+    ------
+    ValueError
+        if there are runs that were not fine-tuned.
+    """
+    runs = _of_one_sparsity(table)
+    runs = runs.assign(change=loss_change(runs), gap=gap(runs))
+    for criterion, part in runs.groupby("criterion", sort=False):
+        looks = style(str(criterion), linestyle="none", alpha=0.6, markeredgewidth=1.2)
+        front = 3 if criterion == "mp" else 2  # its few runs would be hidden
+        ax.plot(part["change"], part["gap"], **{**looks, "markerfacecolor": "none"}, zorder=front)
+    ax.axhline(0, color="#7F7F7F", linewidth=0.8)
+    ax.set_xlabel(_LOSS_CHANGE)
+    ax.set_ylabel("validation gap after fine-tuning\n(percentage points)")
+    return _finish(ax)
+
+
+def layer_density(ax: Axes, table: pd.DataFrame) -> Axes:
+    """Draw the share of weights that each layer keeps, each criterion at its best step penalty and most stages.
+
+    Means over seeds. A layer of which nothing is left in any seed is drawn at 0, below the logarithmic scale.
+    """
+    runs = _of_one_sparsity(table)
+    best = best_penalty(runs)
+    most = best.groupby("criterion")["stages"].transform("max")
+    chosen = runs.merge(best.loc[best["stages"] == most, ["criterion", "stages", "step_penalty"]])
+    columns = [name for name in runs if str(name).startswith("density.") and runs[name].notna().any()]
+    if not columns:
+        raise ValueError(
+            "The table has no columns density.LAYER: give one from Study.run, Study.table or results.load."
+        )
+    shares = chosen.groupby("criterion", sort=False)[columns].mean()
+    layers = [str(name).removeprefix("density.") for name in columns]
+    for criterion, of_one in shares.iterrows():
+        ax.plot(layers, of_one, **style(str(criterion)))
+    ax.axhline(1 - runs["sparsity"].iloc[0], color="#7F7F7F", linewidth=0.8, label="all layers together")
+    values = shares.to_numpy()
+    smallest = float(values[values > 0].min())
+    if (values == 0).any():
+        ax.set_yscale("symlog", linthresh=smallest)
+        ax.set_ylim(bottom=-smallest / 10)
+    else:
+        ax.set_yscale("log")
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:g} %"))
+    ax.yaxis.set_minor_formatter(NullFormatter())
+    if len(layers) > _MANY_LAYERS:
+        ax.tick_params(axis="x", rotation=60)
+    ax.set_xlabel("layer")
+    ax.set_ylabel("share of weights kept")
+    return _finish(ax)
+
+
+def _of_one_sparsity(table: pd.DataFrame) -> pd.DataFrame:
+    runs = distinct(table)
+    found = runs["sparsity"].unique()
+    if len(found) > 1:
+        raise ValueError(
+            f"The table has the sparsities {', '.join(f'{value:.4g}' for value in found)}: draw one at a time, "
+            f"for example table[table['sparsity'] == {found[0]!r}]."
+        )
+    return runs
+
+
+def _finish(ax: Axes) -> Axes:
+    ax.grid(alpha=0.3)
+    ax.legend(fontsize=8)
+    return ax
+
+
+def _ink(red: float, green: float, blue: float) -> str:
+    """Return black or white, whichever contrasts more with a colour (relative luminance as in WCAG 2)."""
+    luminance = 0.2126 * red**2.2 + 0.7152 * green**2.2 + 0.0722 * blue**2.2
+    return "black" if luminance > 0.179 else "white"
+
+
+def _short(change: float) -> str:
+    """Return a loss change in four characters or so, small ones too."""
+    return f"{change:.2f}" if change >= 0.095 else f"{change:.1g}"
+
+
+def _power(value: float) -> str:
+    """Return a step penalty as it is written: 0, 10⁻³, 1, 100."""
+    exponent = math.log10(value) if value > 0 else 0.0
+    if exponent < 0 and exponent == round(exponent):
+        return f"$10^{{{exponent:.0f}}}$"
+    return f"{value:g}"

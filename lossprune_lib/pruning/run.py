@@ -1,0 +1,91 @@
+"""Where a pruning stands after a stage, and what a finished one gives."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from lossprune_lib.data.task import Task
+from lossprune_lib.loss_modelling.losses import Loss, cross_entropy
+from lossprune_lib.networks.masks import Mask
+from lossprune_lib.networks.validation import check_logits, in_words
+from lossprune_lib.networks.weights import WeightSpace
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from lossprune_lib.pruning.local import LocalPruner
+
+
+@dataclass(frozen=True, eq=False)
+class PrunerState:
+    """Where a pruning stands: the network as plain tensors, the mask so far, and what the last stage measured."""
+
+    space: WeightSpace
+    rest: dict[str, Tensor]
+    dense: Tensor  # [D], the weights at the start
+    task: Task
+    mask: Mask
+    stage: int = 0
+    row: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def weights(self) -> Tensor:
+        """The masked weights [D]."""
+        return self.dense * self.mask.kept
+
+
+@dataclass(frozen=True, eq=False)
+class PruningRun:
+    """A finished pruning.
+
+    Attributes
+    ----------
+    mask : Mask
+    trace : DataFrame
+        one row per stage: stage, sparsity, and on that stage's batch loss (before the stage), predicted_change,
+        saliency_sum (of the sizes of the modelled changes, without the step penalty: a bound) and true_change;
+        step_length (Euclidean); and density.LAYER for each layer. The model's columns
+        are NaN for criteria that model no loss.
+    """
+
+    mask: Mask
+    trace: pd.DataFrame = field(repr=False)
+    state: PrunerState = field(repr=False)
+    pruner: LocalPruner
+
+    @cached_property
+    def train_loss(self) -> tuple[float, float]:
+        """The mean loss over the whole training set, before and after the whole pruning; read when first asked for."""
+        state, loss = self.state, self.pruner.loss
+        return training_loss(state, state.dense, loss), training_loss(state, state.weights, loss)
+
+    @property
+    def true_change(self) -> float:
+        """The signed change of the mean training loss; the paper's tables show its absolute value."""
+        before, after = self.train_loss
+        return after - before
+
+    def network(self) -> nn.Module:
+        """Return a copy of the network with its pruned weights set to zero."""
+        net = copy.deepcopy(self.state.space.net)
+        self.mask.apply_(net)
+        return net
+
+
+@torch.no_grad()
+def training_loss(state: PrunerState, weights: Tensor, loss: Loss = cross_entropy) -> float:
+    """Return the mean loss over the whole training set at weights [D]."""
+    total, examples = 0.0, 0
+    for x, y in state.task.batches("train"):
+        with in_words(x):
+            logits = state.space.call(weights, state.rest, x)
+        check_logits(logits, len(x), state.task.classes if loss is cross_entropy else 1)
+        total += loss.total(logits, y).item()
+        examples += len(y)
+    return total / examples

@@ -1,0 +1,122 @@
+"""Stages whose size is chosen on the way: as long as the loss model's promise comes true, the steps grow.
+
+An extension beyond Laurent et al. 2020, who fix the schedule beforehand. The idea is that of trust-region methods
+(Conn, Gould & Toint 2000): try a step, compare truth and promise, refuse it and try a shorter one if they are too far apart.
+Those methods divide the true change by the promised one. Here the criteria choose weights whose modelled changes are close
+to zero, so that quotient says nothing; the distance of truth and promise is held against a tolerance instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from torch import nn
+
+from lossprune_lib.checks import check_float, check_instance
+from lossprune_lib.data.task import Task
+from lossprune_lib.networks.masks import Mask
+from lossprune_lib.pruning.criteria import CRITERIA
+from lossprune_lib.pruning.local import LocalPruner
+from lossprune_lib.pruning.run import PrunerState, PruningRun
+
+_MOST = 0.9  # of the weights that are left, in one step
+_EASY = 0.5  # of the tolerance: below it the next step may be longer
+
+
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """One step that was tried.
+
+    Attributes
+    ----------
+    state : PrunerState
+        After the step. A refused one is gone: the next trial starts where this one did.
+    share : float
+        Of the weights that were left, how many the step removes.
+    error : float
+        How far apart the true change and the promised one are on the stage's batch (nats).
+    accepted : bool
+    evaluations : int
+        How many loss models were built so far, those of refused steps included.
+    """
+
+    state: PrunerState
+    share: float
+    error: float
+    accepted: bool
+    evaluations: int
+
+
+def trust_region(
+    pruner: LocalPruner,
+    net: nn.Module,
+    task: Task,
+    tolerance: float,
+    *,
+    share: float = 0.2,
+    least: float = 0.005,
+    mask: Mask | None = None,
+) -> Iterator[Trial]:
+    """Prune to the pruner's sparsity in steps that double while truth and promise agree, and halve where they do not.
+
+    A step is accepted if the two are within the tolerance, or if it is as short as steps may be; the next is twice as long
+    if they are within half of it. A refused step is tried again at half its length, from the same state, on the same batch;
+    its loss model is built again, as `LocalPruner.step` does, and counts.
+
+    Parameters
+    ----------
+    pruner : its criterion, sparsity, step penalty, batch size, scope and seed are used; its stages and schedule are not
+    net, task, mask : as in `LocalPruner.start`
+    tolerance : how far truth and promise may be apart in one step, above 0 (nats)
+    share : of the weights left, how many the first step removes
+    least : the shortest step, in the same unit; it bounds the cost
+
+    Yields
+    ------
+    Trial
+        Each step that was tried, in order. The state of the last accepted one has the pruner's sparsity.
+
+    Raises
+    ------
+    ValueError, TypeError
+        for a criterion that models no loss, or numbers that make no sense.
+    """
+    check_instance(pruner, LocalPruner, "A pruner", "write for example LocalPruner(sparsity=0.9)")
+    if not CRITERIA[pruner.criterion].models_loss:
+        raise ValueError(f"{pruner.criterion} promises nothing that could be trusted or not: take lm, qm or obd.")
+    if check_float(tolerance, "tolerance") == 0:
+        raise ValueError("tolerance is 0, but truth and promise are never exactly equal: give for example 0.03.")
+    if not 0 < check_float(least, "least") <= check_float(share, "share") <= _MOST:
+        raise ValueError(f"least is {least:g} and share {share:g}, but 0 < least <= share <= {_MOST} must hold.")
+    return _trials(pruner, pruner.start(net, task, mask), tolerance, share, least)
+
+
+def _trials(pruner: LocalPruner, state: PrunerState, tolerance: float, share: float, least: float) -> Iterator[Trial]:
+    now, evaluations, one_weight = state.mask.sparsity, 0, 1 / state.space.size
+    while max(state.mask.still_to_prune(pruner.sparsity, pruner.scope)) > 0:
+        wanted = min(max(1 - (1 - now) * (1 - share), now + one_weight), pruner.sparsity)
+        after = pruner.step(state, sparsity=wanted)
+        evaluations += 1
+        error = abs(after.row["true_change"] - after.row["predicted_change"])
+        accepted = error <= tolerance or share <= least
+        yield Trial(after, (wanted - now) / (1 - now), error, accepted, evaluations)
+        if accepted:
+            state, now = after, wanted
+        if error > tolerance:
+            share = max(share / 2, least)
+        elif error < _EASY * tolerance:
+            share = min(2 * share, _MOST)
+
+
+def finished(pruner: LocalPruner, trials: Iterable[Trial]) -> PruningRun:
+    """Return the accepted trials as a run, to be measured like any other; its trace has a row for each of them."""
+    import pandas as pd
+
+    if not isinstance(trials, Iterable):
+        raise TypeError(f"The trials are what trust_region yields, not a {type(trials).__name__}.")
+    instances = [check_instance(trial, Trial, "A trial", "give what trust_region yields") for trial in trials]
+    states = [trial.state for trial in instances if trial.accepted]
+    if not states:
+        raise ValueError("No trial was accepted, so there is no pruning: go through trust_region to its end.")
+    return PruningRun(states[-1].mask, pd.DataFrame([state.row for state in states]), states[-1], pruner)

@@ -1,0 +1,62 @@
+"""The paper's numbers beside ours."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from lossprune_lib.checks import check_int
+from lossprune_lib.files import shipped
+from lossprune_lib.results.selection import (
+    best_penalty,
+    best_tuned,
+    check_table,
+    has_no_model,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+# Where the paper pruned to: a comparison at another sparsity would say nothing.
+_PAPER_SPARSITIES = {"mnist": 1 - 0.8**20, "cifar10": 1 - 0.8**14}
+
+
+_PAPER_STAGES = 140  # of Table 1
+
+
+def beside_paper(table: pd.DataFrame, number: int) -> pd.DataFrame:
+    """Return our numbers beside those of the paper's Table 1 (loss change, nats) or 2 (validation gap, percentage points).
+
+    Table 1 is at the largest number of stages that the table has; criteria that were not run with it are left out. The paper's
+    columns are NaN for networks, criteria, sparsities and (Table 1) numbers of stages that it does not have.
+
+    Returns
+    -------
+    DataFrame
+        sparsity, criterion, stages, step_penalty, mean, spread, seeds (for Table 2 test_gap and test_spread too), paper_mean,
+        paper_spread, and differs: whether by more than the two spreads together (False where one of them is not known).
+    """
+    import pandas as pd
+
+    check_table(table)
+    if check_int(number, "number") == 1:
+        ours = best_penalty(table)
+        most = ours.groupby("sparsity")["stages"].transform("max")
+        ours = ours[(ours["stages"] == most) | ours["criterion"].map(has_no_model)]
+    elif number == 2:
+        ours = best_tuned(table).rename(columns={"valid_gap": "mean", "valid_spread": "spread"})
+    else:
+        raise ValueError(f"The paper has the tables 1 (loss change) and 2 (gap after fine-tuning), not {number!r}.")
+    paper = pd.read_csv(shipped(f"paper/table{number}.csv"))
+    task, model = table[["task", "model"]].iloc[0]
+    paper = paper[(paper["task"] == task) & (paper["network"] == model)].set_index("criterion")
+    there = (ours["sparsity"] - _PAPER_SPARSITIES.get(task, math.nan)).abs() < 0.001
+    if number == 1:
+        there &= (ours["stages"] == _PAPER_STAGES) | ours["criterion"].map(has_no_model)
+    ours = ours.assign(
+        paper_mean=ours["criterion"].map(paper["mean"]).where(there),
+        paper_spread=ours["criterion"].map(paper["spread"]).where(there),
+    )
+    apart = (ours["mean"] - ours["paper_mean"]).abs()
+    return ours.assign(differs=apart > ours["spread"] + ours["paper_spread"]).reset_index(drop=True)

@@ -1,0 +1,1 @@
+"""Studies: grids of runs that resume, in this process or on a Dask cluster."""

@@ -1,0 +1,192 @@
+"""The paper's experiment: train a network, prune it, fine-tune it, and measure it after each.
+
+Runs that share a trained network are carried out together, as a stack, where the network allows it.
+"""
+
+from __future__ import annotations
+
+import copy
+import functools
+import platform
+import shutil
+import subprocess
+import time
+import warnings
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from lossprune_lib import __version__, data, training
+from lossprune_lib.networks import models
+from lossprune_lib.networks.masks import Mask
+from lossprune_lib.networks.weights import WeightSpace
+from lossprune_lib.pruning.local import prune_together
+from lossprune_lib.pruning.stage import EmptyLayerWarning
+from lossprune_lib.studies.runs import METHOD, Baseline, Run
+from lossprune_lib.training import ensembles
+from lossprune_lib.training.evaluation import Score
+
+Scores = list[Score]  # of one network, on each of `data.SPLITS`
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trained baseline: its tensors as safetensors bytes, how good it is, and whether it stacks."""
+
+    network: bytes
+    record: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run gave: numbers, a row for each stage, and the packed mask."""
+
+    record: dict[str, Any]
+    trace: list[dict[str, float]]
+    mask: bytes
+
+
+def train(baseline: Baseline, device: str = "auto", progress: bool = False) -> Trained:
+    """Train a baseline."""
+    from safetensors.torch import save
+
+    start = time.perf_counter()
+    task = load_task(baseline.task, baseline.seed, baseline.train_examples, device)
+    net = models.MODELS[baseline.model](task, seed=baseline.seed)
+    net = training.fit(net, task, recipe=baseline.training, seed=baseline.seed, progress=progress)
+    seconds = time.perf_counter() - start
+    record = _columns("dense", [training.evaluate(net, task, split) for split in data.SPLITS])
+    linear = all(isinstance(module, nn.Linear) for module in WeightSpace(net).modules)
+    record |= {"stacks": linear and next(net.buffers(), None) is None, "training_seconds": seconds}
+    return Trained(save({name: tensor.cpu().contiguous() for name, tensor in net.state_dict().items()}), record)
+
+
+def carry_out(runs: Sequence[Run], trained: Trained, device: str = "auto", progress: bool = False) -> list[Outcome]:
+    """Prune and fine-tune one trained network as several runs say, together.
+
+    Raises
+    ------
+    ValueError
+        if the runs are not of one stack: if they differ in more than criterion, stages and step penalty.
+    """
+    from safetensors.torch import load
+
+    if len({run.stack for run in runs}) != 1:
+        raise ValueError("These runs cannot be carried out together: they differ in more than how weights are chosen.")
+    baseline = runs[0].baseline
+    task = load_task(baseline.task, baseline.seed, baseline.train_examples, device)
+    net = models.MODELS[baseline.model](task, seed=baseline.seed)
+    net.load_state_dict(load(trained.network))
+    net.eval()
+
+    start = time.perf_counter()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", EmptyLayerWarning)  # the densities in the record say it
+        pruned = prune_together([run.pruner for run in runs], net, task, progress=progress)
+    middle = time.perf_counter()
+    measure = _measure_stacked if trained.record["stacks"] else _measure_each
+    scores = measure(net, task, [result.mask for result in pruned], runs[0], progress)
+    end = time.perf_counter()
+
+    outcomes = []
+    for run, result, (after, tuned) in zip(runs, pruned, scores, strict=True):
+        record = run.columns() | {name: value for name, value in trained.record.items() if name.startswith("dense_")}
+        record |= _columns("pruned", after) | _columns("tuned", tuned)
+        record["true_change"] = record["pruned_train_loss"] - record["dense_train_loss"]
+        record |= {f"density.{name}": share for name, share in result.mask.density().items()}
+        record |= {
+            "pruning_seconds": (middle - start) / len(runs),
+            "tuning_seconds": (end - middle) / len(runs),
+            "device": _device_name(task.device),
+            "versions": _versions(),
+        }
+        rows = result.trace.to_dict("records")
+        trace = [{str(name): value for name, value in row.items() if value == value} for row in rows]
+        outcomes.append(Outcome(record, trace, _packed(result.mask)))
+    return outcomes
+
+
+def unpacked(mask: bytes, size: int) -> Tensor:
+    """Return which of `size` weights are kept, bool [D], from an outcome's mask."""
+    bits = np.frombuffer(zlib.decompress(mask), dtype=np.uint8)
+    return torch.from_numpy(np.unpackbits(bits, count=size).astype(bool))
+
+
+@functools.lru_cache(maxsize=1)
+def load_task(name: str, seed: int, train_examples: int | None, device: str) -> data.Task:
+    """Load a task once in this process, with all or only the first of its training examples."""
+    task = data.load(name, device=device, seed=seed, progress=False)
+    return replace(task, x_train=task.x_train[:train_examples], y_train=task.y_train[:train_examples])
+
+
+def _measure_stacked(
+    net: nn.Module, task: data.Task, masks: list[Mask], run: Run, progress: bool
+) -> list[tuple[Scores, Scores]]:
+    """Return the scores of each pruned network before and after fine-tuning, all networks at once."""
+    kept = torch.stack([mask.kept for mask in masks])
+    stack = ensembles.Ensemble.of([net] * len(masks))
+    stack = replace(stack, weights=stack.weights * kept)
+
+    def scores() -> list[Scores]:
+        of_splits = [ensembles.evaluate(stack, task, split) for split in data.SPLITS]
+        return [list(of_network) for of_network in zip(*of_splits, strict=True)]
+
+    after = scores()
+    if run.tuning is None:
+        return [(of_network, []) for of_network in after]
+    stack = ensembles.fit(stack, task, recipe=run.tuning, kept=kept, seeds=run.baseline.seed, progress=progress)
+    return list(zip(after, scores(), strict=True))
+
+
+def _measure_each(
+    net: nn.Module, task: data.Task, masks: list[Mask], run: Run, progress: bool
+) -> list[tuple[Scores, Scores]]:
+    """Return the scores of each pruned network before and after fine-tuning, one network after another."""
+    found = []
+    for mask in masks:
+        pruned = copy.deepcopy(net)
+        mask.apply_(pruned)
+        if run.baseline.training.channels_last:
+            pruned.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        after, tuned = [training.evaluate(pruned, task, split) for split in data.SPLITS], []
+        if run.tuning is not None:
+            fitted = training.fit(pruned, task, recipe=run.tuning, mask=mask, seed=run.baseline.seed, progress=progress)
+            tuned = [training.evaluate(fitted, task, split) for split in data.SPLITS]
+        found.append((after, tuned))
+    return found
+
+
+def _columns(when: str, scores: Scores) -> dict[str, Any]:
+    columns: dict[str, Any] = {}
+    for i, split in enumerate(data.SPLITS):
+        columns[f"{when}_{split}_loss"] = scores[i].loss if scores else None
+        columns[f"{when}_{split}_error"] = scores[i].error if scores else None
+    return columns
+
+
+def _packed(mask: Mask) -> bytes:
+    return zlib.compress(np.packbits(mask.kept.cpu().numpy()).tobytes(), 9)
+
+
+def _device_name(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+
+
+def _commit() -> str:
+    """Return the commit of the project's own clone; installed otherwise, or where there is no git, it is not known."""
+    root = Path(__file__).resolve().parents[2]
+    if not (root / ".git").exists() or shutil.which("git") is None:
+        return "no commit"
+    command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=10"]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip() or "no commit"
+
+
+@functools.lru_cache(maxsize=1)
+def _versions() -> str:
+    return f"lossprune {__version__} ({_commit()}, method {METHOD}), torch {torch.__version__}, Python {platform.python_version()}"

@@ -1,0 +1,107 @@
+"""The jobs that a study consists of, done one after another in this process, or on a Dask cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lossprune_lib.studies import experiment
+from lossprune_lib.studies.experiment import Outcome, Trained
+from lossprune_lib.studies.runs import Baseline, Run
+
+
+@dataclass(frozen=True)
+class Job:
+    """Some work that can be done anywhere: a baseline to be trained, or a stack of its runs to be carried out."""
+
+    baseline: Baseline
+    runs: tuple[Run, ...] = ()
+    trained: Trained | None = None
+
+    def do(self, device: str = "auto", progress: bool = False) -> Trained | list[Outcome]:
+        """Do the work, and return the trained baseline, or an outcome for each run."""
+        if self.trained is None:
+            return experiment.train(self.baseline, device, progress)
+        return experiment.carry_out(self.runs, self.trained, device, progress)
+
+    def __str__(self) -> str:
+        what = f"{len(self.runs)} runs" if self.runs else "training"
+        return f"{what} ({self.baseline.model} on {self.baseline.task}, seed {self.baseline.seed})"
+
+
+Finish = Callable[[Job, Any], list[Job]]
+
+
+def stacks_of(baseline: Baseline, runs: Sequence[Run], trained: Trained) -> list[Job]:
+    """Return the jobs for a baseline's runs: whole stacks, or single runs where the network cannot be stacked."""
+    stacks: dict[Run, list[Run]] = {}
+    for run in runs:
+        stacks.setdefault(run.stack if trained.record["stacks"] else run, []).append(run)
+    return [Job(baseline, tuple(stack), trained) for stack in stacks.values()]
+
+
+def do_here(
+    jobs: list[Job],
+    finish: Finish,
+    finished: Callable[[Collection[str]], set[str]],
+    device: str,
+    progress: bool,
+) -> None:
+    """Do jobs one after another in this process, and those that follow from them.
+
+    Parameters
+    ----------
+    finish : keeps what a job gave (None if it was not needed any more) and returns the jobs that follow
+    finished : those of some runs' keys that are kept already, perhaps by another process
+    """
+    while jobs:
+        job = jobs.pop(0)
+        keys = {run.key for run in job.runs}
+        if keys and keys == finished(keys):
+            finish(job, None)  # another process was faster
+            continue
+        try:
+            jobs[:0] = finish(job, job.do(device, progress))
+        except Exception as error:
+            error.add_note(f"This happened in {job}; what was finished before is kept.")
+            raise
+
+
+def do_on_cluster(client: Any, jobs: Sequence[Job], finish: Finish, device: str) -> None:
+    """Do jobs on a Dask client's workers, and those that follow from them; `finish` runs here, as each job ends.
+
+    A job is settings and a trained network; each worker loads the data itself. A job whose worker dies is given to another
+    one. The cluster is the user's own: a worker runs what it is sent.
+    """
+    try:
+        from distributed import as_completed
+    except ImportError as error:
+        raise ImportError("A client needs Dask: pip install -e .[cluster]") from error
+
+    if not hasattr(client, "submit"):
+        raise TypeError(f"client is a dask.distributed.Client, not {client!r}: leave it out to work in this process.")
+    open_jobs: dict[Any, Job] = {}
+
+    def submit(job: Job) -> Any:
+        future = client.submit(_do, job, device, pure=False)
+        open_jobs[future] = job
+        return future
+
+    ended = as_completed([submit(job) for job in jobs])
+    try:
+        for future in ended:
+            job = open_jobs.pop(future)
+            try:
+                result = future.result()
+            except Exception as error:
+                error.add_note(f"This happened in {job}; what was finished before is kept.")
+                raise
+            for following in finish(job, result):
+                ended.add(submit(following))
+    finally:
+        client.cancel(list(open_jobs))
+
+
+def _do(job: Job, device: str) -> Any:
+    return job.do(device)

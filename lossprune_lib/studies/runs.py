@@ -1,0 +1,146 @@
+"""What a study runs: a baseline (a trained network) and a run (how it is pruned and fine-tuned), as plain settings.
+
+A run's key is a hash of all its settings, so that a store knows what it holds.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+import json
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from lossprune_lib import data
+from lossprune_lib.checks import check_choice, check_int
+from lossprune_lib.networks import models
+from lossprune_lib.pruning.local import LocalPruner
+from lossprune_lib.training.recipe import AUGMENTATIONS, Recipe
+
+# To be raised whenever the same configuration would give other numbers: what was kept before is then not used again.
+METHOD = 1
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """A trained network, and all that decides what it is.
+
+    Attributes
+    ----------
+    task, model : names in `data.NAMES` and `models.MODELS`
+    seed : of the split, the initial weights and the order of the examples
+    train_examples : how many of the training examples to use, or None for all
+    """
+
+    task: str
+    model: str
+    seed: int
+    training: Recipe = field(default_factory=Recipe)
+    train_examples: int | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.training, Recipe):
+            raise TypeError(f"training is a training.Recipe, not {self.training!r}.")
+        check_choice(self.task, data.NAMES, "data set")
+        check_choice(self.model, models.MODELS, "model")
+        check_int(self.seed, "seed", least=0)
+        if self.train_examples is not None:
+            check_int(self.train_examples, "train_examples")
+
+    @functools.cached_property
+    def key(self) -> str:
+        return _key(self)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A baseline, how it is pruned, and how it is fine-tuned (not at all if `tuning` is None)."""
+
+    baseline: Baseline
+    criterion: str
+    sparsity: float
+    stages: int
+    step_penalty: float
+    schedule: str = "exponential"
+    batch_size: int = 1000
+    scope: str = "global"
+    tuning: Recipe | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.baseline, Baseline):
+            raise TypeError(f"baseline is a Baseline, not {self.baseline!r}.")
+        if self.tuning is not None and not isinstance(self.tuning, Recipe):
+            raise TypeError(f"tuning is a training.Recipe or None, not {self.tuning!r}.")
+        _ = self.pruner  # refuses what makes no sense
+
+    @functools.cached_property
+    def key(self) -> str:
+        return _key(self)
+
+    @property
+    def pruner(self) -> LocalPruner:
+        return LocalPruner(
+            self.criterion,
+            self.sparsity,
+            self.stages,
+            self.schedule,
+            self.step_penalty,
+            self.batch_size,
+            self.scope,
+            self.baseline.seed,
+        )
+
+    @property
+    def stack(self) -> Run:
+        """The run with what may differ within a stack left out: equal for runs that can be carried out together."""
+        return replace(self, criterion="mp", stages=1, step_penalty=0.0)
+
+    def columns(self) -> dict[str, Any]:
+        """Return what a table shows of the configuration."""
+        return {
+            "task": self.baseline.task,
+            "model": self.baseline.model,
+            "seed": self.baseline.seed,
+            "train_examples": self.baseline.train_examples,
+            "training_epochs": self.baseline.training.epochs,
+            "tuning_epochs": None if self.tuning is None else self.tuning.epochs,
+            "criterion": self.criterion,
+            "sparsity": self.sparsity,
+            "stages": self.stages,
+            "schedule": self.schedule,
+            "step_penalty": self.step_penalty,
+            "batch_size": self.batch_size,
+            "scope": self.scope,
+        }
+
+
+def _key(settings: Baseline | Run) -> str:
+    """Return a hash of the settings and of the method's version."""
+    text = json.dumps([METHOD, type(settings).__name__, describe(settings)], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def describe(settings: Baseline | Run | Recipe) -> dict[str, Any]:
+    """Return all settings as plain values, nested as they are; functions by their names."""
+
+    def plain(value: Any, kind: str) -> Any:
+        if isinstance(value, (Baseline, Recipe)):
+            return describe(value)
+        if value is None or kind not in ("int", "float", "int | None"):
+            return _name(value) if callable(value) else value
+        return float(value) if kind == "float" else int(value)  # 0 and 0.0, or numpy's numbers, are one setting
+
+    return {entry.name: plain(getattr(settings, entry.name), str(entry.type)) for entry in dataclasses.fields(settings)}
+
+
+def _name(function: Any) -> str:
+    for name, shipped in AUGMENTATIONS.items():
+        if function is shipped:
+            return f"lossprune_lib.training.{name}"  # wherever it lives: stores that were written before still hold
+    name = getattr(function, "__qualname__", "<")
+    if "<" in name:
+        raise ValueError(
+            f"{function!r} has no name of its own, by which runs could be told apart: define it in a module."
+        )
+    return f"{function.__module__}.{name}"

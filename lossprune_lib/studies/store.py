@@ -1,0 +1,199 @@
+"""Store: an SQLite file with every finished run of a study, and the trained networks that the runs start from.
+
+What is finished together is written in one transaction, so that a process killed at any moment leaves all or nothing of
+it. Several processes may write to one file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import sqlite3
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from lossprune_lib.checks import check_path
+from lossprune_lib.studies.experiment import Outcome, Trained
+from lossprune_lib.studies.runs import Baseline, Run, describe
+
+_APPLICATION = 0x70727565  # marks an SQLite file as one of ours
+_FORMAT = 1
+_TABLES = """
+CREATE TABLE baselines (key TEXT PRIMARY KEY, settings TEXT, record TEXT, network BLOB, finished TEXT, seal TEXT);
+CREATE TABLE runs (key TEXT PRIMARY KEY, settings TEXT, record TEXT, trace TEXT, mask BLOB, finished TEXT, seal TEXT);
+"""
+_SECONDS_TO_WAIT = 60.0  # for another process that is writing
+
+
+class Store:
+    """An open store; close it, or use it in a ``with`` statement.
+
+    Parameters
+    ----------
+    path : made if it is not there
+    must_exist : refuse to make it
+
+    Raises
+    ------
+    FileNotFoundError, PermissionError
+        if there is no such file, or it cannot be written.
+    ValueError
+        if the file is damaged, no store, or one of another version of the library.
+    """
+
+    def __init__(self, path: str | Path, must_exist: bool = False) -> None:
+        self.path = check_path(path)
+        if must_exist and not self.path.is_file():
+            raise FileNotFoundError(f"There is no store {self.path}: run the study first, or check the path.")
+        if not self.path.parent.is_dir():
+            raise FileNotFoundError(f"There is no folder {self.path.parent} for the store: make it first.")
+        with self._worded():
+            self._database = sqlite3.connect(self.path, timeout=_SECONDS_TO_WAIT, isolation_level=None)
+            try:
+                self._prepare()
+            except BaseException:
+                self._database.close()
+                raise
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._database.close()
+
+    def finished(self, keys: Collection[str]) -> set[str]:
+        """Return those of some runs' keys that are here."""
+        with self._worded():
+            return set(keys) & {key for (key,) in self._database.execute("SELECT key FROM runs")}
+
+    def baseline(self, baseline: Baseline) -> Trained | None:
+        """Return a trained baseline, if it is here."""
+        with self._worded():
+            row = self._database.execute("SELECT * FROM baselines WHERE key = ?", (baseline.key,)).fetchone()
+            if row is None:
+                return None
+            _, _, record, network, _ = _unsealed(row)
+            return Trained(network, json.loads(record))
+
+    def add_baseline(self, baseline: Baseline, trained: Trained) -> Trained:
+        """Keep a trained baseline, unless one is here already; return the one that is kept."""
+        record = json.dumps(trained.record)
+        row = _sealed(baseline.key, json.dumps(describe(baseline)), record, trained.network, _now())
+        with self._writing() as database:
+            database.execute("INSERT OR IGNORE INTO baselines VALUES (?, ?, ?, ?, ?, ?)", row)
+        return self.baseline(baseline) or trained
+
+    def add(self, runs: Sequence[Run], outcomes: Sequence[Outcome]) -> None:
+        """Keep what finished together, all of it or nothing; a run that is here already stays as it is."""
+        now = _now()
+        rows = [
+            _sealed(run.key, json.dumps(describe(run)), json.dumps(o.record), json.dumps(o.trace), o.mask, now)
+            for run, o in zip(runs, outcomes, strict=True)
+        ]
+        with self._writing() as database:
+            database.executemany("INSERT OR IGNORE INTO runs VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+
+    def outcomes(self, keys: Sequence[str]) -> Mapping[str, Outcome]:
+        """Return the outcomes of those of some runs that are here, by key, in the order of the keys."""
+        found = {}
+        with self._worded():
+            for key in keys:
+                row = self._database.execute("SELECT * FROM runs WHERE key = ?", (key,)).fetchone()
+                if row is not None:
+                    _, _, record, trace, mask, _ = _unsealed(row)
+                    found[key] = Outcome(json.loads(record), json.loads(trace), mask)
+        return found
+
+    def period(self, keys: Collection[str]) -> tuple[str, str] | None:
+        """Return when the first and the last of some runs finished (UTC)."""
+        wanted = set(keys)
+        with self._worded():
+            rows = self._database.execute("SELECT key, finished FROM runs")
+            times = [finished for key, finished in rows if key in wanted]
+        return (min(times), max(times)) if times else None
+
+    def _prepare(self) -> None:
+        application, version = self._pragma("application_id"), self._pragma("user_version")
+        (tables,) = self._database.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        if tables and application != _APPLICATION:
+            raise ValueError(f"{self.path} is an SQLite file of another program: give the store another name.")
+        if tables and version != _FORMAT:
+            raise ValueError(
+                f"{self.path} was written by another version of the library (format {version}, this one reads {_FORMAT}): "
+                "go on with that version, or give the store another name."
+            )
+        if tables:
+            (state,) = self._database.execute("PRAGMA quick_check(1)").fetchone()
+            if state != "ok":
+                raise sqlite3.DatabaseError(state)
+            return
+        with self._writing() as database:
+            # Another process may have made the tables while this one waited.
+            if self._pragma("user_version") != _FORMAT:
+                for statement in _TABLES.strip().split("\n"):
+                    database.execute(statement)
+                database.execute(f"PRAGMA application_id = {_APPLICATION}")
+                database.execute(f"PRAGMA user_version = {_FORMAT}")
+
+    def _pragma(self, name: str) -> int:
+        (value,) = self._database.execute(f"PRAGMA {name}").fetchone()
+        return value
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        with self._worded():
+            self._database.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._database
+                self._database.execute("COMMIT")
+            except BaseException:
+                with contextlib.suppress(sqlite3.Error):
+                    self._database.execute("ROLLBACK")
+                raise
+
+    @contextlib.contextmanager
+    def _worded(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            words = {
+                "readonly": "cannot be written: check who may write the file and its folder",
+                "unable to open": "cannot be opened: check that it is a file, and who may read and write it",
+                "locked": "is being written by another process for a long time: try again when that has ended",
+                "full": "does not fit on the disk: make room, then run the study again; what was finished is kept",
+            }
+            found = next((text for sign, text in words.items() if sign in str(error)), None)
+            if found is None:
+                raise ValueError(f"{self.path} cannot be used ({error}): give the store another name.") from error
+            raise PermissionError(f"{self.path} {found}.") from error
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
+            raise ValueError(
+                f"{self.path} is damaged or no store ({error}): put it aside, or bring back a copy, and run the study again."
+            ) from error
+
+
+def _sealed(*columns: str | bytes) -> tuple[str | bytes, ...]:
+    """Return a row with a hash of its columns, by which damage is seen that SQLite does not see."""
+    seal = hashlib.sha256()
+    for column in columns:
+        content = column.encode() if isinstance(column, str) else column
+        seal.update(len(content).to_bytes(8, "big") + content)
+    return *columns, seal.hexdigest()
+
+
+def _unsealed(row: tuple[str | bytes, ...]) -> tuple[Any, ...]:
+    """Return a row's columns without the seal; raise if they are not what was written."""
+    columns = row[:-1]
+    if not all(isinstance(column, (str, bytes)) for column in columns) or _sealed(*columns) != row:
+        raise sqlite3.DatabaseError("a row is not as it was written")
+    return columns
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

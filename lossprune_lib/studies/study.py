@@ -1,0 +1,235 @@
+"""Study: a grid of runs, carried out in this process or on a Dask cluster; every finished run is kept in a store."""
+
+from __future__ import annotations
+
+import itertools
+import tomllib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from lossprune_lib import training
+from lossprune_lib.checks import check_choice, check_int, check_path
+from lossprune_lib.progress import progress_bar
+from lossprune_lib.pruning.criteria import CRITERIA
+from lossprune_lib.studies import experiment
+from lossprune_lib.studies.experiment import Outcome, Trained
+from lossprune_lib.studies.jobs import Job, do_here, do_on_cluster, stacks_of
+from lossprune_lib.studies.runs import Baseline, Run
+from lossprune_lib.studies.store import Store
+from lossprune_lib.training.recipe import Recipe
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+# The paper's step penalties (Laurent et al. 2020, section 4).
+STEP_PENALTIES = (0.0, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0)
+STORE = "runs.sqlite"
+
+
+@dataclass(frozen=True)
+class Study:
+    """A grid of runs: criterion x sparsity x stages x step penalty x seed.
+
+    Criteria that model no loss (mp, random) depend on neither stages nor step penalty: they run once a seed and sparsity.
+
+    Attributes
+    ----------
+    task, model : names in `data.NAMES` and `models.MODELS`
+    training : how the networks are trained
+    tuning : how pruned ones are fine-tuned; None to prune only
+    train_examples : how many of the training examples to use; None for all
+    schedule, batch_size, scope : as in `LocalPruner`
+    """
+
+    task: str = "digits"
+    model: str = "mlp_300_100"
+    criteria: tuple[str, ...] = ("mp", "obd", "lm", "qm")
+    sparsities: tuple[float, ...] = (0.95,)
+    stages: tuple[int, ...] = (1, 14, 140)
+    step_penalties: tuple[float, ...] = STEP_PENALTIES
+    seeds: tuple[int, ...] = (0,)
+    schedule: str = "exponential"
+    batch_size: int = 1000
+    scope: str = "global"
+    train_examples: int | None = None
+    training: Recipe = field(default_factory=Recipe)
+    tuning: Recipe | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("criteria", "sparsities", "stages", "step_penalties", "seeds"):
+            values = getattr(self, name)
+            if isinstance(values, str) or not isinstance(values, Iterable):
+                values = (values,)
+            try:
+                object.__setattr__(self, name, tuple(dict.fromkeys(values)))
+            except TypeError:
+                raise TypeError(f"{name} are single values in one list, such as [1, 2], not {values!r}.") from None
+            if not getattr(self, name):
+                raise ValueError(f"The study has no {name}: give at least one.")
+        for criterion in self.criteria:
+            check_choice(criterion, CRITERIA, "criterion")
+        _ = self.runs  # refuses what makes no sense, before any work
+
+    @classmethod
+    def grid(cls, **settings: Any) -> Study:
+        """Make a study; single values may be given in place of lists, and ``training`` and ``tuning`` as numbers of epochs."""
+        checked = {
+            check_choice(name, [entry.name for entry in fields(cls)], "setting"): v for name, v in settings.items()
+        }
+        for name in ("training", "tuning"):
+            if isinstance(checked.get(name), int) and not isinstance(checked[name], bool):
+                checked[name] = Recipe(epochs=checked[name])
+        return cls(**checked)
+
+    @classmethod
+    def read(cls, path: str | Path) -> Study:
+        """Read a study from a plan: a TOML file with the settings of `grid`, and tables ``[training]`` and ``[tuning]``.
+
+        Raises
+        ------
+        FileNotFoundError, ValueError
+            if there is no such file, or it is no plan; the message says what is wrong in it.
+        """
+        path = check_path(path)
+        if not path.is_file():
+            raise FileNotFoundError(f"There is no plan {path}: check the path.")
+        try:
+            settings = tomllib.loads(path.read_text(encoding="utf-8"))
+            for name in ("training", "tuning"):
+                if isinstance(settings.get(name), dict):
+                    settings[name] = _recipe(settings[name])
+            return cls.grid(**settings)
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError, TypeError, ValueError) as error:
+            raise ValueError(f"The plan {path} is not right: {error}") from error
+
+    def only(self, seeds: Sequence[int]) -> Study:
+        """Return the part of the study with some of its seeds."""
+        if isinstance(seeds, str) or not isinstance(seeds, Iterable):
+            raise TypeError(f"seeds are a list of whole numbers, such as [0, 1], not {seeds!r}.")
+        seeds = [check_int(seed, "a seed", least=0) for seed in seeds]
+        strange = [seed for seed in seeds if seed not in self.seeds]
+        if strange:
+            raise ValueError(f"The study has the seeds {list(self.seeds)}, not {strange}.")
+        return replace(self, seeds=tuple(seeds))
+
+    @cached_property
+    def runs(self) -> tuple[Run, ...]:
+        """All runs, seed by seed."""
+        found: dict[Run, None] = {}
+        grid = itertools.product(self.seeds, self.sparsities, self.criteria, self.stages, self.step_penalties)
+        for seed, sparsity, criterion, stages, penalty in grid:
+            if CRITERIA[criterion].order is None:
+                stages, penalty = 1, 0.0
+            baseline = Baseline(self.task, self.model, seed, self.training, self.train_examples)
+            run = Run(
+                baseline, criterion, sparsity, stages, penalty, self.schedule, self.batch_size, self.scope, self.tuning
+            )
+            found[run] = None
+        return tuple(found)
+
+    def run(
+        self, store: str | Path = STORE, client: Any = None, *, device: str = "auto", progress: bool = True
+    ) -> pd.DataFrame:
+        """Carry out what is not in the store yet, and return the whole table.
+
+        Interrupted at any moment, even by a power cut, it goes on where it was when it is called again: what was finished
+        is kept. The unit of work is a stack of runs (all of one seed and sparsity) where the network can be stacked,
+        else a single run.
+
+        Parameters
+        ----------
+        store : an SQLite file, made if it is not there; several processes may share it
+        client : dask.distributed.Client, optional
+            Sends the work to its workers, which load the data themselves; else it is done in this process.
+        device : as in `data.load`, where the work is done
+        progress : whether to show bars
+        """
+
+        with Store(store) as kept:
+            waiting = self._missing(kept)
+            total = len(self.runs)
+            missing = sum(len(runs) for runs in waiting.values())
+            with progress_bar(progress, desc="study", total=total, initial=total - missing, unit="run") as bar:
+
+                def finish(job: Job, result: Trained | list[Outcome] | None) -> list[Job]:
+                    """Keep what a job gave, if it was needed; return the jobs that can start now."""
+                    if isinstance(result, Trained):
+                        trained = kept.add_baseline(job.baseline, result)
+                        return stacks_of(job.baseline, waiting[job.baseline], trained)
+                    if result is not None:
+                        kept.add(job.runs, result)
+                    bar.update(len(job.runs))
+                    return []
+
+                jobs: list[Job] = []
+                for baseline, runs in waiting.items():
+                    trained = kept.baseline(baseline)
+                    jobs += [Job(baseline)] if trained is None else stacks_of(baseline, runs, trained)
+                if client is None:
+                    do_here(jobs, finish, kept.finished, device, progress)
+                else:
+                    do_on_cluster(client, jobs, finish, device)
+        return self.table(store)
+
+    def table(self, store: str | Path = STORE) -> pd.DataFrame:
+        """Return what is finished, one row per run.
+
+        Columns: the configuration; loss and error on train, valid and test of the dense network, after pruning and after
+        fine-tuning (``dense_train_loss`` ... ``tuned_test_error``, NaN without fine-tuning); ``true_change`` of the
+        training loss by pruning (signed); ``density.LAYER``; seconds (a stack's are shared evenly); device; versions;
+        and ``trace``, a DataFrame with one row per stage.
+        """
+        import pandas as pd
+
+        with Store(store, must_exist=True) as kept:
+            found = kept.outcomes([run.key for run in self.runs]).values()
+        table = pd.DataFrame([outcome.record for outcome in found])
+        empty = [column for column in table.columns if table[column].isna().all()]
+        table[empty] = table[empty].astype(float)
+        table["trace"] = pd.Series([pd.DataFrame(outcome.trace) for outcome in found], dtype=object)
+        return table
+
+    def masks(self, store: str | Path = STORE) -> Tensor:
+        """Return which weights each finished run keeps, bool [R, D], in the order of the table's rows."""
+        from safetensors.torch import load
+
+        with Store(store, must_exist=True) as kept:
+            found = kept.outcomes([run.key for run in self.runs])
+            first = next(filter(None, (kept.baseline(run.baseline) for run in self.runs if run.key in found)), None)
+        if first is None:
+            raise ValueError(f"No run of this study is finished in {store}: run it first.")
+        layers = [
+            name.removeprefix("density.") for name in next(iter(found.values())).record if name.startswith("density.")
+        ]
+        tensors = load(first.network)
+        size = sum(tensors[f"{layer}.weight".removeprefix(".")].numel() for layer in layers)
+        return torch.stack([experiment.unpacked(outcome.mask, size) for outcome in found.values()])
+
+    def finished(self, store: str | Path = STORE) -> int:
+        """Return how many of the runs are finished."""
+        with Store(store, must_exist=True) as kept:
+            return len(kept.finished([run.key for run in self.runs]))
+
+    def _missing(self, kept: Store) -> dict[Baseline, list[Run]]:
+        done = kept.finished([run.key for run in self.runs])
+        missing: dict[Baseline, list[Run]] = {}
+        for run in self.runs:
+            if run.key not in done:
+                missing.setdefault(run.baseline, []).append(run)
+        return missing
+
+
+def _recipe(settings: dict[str, Any]) -> Recipe:
+    names = [entry.name for entry in fields(Recipe)]
+    checked = {check_choice(name, names, "setting of a recipe"): value for name, value in settings.items()}
+    if "augment" in checked:
+        checked["augment"] = training.AUGMENTATIONS[
+            check_choice(checked["augment"], training.AUGMENTATIONS, "augmentation")
+        ]
+    return Recipe(**checked)

@@ -1,0 +1,510 @@
+"""LossModel: loss, gradient and curvature against independent computations, predictions, and what is refused."""
+
+from __future__ import annotations
+
+import copy
+import math
+import warnings
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from sample_networks import NETWORKS, dense_ggn_diagonal, make, prunable
+from torch import Tensor, nn
+from torch.func import functional_call, jacrev
+from torch.nn import functional as F
+
+from lossprune_lib import LossModel, WeightSpace
+from lossprune_lib.loss_modelling import Loss, cross_entropy, curvature
+from lossprune_lib.loss_modelling import model as loss_model
+from lossprune_lib.loss_modelling.forward import Recording
+
+# L = 1/2 sum of squares; its Hessian by the logits is the identity.
+SQUARED = Loss(
+    total=lambda logits, targets: (logits - targets).square().sum() / 2,
+    hessian_root=lambda logits, targets: (
+        torch.eye(logits.shape[1], dtype=logits.dtype).unsqueeze(1).expand(-1, len(logits), -1)
+    ),
+)
+# L = sum_c w_c (z_c - y_c)^2 with w = 1, 2, ...: a root with fewer columns than classes would not do.
+WEIGHTED = Loss(
+    total=lambda logits, targets: ((logits - targets).square() * torch.arange(1, logits.shape[1] + 1)).sum(),
+    hessian_root=lambda logits, targets: (
+        torch.diag((2.0 * torch.arange(1, logits.shape[1] + 1, dtype=logits.dtype)).sqrt())
+        .unsqueeze(1)
+        .repeat(1, len(logits), 1)
+    ),
+)
+
+
+def log_likelihood(net: nn.Module, x: Tensor, y: Tensor) -> Tensor:
+    """Return the mean cross-entropy, written out."""
+    logits = net(x)
+    return (logits.exp().sum(1).log() - logits[torch.arange(len(y)), y]).mean()
+
+
+def flat(tensors: list[Tensor] | tuple[Tensor, ...]) -> Tensor:
+    return torch.cat([tensor.reshape(-1) for tensor in tensors])
+
+
+def example(order: int | None = 2) -> LossModel:
+    """A model of three weights, by hand."""
+    weights, gradient, diagonal = (
+        torch.tensor([1.0, -2.0, 3.0]),
+        torch.tensor([0.5, 1.0, -1.0]),
+        torch.tensor([2.0, 0.0, 4.0]),
+    )
+    if order is None:
+        return LossModel(weights)
+    return LossModel(weights, 0.7, gradient if order >= 1 else None, diagonal if order == 2 else None)
+
+
+# --- value, gradient, curvature -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("max_bytes", [2**30, 1])
+def test_loss_and_gradient_equal_autograd(name: str, max_bytes: int) -> None:
+    net, x, y = make(name)
+    model = LossModel.at(net, (x, y), order=1, max_bytes=max_bytes)
+    loss = log_likelihood(net, x, y)
+    layers = [module for module in net.modules() if isinstance(module, (nn.Linear, nn.Conv2d))]
+    gradient = flat(torch.autograd.grad(loss, [layer.weight for layer in layers]))
+    assert model.loss == pytest.approx(loss.item(), rel=1e-12, abs=1e-14)
+    torch.testing.assert_close(model.gradient, gradient, rtol=1e-10, atol=1e-12)
+    assert torch.equal(model.weights, flat(list(prunable(net).values())))
+    assert model.order == 1
+
+
+@pytest.mark.parametrize("name", ["mlp", "convolutions", "dilation and groups", "residual with batch norm", "sequence"])
+def test_gradient_equals_finite_differences(name: str) -> None:
+    net, x, y = make(name)
+    gradient = LossModel.at(net, (x, y), order=1).gradient
+    chosen, width, offset = torch.randperm(len(gradient))[:25].tolist(), 1e-5, 0
+    found = {}
+    with torch.no_grad():
+        for weight in (module.weight for module in net.modules() if isinstance(module, (nn.Linear, nn.Conv2d))):
+            entries = weight.view(-1)
+            for k in (k for k in chosen if offset <= k < offset + len(entries)):
+                values, original = [], entries[k - offset].item()
+                for shift in (width, -width):
+                    entries[k - offset] = original + shift
+                    values.append(log_likelihood(net, x, y).item())
+                entries[k - offset] = original
+                found[k] = (values[0] - values[1]) / (2 * width)
+            offset += len(entries)
+    expected = torch.tensor([found[k] for k in chosen], dtype=torch.float64)
+    torch.testing.assert_close(gradient[chosen], expected, rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.parametrize("loss", [SQUARED, WEIGHTED], ids=["squared error", "weighted"])
+@pytest.mark.parametrize("name", ["mlp", "convolutions", "one class", "sequence"])
+@pytest.mark.parametrize("max_bytes", [2**30, 1])
+def test_another_loss_is_modelled_exactly(loss: Loss, name: str, max_bytes: int) -> None:
+    net, x, _ = make(name)
+    targets = torch.randn(net(x).shape, dtype=torch.float64)
+    model = LossModel.at(net, (x, targets), loss=loss, max_bytes=max_bytes)
+    weights = prunable(net)
+
+    def value(w: dict[str, Tensor]) -> Tensor:
+        return loss.total(functional_call(net, w, (x,)), targets) / len(x)
+
+    factor = torch.ones(targets.shape[1]) if loss is SQUARED else 2 * torch.arange(1.0, targets.shape[1] + 1)
+    jacobians = jacrev(lambda w: functional_call(net, w, (x,)))(weights)
+    squares = [j.flatten(2).square() * factor.double().view(1, -1, 1) for j in jacobians.values()]
+    assert model.loss == pytest.approx(value(weights).item(), rel=1e-12)
+    torch.testing.assert_close(model.gradient, flat(list(jacrev(value)(weights).values())).detach())
+    torch.testing.assert_close(model.curvature, torch.cat([s.sum((0, 1)) for s in squares]).detach() / len(x))
+
+
+def test_layers_may_run_in_another_order_than_they_are_registered() -> None:
+    class Reversed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.last, self.first = nn.Linear(4, 4), nn.Linear(4, 4)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.last(torch.tanh(self.first(x)))
+
+    torch.manual_seed(0)
+    net, x, y = Reversed().double(), torch.randn(9, 4, dtype=torch.float64), torch.arange(9) % 4
+    model = LossModel.at(net, (x, y))
+    gradient = torch.autograd.grad(log_likelihood(net, x, y), [net.last.weight, net.first.weight])
+    torch.testing.assert_close(model.gradient, flat(gradient))
+    torch.testing.assert_close(model.curvature, dense_ggn_diagonal(net, x))
+
+
+def test_a_single_output_warns_under_cross_entropy_only() -> None:
+    net, x, y = make("one class")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert (LossModel.at(net, (x, y.double().unsqueeze(1)), loss=SQUARED).curvature > 0).any()
+        LossModel.at(net, (x, y), order=1)
+    with pytest.warns(UserWarning, match="single logit"):
+        LossModel.at(net, (x, y), order=2)
+
+
+def test_second_order_is_third_order_exact_for_one_weight_of_a_linear_network() -> None:
+    """There the GGN is the Hessian, so that halving a step of one weight leaves an eighth of the error."""
+    net, x, y = make("linear")
+    space, model = WeightSpace(net), LossModel.at(net, (x, y))
+    errors = {}
+    for order in (1, 2):
+        for size in (0.02, 0.01):
+            step = torch.zeros(space.size, dtype=torch.float64)
+            step[4] = size
+            after = LossModel.at_weights(space, model.weights + step, space.rest(), (x, y), order=0)
+            errors[order, size] = after.loss - model.loss - model.predicted_change(step, order=order).item()
+    assert errors[1, 0.02] / errors[1, 0.01] == pytest.approx(4, rel=0.05)
+    assert errors[2, 0.02] / errors[2, 0.01] == pytest.approx(8, rel=0.05)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_the_networks_precision_is_kept(dtype: torch.dtype) -> None:
+    net, x, y = make("convolutions")
+    model = LossModel.at(net.to(dtype), (x.to(dtype), y))
+    assert {model.weights.dtype, model.gradient.dtype, model.curvature.dtype} == {dtype}
+    assert isinstance(model.loss, float)
+
+
+def test_inputs_may_be_whole_numbers() -> None:
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Embedding(5, 4), nn.Flatten(), nn.Linear(8, 3)).double()
+    x, y = torch.randint(5, (9, 2)), torch.randint(3, (9,))
+    model = LossModel.at(net, (x, y))
+    assert model.loss == pytest.approx(log_likelihood(net, x, y).item())
+    torch.testing.assert_close(model.curvature, dense_ggn_diagonal(net, x))
+
+
+def test_the_network_is_left_as_it_was() -> None:
+    net, x, y = make("residual with batch norm")
+    net.head.train()
+    before = copy.deepcopy(net.state_dict())
+    with torch.no_grad():
+        LossModel.at(net, (x, y))
+    assert all(torch.equal(tensor, before[name]) for name, tensor in net.state_dict().items())
+    assert [name for name, module in net.named_modules() if module.training] == ["head"]
+    assert all(parameter.grad is None and parameter.requires_grad for parameter in net.parameters())
+
+
+def test_the_model_at_other_weights_is_that_of_a_network_with_them() -> None:
+    net, x, y = make("mlp")
+    space = WeightSpace(net)
+    weights = torch.randn(space.size, dtype=torch.float64, requires_grad=True)
+    there = LossModel.at_weights(space, weights, space.rest(), (x, y))
+    assert not there.weights.requires_grad
+    space.write_(weights.detach())
+    here = LossModel.at(net, (x, y))
+    assert there.loss == here.loss
+    for name in ("weights", "gradient", "curvature"):
+        assert torch.equal(getattr(there, name), getattr(here, name))
+
+
+def test_weights_of_another_network_are_refused() -> None:
+    net, x, y = make("mlp")
+    space = WeightSpace(net)
+    with pytest.raises(ValueError, match="another network"):
+        LossModel.at_weights(space, space.read()[1:], space.rest(), (x, y))
+
+
+@pytest.mark.parametrize(("max_bytes", "together"), [(2**30, [9]), (1, [1] * 9)])
+@pytest.mark.parametrize("order", [0, 1, 2])
+def test_the_budget_decides_how_many_examples_run_together(max_bytes: int, together: list[int], order: int) -> None:
+    net, x, y = make("mlp")
+    seen: list[int] = []
+
+    def total(logits: Tensor, labels: Tensor) -> Tensor:
+        seen.append(len(labels))
+        return cross_entropy.total(logits, labels)
+
+    LossModel.at(net, (x, y), order=order, loss=Loss(total, cross_entropy.hessian_root), max_bytes=max_bytes)
+    assert seen == together
+
+
+# --- orders -------------------------------------------------------------------------------------------------------
+
+
+def _forbidden(*arguments: object, **options: object) -> None:
+    raise AssertionError("this must not be computed")
+
+
+def test_order_0_builds_the_loss_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    net, x, y = make("convolutions")
+    monkeypatch.setattr(loss_model, "record", _forbidden)
+    monkeypatch.setattr(curvature, "ggn_diagonal", _forbidden)
+    model = LossModel.at(net, (x, y), order=0)
+    assert model.loss == pytest.approx(log_likelihood(net, x, y).item(), rel=1e-12)
+    assert (model.gradient, model.curvature, model.order) == (None, None, 0)
+    with pytest.raises(AssertionError, match="must not"):
+        LossModel.at(net, (x, y), order=1)
+
+
+def test_order_1_builds_no_curvature(monkeypatch: pytest.MonkeyPatch) -> None:
+    net, x, y = make("convolutions")
+    monkeypatch.setattr(curvature, "ggn_diagonal", _forbidden)
+    model = LossModel.at(net, (x, y), order=1, loss=Loss(cross_entropy.total, _forbidden))
+    assert model.gradient is not None
+    assert (model.curvature, model.order) == (None, 1)
+    with pytest.raises(AssertionError, match="must not"):
+        LossModel.at(net, (x, y), order=2)
+
+
+@pytest.mark.parametrize("name", ["mlp", "convolutions", "residual with batch norm", "sequence"])
+@pytest.mark.parametrize("max_bytes", [2**30, 1])
+def test_curvature_alone_is_the_same_curvature(name: str, max_bytes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    net, x, y = make(name)
+    whole = LossModel.at(net, (x, y), max_bytes=max_bytes)
+    monkeypatch.setattr(Recording, "gradient", _forbidden)
+    alone = LossModel.at(net, (x, y), gradient=False, max_bytes=max_bytes)
+    assert (alone.order, alone.gradient) == (2, None)
+    assert alone.loss == whole.loss
+    assert torch.equal(alone.curvature, whole.curvature)
+    with pytest.raises(AssertionError, match="must not"):
+        LossModel.at(net, (x, y), max_bytes=max_bytes)
+
+
+def test_without_a_gradient_there_is_no_first_order() -> None:
+    net, x, y = make("mlp")
+    with pytest.raises(ValueError, match="nothing of order 1: give order=0"):
+        LossModel.at(net, (x, y), order=1, gradient=False)
+    model = LossModel.at(net, (x, y), gradient=False)
+    for order in (1, 2):
+        with pytest.raises(ValueError, match="without its gradient: leave out gradient=False"):
+            model.predicted_change(torch.zeros_like(model.weights), order=order)
+
+
+@pytest.mark.parametrize("order", [None, 0, 1, 2])
+def test_a_model_knows_its_order(order: int | None) -> None:
+    assert example(order).order == order
+
+
+# --- many points at once --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The orders of the models that are evaluated, in turn."""
+    orders: list[int] = []
+    at_weights = LossModel.at_weights.__func__
+
+    def heard(cls, space, weights, rest, batch, order=2, **options):  # type: ignore[no-untyped-def]
+        orders.append(order)
+        return at_weights(cls, space, weights, rest, batch, order, **options)
+
+    monkeypatch.setattr(LossModel, "at_weights", classmethod(heard))
+    return orders
+
+
+def equal(first: LossModel, second: LossModel) -> bool:
+    pairs = [(getattr(first, name), getattr(second, name)) for name in ("weights", "gradient", "curvature")]
+    return first.loss == second.loss and all(
+        (a is None) == (b is None) and (a is None or torch.equal(a, b)) for a, b in pairs
+    )
+
+
+@pytest.mark.parametrize("loss", [cross_entropy, SQUARED], ids=["cross-entropy", "squared error"])
+@pytest.mark.parametrize("max_bytes", [2**30, 1])
+@pytest.mark.parametrize("name", ["mlp", "convolutions", "residual with batch norm"])
+def test_each_row_has_the_model_at_its_weights(name: str, max_bytes: int, loss: Loss) -> None:
+    net, x, y = make(name)
+    space, targets = WeightSpace(net), y if loss is cross_entropy else torch.randn(net(x).shape, dtype=torch.float64)
+    rows, orders = space.read() * (torch.rand(4, space.size) < 0.5), [2, 0, 1, 2]
+    options = {"loss": loss, "max_bytes": max_bytes}
+    found = LossModel.at_each(space, rows, space.rest(), (x, targets), orders, **options)
+    assert [model.order for model in found] == orders
+    for row, order, model in zip(rows, orders, found, strict=True):
+        assert equal(model, LossModel.at_weights(space, row, space.rest(), (x, targets), order, **options))
+
+
+@pytest.mark.parametrize(
+    ("rows", "orders", "evaluated"),
+    [
+        ([0, 0, 0], [2, 2, 2], [2]),
+        ([0, 0, 0], [0, 2, 1], [2]),  # the highest order that an equal row needs
+        ([0, 1, 0, 1], [0, 0, 1, 0], [1, 0]),
+        ([1, 0, 2, 0], [1, 1, 1, 1], [1, 1, 1]),
+        ([0], [2], [2]),
+        ([], [], []),
+    ],
+)
+def test_equal_rows_are_evaluated_once(
+    rows: list[int], orders: list[int], evaluated: list[int], made: list[int]
+) -> None:
+    net, x, y = make("mlp")
+    space = WeightSpace(net)
+    points = torch.stack([space.read(), torch.zeros(space.size, dtype=torch.float64), -space.read()])
+    found = LossModel.at_each(space, points[rows], space.rest(), (x, y), orders)
+    assert sorted(made) == sorted(evaluated)
+    assert len(found) == len(rows)
+    for row, order, model in zip(rows, orders, found, strict=True):
+        assert model.order >= order
+        assert equal(model, LossModel.at_weights(space, points[row], space.rest(), (x, y), model.order))
+
+
+def test_rows_of_equal_sum_are_told_apart(made: list[int]) -> None:
+    """Whole numbers, so that the sums are equal to the last digit."""
+    net, x, y = make("mlp")
+    space = WeightSpace(net)
+    row = torch.arange(space.size, dtype=torch.float64) % 3 - 1
+    rows = torch.stack([row, row.roll(1), row.flip(0), row, torch.zeros_like(row), row.roll(1)])
+    assert len(set(rows.sum(1)[[0, 1, 2]].tolist())) == 1
+    found = LossModel.at_each(space, rows, space.rest(), (x, y), [0] * 6)
+    assert made == [0] * 4
+    assert len({model.loss for model in found}) == 4
+    for model, row in zip(found, rows, strict=True):
+        assert torch.equal(model.weights, row)
+
+
+@given(st.lists(st.lists(st.sampled_from([-1.0, -0.0, 0.0, 1.0]), min_size=3, max_size=3), max_size=12))
+def test_the_first_equal_row_is_found(rows: list[list[float]]) -> None:
+    found = loss_model._first_equal(torch.tensor(rows).reshape(-1, 3))
+    assert found == [rows.index(row) for row in rows]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("size", [1, 7, 10007, 266200])
+def test_equal_rows_are_found_wherever_they_stand(size: int, dtype: torch.dtype) -> None:
+    """Their sums must round alike."""
+    a, b = torch.randn(2, size, dtype=dtype, generator=torch.Generator().manual_seed(0))
+    assert loss_model._first_equal(torch.stack([a, b, a, a, b, a, b])) == [0, 1, 0, 0, 1, 0, 1]
+
+
+@pytest.mark.parametrize(
+    ("rows", "orders", "sentence"),
+    [
+        (lambda w: torch.stack([w, w]), [2], r"There are 1 orders for weights \[2, \d+\]: give one for each row"),
+        (lambda w: torch.stack([w, w]), [2, 1, 0], "There are 3 orders"),
+        (lambda w: w, [2], r"There are 1 orders for weights \[\d+\]"),
+        (lambda w: w, [2] * 44, "give one for each row"),
+        (lambda w: w.expand(2, 2, -1), [2, 2], "give one for each row"),
+        (lambda w: torch.stack([w, w])[:, 1:], [2, 2], "another network"),
+        (lambda w: torch.stack([w, w]), [2, 3], "order is 3"),
+        (lambda w: torch.stack([w, 2 * w]), [2, -1], "order is -1"),
+    ],
+)
+def test_points_and_orders_that_do_not_fit_are_refused(rows, orders: list[int], sentence: str) -> None:  # type: ignore[no-untyped-def]
+    net, x, y = make("mlp")
+    space = WeightSpace(net)
+    with pytest.raises(ValueError, match=sentence):
+        LossModel.at_each(space, rows(space.read()), space.rest(), (x, y), orders)
+
+
+# --- predictions --------------------------------------------------------------------------------------------------
+
+
+def test_predicted_change_by_hand() -> None:
+    step = torch.tensor([2.0, -1.0, 0.5])
+    assert example().predicted_change(step, order=1).item() == 1 - 1 - 0.5
+    assert example().predicted_change(step, order=2).item() == 1 - 1 - 0.5 + (2 * 4 + 0 * 1 + 4 * 0.25) / 2
+    assert example().predicted_change(step).item() == example().predicted_change(step, order=2).item()
+    assert example(1).predicted_change(step, order=1).item() == -0.5
+
+
+@pytest.mark.parametrize("shape", [(), (4,), (2, 3), (0,)])
+@pytest.mark.parametrize("order", [1, 2])
+def test_many_steps_are_predicted_at_once(shape: tuple[int, ...], order: int) -> None:
+    steps = torch.randn(*shape, 3)
+    changes = example().predicted_change(steps, order=order)
+    assert changes.shape == shape
+    for change, step in zip(changes.reshape(-1), steps.reshape(-1, 3), strict=True):
+        torch.testing.assert_close(change, example().predicted_change(step, order=order))
+
+
+@pytest.mark.parametrize(
+    ("order_of_model", "order", "sentence"),
+    [
+        (1, 2, r"This model has order 1: make it with LossModel.at\(..., order=2\)"),
+        (0, 1, "This model has order 0.*order=1"),
+        (None, 1, "This model has order None"),
+        (2, 0, "predicted with order 1 or 2"),
+        (2, 3, "order is 3"),
+    ],
+)
+def test_a_prediction_beyond_the_model_is_refused(order_of_model: int | None, order: int, sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        example(order_of_model).predicted_change(torch.zeros(3), order=order)
+
+
+@pytest.mark.parametrize("shape", [(), (2,), (3, 1)])
+def test_a_step_of_another_size_is_refused(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match=r"The step has shape .*, the weights \[3\]"):
+        example().predicted_change(torch.zeros(shape))
+
+
+@pytest.mark.parametrize("chosen", [torch.tensor([2, 0]), torch.tensor([True, False, True])], ids=["indices", "bool"])
+def test_a_model_of_some_weights_predicts_a_step_of_these_alone(chosen: Tensor) -> None:
+    model = example().among(chosen)
+    assert model.loss == 0.7
+    step = torch.zeros(3)
+    step[chosen] = torch.tensor([0.25, -4.0])
+    for order in (1, 2):
+        assert model.predicted_change(step[chosen], order=order) == example().predicted_change(step, order=order)
+    assert torch.equal(model.weights, example().weights[chosen])
+
+
+@pytest.mark.parametrize("order", [None, 0, 1, 2])
+def test_a_model_of_some_weights_has_the_same_order(order: int | None) -> None:
+    assert example(order).among(torch.tensor([1])).order == order
+
+
+# --- what is refused ----------------------------------------------------------------------------------------------
+
+NAN = torch.full((2, 6), math.nan, dtype=torch.float64)
+X = torch.zeros(2, 6, dtype=torch.float64)
+Y = torch.tensor([0, 1])
+
+REFUSED = {
+    "empty": ((X[:0], Y[:0]), ValueError, "0 inputs and 0 labels: give at least one"),
+    "too few labels": ((X, Y[:1]), ValueError, "2 inputs and 1 labels.*as many of each"),
+    "label too large": (
+        (X, torch.tensor([0, 4])),
+        ValueError,
+        "labels from 0 to 4, but the network has 4 logits.*0 to 3",
+    ),
+    "label negative": ((X, torch.tensor([-1, 3])), ValueError, "labels from -1 to 3"),
+    "labels of few bits": ((X, Y.int()), TypeError, r"labels are torch.int32 \[2\], but must be int64"),
+    "labels in a column": ((X, Y.unsqueeze(1)), TypeError, r"labels are torch.int64 \[2, 1\]"),
+    "another precision": ((X.float(), Y), ValueError, r"network is torch.float64, the batch torch.float32.*task\.to"),
+    "another device": ((X.to("meta"), Y), ValueError, r"network is on cpu, the batch on meta.*\.to\(device\)"),
+    "labels on another device": ((X, Y.to("meta")), ValueError, "network is on cpu"),
+    "NaN": ((NAN, Y), ValueError, "The batch holds 12 values that are NaN or infinite"),
+    "infinite": ((X + math.inf, Y), ValueError, "The batch holds 12 values"),
+    "no pair": (X[0], TypeError, "A batch is a pair of inputs"),
+    "three things": ((X, Y, Y), TypeError, r"A batch is a pair of inputs .*task\.sample"),
+    "nothing": (None, TypeError, "A batch is a pair of inputs"),
+    "arrays": ((X.numpy(), Y.numpy()), TypeError, "torch.from_numpy"),
+    "lists": (([1], [2]), TypeError, "pair of torch tensors"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+@pytest.mark.parametrize("order", [0, 2])
+def test_a_bad_batch_is_refused_with_a_sentence(case: str, order: int) -> None:
+    batch, error, sentence = REFUSED[case]
+    net, _, _ = make("mlp")
+    with pytest.raises(error, match=sentence):
+        LossModel.at(net, batch, order=order)
+
+
+@pytest.mark.parametrize("order", [3, -1, "2", None, 1.5])
+def test_an_order_that_does_not_exist_is_refused(order: object) -> None:
+    net, x, y = make("mlp")
+    with pytest.raises(ValueError, match=r"order is .*must be 0 \(loss\), 1 \(and gradient\) or 2"):
+        LossModel.at(net, (x, y), order=order)
+
+
+@pytest.mark.parametrize(("max_bytes", "error"), [(0, ValueError), (-1, ValueError), (2.0**30, TypeError)])
+def test_a_budget_that_is_no_whole_number_is_refused(max_bytes: object, error: type[Exception]) -> None:
+    net, x, y = make("mlp")
+    with pytest.raises(error, match="max_bytes"):
+        LossModel.at(net, (x, y), max_bytes=max_bytes)
+
+
+def test_cross_entropy_is_that_of_torch() -> None:
+    logits, labels = torch.randn(5, 3), torch.tensor([0, 1, 2, 2, 0])
+    torch.testing.assert_close(cross_entropy.total(logits, labels), F.cross_entropy(logits, labels) * 5)
+    hessian = torch.autograd.functional.hessian(lambda z: cross_entropy.total(z, labels), logits)
+    root = cross_entropy.hessian_root(logits, labels)
+    for n in range(5):
+        torch.testing.assert_close(root[:, n].T @ root[:, n], hessian[n, :, n], rtol=1e-4, atol=1e-6)

@@ -1,0 +1,249 @@
+"""What would give silently wrong numbers is refused; how many examples go at once follows from what one takes."""
+
+from __future__ import annotations
+
+import gc
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from sample_networks import NETWORKS, make
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from lossprune_lib import LossModel, WeightSpace
+from lossprune_lib.loss_modelling.preflight import Preflight, preflight
+
+X, Y = torch.randn(6, 4, generator=torch.Generator().manual_seed(0)), torch.tensor([0, 1, 2, 0, 1, 2])
+
+
+class Around(nn.Module):
+    """Two layers, and a function of them and the input for the forward pass."""
+
+    def __init__(self, forward: Callable[[Around, Tensor], Tensor], first: nn.Module | None = None) -> None:
+        super().__init__()
+        self.first, self.head, self.way = first or nn.Linear(4, 4), nn.Linear(4, 3), forward
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.way(self, x)
+
+
+class Standardised(nn.Linear):
+    """Uses another weight than the one it holds."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.linear(x, self.weight - self.weight.mean(1, keepdim=True), self.bias)
+
+
+class Scaled(nn.Linear):
+    def forward(self, x: Tensor) -> Tensor:
+        return F.linear(x, 2 * self.weight, self.bias)
+
+
+def _hooked() -> nn.Module:
+    net = Around(lambda net, x: net.head(net.first(x)))
+    net.first.register_forward_hook(lambda module, arguments, output: 3 * output)
+    return net
+
+
+def _detached(net: Around, x: Tensor) -> Tensor:
+    return net.head(x) + net.first(x).detach().sum(1, keepdim=True)
+
+
+def _without_graph(net: Around, x: Tensor) -> Tensor:
+    with torch.no_grad():
+        hidden = net.first(x)
+    return net.head(hidden)
+
+
+def _in_place(net: Around, x: Tensor) -> Tensor:
+    return net.head(net.first(x.sub_(0.5)))
+
+
+REFUSED: dict[str, tuple[Callable[[], nn.Module], str]] = {
+    "tied by a function": (
+        lambda: Around(lambda net, x: net.head(F.linear(torch.tanh(net.first(x)), net.first.weight.T))),
+        "weight of layer 'first' is used otherwise",
+    ),
+    "another weight": (
+        lambda: Around(lambda net, x: net.head(net.first(x)), Standardised(4, 4)),
+        "'first' is used otherwise",
+    ),
+    "a scaled weight": (
+        lambda: Around(lambda net, x: net.head(net.first(x)), Scaled(4, 4)),
+        "'first' is used otherwise",
+    ),
+    "behind a hook": (_hooked, "'first' is used otherwise"),
+    "detached": (lambda: Around(_detached), "output of layer 'first' does not reach the logits"),
+    "unused output": (
+        lambda: Around(lambda net, x: (net.first(x), net.head(x))[1]),
+        "output of layer 'first' does not reach the logits",
+    ),
+    "without a graph": (lambda: Around(_without_graph), "'first' runs without a graph"),
+    "mixing examples": (
+        lambda: Around(lambda net, x: net.head(net.first(x - x.mean(0)))),
+        "depend on the other examples",
+    ),
+    "random": (
+        lambda: Around(lambda net, x: net.head(F.dropout(net.first(x), 0.5, training=net.training))).train(),
+        r"other logits when it runs again.*net\.eval\(\)",
+    ),
+    "changing its input": (lambda: Around(_in_place), "changes its input in place"),
+    "of another shape": (lambda: nn.Linear(5, 3), r"cannot run on inputs of shape \[4\].*Give it the inputs"),
+    "not finite": (lambda: Around(lambda net, x: net.head(net.first(x)) * float("inf")), "NaN or infinite"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_would_be_silently_wrong_is_refused(case: str) -> None:
+    factory, sentence = REFUSED[case]
+    net, before = factory(), X.clone()
+    with pytest.raises(ValueError, match=sentence):
+        LossModel.at(net, (X, Y))
+    assert torch.equal(X, before)
+    assert not any(module._forward_hooks for name, module in net.named_modules() if case != "behind a hook")
+
+
+def test_inference_mode_is_refused_and_no_grad_is_not() -> None:
+    net = nn.Linear(4, 3)
+    with torch.no_grad():
+        assert LossModel.at(net, (X, Y)).curvature is not None
+    with torch.inference_mode(), pytest.raises(ValueError, match="inference_mode: leave it"):
+        LossModel.at(net, (X, Y))
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("scale", [1.0, 100.0])
+def test_plain_networks_pass(name: str, dtype: torch.dtype, scale: float) -> None:
+    net, x, _ = make(name, scale)
+    space = WeightSpace(net.to(dtype))
+    found = preflight(space, space.read(), space.rest(), x.to(dtype))
+    assert torch.allclose(found.logits, net(x[:1].to(dtype)), atol=1e-5 * scale)
+
+
+def test_sizes_are_those_of_one_example() -> None:
+    net = nn.Sequential(
+        nn.Conv2d(4, 6, 3, stride=2, groups=2),
+        nn.ReLU(inplace=True),
+        nn.Conv2d(6, 2, 1),
+        nn.Flatten(2),
+        nn.Linear(6, 5),
+        nn.Flatten(),
+    )
+    space, x = WeightSpace(net), torch.randn(3, 4, 5, 7)
+    found = preflight(space, space.read(), space.rest(), x)
+    assert (found.positions, found.outputs) == ([6, 6, 2], [6, 2, 5])
+    assert found.logits.shape == (1, 10)
+    assert found.largest >= 4 * 5 * 7
+    assert found.saved >= 4 * 5 * 7 + 6 * 6 + 2 * 6
+
+
+def test_a_network_is_tried_once_for_inputs_of_one_shape_but_its_mode_always_checked() -> None:
+    calls: list[int] = []
+    net = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4), nn.Linear(4, 3)).eval()
+    net[0].register_forward_pre_hook(lambda module, arguments: calls.append(len(arguments[0])))
+    space = WeightSpace(net)
+    first = preflight(space, space.read(), space.rest(), X)
+    tried = len(calls)
+    assert preflight(space, space.read(), space.rest(), X + 1) is first
+    assert len(calls) == tried
+    net.train()
+    with pytest.raises(ValueError, match="training mode"):
+        preflight(space, space.read(), space.rest(), X)
+
+
+def test_a_network_that_was_tried_leaves_nothing_behind(trained: nn.Module) -> None:
+    def tensors() -> int:
+        gc.collect()
+        return sum(issubclass(type(thing), Tensor) for thing in gc.get_objects())
+
+    x = torch.zeros(2, 1, 8, 8)
+    LossModel.at(trained, (x, torch.zeros(2, dtype=torch.int64)))  # what torch keeps once
+    before = tensors()
+    for _ in range(3):
+        space = WeightSpace(trained)
+        preflight(space, space.read(), space.rest(), x)
+    del space
+    assert tensors() == before
+
+
+def test_other_kinds_of_numbers_are_tried_too() -> None:
+    space = WeightSpace(nn.Sequential(nn.Linear(3, 2)).eval())
+    weights, rest = space.read(), space.rest()
+    preflight(space, weights, rest, torch.ones(2, 3))
+    with pytest.raises(ValueError, match="cannot run on inputs"):
+        preflight(space, weights, rest, torch.ones(2, 3, dtype=torch.int64))
+
+
+def test_more_budget_columns_or_positions_change_the_examples_at_once() -> None:
+    space = WeightSpace(nn.Conv2d(3, 8, 3))
+    small = Preflight(torch.zeros(1, 10), saved=100, largest=50, positions=[4], outputs=[8])
+    wide = Preflight(torch.zeros(1, 10), saved=100, largest=50, positions=[400], outputs=[8])
+    assert small.examples_within(space, 9, 1) == 1
+    assert small.examples_within(space, 9, 2**20) > wide.examples_within(space, 9, 2**20)
+    assert small.examples_within(space, 9, 2**20) < small.examples_within(space, 9, 2**24)
+    assert small.examples_within(space, 9, 2**24) < small.examples_within(space, 0, 2**24)
+
+
+PEAK = """
+import re, sys, torch
+from pathlib import Path
+from torch import nn
+from lossprune_lib import LossModel, models
+from lossprune_lib.models import _Shipped
+
+class Attention(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.q, self.k, self.v, self.out = (nn.Linear(16, 16) for _ in range(4))
+    def forward(self, x):
+        a = torch.softmax(self.q(x) @ self.k(x).mT, 2)
+        return self.out((a @ self.v(x)).mean(1))
+
+class Chain(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv, self.head = nn.Conv2d(3, 8, 3, padding=1), nn.Linear(8, 10)
+    def forward(self, x):
+        x = self.conv(x)
+        for _ in range(20):
+            x = torch.tanh(x + 0.1)
+        return self.head(x.mean((2, 3)))
+
+NETWORKS = {
+    "small_vgg": (lambda: models.small_vgg(_Shipped((3, 32, 32), 10)), (3, 32, 32), 10, 256),
+    "a thousand classes": (lambda: nn.Sequential(nn.Linear(20, 50), nn.Tanh(), nn.Linear(50, 1000)), (20,), 1000, 300),
+    "attention": (Attention, (512, 16), 16, 64),
+    "chain": (Chain, (3, 32, 32), 10, 256),
+}
+name, budget = sys.argv[1], int(sys.argv[2]) * 2**20
+factory, shape, classes, examples = NETWORKS[name]
+net = factory()
+def run(examples, max_bytes):
+    torch.manual_seed(0)
+    LossModel.at(net, (torch.randn(examples, *shape), torch.arange(examples) % classes), max_bytes=max_bytes)
+    # Not getrusage: its peak starts at that of the parent process.
+    return int(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1])
+run(2, 1)  # everything that a budget cannot avoid: the library, the sums of D numbers
+before = run(2, 1)
+inputs = examples * torch.Size(shape).numel() * 4
+print((run(examples, budget) - before) * 2**10 - inputs)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="peak memory is read from /proc")
+@pytest.mark.parametrize("name", ["small_vgg", "a thousand classes", "attention", "chain"])
+def test_peak_memory_stays_within_the_budget(name: str) -> None:
+    budget = 64  # MiB
+    command = [sys.executable, "-c", PEAK, name, str(budget)]
+    grown = int(subprocess.run(command, check=True, capture_output=True, text=True).stdout) / 2**20
+    print(f"\n{name}: {grown:.0f} MiB of {budget}")
+    assert grown < budget
+    without = int(subprocess.run([*command[:-1], "100000"], check=True, capture_output=True, text=True).stdout) / 2**20
+    print(f"{name} without a budget: {without:.0f} MiB")
+    assert without > 1.5 * budget

@@ -1,0 +1,372 @@
+"""Masks: exact selection with ties, the bookkeeping per layer, files, and weights that stay zero in training."""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn, optim
+from torch.nn import functional as F
+
+from lossprune_lib import Mask, WeightSpace, files
+from lossprune_lib.networks import masks
+from lossprune_lib.training import Enforcer
+
+TIED = [-math.inf, -1.0, -0.0, 0.0, 1e-30, 0.5, 1.0, math.inf]
+VALUES = st.one_of(
+    st.sampled_from(TIED), st.sampled_from(TIED[:4]), st.floats(width=32, allow_nan=False, allow_subnormal=False)
+)
+
+
+def small_net() -> nn.Module:
+    """A convolution and a linear layer, 8 + 12 weights, none of them zero."""
+    net = nn.Sequential(nn.Conv2d(1, 2, 2), nn.ReLU(), nn.Flatten(), nn.Linear(4, 3))
+    with torch.no_grad():
+        for i, parameter in enumerate(net.parameters()):
+            parameter.copy_(torch.arange(1.0, parameter.numel() + 1).view_as(parameter) + i)
+    return net
+
+
+def half_mask(net: nn.Module) -> Mask:
+    space = WeightSpace(net)
+    return Mask(torch.arange(space.size) % 2 == 0, space.layout)
+
+
+# --- the k smallest -----------------------------------------------------------------------------------------------
+
+
+@given(st.lists(VALUES, min_size=1, max_size=60), st.floats(0, 1), st.sampled_from([torch.float32, torch.float64]))
+@settings(max_examples=300, deadline=None)
+def test_smallest_selects_exactly_k_and_ties_go_to_the_lower_index(
+    values: list[float], share: float, dtype: torch.dtype
+) -> None:
+    saliency = torch.tensor(values, dtype=dtype)
+    k = round(share * len(values))
+    before = saliency.clone()
+    selected = masks.smallest(saliency, k)
+    assert torch.equal(saliency, before)
+    assert selected.dtype == torch.bool
+    assert int(selected.sum()) == k
+    assert set(selected.nonzero().squeeze(1).tolist()) == set(saliency.argsort(stable=True)[:k].tolist())
+    if 0 < k < len(values):
+        largest = saliency[selected].max()
+        assert largest <= saliency[~selected].min()
+        tied = (saliency == largest).nonzero().squeeze(1)
+        assert torch.equal(selected[tied], selected[tied].sort(descending=True).values)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("zeros", [0.0, 0.5, 0.99])
+@pytest.mark.parametrize("share", [0.01, 0.5, 0.989])
+def test_smallest_of_many_equals_a_stable_sort(dtype: torch.dtype, zeros: float, share: float) -> None:
+    draws = torch.Generator().manual_seed(0)
+    saliency = torch.rand(20_000, generator=draws, dtype=dtype)
+    saliency[torch.rand(20_000, generator=draws) < zeros] = 0
+    k = round(share * 20_000)
+    expected = torch.zeros(20_000, dtype=torch.bool)
+    expected[saliency.argsort(stable=True)[:k]] = True
+    assert torch.equal(masks.smallest(saliency, k), expected)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@given(st.lists(VALUES, min_size=1, max_size=60), st.floats(0, 1))
+@settings(max_examples=50, deadline=None)
+def test_smallest_is_the_same_on_an_accelerator(values: list[float], share: float) -> None:
+    saliency, k = torch.tensor(values), round(share * len(values))
+    assert torch.equal(masks.smallest(saliency.cuda(), k).cpu(), masks.smallest(saliency, k))
+
+
+@pytest.mark.parametrize(("k", "words"), [(-1, "k is -1, but must be at least 0"), (4, "4 of 3 entries cannot be")])
+def test_smallest_refuses_more_than_there_are(k: int, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        masks.smallest(torch.zeros(3), k)
+
+
+def test_smallest_refuses_to_rank_a_nan() -> None:
+    with pytest.raises(ValueError, match="A saliency is NaN"):
+        masks.smallest(torch.tensor([0.0, math.nan, 1.0]), 1)
+
+
+def test_nothing_of_nothing_may_be_selected() -> None:
+    assert masks.smallest(torch.zeros(0), 0).shape == (0,)
+
+
+@given(st.integers(0, 10**9), st.floats(0, 1, exclude_max=True))
+def test_count_is_the_nearest_whole_number(size: int, sparsity: float) -> None:
+    count = masks.count(size, sparsity)
+    assert isinstance(count, int)
+    assert 0 <= count <= size
+    assert abs(count - size * sparsity) <= 0.5
+
+
+@pytest.mark.parametrize(
+    ("size", "sparsity", "count"), [(10, 0.25, 2), (10, 0.35, 4), (3, 0.5, 2), (1, 0.5, 0), (7, 0, 0)]
+)
+def test_count_by_hand(size: int, sparsity: float, count: int) -> None:
+    assert masks.count(size, sparsity) == count
+
+
+@pytest.mark.parametrize(
+    ("size", "sparsity", "error"),
+    [
+        (-1, 0.5, ValueError),
+        (2.0, 0.5, TypeError),
+        (2, 1, ValueError),
+        (2, -0.1, ValueError),
+        (2, math.nan, ValueError),
+    ],
+)
+def test_count_refuses_what_means_nothing(size: object, sparsity: object, error: type[Exception]) -> None:
+    with pytest.raises(error, match=r"size|sparsity"):
+        masks.count(size, sparsity)
+
+
+# --- a mask and its network ---------------------------------------------------------------------------------------
+
+
+def test_a_dense_mask_keeps_every_weight() -> None:
+    mask = Mask.dense(WeightSpace(small_net()))
+    assert mask.kept.shape == (20,)
+    assert mask.kept.dtype == torch.bool
+    assert mask.sparsity == 0
+    assert mask.density() == {"0": 1.0, "3": 1.0}
+
+
+def test_sparsity_and_density_count_what_is_kept() -> None:
+    space = WeightSpace(small_net())
+    kept = torch.zeros(20, dtype=torch.bool)
+    kept[[0, 7, 8]] = True
+    mask = Mask(kept, space.layout)
+    assert mask.sizes == [8, 12]
+    assert mask.sparsity == pytest.approx(17 / 20)
+    assert mask.density() == {"0": 2 / 8, "3": 1 / 12}
+
+
+def test_many_masks_at_once_have_their_mean_sparsity_and_density() -> None:
+    space = WeightSpace(small_net())
+    kept = torch.ones(4, 20, dtype=torch.bool)
+    kept[0] = False
+    kept[1, :4] = False
+    mask = Mask(kept, space.layout)
+    assert mask.sparsity == pytest.approx(24 / 80)
+    assert mask.density() == {"0": 20 / 32, "3": 36 / 48}
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.float32])
+def test_a_mask_that_is_not_bool_is_refused(dtype: torch.dtype) -> None:
+    with pytest.raises(TypeError, match=f"bool.*{dtype}"):
+        Mask(torch.ones(20, dtype=dtype), WeightSpace(small_net()).layout)
+
+
+@pytest.mark.parametrize("shape", [(19,), (20, 1), ()])
+def test_a_mask_of_another_size_than_its_layers_is_refused(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match="20"):
+        Mask(torch.ones(shape, dtype=torch.bool), WeightSpace(small_net()).layout)
+
+
+def test_what_is_still_to_prune_counts_from_what_is_pruned() -> None:
+    kept = torch.ones(20, dtype=torch.bool)
+    kept[[0, 1, 8]] = False  # 2 of 8 and 1 of 12
+    mask = Mask(kept, WeightSpace(small_net()).layout)
+    assert mask.still_to_prune(0.5, "global") == [7]
+    assert mask.still_to_prune(0.5, "layer") == [2, 5]
+    assert mask.still_to_prune(0.0, "global") == [-3]
+    assert mask.still_to_prune(0.1, "layer") == [-1, 0]
+    assert torch.equal(mask.kept, kept)
+    with pytest.raises(ValueError, match=r"no scope called 'layers'. Did you mean 'layer'"):
+        mask.still_to_prune(0.5, "layers")
+
+
+def test_the_smallest_kept_weights_are_chosen_of_all_or_of_each_layer() -> None:
+    kept = torch.ones(20, dtype=torch.bool)
+    kept[[0, 1, 19]] = False
+    mask = Mask(kept, WeightSpace(small_net()).layout)
+    scores = torch.arange(20.0, 0.0, -1.0)  # the last are the smallest
+    assert set(mask.smallest_kept(scores, [3]).tolist()) == {16, 17, 18}
+    assert set(mask.smallest_kept(scores, [2, 3]).tolist()) == {6, 7, 16, 17, 18}
+    assert set(mask.smallest_kept(-scores, [2, 3]).tolist()) == {2, 3, 8, 9, 10}
+    assert set(mask.smallest_kept(torch.zeros(20), [6]).tolist()) == {2, 3, 4, 5, 6, 7}
+    assert set(mask.smallest_kept(scores, [-1, 1]).tolist()) == {18}
+    assert mask.smallest_kept(scores, [0]).tolist() == []
+    with pytest.raises(ValueError, match="7 of 6 entries cannot be selected"):
+        mask.smallest_kept(scores, [7, 0])
+
+
+def test_applying_zeroes_the_pruned_weights_and_touches_nothing_else() -> None:
+    net = small_net()
+    mask, before = half_mask(net), copy.deepcopy(net.state_dict())
+    mask.apply_(net)
+    weights = WeightSpace(net).read()
+    assert torch.equal(weights == 0, ~mask.kept)
+    for name, tensor in net.state_dict().items():
+        if name.endswith("bias"):
+            assert torch.equal(tensor, before[name])
+        else:
+            assert torch.equal(tensor[tensor != 0], before[name][tensor != 0])
+    assert all(parameter.requires_grad and parameter.grad is None for parameter in net.parameters())
+
+
+def test_parts_have_the_shapes_of_the_weights() -> None:
+    net = small_net()
+    mask = half_mask(net)
+    parts = mask.parts(WeightSpace(net))
+    assert [part.shape for part in parts] == [net[0].weight.shape, net[3].weight.shape]
+    assert torch.equal(torch.cat([part.flatten() for part in parts]), mask.kept)
+
+
+@pytest.mark.parametrize(
+    ("other", "sentence"),
+    [
+        (nn.Sequential(nn.Conv2d(1, 2, 2), nn.ReLU(), nn.Flatten(), nn.Linear(4, 5)), r"'3'.*\(3, 4\).*\(5, 4\)"),
+        (nn.Sequential(nn.Conv2d(1, 2, 2), nn.ReLU(), nn.Flatten()), r"'3'.*\(3, 4\) in the mask, None"),
+        (nn.Sequential(*small_net(), nn.Linear(3, 3)), r"'4'.*None in the mask, \(3, 3\)"),
+    ],
+    ids=["another shape", "a layer less", "a layer more"],
+)
+def test_a_mask_of_another_network_is_refused(other: nn.Module, sentence: str) -> None:
+    mask = Mask.dense(WeightSpace(small_net()))
+    before = copy.deepcopy(other.state_dict())
+    with pytest.raises(ValueError, match=f"another network.*{sentence}"):
+        mask.apply_(other)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in other.state_dict().items())
+
+
+def test_a_mask_of_the_same_layers_in_another_order_is_refused() -> None:
+    class Ordered(nn.Module):
+        def __init__(self, first: str, second: str) -> None:
+            super().__init__()
+            self.add_module(first, nn.Linear(2, 2))
+            self.add_module(second, nn.Linear(2, 2))
+
+    mask = Mask.dense(WeightSpace(Ordered("a", "b")))
+    assert mask.check(Ordered("a", "b")).layers == ("a", "b")
+    with pytest.raises(ValueError, match="another network"):
+        mask.check(Ordered("b", "a"))
+
+
+# --- files --------------------------------------------------------------------------------------------------------
+
+
+@given(
+    st.lists(st.lists(st.integers(1, 4), min_size=1, max_size=4), min_size=1, max_size=4),
+    st.integers(0, 2**31),
+    st.sampled_from(["", "layer", "block.0.conv"]),
+)
+@settings(max_examples=30, deadline=None)
+def test_what_is_saved_is_loaded(
+    tmp_path_factory: pytest.TempPathFactory, shapes: list[list[int]], seed: int, prefix: str
+) -> None:
+    names = [prefix] if len(shapes) == 1 else [f"{prefix}.{9 - i}".lstrip(".") for i in range(len(shapes))]
+    layout = tuple((name, tuple(shape)) for name, shape in zip(names, shapes, strict=True))
+    size = sum(math.prod(shape) for shape in shapes)
+    mask = Mask(torch.rand(2 * size, generator=torch.Generator().manual_seed(seed))[::2] < 0.3, layout)
+    path = tmp_path_factory.mktemp("masks") / "new" / "mask.safetensors"
+    assert mask.save(path) == path
+    loaded = Mask.load(str(path))
+    assert loaded.layout == mask.layout
+    assert torch.equal(loaded.kept, mask.kept)
+
+
+def test_a_loaded_mask_fits_its_network(tmp_path: Path) -> None:
+    net = small_net()
+    mask = half_mask(net)
+    Mask.load(mask.save(tmp_path / "mask.safetensors")).apply_(net)
+    assert torch.equal(WeightSpace(net).read() != 0, mask.kept)
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"no file .*absent\.safetensors"):
+        Mask.load(tmp_path / "absent.safetensors")
+
+
+def test_a_damaged_file_is_refused(tmp_path: Path) -> None:
+    path = half_mask(small_net()).save(tmp_path / "mask.safetensors")
+    path.write_bytes(path.read_bytes()[:-3])
+    with pytest.raises(ValueError, match="damaged"):
+        Mask.load(path)
+
+
+@pytest.mark.parametrize(
+    ("tensors", "names"),
+    [
+        ({"0.weight": torch.ones(2, 2)}, None),
+        ({"a": torch.ones(2, 2)}, ["a"]),
+        ({"a": torch.ones(2, dtype=torch.bool)}, ["a", "b"]),
+        ({"a": torch.ones(2, dtype=torch.bool), "b": torch.ones(2, dtype=torch.bool)}, ["a"]),
+        ({"a": torch.ones(2, dtype=torch.bool)}, ["a", "a"]),
+        ({"a": torch.ones(2, dtype=torch.bool)}, []),
+        ({"a": torch.ones(2, dtype=torch.bool)}, 3),
+    ],
+    ids=["a network", "floats", "a layer is missing", "a tensor too many", "a layer twice", "no layer", "no list"],
+)
+def test_a_file_that_holds_something_else_is_refused(tmp_path: Path, tensors: dict[str, Tensor], names: object) -> None:
+    path = tmp_path / "other.safetensors"
+    files.save_tensors(path, tensors, {} if names is None else {"layers": json.dumps(names)})
+    with pytest.raises(ValueError, match="holds no mask"):
+        Mask.load(path)
+
+
+# --- training -----------------------------------------------------------------------------------------------------
+
+
+def _train_a_little(net: nn.Module, optimizer: optim.Optimizer, enforce: Enforcer | None) -> None:
+    draws = torch.Generator().manual_seed(0)
+    for _ in range(3):
+        x, y = torch.rand(5, 1, 3, 2, generator=draws), torch.randint(3, (5,), generator=draws)
+        optimizer.zero_grad()
+        F.cross_entropy(net(x), y).backward()
+        optimizer.step()
+        if enforce is not None:
+            enforce()
+
+
+def _trainable() -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Conv2d(1, 2, 2), nn.Tanh(), nn.Flatten(), nn.Linear(4, 3))
+
+
+OPTIMIZERS = {
+    "momentum": lambda parameters: optim.SGD(parameters, lr=0.1, momentum=0.9, weight_decay=0.01),
+    "nesterov": lambda parameters: optim.SGD(parameters, lr=0.1, momentum=0.9, nesterov=True),
+    "adam": lambda parameters: optim.AdamW(parameters, lr=0.1, amsgrad=True),
+    "plain": lambda parameters: optim.SGD(parameters, lr=0.1),
+}
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_pruned_weights_and_their_momentum_stay_zero_in_training(name: str) -> None:
+    net = _trainable()
+    optimizer, mask = OPTIMIZERS[name](net.parameters()), half_mask(net)
+    _train_a_little(net, optimizer, None)  # fills the optimizer's buffers while all weights are still free
+    kept_before = WeightSpace(net).read()[mask.kept]
+    enforce = Enforcer(mask, net, optimizer)
+    assert torch.equal(WeightSpace(net).read() != 0, mask.kept)
+    _train_a_little(net, optimizer, enforce)
+    weights = WeightSpace(net).read()
+    assert torch.equal(weights != 0, mask.kept)
+    assert not torch.equal(weights[mask.kept], kept_before)
+    for part, module in zip(mask.parts(WeightSpace(net)), (net[0], net[3]), strict=True):
+        buffers = [b for b in optimizer.state[module.weight].values() if isinstance(b, Tensor) and b.ndim]
+        assert len(buffers) == {"momentum": 1, "nesterov": 1, "adam": 3, "plain": 0}[name]
+        assert all(torch.count_nonzero(buffer[~part]) == 0 for buffer in buffers)
+        assert all(torch.count_nonzero(buffer[part]) > 0 for buffer in buffers)
+
+
+def test_without_enforcing_momentum_revives_pruned_weights() -> None:
+    net = _trainable()
+    mask = half_mask(net)
+    mask.apply_(net)
+    _train_a_little(net, OPTIMIZERS["momentum"](net.parameters()), None)
+    assert torch.count_nonzero(WeightSpace(net).read()[~mask.kept]) > 0
+
+
+def test_enforcing_a_mask_of_another_network_is_refused() -> None:
+    net = nn.Linear(2, 2)
+    with pytest.raises(ValueError, match="another network"):
+        Enforcer(half_mask(small_net()), net, optim.SGD(net.parameters(), lr=0.1))

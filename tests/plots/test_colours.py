@@ -1,0 +1,96 @@
+"""Colours that stand in one figure are told apart by colour-blind eyes, and by line style, marker or hatch as well.
+
+The eyes are those of Machado, Oliveira and Fernandes (2009), A Physiologically-based Model for Simulation of Color Vision
+Deficiency, their matrices of severity 1.0 for linear RGB.
+"""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+
+from lossprune_lib import plots
+from lossprune_lib.loss_modelling.forecast import ORDERS
+from lossprune_lib.plots import landscape as landscape_plots
+from lossprune_lib.plots import locality as locality_plots
+from lossprune_lib.plots import taylor as taylor_plots
+from lossprune_lib.pruning.criteria import CRITERIA
+from lossprune_lib.widgets import fine_tuning
+
+EYES = {
+    "most": np.eye(3),
+    "protanopia": np.array(
+        [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]]
+    ),
+    "deuteranopia": np.array(
+        [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]]
+    ),
+    "tritanopia": np.array(
+        [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]]
+    ),
+}
+LEAST = 14  # CIE 1976 colour difference; 2.3 is just noticeable side by side
+# What stands in one figure: the colour of each, and what else it is told apart by.
+TOGETHER = {
+    "criteria": {name: (plots.style(name)["color"], str(plots.style(name)["linestyle"])) for name in CRITERIA},
+    "markers": {
+        **{name: (plots.style(name)["color"], plots.style(name)["marker"]) for name in CRITERIA if name != "random"},
+        "smallest gap": (fine_tuning._BEST["color"], fine_tuning._BEST["marker"]),
+    },
+    "directions": {
+        name: (landscape_plots.style(name)["color"], str(landscape_plots.style(name)["linestyle"]))
+        for name in (*CRITERIA, *landscape_plots._DIRECTIONS)
+    },
+    "promise": {
+        **{
+            name: (plots.style(name)["color"], str(plots.style(name)["linestyle"]))
+            for name in ("mp", "lm", "qm", "obd")
+        },
+        "promise": (locality_plots.PROMISE["color"], locality_plots.PROMISE["linestyle"]),
+    },
+    "schedules": {name: (colour, line) for name, (colour, line, _) in locality_plots._LOOKS.items()},
+    "orders": {
+        name: (taylor_plots.order_style(name)["color"], str(taylor_plots.order_style(name)["linestyle"]))
+        for name in ORDERS
+    },
+    "causes": taylor_plots.CAUSES,
+}
+
+
+def lightness_and_hue(colour: str, eye: str) -> np.ndarray:
+    """Return CIE L*a*b* (D65) of a colour as an eye sees it."""
+    values = np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)]) / 255
+    linear = np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
+    seen = np.clip(EYES[eye] @ linear, 0, 1)
+    to_xyz = np.array([[0.4125, 0.3576, 0.1804], [0.2127, 0.7152, 0.0722], [0.0193, 0.1192, 0.9503]])
+    x, y, z = (
+        np.cbrt(v) if v > 216 / 24389 else (24389 / 27 * v + 16) / 116 for v in to_xyz @ seen / to_xyz.sum(axis=1)
+    )
+    return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
+
+
+def difference(one: str, other: str, eye: str) -> float:
+    return float(np.linalg.norm(lightness_and_hue(one, eye) - lightness_and_hue(other, eye)))
+
+
+@pytest.mark.parametrize("eye", EYES)
+@pytest.mark.parametrize("figure", TOGETHER)
+def test_every_eye_tells_the_colours_of_a_figure_apart(figure: str, eye: str) -> None:
+    for (one, (first, _)), (other, (second, _)) in itertools.combinations(TOGETHER[figure].items(), 2):
+        assert difference(first, second, eye) > LEAST, f"{one} and {other}"
+
+
+@pytest.mark.parametrize("figure", TOGETHER)
+def test_what_is_not_seen_by_colour_is_seen_by_shape(figure: str) -> None:
+    shapes = [shape for _, shape in TOGETHER[figure].values()]
+    assert len(set(shapes)) == len(shapes)
+
+
+def test_the_measure_is_right() -> None:
+    assert lightness_and_hue("#FFFFFF", "most") == pytest.approx([100, 0, 0], abs=0.1)
+    assert lightness_and_hue("#FF0000", "most") == pytest.approx([53.2, 80.1, 67.2], abs=0.2)
+    # Red and green of equal lightness, which most eyes tell apart at a glance and some cannot.
+    assert difference("#C25B4E", "#5F8A3A", "most") > 50
+    assert difference("#A57800", "#8C8500", "deuteranopia") < LEAST < difference("#0072B2", "#D55E00", "deuteranopia")

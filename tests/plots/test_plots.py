@@ -1,0 +1,49 @@
+"""Figures: labelled axes, units, and a look of its own for every criterion."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+
+from lossprune_lib import data, plots
+from lossprune_lib.pruning.criteria import CRITERIA
+
+
+def test_every_criterion_has_its_own_colour_line_and_marker() -> None:
+    assert set(plots.STYLES) == set(CRITERIA)
+    for part in ("color", "linestyle", "marker", "label"):
+        assert len({str(style[part]) for style in plots.STYLES.values()}) == len(plots.STYLES)
+
+
+def test_an_unknown_criterion_is_drawn_under_its_own_name() -> None:
+    assert plots.style("mine")["label"] == "mine"
+    assert plots.style("qm", marker=None)["marker"] is None
+
+
+@pytest.mark.parametrize(("column", "label"), [("accuracy", "accuracy"), ("loss", "loss (nats)")])
+def test_pruning_curve_draws_the_table(column: str, label: str) -> None:
+    table = pd.DataFrame({"sparsity": [0, 0.5, 0.9], "accuracy": [1, 0.9, 0.2], "loss": [0.1, 0.3, 2]})
+    ax = plots.pruning_curve(Figure().add_subplot(), table, column)
+    assert ax.get_ylabel() == label
+    assert "sparsity" in ax.get_xlabel()
+    assert ax.lines[0].get_ydata().tolist() == table[column].tolist()
+    line, point = plots.here(ax)
+    assert len(ax.lines) == 3
+    point.set_data([0.5], [0.9])
+    line.set_xdata([0.5])
+
+
+def test_examples_and_bars(digits: data.Task) -> None:
+    axes = plots.examples(Figure().subplots(1, 3), digits.x_test[:3], ["a", "b", "c"])
+    assert [ax.get_title() for ax in axes] == ["a", "b", "c"]
+    assert axes[1].images[0].get_array().shape == (8, 8)
+    ax = plots.bars(Figure().add_subplot(), pd.Series({"one": 0.25, "two": 0.5}), "share")
+    assert [bar.get_width() for bar in ax.patches] == [0.25, 0.5]
+    assert ax.get_xlabel() == "share"
+
+
+def test_layers_without_images_are_drawn_as_rows(trained, digits: data.Task) -> None:
+    weight = trained.fc2.weight.detach()
+    ax = plots.kept_weights(Figure().add_subplot(), weight, weight > 0, (300,))
+    assert ax.images[0].get_array().shape == (8 * 2 - 1, 8 * 301 - 1)

@@ -1,0 +1,97 @@
+"""Stages of chosen size: what is accepted, what is refused, what it costs, and where it ends."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+
+import pytest
+import torch
+
+from lossprune_lib import LocalPruner
+from lossprune_lib.networks import masks
+from lossprune_lib.pruning.trust_region import Trial, finished, trust_region
+
+PRUNER = LocalPruner("qm", sparsity=0.8, step_penalty=1e-3)
+
+
+@pytest.fixture(scope="module")
+def trials(trained, digits) -> list[Trial]:
+    return list(trust_region(PRUNER, trained, digits, 0.05))
+
+
+def test_it_ends_at_exactly_the_sparsity(trials: list[Trial], trained, digits) -> None:
+    run = finished(PRUNER, trials)
+    assert int((~run.mask.kept).sum()) == masks.count(run.state.space.size, 0.8)
+    assert run.trace["sparsity"].is_monotonic_increasing
+    assert run.true_change == pytest.approx(run.train_loss[1] - run.train_loss[0])
+    assert len(run.trace) == sum(trial.accepted for trial in trials)
+
+
+def test_every_step_tried_is_counted(trials: list[Trial]) -> None:
+    assert [trial.evaluations for trial in trials] == list(range(1, len(trials) + 1))
+    assert not all(trial.accepted for trial in trials)
+
+
+def test_steps_halve_after_a_refusal_and_double_after_an_easy_one(trials: list[Trial]) -> None:
+    assert trials[0].share == pytest.approx(0.2)
+    for before, after in itertools.pairwise(trials[:-1]):  # the last is cut short by the sparsity
+        row = before.state.row
+        assert before.error == pytest.approx(abs(row["true_change"] - row["predicted_change"]))
+        assert before.accepted == (before.error <= 0.05)
+        factor = 0.5 if not before.accepted else 2 if before.error < 0.025 else 1
+        assert after.share == pytest.approx(min(0.9, factor * before.share), rel=1e-6)
+
+
+def test_a_refused_step_is_tried_again_from_where_it_began(trials: list[Trial]) -> None:
+    for before, after in itertools.pairwise(trials):
+        assert after.state.stage == before.state.stage + before.accepted
+        assert after.state.row["loss"] == before.state.row["loss"] or before.accepted
+
+
+def test_a_wide_tolerance_refuses_nothing_and_a_tight_one_costs_no_more_than_the_shortest_steps(
+    trained, digits
+) -> None:
+    wide = list(trust_region(PRUNER, trained, digits, 100.0))
+    assert all(trial.accepted for trial in wide)
+    assert len(wide) == 3  # 20 %, then 40 and 80 % of the rest
+    tight = list(trust_region(replace(PRUNER, sparsity=0.3), trained, digits, 1e-9, share=0.1, least=0.05))
+    assert [trial.accepted for trial in tight] == [False] + [True] * 7
+
+
+def test_it_can_start_from_a_mask_and_rank_by_layer(trained, digits) -> None:
+    first = LocalPruner("lm", sparsity=0.5, stages=1, scope="layer").prune(trained, digits, progress=False)
+    pruner = LocalPruner("lm", sparsity=0.6, scope="layer")
+    run = finished(pruner, trust_region(pruner, trained, digits, 1.0, mask=first.mask))
+    assert run.mask.density() == pytest.approx({"fc1": 0.4, "fc2": 0.4, "fc3": 0.4}, abs=1e-3)
+    assert not (run.mask.kept & ~first.mask.kept).any()
+    assert not list(trust_region(replace(pruner, sparsity=0.4), trained, digits, 1.0, mask=first.mask))
+
+
+def test_few_weights_left_do_not_stop_it(digits) -> None:
+    torch.manual_seed(0)
+    net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 10)).eval()
+    pruner = LocalPruner("obd", sparsity=0.99)
+    run = finished(pruner, trust_region(pruner, net, digits, 1e-6, share=0.01, least=0.001))
+    assert int(run.mask.kept.sum()) == 640 - 634
+
+
+@pytest.mark.parametrize(
+    ("criterion", "arguments", "words"),
+    [
+        ("mp", {"tolerance": 0.1}, "mp promises nothing"),
+        ("random", {"tolerance": 0.1}, "random promises nothing"),
+        ("qm", {"tolerance": 0}, "tolerance is 0"),
+        ("qm", {"tolerance": -1}, "tolerance"),
+        ("qm", {"tolerance": 0.1, "share": 0.001}, "least is 0.005 and share 0.001"),
+        ("qm", {"tolerance": 0.1, "share": 1.0}, "must hold"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_at_once(criterion, arguments, words, trained, digits) -> None:
+    with pytest.raises(ValueError, match=words):
+        trust_region(LocalPruner(criterion), trained, digits, **arguments)
+
+
+def test_nothing_accepted_is_no_run() -> None:
+    with pytest.raises(ValueError, match="No trial was accepted"):
+        finished(PRUNER, [])

@@ -1,0 +1,364 @@
+"""The study: its grid, its plan, what is kept and what is done again; the command line."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+
+from lossprune_lib import LocalPruner, Study, __main__, data, models, training
+from lossprune_lib.studies import experiment, jobs
+from lossprune_lib.studies.store import Store
+
+SMALL = {
+    "task": "digits",
+    "sparsities": [0.9],
+    "stages": [1, 2],
+    "step_penalties": [0, 1e-2],
+    "criteria": ["mp", "random", "lm", "qm"],
+    "seeds": [3, 4],
+    "training": 2,
+    "tuning": 1,
+}
+SECONDS = ["pruning_seconds", "tuning_seconds"]
+
+
+@pytest.fixture(scope="module")
+def small() -> Study:
+    return Study.grid(**SMALL)
+
+
+@pytest.fixture(scope="module")
+def store(small: Study, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("study") / "runs.sqlite"
+    small.run(path, progress=False)
+    return path
+
+
+@pytest.fixture(scope="module")
+def table(small: Study, store: Path) -> pd.DataFrame:
+    return small.table(store)
+
+
+def same(a: pd.DataFrame, b: pd.DataFrame) -> None:
+    pd.testing.assert_frame_equal(a.drop(columns=[*SECONDS, "trace"]), b.drop(columns=[*SECONDS, "trace"]))
+    for one, other in zip(a["trace"], b["trace"], strict=True):
+        pd.testing.assert_frame_equal(one, other)
+
+
+def test_a_papers_seed_has_82_runs() -> None:
+    study = Study.grid(seeds=[1111])
+    assert len(study.runs) == 82
+    assert len({run.key for run in study.runs}) == 82
+    assert sum(run.criterion == "mp" for run in study.runs) == 1
+
+
+def test_single_values_stand_for_lists() -> None:
+    assert Study.grid(criteria="qm", stages=1, step_penalties=0, seeds=3, sparsities=0.5) == Study.grid(
+        criteria=["qm"], stages=[1], step_penalties=[0.0], seeds=[3], sparsities=[0.5]
+    )
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"criteria": ["qmm"]}, "Did you mean 'qm'"),
+        ({"task": "digit"}, "Did you mean 'digits'"),
+        ({"model": "mlp"}, "no model"),
+        ({"sparsities": [95]}, "write 95 % as 0.95"),
+        ({"stages": [0]}, "stages is 0"),
+        ({"step_penalties": [-1]}, "step_penalty"),
+        ({"seeds": []}, "no seeds"),
+        ({"schedule": "cubical"}, "Did you mean 'cubic'"),
+        ({"lambdas": [1]}, "no setting called 'lambdas'"),
+        ({"train_examples": 0}, "train_examples"),
+        ({"training": -1}, "epochs"),
+    ],
+)
+def test_nonsense_is_refused_before_any_work(settings: dict[str, object], words: str) -> None:
+    with pytest.raises((ValueError, TypeError), match=words):
+        Study.grid(**settings)
+
+
+def test_a_recipe_must_be_one() -> None:
+    with pytest.raises(TypeError, match=r"training\.Recipe"):
+        Study(tuning={"epochs": 3})  # type: ignore[arg-type]
+
+
+def test_the_table_has_a_row_a_run_and_says_all(small: Study, table: pd.DataFrame) -> None:
+    assert len(table) == len(small.runs) == 2 * (2 + 2 * 2 * 2)
+    assert not table.drop(columns=["train_examples", "trace"]).isna().any().any()
+    for when in ("dense", "pruned", "tuned"):
+        for split in data.SPLITS:
+            assert table[f"{when}_{split}_error"].between(0, 1).all()
+            assert (table[f"{when}_{split}_loss"] > 0).all()
+    assert {"density.fc1", "density.fc2", "density.fc3", "device", "versions", *SECONDS} <= set(table)
+    assert (table["true_change"] == table["pruned_train_loss"] - table["dense_train_loss"]).all()
+    assert [len(trace) for trace in table["trace"]] == list(table["stages"])
+    # fine-tuning helps, and no split is another
+    assert table["tuned_train_loss"].mean() < table["pruned_train_loss"].mean()
+    assert (table["dense_test_loss"] != table["dense_valid_loss"]).all()
+
+
+def test_a_run_is_what_the_library_gives_step_by_step(small: Study, table: pd.DataFrame, store: Path) -> None:
+    row = table[(table["seed"] == 4) & (table["criterion"] == "qm") & (table["stages"] == 2)].iloc[1]
+    task = data.load("digits", seed=4, device="cpu")
+    net = training.fit(models.mlp_300_100(task, seed=4), task, epochs=2, seed=4, progress=False)
+    run = LocalPruner("qm", 0.9, 2, step_penalty=row["step_penalty"], seed=4).prune(net, task)
+    tuned = training.fit(net, task, epochs=1, mask=run.mask, seed=4, progress=False)
+    assert row["dense_valid_error"] == training.evaluate(net, task).error
+    assert row["true_change"] == pytest.approx(run.true_change, rel=1e-4)
+    assert row["pruned_test_error"] == pytest.approx(training.evaluate(run.network(), task, "test").error, abs=1 / 300)
+    assert row["tuned_valid_loss"] == pytest.approx(training.evaluate(tuned, task).loss, rel=1e-4)
+    assert torch.equal(small.masks(store)[row.name], run.mask.kept)
+
+
+def test_a_second_run_does_nothing(
+    small: Study, store: Path, table: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs.Job, "do", lambda *_: pytest.fail("there was nothing left to do"))
+    again = small.run(store, progress=False)
+    same(again, table)
+    assert (again[SECONDS] == table[SECONDS]).all().all()
+
+
+def test_what_failed_is_named_and_what_was_finished_stays(
+    small: Study, table: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, do, done = tmp_path / "runs.sqlite", jobs.Job.do, []
+
+    def breaks(job: jobs.Job, *arguments: object) -> object:
+        done.append(job)
+        if len(done) == 3:
+            raise RuntimeError("power cut")
+        return do(job, *arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(jobs.Job, "do", breaks)
+    with pytest.raises(RuntimeError, match="power cut") as error:
+        small.run(path, progress=False)
+    assert "seed 4" in error.value.__notes__[0]
+    assert small.finished(path) == 10
+    same(small.run(path, progress=False), table)
+    assert len(done) == 3 + 2  # the baseline that failed, and its stack
+
+
+def test_runs_that_another_process_finished_are_not_done_again(
+    small: Study, table: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, do, done = tmp_path / "runs.sqlite", jobs.Job.do, []
+
+    def slow(job: jobs.Job, *arguments: object) -> object:
+        result = do(job, *arguments)  # type: ignore[arg-type]
+        done.append(job)
+        if len(done) == 1:
+            small.run(path, progress=False)
+        return result
+
+    monkeypatch.setattr(jobs.Job, "do", slow)
+    same(small.run(path, progress=False), table)
+    assert sum(len(job.runs) for job in done) == len(small.runs)
+
+
+def test_seeds_can_be_run_apart(small: Study, table: pd.DataFrame, tmp_path: Path) -> None:
+    path = tmp_path / "runs.sqlite"
+    assert len(small.only([4]).run(path, progress=False)) == 10
+    assert small.finished(path) == 10
+    same(small.run(path, progress=False), table)
+    with pytest.raises(ValueError, match="has the seeds"):
+        small.only([5])
+
+
+def test_without_fine_tuning_and_with_fewer_examples(tmp_path: Path) -> None:
+    study = Study.grid(**{**SMALL, "tuning": None, "seeds": [3], "train_examples": 200, "criteria": ["qm"]})
+    table = study.run(tmp_path / "runs.sqlite", progress=False)
+    assert table["tuned_train_loss"].isna().all()
+    assert table["tuned_test_error"].dtype == float
+    assert (table["train_examples"] == 200).all()
+    assert (table["dense_train_error"] * 200 % 1).abs().max() < 1e-9
+
+
+def test_a_convolutional_network_runs_one_by_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes, carry_out = [], experiment.carry_out
+
+    def counted(runs: object, *arguments: object) -> object:
+        sizes.append(len(runs))  # type: ignore[arg-type]
+        return carry_out(runs, *arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(experiment, "carry_out", counted)
+    study = Study.grid(
+        model="small_vgg", criteria=["mp", "lm"], stages=1, step_penalties=0, training=1, tuning=1, batch_size=50
+    )
+    table = study.run(tmp_path / "runs.sqlite", progress=False)
+    assert sizes == [1, 1]
+    assert table["tuned_valid_loss"].notna().all()
+    assert (study.masks(tmp_path / "runs.sqlite").sum(1) == round(0.05 * 93_728)).all()
+
+
+def test_runs_of_different_stacks_are_not_mixed(small: Study) -> None:
+    with pytest.raises(ValueError, match="cannot be carried out together"):
+        experiment.carry_out([small.runs[0], small.runs[-1]], experiment.Trained(b"", {}))
+
+
+def test_every_shipped_plan_can_be_read() -> None:
+    plans = __main__._shipped_plans()
+    assert {"digits", "mnist", "mnist_800", "cifar10_small_vgg", "cifar10_vgg11_14"} <= set(plans)
+    for path in plans.values():
+        study = Study.read(path)
+        assert study.tuning is not None
+        assert study.training.epochs >= study.tuning.epochs or path.parent.name == "checks"
+    assert Study.read(plans["mnist"]).sparsities == (1 - 0.8**20,)
+    assert len(Study.read(plans["mnist_800"]).runs) == 5 * 82
+    assert Study.read(plans["cifar10_small_vgg"]).training.augment is training.crop_and_flip
+
+
+PLAN = """
+task = "digits"
+sparsities = [0.9]
+stages = [1, 2]
+step_penalties = [0, 1e-2]
+criteria = ["mp", "random", "lm", "qm"]
+seeds = [3, 4]
+[training]
+epochs = 2
+[tuning]
+epochs = 1
+"""
+
+
+@pytest.fixture
+def plan(tmp_path: Path) -> Path:
+    path = tmp_path / "my_plan.toml"
+    path.write_text(PLAN)
+    return path
+
+
+def test_a_plan_is_the_study(plan: Path, small: Study) -> None:
+    assert Study.read(plan) == small
+    assert [run.key for run in Study.read(plan).runs] == [run.key for run in small.runs]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("task = ", "is not right"),
+        ("tasks = 'digits'", "Did you mean 'task'"),
+        ("[training]\nepoch = 3", "Did you mean 'epochs'"),
+        ("[training]\naugment = 'crop'", "no augmentation called 'crop'"),
+        ("[training]\nschedule = 'one_cycel'", "Did you mean 'one_cycle'"),
+        ("training = '3'", "training.Recipe, not '3'"),
+        ("sparsities = 95", "write 95 % as 0.95"),
+    ],
+)
+def test_a_wrong_plan_says_what_is_wrong(plan: Path, text: str, words: str) -> None:
+    plan.write_text(text)
+    with pytest.raises(ValueError, match=words) as error:
+        Study.read(plan)
+    assert "my_plan.toml" in str(error.value)
+
+
+def test_a_missing_plan_is_said(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="no plan"):
+        Study.read(tmp_path / "none.toml")
+
+
+def test_the_command_line_runs_a_plan_and_exports_it(
+    plan: Path, tmp_path: Path, table: pd.DataFrame, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = ["--store", str(tmp_path / "runs.sqlite")]
+    assert __main__.main(["study", "run", str(plan), *store, "--seeds", "3", "--device", "cpu"]) == 0
+    assert "seed 3: 10 of 10 runs finished" in capsys.readouterr().out
+    assert __main__.main(["study", "status", str(plan), *store]) == 0
+    assert "seed 4: 0 of 10" in capsys.readouterr().out
+    assert __main__.main(["study", "run", str(plan), *store]) == 0
+    capsys.readouterr()
+    assert __main__.main(["study", "table", str(plan), *store]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 1 + len(table)
+
+    assert __main__.main(["study", "export", str(plan), str(tmp_path / "out"), *store]) == 0
+    exported = pd.read_csv(tmp_path / "out" / "my_plan.csv")
+    columns = [name for name in exported if name not in SECONDS and not exported[name].isna().all()]
+    pd.testing.assert_frame_equal(exported[columns], table[columns], rtol=1e-4)
+    note = (tmp_path / "out" / "my_plan.md").read_text()
+    assert "20 of 20 (all of them); seeds 3, 4" in note
+    assert "torch" in note
+    overlap = pd.read_csv(tmp_path / "out" / "my_plan-overlap.csv")
+    assert overlap["overlap"].between(0, 1).all()
+
+
+def test_the_command_line_says_what_is_wrong(plan: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    store = ["--store", str(tmp_path / "none.sqlite")]
+    assert __main__.main(["study", "status", str(plan), *store]) == 1
+    assert "run the study first" in capsys.readouterr().err
+    assert __main__.main(["study", "run", "no_plan", *store]) == 1
+    assert "There is no plan no_plan" in capsys.readouterr().err
+    with Store(tmp_path / "none.sqlite"):
+        pass
+    assert __main__.main(["study", "export", str(plan), str(tmp_path / "out"), *store]) == 1
+    assert "No run of my_plan is finished" in capsys.readouterr().err
+    assert __main__.main(["study", "table", str(plan), *store]) == 0
+    assert "No run is finished yet" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("option", "words"),
+    [
+        (["--workers", "0"], "--workers is 0"),
+        (["--workers", "-1"], "--workers is -1"),
+        (["--device", "gpu"], "no kind of device called 'gpu'"),
+        (["--seeds", "9"], "has the seeds"),
+        (["--store", "nowhere/runs.sqlite"], "make it first"),
+    ],
+)
+def test_wrong_options_are_answered_in_words(
+    plan: Path, tmp_path: Path, option: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = ["--store", str(tmp_path / "runs.sqlite")]
+    assert __main__.main(["study", "run", str(plan), *store, *option]) == 1
+    assert words in capsys.readouterr().err
+
+
+def test_a_client_must_be_one(small: Study, tmp_path: Path) -> None:
+    with pytest.raises(TypeError, match=r"dask\.distributed\.Client, not 3"):
+        small.run(tmp_path / "runs.sqlite", 3, progress=False)
+
+
+def test_it_runs_without_git_and_names_no_other_projects_commit(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setenv("PATH", str(tmp_path))
+        assert experiment._commit() == "no commit"
+    monkeypatch.setattr(experiment, "__file__", str(tmp_path / "site-packages" / "lossprune_lib" / "experiment.py"))
+    subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
+    assert experiment._commit() == "no commit"
+
+
+def test_the_help_says_how() -> None:
+    for arguments in (["study"], ["study", "run"]):
+        run = subprocess.run(
+            [sys.executable, "-m", "lossprune_lib", *arguments, "--help"], capture_output=True, text=True, check=True
+        )
+        assert "plan" in run.stdout
+    assert "task = " in run.stdout
+    assert "--workers" in run.stdout
+
+
+def test_dask_is_imported_only_for_a_client(tmp_path: Path) -> None:
+    code = f"""
+import sys
+sys.modules["distributed"] = None
+from lossprune_lib import Study, __main__
+study = Study.grid(criteria="mp", training=0, seeds=[0])
+study.run(r"{tmp_path / "runs.sqlite"}", progress=False)
+assert "dask" not in sys.modules
+plan = r"{tmp_path / "plan.toml"}"
+open(plan, "w").write("criteria = ['mp']")
+sys.exit(__main__.main(["study", "run", plan, "--store", r"{tmp_path / "runs.sqlite"}", "--workers", "2"]))
+"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert run.returncode == 1
+    assert "pip install -e .[cluster]" in run.stderr

@@ -1,0 +1,218 @@
+"""The slider of notebook 02, and what is behind it: forecasts, paths, the radius of trust."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from lossprune_lib import LocalPruner, LossModel, WeightSpace, widgets
+from lossprune_lib.loss_modelling import forecast
+from lossprune_lib.loss_modelling.products import ggn_product, hessian_product
+from lossprune_lib.networks.masks import smallest
+from lossprune_lib.pruning import ranking
+from lossprune_lib.pruning.criteria import saliency
+from lossprune_lib.seeds import generator
+from lossprune_lib.widgets.taylor import GRID, STAGES, first_off
+
+
+@pytest.fixture(scope="module")
+def batch(digits):
+    return digits.sample(1000, generator(0, "batch", 1))
+
+
+@pytest.fixture(scope="module")
+def slider(trained, digits) -> widgets.Sliders:
+    return widgets.taylor_slider(trained, digits)
+
+
+def move(slider: widgets.Sliders, **values: object) -> str:
+    for name, value in values.items():
+        slider.controls[name].value = value
+    assert not slider.message.value
+    return slider.picture.alt
+
+
+def lines(slider: widgets.Sliders) -> dict[str, tuple[list[float], list[float]]]:
+    drawn = slider.picture.canvas.figure.axes[0].lines
+    return {line.get_label(): (list(line.get_xdata()), list(line.get_ydata())) for line in drawn}
+
+
+# --- what is behind it --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("criterion", ["mp", "lm", "qm", "obd"])
+def test_a_path_takes_the_steps_that_the_pruner_takes(trained, digits, batch, criterion: str) -> None:
+    path = ranking.path(trained, digits, batch, criterion)
+    weights = path.model.weights
+    for kappa in (0.0, 0.31, 0.9):
+        scores = saliency(path.model, criterion)
+        expected = torch.where(smallest(scores, round(weights.numel() * kappa)), -weights, torch.zeros(()))
+        assert torch.equal(path.step(kappa), expected)
+
+
+def test_a_path_measures_and_predicts(trained, digits, batch) -> None:
+    path = ranking.path(trained, digits, batch, "qm")
+    space, step = WeightSpace(trained), path.step(0.7)
+    x, y = batch
+    with torch.no_grad():
+        after = F.cross_entropy(space.call(space.read() + step, space.rest(), x), y)
+        true = (after - F.cross_entropy(trained(x), y)).item()
+    model = LossModel.at(trained, batch)
+    at = space, space.read(), space.rest(), batch, step
+    linear = (step @ model.gradient).item()
+    expected = {
+        "first": linear,
+        "diagonal": model.predicted_change(step).item(),
+        "ggn": linear + (step @ ggn_product(*at)).item() / 2,
+        "hessian": linear + (step @ hessian_product(*at)).item() / 2,
+    }
+    assert path.true_change(0.7) == pytest.approx(true, rel=1e-4)
+    assert path.forecast(0.7).changes() == pytest.approx(expected, rel=1e-3)
+    for order, change in expected.items():
+        assert path.predicted_change(0.7, order) == pytest.approx(change, rel=1e-3, abs=1e-6)
+    assert path.saliency_sum(0.7) == pytest.approx(saliency(model, "qm")[step != 0].sum().item(), rel=1e-3)
+
+
+def test_a_path_of_stages_starts_before_the_last_one(trained, digits, batch) -> None:
+    path = ranking.path(trained, digits, batch, "qm", sparsity=0.9, stages=3)
+    run = LocalPruner("qm", sparsity=0.9, stages=3).prune(trained, digits)
+    assert path.state.mask.sparsity == pytest.approx(run.trace["sparsity"].iloc[1])
+    assert int((path.step(0.9) != 0).sum()) == int(path.state.mask.kept.sum()) - int(run.mask.kept.sum())
+
+
+def test_an_unknown_order_is_refused(trained, digits, batch) -> None:
+    with pytest.raises(ValueError, match="no order called 'third'"):
+        ranking.path(trained, digits, batch).forecast(0.5, ("third",))
+
+
+@pytest.mark.parametrize(
+    ("true", "predicted", "radius"),
+    [
+        (lambda t: t + t**2, lambda t: t, 1 / 9),  # off by 10 % where t^2 = 0.1 (t + t^2)
+        (lambda t: t + 0.05 * t**2, lambda t: t, 1.0),
+        (lambda t: t, lambda t: 0.0, 0.0),
+        (lambda t: 0.0, lambda t: 0.0, 1.0),
+        (lambda t: -t - t**3, lambda t: -t, 1 / 3),
+    ],
+)
+def test_the_radius_of_known_functions(true, predicted, radius: float) -> None:
+    assert forecast.trust_radius(true, predicted) == pytest.approx(radius, abs=1e-4)
+
+
+def test_a_wider_tolerance_gives_a_longer_radius(trained, digits, batch) -> None:
+    path = ranking.path(trained, digits, batch)
+    radii = [path.radius(0.8, "diagonal", tolerance) for tolerance in (0.05, 0.1, 0.3)]
+    assert radii == sorted(radii)
+    at, (low, high) = radii[1], (0.98 * radii[1], 1.02 * radii[1])
+    truth = forecast.loss_along(path.state.space, path.state.rest, batch, path.model, path.step(0.8))
+    found = path.forecast(0.8, ("diagonal",))
+    errors = [abs(found.change("diagonal", share) / truth(share) - 1) for share in (low, at, high)]
+    assert errors[0] < 0.1 < errors[2]
+
+
+def test_where_a_prediction_leaves_the_band() -> None:
+    truth = {0.0: 0.0, 0.2: 1.0, 0.4: 2.0, 0.6: 4.0}
+    assert first_off(truth, {0.0: 0.0, 0.2: 1.0, 0.4: 1.6, 0.6: 4.0}) == pytest.approx(0.3)
+    assert math.isnan(first_off(truth, {0.0: 0.0, 0.2: 1.05, 0.4: 1.9, 0.6: 4.0}))
+    assert math.isnan(first_off(truth, {0.0: 0.0}))
+    assert first_off({0.0: 0.0, 0.1: 0.0}, {0.0: 0.0, 0.1: 1.0}) == 0.0
+
+
+# --- the slider ---------------------------------------------------------------------------------------------------
+
+
+def test_it_says_and_draws_what_is_measured(slider, trained, digits, batch) -> None:
+    alt = move(slider, order="diagonal", stages=1, sparsity=0.8)
+    path = ranking.path(trained, digits, batch)
+    assert f"truly changes by {path.true_change(0.8):+.3g} nats" in alt
+    for name, order in (("1st order", "first"), ("2nd, diagonal", "diagonal"), ("2nd, full Hessian", "hessian")):
+        assert f"{name} {path.predicted_change(0.8, order):+.3g}" in alt
+    assert f"sum of saliencies {path.saliency_sum(0.8):.3g}" in alt
+    across, values = lines(slider)["true change"]
+    assert across == pytest.approx([0.0, *GRID])
+    assert values[across.index(0.8)] == pytest.approx(path.true_change(0.8), rel=1e-3)
+    across, values = lines(slider)["2nd order, diagonal GGN"]
+    assert values[across.index(0.9)] == pytest.approx(path.predicted_change(0.9, "diagonal"), rel=1e-3)
+
+
+def test_another_order_draws_another_line(slider) -> None:
+    move(slider, stages=1, sparsity=0.8, order="first")
+    assert len(lines(slider)["1st order"][0]) > 10
+    assert not lines(slider)["2nd order, full Hessian"][0]
+    alt = move(slider, order="hessian")
+    assert not lines(slider)["1st order"][0]
+    across, values = lines(slider)["2nd order, full Hessian"]
+    assert 0.8 in across
+    assert f"full Hessian {values[across.index(0.8)]:+.3g}" in alt
+
+
+def test_more_stages_build_the_model_nearer(slider, trained, digits, batch) -> None:
+    foreseen = {}
+    for stages in (1, 5, 14):
+        alt = move(slider, sparsity=0.9, stages=stages, order="hessian")
+        path = ranking.path(trained, digits, batch, "mp", sparsity=0.9, stages=stages)
+        assert f"prunes from {100 * path.state.mask.sparsity:.1f} % to 90.0 %" in alt
+        assert f"truly changes by {path.true_change(0.9):+.3g} nats" in alt
+        foreseen[stages] = abs(path.predicted_change(0.9, "hessian") / path.true_change(0.9) - 1)
+    assert foreseen[14] < foreseen[5] < foreseen[1]
+
+
+def test_moving_back_gives_the_same_picture_and_there_is_one_figure(slider) -> None:
+    move(slider, sparsity=0.5, stages=2, order="diagonal")
+    before, drawn = slider.picture.html.value, slider.picture.canvas.figure
+    artists = [len(ax.get_children()) for ax in drawn.axes]
+    for i in range(100):
+        move(slider, sparsity=GRID[(7 * i) % len(GRID)])
+    move(slider, sparsity=0.5)
+    assert slider.picture.html.value == before
+    assert slider.picture.canvas.figure is drawn
+    assert [len(ax.get_children()) for ax in drawn.axes] == artists
+    assert before.count("<img") == 1
+
+
+def test_every_place_of_every_slider_can_be_drawn(slider) -> None:
+    for stages in STAGES:
+        for kappa in (GRID[0], GRID[-1]):
+            alt = move(slider, stages=stages, sparsity=kappa, order="first")
+            assert "More is being computed" not in alt
+
+
+def test_a_criterion_with_a_model_is_pruned_stage_by_stage(trained, digits, batch) -> None:
+    slider = widgets.taylor_slider(trained, digits, "qm", start=0.9, stages=3)
+    path = ranking.path(trained, digits, batch, "qm", sparsity=0.9, stages=3)
+    assert slider.picture.alt.startswith("QM prunes from 78.5 % to 90.0 % in the last stage")
+    assert f"truly changes by {path.true_change(0.9):+.3g} nats" in slider.picture.alt
+
+
+def test_the_last_move_wins_while_the_kernel_draws(trained, digits) -> None:
+    slider = widgets.taylor_slider(trained, digits, "qm", start=0.9)
+
+    async def drag() -> list[str]:
+        seen = []
+        slider.controls["stages"].value = 28
+        seen.append(slider.picture.alt)
+        for kappa in (0.5, 0.6, 0.7):
+            slider.controls["sparsity"].value = kappa
+            seen.append(slider.picture.alt)
+        slider.controls["stages"].value = 1
+        assert slider.drawing is not None or "More" not in slider.picture.alt
+        if slider.drawing is not None:
+            await slider.drawing
+        return seen
+
+    seen = asyncio.run(drag())
+    assert seen[0].startswith("Pruning, stage")
+    assert not slider.message.value
+    assert slider.picture.alt.startswith("QM prunes from 0.0 % to 70.0 %")
+    assert "More is being computed" not in slider.picture.alt
+
+
+def test_the_table_behind_the_picture(slider, trained, digits, batch) -> None:
+    path = ranking.path(trained, digits, batch)
+    row = slider.table.set_index("sparsity").loc[0.9]
+    assert row["true_change"] == pytest.approx(path.true_change(0.9), rel=1e-4)
+    assert row["diagonal"] == pytest.approx(path.predicted_change(0.9, "diagonal"), rel=1e-4)
