@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from lossprune_lib import data, doctor, exercises, plots, results, training, widgets
     from lossprune_lib.loss_modelling import landscape
-    from lossprune_lib.loss_modelling.model import LossModel
+    from lossprune_lib.loss_modelling.model import BatchLoss, LossModel
     from lossprune_lib.networks import models
     from lossprune_lib.networks.masks import Mask
     from lossprune_lib.networks.weights import WeightSpace
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from lossprune_lib.training import ensembles
 
 __all__ = [
+    "BatchLoss",
     "LocalPruner",
     "LossModel",
     "Mask",
@@ -42,6 +43,7 @@ __all__ = [
 __version__ = "0.1.0"
 
 _HOMES = {
+    "BatchLoss": "loss_modelling",
     "LocalPruner": "pruning",
     "LossModel": "loss_modelling",
     "Mask": "networks.masks",

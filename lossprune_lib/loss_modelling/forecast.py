@@ -15,11 +15,8 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from lossprune_lib.checks import check_choice, check_float, check_instance
-from lossprune_lib.data.task import Batch
-from lossprune_lib.loss_modelling.model import LossModel
-from lossprune_lib.loss_modelling.products import ggn_quadratic_form, hessian_quadratic_form
-from lossprune_lib.networks.weights import WeightSpace, check_space
+from lossprune_lib.checks import check_choice, check_float
+from lossprune_lib.loss_modelling.model import BatchLoss
 
 ORDERS: dict[str, str] = {
     "first": "1st order",
@@ -40,70 +37,53 @@ class Forecast:
     ----------
     slope : float
         g . step.
-    bend : dict
-        v^T M v for v the step, and M nothing ("first"), the GGN's diagonal, the full GGN, the full Hessian, by the names
-        in `ORDERS`.
+    quadratic_form : dict
+        step^T M step, with M nothing ("first"), the GGN's diagonal, the full GGN, the full Hessian, by the names in
+        `ORDERS`.
     """
 
     slope: float
-    bend: Mapping[str, float]
+    quadratic_form: Mapping[str, float]
 
     def change(self, order: str, share: float = 1.0) -> float:
         """Return the predicted, signed change of the loss after a share of the step."""
-        return share * self.slope + share**2 * self.bend[order] / 2
+        return share * self.slope + share**2 * self.quadratic_form[order] / 2
 
     def changes(self) -> dict[str, float]:
         """Return the predicted change of the whole step for each order that was asked for."""
-        return {order: self.change(order) for order in self.bend}
+        return {order: self.change(order) for order in self.quadratic_form}
 
 
-def forecast(
-    space: WeightSpace,
-    rest: Mapping[str, Tensor],
-    batch: Batch,
-    model: LossModel,
-    step: Tensor,
-    orders: tuple[str, ...] = tuple(ORDERS),
-    *,
-    max_bytes: int = 2**30,
-) -> Forecast:
-    """Return what the Taylor models around a point predict along a step.
+def forecast(risk: BatchLoss, weights: Tensor, step: Tensor, orders: Sequence[str] = tuple(ORDERS)) -> Forecast:
+    """Return what the Taylor models around weights [D] predict along a step [D].
 
     Parameters
     ----------
-    space, rest : of the network
-    batch : the one that the model was made on
-    model : of order 2
-    step : [D]
-    orders : names in `ORDERS`; "ggn" and "hessian" pass through the network for this step, exactly
+    orders : names in `ORDERS`
+        "ggn" and "hessian" pass through the network for this step, exactly.
     """
-    check_space(space)
-    check_instance(model, LossModel, "A loss model", "make it first, as LossModel.at(net, batch) gives it")
     if isinstance(orders, str) or not isinstance(orders, Sequence):
         raise TypeError(f"orders is a list of names, such as ['first'], not {orders!r}.")
     for order in orders:
         check_choice(order, ORDERS, "order")
+    model = risk.model(weights)
     slope = model.predicted_change(step, order=1).item()
-    bends: dict[str, Callable[[], float]] = {
+    forms: dict[str, Callable[[], float]] = {
         "first": lambda: 0.0,
         "diagonal": lambda: 2 * (model.predicted_change(step, order=2).item() - slope),
-        "ggn": lambda: ggn_quadratic_form(space, model.weights, rest, batch, step, max_bytes=max_bytes),
-        "hessian": lambda: hessian_quadratic_form(space, model.weights, rest, batch, step, max_bytes=max_bytes),
+        "ggn": lambda: risk.quadratic_form(weights, step, "ggn"),
+        "hessian": lambda: risk.quadratic_form(weights, step, "hessian"),
     }
-    return Forecast(slope, {order: bends[order]() for order in orders})
+    return Forecast(slope, {order: forms[order]() for order in orders})
 
 
-def loss_along(
-    space: WeightSpace, rest: Mapping[str, Tensor], batch: Batch, model: LossModel, step: Tensor
-) -> Callable[[float], float]:
-    """Return the true change of a batch's mean loss as a function of the share of the step; it remembers its answers."""
+def loss_along(risk: BatchLoss, weights: Tensor, step: Tensor) -> Callable[[float], float]:
+    """Return the actual change of a batch's mean loss as a function of the share of a step from weights [D]."""
+    start = risk.value(weights).item()
 
     @cache
     def true_change(share: float) -> float:
-        there = LossModel.at_weights(space, model.weights + share * step, rest, batch, order=0)
-        assert there.loss is not None
-        assert model.loss is not None
-        return there.loss - model.loss
+        return risk.value(weights + share * step).item() - start
 
     return true_change
 
@@ -118,8 +98,8 @@ def trust_radius(
 ) -> float:
     """Return the share of a step, at most 1, up to which a prediction stays within a share of the true change.
 
-    The first place where it leaves is looked for on a fine line, and then halved in on. 0 means that it is off at the
-    first place already, a hundredth of the step.
+    The first place where it leaves is searched for on a fine grid, and then by bisection. 0 means that the prediction is
+    off already at the first place, a hundredth of the step.
 
     Parameters
     ----------
@@ -127,7 +107,6 @@ def trust_radius(
     tolerance : float
         0.1: off by 10 %.
     """
-
     check_float(tolerance, "tolerance")
 
     def off(share: float) -> bool:

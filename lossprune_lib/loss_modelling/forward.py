@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from torch.autograd.graph import GradientEdge, get_gradient_edge
 from torch.func import functional_call
 
-from lossprune_lib.networks.validation import check_logits
 from lossprune_lib.networks.weights import WeightSpace
 
 
@@ -46,10 +45,10 @@ def record(space: WeightSpace, weights: Tensor, rest: Mapping[str, Tensor], x: T
     ------
     ValueError
         if a prunable layer runs more or less than once, or not with the examples in the first dimension, or without a
-        graph, or if the output is not logits [N, C].
+        graph.
     """
     seen: dict[nn.Module, tuple[Tensor, GradientEdge, torch.Size]] = {}
-    leaves = [part.detach().requires_grad_() for part in space.split(weights)]
+    leaves = [part.detach().requires_grad_() for part in space.parts(weights)]
     with torch.enable_grad(), _watching(space, len(x), seen):
         logits = functional_call(space.net, {**rest, **dict(zip(space.names, leaves, strict=True))}, (x,))
     for module, name in zip(space.modules, space.layers, strict=True):
@@ -58,7 +57,6 @@ def record(space: WeightSpace, weights: Tensor, rest: Mapping[str, Tensor], x: T
                 f"Layer {name!r} does not run in a forward pass (or its weight is used without calling it), so its "
                 "curvature would be zero: remove the layer, or call it as a module."
             )
-    check_logits(logits, len(x))
     inputs, outputs, shapes = (list(part) for part in zip(*(seen[m] for m in space.modules), strict=True))
     return Recording(logits, leaves, inputs, outputs, shapes)
 

@@ -10,18 +10,17 @@ Source: Li et al. 2018, Visualizing the Loss Landscape of Neural Nets (slices al
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lossprune_lib.checks import check_finite, check_int
+from lossprune_lib.checks import check_finite
 from lossprune_lib.data.task import Batch
-from lossprune_lib.loss_modelling.losses import Loss, check_loss, cross_entropy
-from lossprune_lib.loss_modelling.preflight import preflight
+from lossprune_lib.loss_modelling.losses import Loss, cross_entropy
+from lossprune_lib.loss_modelling.model import BatchLoss
 from lossprune_lib.networks.mlps import is_mlp, steps_of
-from lossprune_lib.networks.validation import check_batch, check_labels, check_mode
 from lossprune_lib.networks.weights import WeightSpace
 from lossprune_lib.seeds import generator
 
@@ -61,9 +60,9 @@ def line(
     ValueError, TypeError
         if the network, the batch, a direction or a position cannot be used; the message says what to do.
     """
-    space = WeightSpace(net)
-    t = _positions(at, space, "at")
-    return _losses(space, batch, start, [direction], t.unsqueeze(1), loss, max_bytes)
+    risk = BatchLoss(net, batch, loss=loss, max_bytes=max_bytes)
+    t = _positions(at, risk, "at")
+    return _losses(risk, start, [direction], t.unsqueeze(1))
 
 
 def plane(
@@ -85,10 +84,9 @@ def plane(
     Tensor
         [A, B].
     """
-    space = WeightSpace(net)
-    a, b = _positions(at_first, space, "at_first"), _positions(at_second, space, "at_second")
-    points = torch.cartesian_prod(a, b)
-    return _losses(space, batch, start, [first, second], points, loss, max_bytes).view(len(a), len(b))
+    risk = BatchLoss(net, batch, loss=loss, max_bytes=max_bytes)
+    a, b = _positions(at_first, risk, "at_first"), _positions(at_second, risk, "at_second")
+    return _losses(risk, start, [first, second], torch.cartesian_prod(a, b)).view(len(a), len(b))
 
 
 def random_direction(net: nn.Module, seed: int = 0) -> Tensor:
@@ -105,8 +103,8 @@ def random_direction(net: nn.Module, seed: int = 0) -> Tensor:
     return drawn
 
 
-def _positions(at: Positions, space: WeightSpace, what: str) -> Tensor:
-    weight = space.modules[0].weight
+def _positions(at: Positions, risk: BatchLoss, what: str) -> Tensor:
+    weight = risk.space.modules[0].weight
     try:
         t = torch.as_tensor(at).to(dtype=weight.dtype, device=weight.device)
     except (TypeError, ValueError, RuntimeError):
@@ -116,40 +114,16 @@ def _positions(at: Positions, space: WeightSpace, what: str) -> Tensor:
     return check_finite(t, what, "give numbers, for example torch.linspace(0, 1, 21)")
 
 
-def _losses(
-    space: WeightSpace,
-    batch: Batch,
-    start: Tensor | None,
-    directions: list[Tensor],
-    points: Tensor,
-    loss: Loss,
-    max_bytes: int,
-) -> Tensor:
+def _losses(risk: BatchLoss, start: Tensor | None, directions: list[Tensor], points: Tensor) -> Tensor:
     """Return the mean loss [P] at points [P, K] of the span of K directions."""
+    space, x, y = risk.space, risk.x, risk.y
     start = space.read() if start is None else start
     for what, vector in [("The start", start), *(("The direction", direction) for direction in directions)]:
         space.check_point(vector, what)
-        if vector.ndim != 1:
-            raise ValueError(f"{what} has shape {list(vector.shape)}, but must be one vector [D] = [{space.size}].")
-    check_loss(loss)
-    x, y = check_batch(space, batch)
-    check_int(max_bytes, "max_bytes")
-    check_mode(space.net)
-    rest = space.rest()
     chain = is_mlp(space.net, tuple(x.shape[1:]))
-    evaluate = _chain if chain else _one_by_one
-    with torch.no_grad():
-        if chain:  # what the preflight looks for cannot happen here
-            outputs = sum(module.weight.shape[0] for module in space.modules)
-            (logits,) = _chain(space, start, rest, start.new_zeros(1, space.size), x[:1])(start.new_zeros(1, 1))
-            check_finite(logits, "The network's output")
-        else:
-            seen = preflight(space, start, rest, x)
-            outputs, logits = sum(map(int.__mul__, seen.positions, seen.outputs)), seen.logits
-    if loss is cross_entropy:
-        check_labels(y, logits.shape[1])
     # Of an example: each layer's output and what the activation after it makes. Of a point: its weights.
-    numbers = max(1, max_bytes // start.element_size() // 2)
+    outputs = sum(map(int.__mul__, risk.preflight.positions, risk.preflight.outputs))
+    numbers = max(1, risk.max_bytes // start.element_size() // 2)
     examples = max(1, (numbers - 2 * space.size) // (3 * outputs))
     if start.device.type == "cpu":
         numbers = min(numbers, max(_CACHE_BYTES // start.element_size(), space.size))
@@ -158,12 +132,12 @@ def _losses(
     pieces = -(-len(x) // examples)
     total = torch.zeros(len(points), dtype=torch.float64, device=start.device)
     with torch.no_grad():
+        check_finite(space.run(start, risk.rest, x[:1]), "The network's output")
         for x_part, y_part in zip(x.chunk(pieces), y.chunk(pieces), strict=True):
-            of_a_point = space.size + 3 * outputs * len(x_part)
-            at_once = max(1, numbers // of_a_point)
-            logits_of = evaluate(space, start, rest, torch.stack(directions), x_part)
+            at_once = max(1, numbers // (space.size + 3 * outputs * len(x_part)))
+            logits_of = (_chain if chain else _one_by_one)(risk, start, torch.stack(directions), x_part)
             for i in range(0, len(points), at_once):
-                total[i : i + at_once] += _totals(loss, logits_of(points[i : i + at_once]), y_part)
+                total[i : i + at_once] += _totals(risk.loss, logits_of(points[i : i + at_once]), y_part)
     return (total / len(x)).to("cpu", start.dtype)
 
 
@@ -192,18 +166,20 @@ def _tanh_(h: Tensor) -> Tensor:
     return h.mul_(2).sigmoid_().mul_(2).sub_(1)
 
 
-def _one_by_one(
-    space: WeightSpace, start: Tensor, rest: Mapping[str, Tensor], directions: Tensor, x: Tensor
-) -> LogitsOf:
-    return lambda points: torch.stack([space.call(start + point @ directions, rest, x) for point in points])
+def _one_by_one(risk: BatchLoss, start: Tensor, directions: Tensor, x: Tensor) -> LogitsOf:
+    def logits_of(points: Tensor) -> Tensor:
+        return torch.stack([risk.space.run(start + point @ directions, risk.rest, x) for point in points])
+
+    return logits_of
 
 
-def _chain(space: WeightSpace, start: Tensor, rest: Mapping[str, Tensor], directions: Tensor, x: Tensor) -> LogitsOf:
+def _chain(risk: BatchLoss, start: Tensor, directions: Tensor, x: Tensor) -> LogitsOf:
     """Compute a chain of Linear layers for several points at once."""
+    space, rest = risk.space, risk.rest
     assert isinstance(space.net, nn.Sequential)
     steps = steps_of(space.net)
     layers = [step for step in steps if isinstance(step, nn.Linear)]
-    parts = dict(zip(layers, zip(space.split(start), space.split(directions), strict=True), strict=True))
+    parts = dict(zip(layers, zip(space.parts(start), space.parts(directions), strict=True), strict=True))
     biases = {
         layer: rest[f"{name}.bias"] for layer, name in zip(layers, space.layers, strict=True) if layer.bias is not None
     }

@@ -26,19 +26,14 @@ class Loss:
     hessian_root: Callable[[Tensor, Tensor], Tensor]
 
 
-cross_entropy = Loss(
-    total=lambda logits, labels: F.cross_entropy(logits, labels, reduction="sum"),
-    hessian_root=lambda logits, labels: softmax_hessian_root(logits),
-)
-
-
-def check_loss(loss: object) -> None:
-    """Raise TypeError unless a loss is one that can be modelled."""
+def check_loss(loss: object) -> Loss:
+    """Return `loss` if it is one that can be modelled; else raise TypeError."""
     if not isinstance(loss, Loss):
         raise TypeError(
-            f"A loss is a loss_model.Loss (its value and its Hessian's root), not {type(loss).__name__}: leave it out for the "
-            "cross-entropy."
+            f"A loss is a loss_modelling.Loss (its total and a root of its Hessian), not {type(loss).__name__}: leave it "
+            "out for the cross-entropy."
         )
+    return loss
 
 
 def softmax_hessian_root(logits: Tensor) -> Tensor:
@@ -67,3 +62,15 @@ def softmax_hessian_root(logits: Tensor) -> Tensor:
     r_others = r.gather(1, others).T.unsqueeze(2)  # [C - 1, N, 1]
     root = -r_others * (p / (1 + r_top)).scatter(1, top, r_top)
     return root.scatter_add_(2, others.T.unsqueeze(2), r_others)
+
+
+def _cross_entropy_total(logits: Tensor, labels: Tensor) -> Tensor:
+    return F.cross_entropy(logits, labels, reduction="sum")
+
+
+def _cross_entropy_root(logits: Tensor, labels: Tensor) -> Tensor:
+    return softmax_hessian_root(logits)
+
+
+# Made of named functions, so that whatever holds it can be pickled.
+cross_entropy = Loss(_cross_entropy_total, _cross_entropy_root)

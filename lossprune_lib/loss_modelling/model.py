@@ -1,23 +1,30 @@
-"""LossModel: loss, gradient and curvature at a point, and what they predict for a step."""
+"""The loss of a batch as a function of the weights (`BatchLoss`), and its Taylor model around a point (`LossModel`)."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from numbers import Integral
+from typing import Any
 
 import torch
+from cachetools import LRUCache
 from torch import Tensor, nn
 
-from lossprune_lib.checks import check_finite, check_instance, check_int
+from lossprune_lib.checks import check_choice, check_finite, check_int
 from lossprune_lib.data.task import Batch
 from lossprune_lib.loss_modelling import curvature
 from lossprune_lib.loss_modelling.forward import record
 from lossprune_lib.loss_modelling.losses import Loss, check_loss, cross_entropy
 from lossprune_lib.loss_modelling.preflight import preflight
+from lossprune_lib.loss_modelling.products import ggn_quadratic_form, hessian_quadratic_form
 from lossprune_lib.networks.validation import check_batch, check_labels
-from lossprune_lib.networks.weights import WeightSpace, check_space
+from lossprune_lib.networks.weights import WeightSpace
+
+MATRICES = ("ggn", "hessian")
+_GRAPHS = 4  # what a derivative of a derivative keeps, in graphs of a plain backward pass
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,148 +59,12 @@ class LossModel:
         loss: Loss = cross_entropy,
         max_bytes: int = 2**30,
     ) -> LossModel:
-        """Model the loss of a batch around a network's weights.
+        """Model the loss of a batch around a network's own weights: short for ``BatchLoss(net, batch).model(...)``.
 
-        Parameters
-        ----------
-        net : a network in eval mode, [N, ...] -> logits [N, C]
-        batch : inputs [N, ...] and labels [N]
-        order : 0 for the loss, 1 for the gradient too, 2 for the curvature too
-        gradient : False leaves it out of order 2, for those who read the curvature alone, as `obd` does
-        loss : its value and its Hessian's root
-        max_bytes : the batch is cut so that activations and work space stay below this; one example is the least
-
-        Raises
-        ------
-        ValueError, TypeError
-            if the network or the batch cannot be modelled; the message says what to do.
-
-        Notes
-        -----
-        On a GPU torch lets convolutions round what they multiply to TF32, to three digits, unless it is told not to:
-        ``torch.backends.cudnn.allow_tf32 = False``.
+        The parameters are those of `BatchLoss` and of its method `model`.
         """
-        space = WeightSpace(net)
-        return cls.at_weights(
-            space, space.read(), space.rest(), batch, order, gradient=gradient, loss=loss, max_bytes=max_bytes
-        )
-
-    @classmethod
-    def at_weights(
-        cls,
-        space: WeightSpace,
-        weights: Tensor,
-        rest: Mapping[str, Tensor],
-        batch: Batch,
-        order: int = 2,
-        *,
-        gradient: bool = True,
-        loss: Loss = cross_entropy,
-        max_bytes: int = 2**30,
-    ) -> LossModel:
-        """Model the loss of a batch around any weights [D] of a network; otherwise as `at`."""
-        if not isinstance(order, Integral) or order not in (0, 1, 2):
-            raise ValueError(f"order is {order!r}, but must be 0 (loss), 1 (and gradient) or 2 (and curvature).")
-        if order == 1 and not gradient:
-            raise ValueError(
-                "gradient=False leaves nothing of order 1: give order=0 for the loss alone, or leave it out."
-            )
-        order = int(order)
-        check_space(space)
-        check_instance(rest, Mapping, "The rest of a network", "give what space.rest() gives")
-        check_int(max_bytes, "max_bytes")
-        check_loss(loss)
-        space.check_point(weights, "The point")
-        if weights.ndim != 1:
-            raise ValueError(
-                f"The point has shape {list(weights.shape)}, but is one vector [D]: LossModel.at_each takes many."
-            )
-        x, y = check_batch(space, batch)
-        found = preflight(space, weights, rest, x)
-        classes = found.logits.shape[1]
-        if loss is cross_entropy:
-            check_labels(y, classes)
-        columns = len(loss.hessian_root(found.logits, y[:1])) if order > 1 else 0
-        at_once = found.examples_within(space, columns, max_bytes)
-
-        parts = list(zip(x.split(at_once), y.split(at_once), strict=True))
-        share = 1 / len(x)
-        if order == 0:
-            with torch.no_grad():
-                total = sum(loss.total(space.call(weights, rest, x), y).item() for x, y in parts)
-            return cls(weights.detach(), total * share)
-
-        def sums_over(x: Tensor, y: Tensor) -> tuple[float, list[Tensor]]:
-            # In a function of its own, so that one part's graph is gone before the next part's is built.
-            recording = record(space, weights, rest, x)
-            check_finite(recording.logits.detach(), "The network's output")
-            with torch.enable_grad():
-                loss_of_part = loss.total(recording.logits, y)
-            vectors = []
-            if gradient:
-                vectors.append(recording.gradient(loss_of_part, keep_graph=order > 1))
-            if order > 1:
-                root = loss.hessian_root(recording.logits.detach(), y)
-                vectors.append(curvature.ggn_diagonal(space, recording, root))
-            return loss_of_part.item(), vectors
-
-        total, sums = sums_over(*parts[0])
-        for part in parts[1:]:
-            value, vectors = sums_over(*part)
-            total += value
-            for so_far, vector in zip(sums, vectors, strict=True):
-                so_far.add_(vector)
-        means = [vector.mul_(share) for vector in sums]
-        if order > 1 and classes == 1 and loss is cross_entropy:
-            warnings.warn(
-                "The network has a single logit, so its cross-entropy is zero whatever the weights are, and so is the "
-                "curvature: give it one logit for each class.",
-                stacklevel=3,
-            )
-        return cls(
-            weights.detach(),
-            total * share,
-            means[0] if gradient else None,
-            means[-1] if order > 1 else None,
-        )
-
-    @classmethod
-    def at_each(
-        cls,
-        space: WeightSpace,
-        weights: Tensor,
-        rest: Mapping[str, Tensor],
-        batch: Batch,
-        orders: Sequence[int],
-        *,
-        gradient: bool = True,
-        loss: Loss = cross_entropy,
-        max_bytes: int = 2**30,
-    ) -> list[LossModel]:
-        """Model the loss of one batch around each of R weight vectors [R, D]; equal ones are evaluated once.
-
-        Parameters
-        ----------
-        orders : one for each row
-            A model may come with more than was asked for, where an equal row needed it.
-        gradient : False leaves it out of all models; then none may have order 1
-        """
-        check_space(space).check(weights)
-        if isinstance(orders, str) or not isinstance(orders, Sequence):
-            raise TypeError(f"orders is a list with one for each row, such as [1, 2], not {orders!r}.")
-        if weights.ndim != 2 or len(orders) != len(weights):
-            raise ValueError(
-                f"There are {len(orders)} orders for weights {list(weights.shape)}: give one for each row."
-            )
-        first = _first_equal(weights)
-        highest = {row: max(o for o, f in zip(orders, first, strict=True) if f == row) for row in set(first)}
-        found = {
-            row: cls.at_weights(
-                space, weights[row], rest, batch, order, gradient=gradient, loss=loss, max_bytes=max_bytes
-            )
-            for row, order in highest.items()
-        }
-        return [found[row] for row in first]
+        risk = BatchLoss(net, batch, loss=loss, max_bytes=max_bytes)
+        return risk.model(risk.space.read(), order, gradient=gradient)
 
     @property
     def order(self) -> int | None:
@@ -203,7 +74,7 @@ class LossModel:
         return 2 if self.curvature is not None else int(self.gradient is not None)
 
     def among(self, chosen: Tensor) -> LossModel:
-        """Return the model of some weights only, given by their indices [k] or as bool [D]; the others stay where they are."""
+        """Return the model of some weights only, by their indices [k] or as bool [D]; the others stay where they are."""
         gradient = None if self.gradient is None else self.gradient[chosen]
         diagonal = None if self.curvature is None else self.curvature[chosen]
         return LossModel(self.weights[chosen], self.loss, gradient, diagonal)
@@ -212,7 +83,17 @@ class LossModel:
         """Return the modelled, signed change of the loss for a step [D] (or steps [..., D]), as a tensor [...].
 
         First order: g . step; second order: g . step + 1/2 sum_k G_kk step_k^2.
+
+        Raises
+        ------
+        ValueError, TypeError
+            for a step that does not go with the weights, or an order that this model does not have.
         """
+        gradient, diagonal = self._derivatives(step, order)
+        return step @ gradient if diagonal is None else step @ gradient + (step.square() @ diagonal) / 2
+
+    def _derivatives(self, step: Tensor, order: int) -> tuple[Tensor, Tensor | None]:
+        """Return the gradient and, for order 2, the curvature; raise unless there are such, and a step for them."""
         if not isinstance(order, Integral) or order not in (1, 2):
             raise ValueError(f"order is {order!r}, but a change is predicted with order 1 or 2.")
         if not isinstance(step, Tensor):
@@ -221,29 +102,179 @@ class LossModel:
             )
         if step.shape[-1:] != self.weights.shape[-1:]:
             raise ValueError(
-                f"The step has shape {list(step.shape)}, the weights {list(self.weights.shape)}: give one number a weight."
+                f"The step has shape {list(step.shape)}, the weights {list(self.weights.shape)}: give one number per "
+                "weight."
             )
         if step.dtype != self.weights.dtype or step.device != self.weights.device:
             raise ValueError(
-                f"The step is {step.dtype} on {step.device}, the weights {self.weights.dtype} on {self.weights.device}: "
-                "convert it with .to(model.weights)."
+                f"The step is {step.dtype} on {step.device}, the weights {self.weights.dtype} on "
+                f"{self.weights.device}: convert it with .to(model.weights)."
             )
         if self.order is None or self.order < order:
             raise ValueError(f"This model has order {self.order}: make it with LossModel.at(..., order={order}).")
         if self.gradient is None:
             raise ValueError("This model was made without its gradient: leave out gradient=False.")
-        change = step @ self.gradient
-        if order == 2:
-            assert self.curvature is not None
-            change = change + (step.square() @ self.curvature) / 2
-        return change
+        return self.gradient, self.curvature if order == 2 else None
 
 
-def _first_equal(rows: Tensor) -> list[int]:
-    """Return, for each row [R, D], the index of the first row that equals it."""
-    sums = rows.double().sum(1).tolist()  # equal rows have equal sums, so only few rows must be compared
-    first: list[int] = []
-    for row, total in enumerate(sums):
-        same = (r for r in dict.fromkeys(first) if sums[r] == total and torch.equal(rows[r], rows[row]))
-        first.append(next(same, row))
-    return first
+class BatchLoss:
+    """The mean loss of one batch as a function of a network's prunable weights: bound once, and checked once.
+
+    A model that was made at some weights is kept, within another `max_bytes`, and not made again.
+
+    Parameters
+    ----------
+    net : a network in eval mode, [N, ...] -> logits [N, C], or its `WeightSpace`
+        All that is not prunable (biases, norms) is read here, and stays as it was.
+    batch : inputs [N, ...] and labels [N]
+    loss : its total, and a root of its Hessian
+    max_bytes : the batch is cut so that activations and work space stay below this; one example is the least
+
+    Raises
+    ------
+    ValueError, TypeError
+        if the network or the batch cannot be modelled; the message says what to do.
+
+    Notes
+    -----
+    On a GPU torch lets convolutions round what they multiply to TF32, to three digits, unless it is told not to:
+    ``torch.backends.cudnn.allow_tf32 = False``.
+    """
+
+    def __init__(
+        self, net: nn.Module | WeightSpace, batch: Batch, *, loss: Loss = cross_entropy, max_bytes: int = 2**30
+    ) -> None:
+        self.space = net if isinstance(net, WeightSpace) else WeightSpace(net)
+        self.loss, self.max_bytes = check_loss(loss), check_int(max_bytes, "max_bytes")
+        self.x, self.y = check_batch(self.space, batch)
+        self.rest = self.space.rest()
+        self.preflight = preflight(self.space, self.rest, self.x)
+        if loss is cross_entropy:
+            check_labels(self.y, self.preflight.logits.shape[1])
+        self._models: LRUCache[_Point, LossModel] = LRUCache(max_bytes, getsizeof=_bytes_of)
+
+    def value(self, weights: Tensor) -> Tensor:
+        """Return the mean loss at weights [D], or at each of R weight vectors [R, D]: float64, [] or [R], on the CPU."""
+        if isinstance(weights, Tensor) and weights.ndim == 2:
+            return torch.stack([self.value(row) for row in weights])
+        self.space.check_point(weights, "The point")
+        weights = weights.detach()
+        found = self._models.get(_Point(weights)) or self._evaluate(weights, 0, False)
+        return torch.tensor(found.loss, dtype=torch.float64)
+
+    def model(self, weights: Tensor, order: int = 2, *, gradient: bool = True) -> LossModel:
+        """Model the loss around weights [D].
+
+        Parameters
+        ----------
+        order : 0 for the loss, 1 for the gradient too, 2 for the curvature too
+            The model may come with more than is asked for, where that was computed before.
+        gradient : False leaves it out of order 2, for those who read the curvature alone, as `obd` does
+        """
+        if not isinstance(order, Integral) or order not in (0, 1, 2):
+            raise ValueError(f"order is {order!r}, but must be 0 (loss), 1 (and gradient) or 2 (and curvature).")
+        if order == 1 and not gradient:
+            raise ValueError(
+                "gradient=False leaves nothing of order 1: give order=0 for the loss alone, or leave it out."
+            )
+        self.space.check_point(weights, "The point")
+        return self.known(weights, int(order), bool(gradient) and order > 0)
+
+    def quadratic_form(self, weights: Tensor, step: Tensor, matrix: str) -> float:
+        """Return step^T M step, for M the full GGN ("ggn", never below zero) or Hessian ("hessian") of the mean loss.
+
+        Neither matrix [D, D] is built: it takes a few passes through the network. Both are at `weights` [D].
+        """
+        check_choice(matrix, MATRICES, "matrix")
+        self.space.check_point(weights, "The point")
+        self.space.check_point(step, "The step")
+        inner, form = {
+            "ggn": (self.loss.hessian_root, ggn_quadratic_form),
+            "hessian": (self.loss.total, hessian_quadratic_form),
+        }[matrix]
+
+        def of_part(x: Tensor, y: Tensor) -> Tensor:
+            logits = partial(self.space.run, rest=self.rest, x=x)
+            return form(logits, lambda z: inner(z, y), weights.detach(), step.detach())
+
+        parts = self._parts(self._columns(), self.max_bytes // _GRAPHS)
+        total: Any = sum(of_part(*part) for part in parts)
+        return (total / len(self.x)).item()
+
+    def known(self, weights: Tensor, order: int, gradient: bool) -> LossModel:
+        """Return what `model` does, at weights that were checked already."""
+        found = self._models.get(_Point(weights.detach()))
+        if found is None or (found.order or 0) < order or (gradient and found.gradient is None):
+            # At a copy, so that nothing done to the weights later reaches what is kept.
+            found = self._evaluate(weights.detach().clone(), order, gradient)
+            if _bytes_of(found) <= self.max_bytes:
+                self._models[_Point(found.weights)] = found
+        return found
+
+    def known_loss(self, weights: Tensor) -> float:
+        """Return the mean loss at weights that were checked already, and keep it."""
+        loss = self.known(weights, 0, False).loss
+        assert loss is not None
+        return loss
+
+    def _evaluate(self, weights: Tensor, order: int, gradient: bool) -> LossModel:
+        share = 1 / len(self.x)
+        if order == 0:
+            with torch.no_grad():
+                parts = self._parts(0, self.max_bytes)
+                losses = [self.loss.total(self.space.run(weights, self.rest, x), y).item() for x, y in parts]
+            return LossModel(weights, sum(losses) * share)
+        if order > 1 and self.loss is cross_entropy and self.preflight.logits.shape[1] == 1:
+            warnings.warn(
+                "The network has a single logit, so its cross-entropy is zero whatever the weights are, and so is the "
+                "curvature: give it one logit for each class.",
+                stacklevel=5,
+            )
+        parts = self._parts(self._columns() if order > 1 else 0, self.max_bytes)
+        total, sums = self._sums(weights, *next(parts), order, gradient)
+        for part in parts:
+            value, vectors = self._sums(weights, *part, order, gradient)
+            total += value
+            for so_far, vector in zip(sums, vectors, strict=True):
+                so_far.add_(vector)
+        means = [vector.mul_(share) for vector in sums]
+        return LossModel(weights, total * share, means[0] if gradient else None, means[-1] if order > 1 else None)
+
+    def _sums(self, weights: Tensor, x: Tensor, y: Tensor, order: int, gradient: bool) -> tuple[float, list[Tensor]]:
+        """Return the loss of a part of the batch and its derivatives, all summed; its graph goes with this function."""
+        recording = record(self.space, weights, self.rest, x)
+        check_finite(recording.logits.detach(), "The network's output")
+        with torch.enable_grad():
+            loss = self.loss.total(recording.logits, y)
+        vectors = [recording.gradient(loss, keep_graph=order > 1)] if gradient else []
+        if order > 1:
+            root = self.loss.hessian_root(recording.logits.detach(), y)
+            vectors.append(curvature.ggn_diagonal(self.space, recording, root))
+        return loss.item(), vectors
+
+    def _columns(self) -> int:
+        """Return the number of columns of the root of the Hessian of one example's loss."""
+        return len(self.loss.hessian_root(self.preflight.logits, self.y[:1]))
+
+    def _parts(self, columns: int, max_bytes: int) -> Iterator[Batch]:
+        """Yield the batch in parts that stay within a budget."""
+        at_once = self.preflight.examples_within(self.space, columns, max_bytes)
+        yield from zip(self.x.split(at_once), self.y.split(at_once), strict=True)
+
+
+class _Point:
+    """Weights as the key of what was computed there: equal where all weights are."""
+
+    def __init__(self, weights: Tensor) -> None:
+        self.weights, self.sum = weights, weights.sum(dtype=torch.float64).item()
+
+    def __hash__(self) -> int:
+        return hash(self.sum)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Point) and torch.equal(self.weights, other.weights)
+
+
+def _bytes_of(model: LossModel) -> int:
+    vectors = [vector for vector in (model.weights, model.gradient, model.curvature) if vector is not None]
+    return len(vectors) * model.weights.nbytes

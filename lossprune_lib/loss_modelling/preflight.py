@@ -67,8 +67,8 @@ class Preflight:
         return max(1, max_bytes // (2 * (numbers + largest_patches) * self.logits.element_size()))
 
 
-def preflight(space: WeightSpace, weights: Tensor, rest: Mapping[str, Tensor], x: Tensor) -> Preflight:
-    """Try the network on the first examples of x [N, ...]; the answer is kept in the space, for inputs of this shape and dtype.
+def preflight(space: WeightSpace, rest: Mapping[str, Tensor], x: Tensor) -> Preflight:
+    """Try the network on the first examples of x [N, ...]; the answer is kept in the space, by shape and dtype of x.
 
     Raises
     ------
@@ -81,54 +81,54 @@ def preflight(space: WeightSpace, weights: Tensor, rest: Mapping[str, Tensor], x
         raise ValueError("There are no gradients in torch.inference_mode: leave it first (torch.no_grad is fine).")
     key = (tuple(x.shape[1:]), x.dtype)
     if key not in space.preflights:
-        space.preflights[key] = _preflight(space, weights, rest, x)
+        space.preflights[key] = _try(space, space.read(), rest, x[:2])
     return space.preflights[key]
 
 
-def _preflight(space: WeightSpace, weights: Tensor, rest: Mapping[str, Tensor], x: Tensor) -> Preflight:
-    two = x[:2].clone()
+def _try(space: WeightSpace, weights: Tensor, rest: Mapping[str, Tensor], examples: Tensor) -> Preflight:
+    two = examples.clone()
     kept: dict[int, int] = {}
 
     def pack(tensor: Tensor) -> Tensor:
         kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes() // tensor.element_size()
-        return (
-            tensor.detach()
-        )  # with its own graph, an operation's saved output would keep that operation alive for good
+        # Without its graph: an operation's saved output would keep that operation alive for good.
+        return tensor.detach()
 
-    with in_words(x):
+    with in_words(two):
         with torch.no_grad():
-            together = space.call(weights, rest, two)
+            together = space.run(weights, rest, two)
         with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
             recording = record(space, weights, rest, two[:1])
-    if not torch.equal(two, x[:2]):
+    if not torch.equal(two, examples):
         raise ValueError("The network changes its input in place, and with it your data: let it work on a copy.")
     check_logits(together, len(two))
+    check_logits(recording.logits, 1)
     check_finite(together, "The network's output")
     logits = recording.logits.detach()
     for parameter in [weights, *recording.weights]:
         kept.pop(parameter.untyped_storage().data_ptr(), None)
-    _check_rows(space, weights, rest, two, together, logits)
+    with torch.no_grad():
+        again = space.run(weights, rest, two)
+    _check_rows(together, again, logits)
     _check_weight_gradients(space, recording)
     outputs = [module.weight.shape[0] for module in space.modules]
     positions = [shape.numel() // count for shape, count in zip(recording.output_shapes, outputs, strict=True)]
     return Preflight(logits, sum(kept.values()), max(kept.values(), default=0), positions, outputs)
 
 
-def _check_rows(
-    space: WeightSpace, weights: Tensor, rest: Mapping[str, Tensor], two: Tensor, together: Tensor, alone: Tensor
-) -> None:
-    with torch.no_grad():
-        again = space.call(weights, rest, two)
+def _check_rows(together: Tensor, again: Tensor, alone: Tensor) -> None:
+    """Raise ValueError unless logits [2, C] repeat exactly, and the first example's do not depend on the second."""
     if not torch.equal(again, together):
         raise ValueError("The network gives other logits when it runs again: call net.eval(), or take the chance out.")
     if not _close(together[:1], alone):
         raise ValueError(
-            "The first example's logits depend on the other examples of the batch, and then no example has a curvature of "
-            "its own: take batch statistics out, or call net.eval()."
+            "The first example's logits depend on the other examples of the batch, and then no example has a curvature "
+            "of its own: take batch statistics out, or call net.eval()."
         )
 
 
 def _check_weight_gradients(space: WeightSpace, recording: Recording) -> None:
+    """Raise ValueError unless each layer's weight gradient is its output's gradient times its input."""
     direction = torch.randn(recording.logits.shape, generator=generator(0, "preflight"), dtype=torch.float64)
     wanted: list[Any] = [*recording.weights, *recording.outputs]
     scalar = recording.along(direction.to(recording.logits))

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, vmap
 from torch.nn.utils import parametrize
 
-from lossprune_lib.checks import check_finite, check_instance, check_int, check_network
+from lossprune_lib.checks import check_finite, check_instance, check_network
 
 Layout = tuple[tuple[str, tuple[int, ...]], ...]  # (layer, shape of its weight), in the order of the flat vector
 
@@ -46,7 +46,7 @@ class WeightSpace:
             raise ValueError(
                 "This network has no Linear or Conv2d layer, so there is no weight to prune: give one that has."
             )
-        _check(net, modules)
+        _check_weights(net, modules)
         self.net = net
         self.layers = tuple(modules)
         self.modules = tuple(modules.values())
@@ -82,8 +82,12 @@ class WeightSpace:
     def split(self, vector: Tensor) -> list[Tensor]:
         """Return each layer's part of a vector [..., D], as a view [..., *shape of its weight]."""
         self.check(vector)
-        parts = vector.split(self.sizes, dim=-1)
-        return [part.unflatten(-1, shape) for part, (_, shape) in zip(parts, self.layout, strict=True)]
+        return self.parts(vector)
+
+    def parts(self, vector: Tensor) -> list[Tensor]:
+        """Return what `split` does, of a vector that was checked already."""
+        pieces = vector.split(self.sizes, dim=-1)
+        return [piece.unflatten(-1, shape) for piece, (_, shape) in zip(pieces, self.layout, strict=True)]
 
     def rest(self) -> dict[str, Tensor]:
         """Return copies of all parameters and buffers that are not prunable: biases, norms, running statistics."""
@@ -91,7 +95,7 @@ class WeightSpace:
         state = [*self.net.named_parameters(), *self.net.named_buffers()]
         return {name: tensor.detach().clone() for name, tensor in state if name not in prunable}
 
-    def call(self, weights: Tensor, rest: Mapping[str, Tensor], x: Tensor, chunk_size: int | None = None) -> Tensor:
+    def call(self, weights: Tensor, rest: Mapping[str, Tensor], x: Tensor) -> Tensor:
         """Run the network as a function of its weights.
 
         Parameters
@@ -99,7 +103,6 @@ class WeightSpace:
         weights : [D], or [R, D] for R networks at once
         rest : from `rest`; with [R, D] each entry may be stacked to [R, ...] or shared
         x : [N, *input shape], shared by the R networks
-        chunk_size : how many of the R networks to run at once (all by default)
 
         Returns
         -------
@@ -119,16 +122,17 @@ class WeightSpace:
         check_instance(x, Tensor, "A batch of inputs", "convert it with torch.from_numpy")
         check_instance(rest, Mapping, "The rest of a network", "give what space.rest() gives")  # type: ignore[type-abstract]
         if weights.ndim == 1:
-            parameters = dict(zip(self.names, self.split(weights), strict=True))
-            return functional_call(self.net, {**rest, **parameters}, (x,))
+            return self.run(weights, rest, x)
         own = {name: tensor.ndim for name, tensor in [*self.net.named_parameters(), *self.net.named_buffers()]}
         strange = [name for name in rest if name not in own]
         if strange:
             raise ValueError(f"This network has no {strange[0]!r}: give the rest that space.rest() gives.")
-        if chunk_size is not None:
-            check_int(chunk_size, "chunk_size")
         stacked = {name: 0 if tensor.ndim > own[name] else None for name, tensor in rest.items()}
-        return vmap(lambda w, r: self.call(w, r, x), in_dims=(0, stacked), chunk_size=chunk_size)(weights, dict(rest))
+        return vmap(lambda w, r: self.run(w, r, x), in_dims=(0, stacked))(weights, dict(rest))
+
+    def run(self, weights: Tensor, rest: Mapping[str, Tensor], x: Tensor) -> Tensor:
+        """Return what `call` does, at one vector [D], of arguments that were checked already."""
+        return functional_call(self.net, {**rest, **dict(zip(self.names, self.parts(weights), strict=True))}, (x,))
 
     def check(self, vector: Tensor) -> None:
         """Raise TypeError or ValueError unless a vector is a tensor that ends in D."""
@@ -145,8 +149,10 @@ class WeightSpace:
             )
 
     def check_point(self, vector: Tensor, what: str) -> None:
-        """Raise TypeError or ValueError unless a vector ends in D and goes with the weights: finite, in their place."""
+        """Raise TypeError or ValueError unless a vector is one [D] that goes with the weights: finite, in their place."""
         self.check(vector)
+        if vector.ndim != 1:
+            raise ValueError(f"{what} has shape {list(vector.shape)}, but must be one vector [D] = [{self.size}].")
         weight = self.modules[0].weight
         if vector.dtype != weight.dtype or vector.device != weight.device:
             raise ValueError(
@@ -161,16 +167,9 @@ def check_space(space: object) -> WeightSpace:
     return check_instance(space, WeightSpace, "A space", "write WeightSpace(net)")
 
 
-def _check(net: nn.Module, modules: dict[str, nn.Linear | nn.Conv2d]) -> None:
-    owners: dict[int, tuple[nn.Module, str]] = {}
-    for module_name, module in net.named_modules(remove_duplicate=False):
-        for name, parameter in module.named_parameters(recurse=False):
-            full = f"{module_name}.{name}" if module_name else name
-            owner, first = owners.setdefault(id(parameter), (module, full))
-            prunable = any(parameter is layer._parameters.get("weight") for layer in modules.values())
-            if owner is not module and prunable:
-                raise ValueError(f"The weight {full} is shared with {first}: give each layer a weight of its own.")
-    first_weight = next(iter(modules.values())).weight
+def _check_weights(net: nn.Module, modules: dict[str, nn.Linear | nn.Conv2d]) -> None:
+    _check_owners(net, modules)
+    first = next(iter(modules.values())).weight
     for name, module in modules.items():
         if parametrize.is_parametrized(module, "weight") or "weight" not in module._parameters:
             raise ValueError(
@@ -178,28 +177,44 @@ def _check(net: nn.Module, modules: dict[str, nn.Linear | nn.Conv2d]) -> None:
                 "torch.nn.utils.prune): make it plain first, for example with "
                 "torch.nn.utils.parametrize.remove_parametrizations or torch.nn.utils.prune.remove."
             )
-        weight = module.weight
-        if isinstance(weight, nn.parameter.UninitializedParameter):
-            raise ValueError(f"Layer {name!r} is lazy and has no weights yet: run the network once on a batch.")
-        if weight.numel() == 0:
-            raise ValueError(
-                f"Layer {name!r} has no weights, as its weight has the shape {list(weight.shape)}: give it at least one input "
-                "and one output."
-            )
-        if weight.dtype not in (torch.float32, torch.float64):
-            raise ValueError(f"The weight of layer {name!r} is {weight.dtype}: convert the network with net.float().")
-        if weight.dtype != first_weight.dtype or weight.device != first_weight.device:
-            raise ValueError(
-                f"The weight of layer {name!r} is {weight.dtype} on {weight.device}, others {first_weight.dtype} on "
-                f"{first_weight.device}: move the whole network to one device and dtype."
-            )
-        if weight.device.type == "meta":
-            raise ValueError(
-                f"The weight of layer {name!r} is on the device meta, which keeps no numbers: make the network on the "
-                "task's device, or load it."
-            )
-        if not weight.requires_grad:
-            raise ValueError(
-                f"The weight of layer {name!r} is frozen (requires_grad=False): call net.requires_grad_(True)."
-            )
-        check_finite(weight.detach(), f"The weight of layer {name!r}")
+        _check_weight(name, module.weight, first)
+
+
+def _check_owners(net: nn.Module, modules: dict[str, nn.Linear | nn.Conv2d]) -> None:
+    """Raise ValueError if a prunable weight belongs to two modules."""
+    prunable = {id(layer._parameters.get("weight")) for layer in modules.values()}
+    owners: dict[int, tuple[nn.Module, str]] = {}
+    for module_name, module in net.named_modules(remove_duplicate=False):
+        for name, parameter in module.named_parameters(recurse=False):
+            full = f"{module_name}.{name}" if module_name else name
+            owner, first = owners.setdefault(id(parameter), (module, full))
+            if owner is not module and id(parameter) in prunable:
+                raise ValueError(f"The weight {full} is shared with {first}: give each layer a weight of its own.")
+
+
+def _check_weight(name: str, weight: Tensor, first: Tensor) -> None:
+    """Raise ValueError unless a layer's weight is there, floating-point, trainable, finite, and in the first one's place."""
+    if isinstance(weight, nn.parameter.UninitializedParameter):
+        raise ValueError(f"Layer {name!r} is lazy and has no weights yet: run the network once on a batch.")
+    if weight.numel() == 0:
+        raise ValueError(
+            f"Layer {name!r} has no weights, as its weight has the shape {list(weight.shape)}: give it at least one "
+            "input and one output."
+        )
+    if weight.dtype not in (torch.float32, torch.float64):
+        raise ValueError(f"The weight of layer {name!r} is {weight.dtype}: convert the network with net.float().")
+    if weight.dtype != first.dtype or weight.device != first.device:
+        raise ValueError(
+            f"The weight of layer {name!r} is {weight.dtype} on {weight.device}, others {first.dtype} on "
+            f"{first.device}: move the whole network to one device and dtype."
+        )
+    if weight.device.type == "meta":
+        raise ValueError(
+            f"The weight of layer {name!r} is on the device meta, which keeps no numbers: make the network on the "
+            "task's device, or load it."
+        )
+    if not weight.requires_grad:
+        raise ValueError(
+            f"The weight of layer {name!r} is frozen (requires_grad=False): call net.requires_grad_(True)."
+        )
+    check_finite(weight.detach(), f"The weight of layer {name!r}")

@@ -113,15 +113,24 @@ def saliency(
     """
     found = CRITERIA[check_choice(criterion, CRITERIA, "criterion")]
     check_float(step_penalty, "step_penalty")
-    _check_model(model)
+    _check_model(model, found)
     if criterion == "random":
         if generator is None:
             raise ValueError('random draws its scores: give a generator, for example seeds.generator(0, "random").')
-        scores = torch.rand(model.weights.shape, generator=check_generator(generator), dtype=model.weights.dtype)
-        return scores.to(model.weights.device)
-    if found.order is None:
-        return found.change(model)
-    return modelled_change(model, criterion).abs() + 0.5 * step_penalty * model.weights.square()
+        check_generator(generator)
+    return scores(found, model, step_penalty, generator)
+
+
+def scores(
+    criterion: Criterion, model: LossModel, step_penalty: float, generator: torch.Generator | None = None
+) -> Tensor:
+    """Return what `saliency` does, of arguments that were checked already."""
+    if criterion.models_loss:
+        return criterion.change(model).abs() + 0.5 * step_penalty * model.weights.square()
+    if criterion.name == "random":
+        drawn = torch.rand(model.weights.shape, generator=generator, dtype=model.weights.dtype)
+        return drawn.to(model.weights.device)
+    return criterion.change(model)
 
 
 def modelled_change(model: LossModel, criterion: str) -> Tensor:
@@ -135,17 +144,20 @@ def modelled_change(model: LossModel, criterion: str) -> Tensor:
     found = CRITERIA[check_choice(criterion, CRITERIA, "criterion")]
     if found.order is None:
         raise ValueError(f"{criterion} does not model the loss, so it predicts no change: take lm, qm or obd.")
-    _check_model(model)
-    if model.order is None or model.order < found.order:
-        raise ValueError(
-            f"{criterion} needs a loss model of order {found.order}: LossModel.at(..., order={found.order})."
-        )
-    if found.gradient and model.gradient is None:
-        raise ValueError(
-            f"{criterion} needs the gradient, which this loss model was made without: leave out gradient=False."
-        )
+    _check_model(model, found)
     return found.change(model)
 
 
-def _check_model(model: object) -> None:
-    check_instance(model, LossModel, "A loss model", "make it first, as LossModel.at(net, batch) gives it")
+def _check_model(model: object, criterion: Criterion) -> None:
+    """Raise TypeError or ValueError unless this is a loss model that has what a criterion reads."""
+    found = check_instance(model, LossModel, "A loss model", "make it first, as LossModel.at(net, batch) gives it")
+    if criterion.order is None:
+        return
+    if found.order is None or found.order < criterion.order:
+        raise ValueError(
+            f"{criterion.name} needs a loss model of order {criterion.order}: LossModel.at(..., order={criterion.order})."
+        )
+    if criterion.gradient and found.gradient is None:
+        raise ValueError(
+            f"{criterion.name} needs the gradient, which this loss model was made without: leave out gradient=False."
+        )

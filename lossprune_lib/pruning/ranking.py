@@ -14,12 +14,13 @@ from lossprune_lib import training
 from lossprune_lib.checks import check_choice, check_sparsity
 from lossprune_lib.data.task import Batch, Task
 from lossprune_lib.loss_modelling.forecast import ORDERS, Forecast, forecast, loss_along, trust_radius
-from lossprune_lib.loss_modelling.model import LossModel
+from lossprune_lib.loss_modelling.model import BatchLoss, LossModel
 from lossprune_lib.networks.masks import Mask, count
 from lossprune_lib.pruning.criteria import modelled_change
 from lossprune_lib.pruning.local import LocalPruner
 from lossprune_lib.pruning.run import PrunerState
-from lossprune_lib.pruning.stage import batches_of, models_at, rank
+from lossprune_lib.pruning.settings import PrunerSettings
+from lossprune_lib.pruning.stage import losses_of, model_of, rank
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,7 +32,7 @@ class Path:
 
     Attributes
     ----------
-    pruner : LocalPruner
+    pruner : PrunerSettings
         Whose criterion chooses.
     state : PrunerState
         The point.
@@ -41,16 +42,21 @@ class Path:
         points lead through the same networks and may share it.
     """
 
-    pruner: LocalPruner
+    pruner: PrunerSettings
     state: PrunerState
     batch: Batch
     losses: dict[int, float] = field(default_factory=dict, repr=False)
-    _bends: dict[tuple[int, str], float] = field(default_factory=dict, init=False, repr=False)
+    _forms: dict[tuple[int, str], float] = field(default_factory=dict, init=False, repr=False)
+
+    @cached_property
+    def risk(self) -> BatchLoss:
+        """The loss of the batch."""
+        return BatchLoss(self.state.space, self.batch, loss=self.pruner.loss, max_bytes=self.pruner.max_bytes)
 
     @cached_property
     def model(self) -> LossModel:
         """Of order 2, at the point."""
-        return LossModel.at_weights(self.state.space, self.state.weights, self.state.rest, self.batch)
+        return self.risk.model(self.state.weights)
 
     @cached_property
     def _ranked(self) -> Tensor:
@@ -80,10 +86,7 @@ class Path:
         """Return the measured, signed change of the batch's mean loss."""
         number = count(self.state.space.size, sparsity)
         if number not in self.losses:
-            there = self.model.weights + self.step(sparsity)
-            found = LossModel.at_weights(self.state.space, there, self.state.rest, self.batch, order=0).loss
-            assert found is not None
-            self.losses[number] = found
+            self.losses[number] = self.risk.value(self.model.weights + self.step(sparsity)).item()
         assert self.model.loss is not None
         return self.losses[number] - self.model.loss
 
@@ -94,16 +97,16 @@ class Path:
     def is_forecast(self, sparsity: float) -> bool:
         """Return whether the predictions of all orders are known already."""
         number = len(self.pruned(sparsity))
-        return all((number, order) in self._bends for order in ORDERS if order not in self._sums)
+        return all((number, order) in self._forms for order in ORDERS if order not in self._sums)
 
     def predicted_change(self, sparsity: float, order: str) -> float:
         """Return the predicted, signed change; "ggn" and "hessian" take passes through the network, once."""
         number = len(self.pruned(sparsity))
         if check_choice(order, ORDERS, "order") in self._sums:
             return self._sums[order][number].item()
-        if (number, order) not in self._bends:
-            self._bends[number, order] = self.forecast(sparsity, (order,)).bend[order]
-        return self._sums["first"][number].item() + self._bends[number, order] / 2
+        if (number, order) not in self._forms:
+            self._forms[number, order] = self.forecast(sparsity, (order,)).quadratic_form[order]
+        return self._sums["first"][number].item() + self._forms[number, order] / 2
 
     def saliency_sum(self, sparsity: float) -> float:
         """Return the sum of the sizes of what the diagonal model expects of each weight: a bound, not a prediction."""
@@ -111,13 +114,13 @@ class Path:
 
     def forecast(self, sparsity: float, orders: tuple[str, ...] = tuple(ORDERS)) -> Forecast:
         """Return what the models predict along the straight step to a sparsity."""
-        return forecast(self.state.space, self.state.rest, self.batch, self.model, self.step(sparsity), orders)
+        return forecast(self.risk, self.model.weights, self.step(sparsity), orders)
 
     def radius(self, sparsity: float, order: str, tolerance: float = 0.1) -> float:
         """Return the share of the straight step to a sparsity up to which a model is off by no more than the tolerance."""
-        at, found = self.state, self.forecast(sparsity, (order,))
-        truth = loss_along(at.space, at.rest, self.batch, self.model, self.step(sparsity))
-        return trust_radius(truth, lambda share: found.change(order, share), tolerance)
+        found, step = self.forecast(sparsity, (order,)), self.step(sparsity)
+        actual = loss_along(self.risk, self.model.weights, step)
+        return trust_radius(actual, lambda share: found.change(order, share), tolerance)
 
 
 def path(
@@ -155,13 +158,13 @@ def one_shot(
         )
     pruner = LocalPruner(criterion, stages=1, seed=seed)
     start = pruner.start(net, task)
-    model = models_at([pruner], [start], batches_of([pruner], [start]), [start.weights], None)[0]
+    model, _ = model_of(pruner, start, losses_of(start))
     ranked = rank(pruner, start, model)  # once: every sparsity cuts the same ranking
-    found, rows = [], []
+    rest, found, rows = start.space.rest(), [], []
     for sparsity in sparsities:
         pruned = start.mask.smallest_kept(ranked, start.mask.still_to_prune(check_sparsity(sparsity), "global"))
         mask = replace(start.mask, kept=start.mask.kept.index_fill(0, pruned, False))
-        score = training.score(partial(start.space.call, start.dense * mask.kept, start.rest), task, split)
+        score = training.score(partial(start.space.run, start.dense * mask.kept, rest), task, split)
         found.append(mask)
         rows.append({"sparsity": mask.sparsity, "loss": score.loss, "accuracy": score.accuracy})
     return found, pd.DataFrame(rows)

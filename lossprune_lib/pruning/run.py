@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -15,11 +16,10 @@ from lossprune_lib.loss_modelling.losses import Loss, cross_entropy
 from lossprune_lib.networks.masks import Mask
 from lossprune_lib.networks.validation import check_logits, in_words
 from lossprune_lib.networks.weights import WeightSpace
+from lossprune_lib.pruning.settings import PrunerSettings
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from lossprune_lib.pruning.local import LocalPruner
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,7 +27,6 @@ class PrunerState:
     """Where a pruning stands: the network as plain tensors, the mask so far, and what the last stage measured."""
 
     space: WeightSpace
-    rest: dict[str, Tensor]
     dense: Tensor  # [D], the weights at the start
     task: Task
     mask: Mask
@@ -57,7 +56,7 @@ class PruningRun:
     mask: Mask
     trace: pd.DataFrame = field(repr=False)
     state: PrunerState = field(repr=False)
-    pruner: LocalPruner
+    pruner: PrunerSettings
 
     @cached_property
     def train_loss(self) -> tuple[float, float]:
@@ -78,13 +77,22 @@ class PruningRun:
         return net
 
 
+def finished_run(settings: PrunerSettings, state: PrunerState, rows: Sequence[dict[str, float]]) -> PruningRun:
+    """Return the run that ended in a state, with the rows of its stages as its trace."""
+    import pandas as pd
+
+    columns = ["stage", "sparsity", "loss", "predicted_change", "saliency_sum", "true_change", "step_length"]
+    columns += [name for name in state.row if name.startswith("density.")]
+    return PruningRun(state.mask, pd.DataFrame(rows).reindex(columns=columns), state, settings)
+
+
 @torch.no_grad()
 def training_loss(state: PrunerState, weights: Tensor, loss: Loss = cross_entropy) -> float:
     """Return the mean loss over the whole training set at weights [D]."""
-    total, examples = 0.0, 0
+    rest, total, examples = state.space.rest(), 0.0, 0
     for x, y in state.task.batches("train"):
         with in_words(x):
-            logits = state.space.call(weights, state.rest, x)
+            logits = state.space.run(weights, rest, x)
         check_logits(logits, len(x), state.task.classes if loss is cross_entropy else 1)
         total += loss.total(logits, y).item()
         examples += len(y)

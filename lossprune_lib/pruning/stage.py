@@ -1,166 +1,139 @@
-"""One stage of pruning, for several pruners at once: what is the same for several of them is evaluated once."""
+"""One stage of Algorithm 1: a batch, a loss model, a ranking, a mask, and a row that says what happened.
+
+Source: Laurent et al. 2020, Algorithm 1, as its authors' published program runs it.
+"""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from functools import cache
 
 import torch
 from torch import Tensor
 
-from lossprune_lib.checks import check_instance, check_sparsity
+from lossprune_lib.checks import check_sparsity
 from lossprune_lib.data.task import Batch
 from lossprune_lib.loss_modelling.losses import Loss
-from lossprune_lib.loss_modelling.model import LossModel
-from lossprune_lib.pruning.criteria import CRITERIA, modelled_change, saliency
+from lossprune_lib.loss_modelling.model import BatchLoss, LossModel
+from lossprune_lib.pruning.criteria import CRITERIA, scores
 from lossprune_lib.pruning.run import PrunerState, training_loss
+from lossprune_lib.pruning.settings import PrunerSettings
 from lossprune_lib.seeds import generator
 
-if TYPE_CHECKING:
-    from lossprune_lib.pruning.local import LocalPruner
+LossOf = Callable[[PrunerSettings], BatchLoss]
 
 
 class EmptyLayerWarning(UserWarning):
     """A layer has lost all of its weights."""
 
 
-def step_together(
-    pruners: Sequence[LocalPruner], states: Sequence[PrunerState], sparsities: Sequence[float | None] | None = None
-) -> list[PrunerState]:
-    """Run one stage of each pruner, on states of one network."""
-    for state in states:
-        check_instance(state, PrunerState, "A state", "take the one that start, step or stream gives")
-    wanted = sparsities or [None] * len(pruners)
-    counts = [_counts(pruner, state, kappa) for pruner, state, kappa in zip(pruners, states, wanted, strict=True)]
-    batches = batches_of(pruners, states)
-    models = models_at(pruners, states, batches, [state.weights for state in states], None)
-    chosen, afters = [], []
-    for pruner, state, model, count in zip(pruners, states, models, counts, strict=True):
-        pruned = state.mask.smallest_kept(rank(pruner, state, model), count)
-        kept = replace(state.mask, kept=state.mask.kept.index_fill(0, pruned, False))
-        chosen.append(pruned)
-        afters.append(replace(state, mask=kept, stage=state.stage + 1))
-    truths = _truths(pruners, states, afters, batches, models)
-    done = []
-    for pruner, state, after, model, pruned, truth in zip(pruners, states, afters, models, chosen, truths, strict=True):
-        density = after.mask.density()
-        _warn_of_emptied_layers(state.mask.density(), density)
-        row = {
-            "stage": after.stage,
-            "sparsity": after.mask.sparsity,
-            "step_length": torch.linalg.vector_norm(model.weights[pruned]).item(),
-        }
-        row |= _promise(pruner, model, pruned) | truth
-        row |= {f"density.{name}": share for name, share in density.items()}
-        done.append(replace(after, row=row))
-    return done
+def run_stage(
+    settings: PrunerSettings, state: PrunerState, sparsity: float | None = None, loss_of: LossOf | None = None
+) -> PrunerState:
+    """Run one stage, and return the state after it.
+
+    Parameters
+    ----------
+    sparsity : in place of the schedule's
+    loss_of : from `losses_of` this state, to share a batch and what was computed on it with other pruners
+    """
+    counts = _counts(settings, state, sparsity)
+    model, risk = model_of(settings, state, loss_of or losses_of(state))
+    pruned = state.mask.smallest_kept(rank(settings, state, model), counts)
+    kept = state.mask.kept.index_fill(0, pruned, False)
+    after = replace(state, mask=replace(state.mask, kept=kept), stage=state.stage + 1)
+    before_density, density = state.mask.density(), after.mask.density()
+    _warn_of_emptied_layers(before_density, density)
+    row = {
+        "stage": after.stage,
+        "sparsity": after.mask.sparsity,
+        "step_length": torch.linalg.vector_norm(model.weights[pruned]).item(),
+        **_predicted(settings, model, pruned),
+        **_actual(settings, state, after, model, risk),
+        **{f"density.{name}": share for name, share in density.items()},
+    }
+    return replace(after, row=row)
 
 
-def batches_of(pruners: Sequence[LocalPruner], states: Sequence[PrunerState]) -> list[Batch | None]:
-    """Return each pruner's batch for its next stage: one and the same where the draw is the same; None without a model."""
-    drawn: dict[tuple[int, int, int], Batch] = {}
-    batches: list[Batch | None] = []
-    for pruner, state in zip(pruners, states, strict=True):
-        if CRITERIA[pruner.criterion].order is None:
-            batches.append(None)
-            continue
-        key = pruner.batch_size, pruner.seed, state.stage + 1
-        if key not in drawn:
-            drawn[key] = state.task.sample(pruner.batch_size, generator(pruner.seed, "batch", state.stage + 1))
-        batches.append(drawn[key])
-    return batches
+def losses_of(state: PrunerState) -> LossOf:
+    """Return what gives a pruner the loss on its batch for the stage after a state.
+
+    Pruners that would draw the same batch get the same one and, with the same loss and budget, the same `BatchLoss`: what
+    one of them has it compute, the others need not.
+    """
+
+    @cache
+    def batch_of(examples: int, seed: int) -> Batch:
+        return state.task.sample(examples, generator(seed, "batch", state.stage + 1))
+
+    @cache
+    def loss_on(examples: int, seed: int, loss: Loss, max_bytes: int) -> BatchLoss:
+        return BatchLoss(state.space, batch_of(examples, seed), loss=loss, max_bytes=max_bytes)
+
+    return lambda settings: loss_on(settings.batch_size, settings.seed, settings.loss, settings.max_bytes)
 
 
-def models_at(
-    pruners: Sequence[LocalPruner],
-    states: Sequence[PrunerState],
-    batches: Sequence[Batch | None],
-    weights: Sequence[Tensor],
-    order: int | None,
-) -> list[LossModel]:
-    """Return each pruner's loss model on its batch: of the given order, or of the one that its criterion needs."""
-    models = [LossModel(at) for at in weights]
-    groups: dict[tuple[int, Loss, int], list[int]] = {}
-    for r, (pruner, batch) in enumerate(zip(pruners, batches, strict=True)):
-        if batch is not None:
-            groups.setdefault((id(batch), pruner.loss, pruner.max_bytes), []).append(r)
-    for (_, loss, max_bytes), members in groups.items():
-        first, batch = states[members[0]], batches[members[0]]
-        assert batch is not None
-        orders = [CRITERIA[pruners[r].criterion].order or 0 if order is None else order for r in members]
-        at = torch.stack([weights[r] for r in members])
-        gradient = any(CRITERIA[pruners[r].criterion].gradient for r in members)
-        found = LossModel.at_each(
-            first.space, at, first.rest, batch, orders, gradient=gradient, loss=loss, max_bytes=max_bytes
-        )
-        for r, model in zip(members, found, strict=True):
-            models[r] = model
-    return models
+def model_of(settings: PrunerSettings, state: PrunerState, loss_of: LossOf) -> tuple[LossModel, BatchLoss | None]:
+    """Return the model that a criterion ranks by, and the loss that it models; bare weights and None if it reads no data."""
+    criterion = CRITERIA[settings.criterion]
+    if criterion.order is None:
+        return LossModel(state.weights), None
+    risk = loss_of(settings)
+    return risk.known(state.weights, criterion.order, criterion.gradient), risk
 
 
-def _truths(
-    pruners: Sequence[LocalPruner],
-    states: Sequence[PrunerState],
-    afters: Sequence[PrunerState],
-    batches: Sequence[Batch | None],
-    models: Sequence[LossModel],
-) -> list[dict[str, float]]:
-    """Return the loss before each stage, and how it changed, where each pruner wants it measured."""
-    on_batch = [None if pruner.trace == "train" else batch for pruner, batch in zip(pruners, batches, strict=True)]
-    changed = models_at(pruners, states, on_batch, [after.weights for after in afters], 0)
-    truths: list[dict[str, float]] = []
-    for pruner, state, after, before, now in zip(pruners, states, afters, models, changed, strict=True):
-        if pruner.trace == "train":
-            losses = [training_loss(at, at.weights, pruner.loss) for at in (state, after)]
-        elif before.loss is None or now.loss is None:
-            truths.append({})
-            continue
-        else:
-            losses = [before.loss, now.loss]
-        truths.append({"loss": losses[0], "true_change": losses[1] - losses[0]})
-    return truths
+def rank(settings: PrunerSettings, state: PrunerState, model: LossModel) -> Tensor:
+    """Return the saliencies [D] of the stage after a state."""
+    draws = generator(settings.seed, "random", state.stage + 1) if settings.criterion == "random" else None
+    return scores(CRITERIA[settings.criterion], model, settings.step_penalty, draws)
 
 
-def rank(pruner: LocalPruner, state: PrunerState, model: LossModel) -> Tensor:
-    """Return the saliencies [D] of the next stage."""
-    draws = generator(pruner.seed, "random", state.stage + 1)
-    return saliency(model, pruner.criterion, pruner.step_penalty, generator=draws)
-
-
-def _counts(pruner: LocalPruner, state: PrunerState, sparsity: float | None) -> list[int]:
+def _counts(settings: PrunerSettings, state: PrunerState, sparsity: float | None) -> list[int]:
     """Return how many weights the next stage prunes, of all or of each layer."""
-    stage, explicit = state.stage + 1, sparsity is not None
-    if sparsity is None:
-        if stage > pruner.stages:
-            raise ValueError(f"All {pruner.stages} stages are done: give step() a sparsity to go on.")
-        sparsity = pruner.sparsities[stage - 1]
-    check_sparsity(sparsity)
-    counts = state.mask.still_to_prune(sparsity, pruner.scope)
-    if explicit and min(counts) < 0:
-        raise ValueError(
-            f"sparsity is {sparsity:g}, but {state.mask.sparsity:.4g} of the weights are masked already, and a stage "
-            "only adds to them: give more."
-        )
-    return counts
+    if sparsity is not None:
+        counts = state.mask.still_to_prune(check_sparsity(sparsity), settings.scope)
+        if min(counts) < 0:
+            raise ValueError(
+                f"sparsity is {sparsity:g}, but {state.mask.sparsity:.4g} of the weights are masked already, and a stage "
+                "only adds to them: give more."
+            )
+        return counts
+    if state.stage >= settings.stages:
+        raise ValueError(f"All {settings.stages} stages are done: give step() a sparsity to go on.")
+    return state.mask.still_to_prune(settings.sparsities[state.stage], settings.scope)
 
 
-def _promise(pruner: LocalPruner, model: LossModel, pruned: Tensor) -> dict[str, float]:
-    if CRITERIA[pruner.criterion].order is None:
+def _predicted(settings: PrunerSettings, model: LossModel, pruned: Tensor) -> dict[str, float]:
+    criterion = CRITERIA[settings.criterion]
+    if not criterion.models_loss:
         return {}
-    changes = modelled_change(model.among(pruned), pruner.criterion)
+    changes = criterion.change(model.among(pruned))
     return {
         "predicted_change": changes.sum(dtype=torch.float64).item(),
         "saliency_sum": changes.abs().sum(dtype=torch.float64).item(),
     }
 
 
+def _actual(
+    settings: PrunerSettings, state: PrunerState, after: PrunerState, model: LossModel, risk: BatchLoss | None
+) -> dict[str, float]:
+    """Return the loss before the stage and how it changed, on the training set or the stage's batch; nothing without one."""
+    if settings.trace == "train":
+        before, now = (training_loss(at, at.weights, settings.loss) for at in (state, after))
+    elif risk is None or model.loss is None:
+        return {}
+    else:
+        before, now = model.loss, risk.known_loss(after.weights)
+    return {"loss": before, "true_change": now - before}
+
+
 def _warn_of_emptied_layers(before: dict[str, float], after: dict[str, float]) -> None:
     for name, density in after.items():
         if density == 0 and before[name] > 0:
             warnings.warn(
-                f"All weights of layer {name!r} are pruned away, so nothing of its input passes it any more. Lower the "
+                f"All weights of layer {name!r} are pruned away, so nothing passes through it any more. Lower the "
                 'sparsity, raise the step penalty, or use scope="layer".',
                 EmptyLayerWarning,
                 stacklevel=3,

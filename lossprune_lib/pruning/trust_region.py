@@ -18,7 +18,7 @@ from lossprune_lib.data.task import Task
 from lossprune_lib.networks.masks import Mask
 from lossprune_lib.pruning.criteria import CRITERIA
 from lossprune_lib.pruning.local import LocalPruner
-from lossprune_lib.pruning.run import PrunerState, PruningRun
+from lossprune_lib.pruning.run import PrunerState, PruningRun, finished_run
 
 _MOST = 0.9  # of the weights that are left, in one step
 _EASY = 0.5  # of the tolerance: below it the next step may be longer
@@ -111,12 +111,10 @@ def _trials(pruner: LocalPruner, state: PrunerState, tolerance: float, share: fl
 
 def finished(pruner: LocalPruner, trials: Iterable[Trial]) -> PruningRun:
     """Return the accepted trials as a run, to be measured like any other; its trace has a row for each of them."""
-    import pandas as pd
-
     if not isinstance(trials, Iterable):
         raise TypeError(f"The trials are what trust_region yields, not a {type(trials).__name__}.")
     instances = [check_instance(trial, Trial, "A trial", "give what trust_region yields") for trial in trials]
     states = [trial.state for trial in instances if trial.accepted]
     if not states:
         raise ValueError("No trial was accepted, so there is no pruning: go through trust_region to its end.")
-    return PruningRun(states[-1].mask, pd.DataFrame([state.row for state in states]), states[-1], pruner)
+    return finished_run(pruner, states[-1], [state.row for state in states])

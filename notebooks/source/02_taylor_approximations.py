@@ -27,9 +27,8 @@ import numpy as np
 import pandas as pd
 import torch
 
-from lossprune_lib import LossModel, WeightSpace, criteria, data, exercises, models, widgets
+from lossprune_lib import BatchLoss, LossModel, WeightSpace, criteria, data, exercises, models, widgets
 from lossprune_lib.loss_modelling import forecast
-from lossprune_lib.loss_modelling.products import hessian_quadratic_form
 from lossprune_lib.plots import taylor as taylor_plots
 from lossprune_lib.pruning import ranking
 from lossprune_lib.seeds import generator
@@ -43,12 +42,13 @@ net = models.pretrained("mlp_300_100", task)
 #
 # Put all weights that may be pruned into one long vector $\theta$ (`weights`), of length $D$. The loss $L(\theta)$ is the mean
 # cross-entropy over a batch of training examples, in nats (its logarithm is the natural one). We take one batch and keep it.
-# All that is never pruned, the biases for example, stays as it is in `rest`.
+# `risk` is the loss of this batch as a function of the weights. All that is never pruned, the biases for example, stays as it is.
 
 # %%
 space = WeightSpace(net)
-weights, rest = space.read(), space.rest()
+weights = space.read()
 batch = task.sample(1000, generator(0, "batch", 1))
+risk = BatchLoss(net, batch)
 
 # %% [markdown]
 # Pruning weight $k$ sets $\theta_k$ to zero, so it moves that weight by $-\theta_k$. Do this for all weights that go, leave the
@@ -103,15 +103,15 @@ exercises.reconcile("share that is foreseen", my_guess, found.change("hessian") 
 
 # %%
 shares = np.linspace(0, 1, 41)
-truth = forecast.loss_along(space, rest, batch, mp.model, step)
+truth = forecast.loss_along(risk, weights, step)
 line = pd.DataFrame({"share": shares, "true_change": [truth(share) for share in shares]})
-for order in found.bend:
+for order in found.quadratic_form:
     line[order] = [found.change(order, share) for share in shares]
 
 # %% alt="Change of the loss against the share of the step to 80 %, whole on the left: the truth climbs away from both models. First quarter enlarged on the right: the second-order model stays close to the truth, the first-order one falls below."
 figure, axes = plt.subplots(1, 2, figsize=(9.5, 3.4), layout="constrained")
 for ax, end in zip(axes, (1, 0.25), strict=True):
-    taylor_plots.promise(ax, line[line["share"] <= end], list(found.bend), "share")
+    taylor_plots.promise(ax, line[line["share"] <= end], list(found.quadratic_form), "share")
 axes[0].legend(fontsize=8.5)
 axes[1].set_title("the first quarter of the step, enlarged", fontsize=10)
 plt.show()
@@ -278,13 +278,13 @@ chosen = torch.randperm(space.size, generator=generator(0, "directions"))[:60]
 
 def bends(at):
     directions = torch.nn.functional.one_hot(chosen, space.size).to(weights)
-    return torch.tensor([hessian_quadratic_form(space, at, rest, batch, direction) for direction in directions])
+    return torch.tensor([risk.quadratic_form(at, direction, "hessian") for direction in directions])
 
 
 # %%
 places = {"trained": weights, "pruned to 80 %": pruned_at}
 bent = {where: bends(at) for where, at in places.items()}
-ggn = {where: LossModel.at_weights(space, at, rest, batch).curvature[chosen] for where, at in places.items()}
+ggn = {where: risk.model(at).curvature[chosen] for where, at in places.items()}
 
 # %% tags=["nbval-check-output"]
 for where in places:
@@ -299,7 +299,7 @@ for where in places:
 # Taking $G$ for $H$ has a price. How far apart are the two at the trained network, along the step of magnitude pruning?
 
 # %% tags=["nbval-check-output"]
-both = mp.forecast(0.8, ("ggn", "hessian")).bend
+both = mp.forecast(0.8, ("ggn", "hessian")).quadratic_form
 print(f"step^T G step is {both['ggn'] / both['hessian']:.0%} of step^T H step at 80 %")
 
 # %% [markdown]

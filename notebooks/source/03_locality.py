@@ -28,7 +28,18 @@ import matplotlib.pyplot as plt
 import pandas as pd
 import torch
 
-from lossprune_lib import LocalPruner, LossModel, Mask, WeightSpace, criteria, data, exercises, models, results, widgets
+from lossprune_lib import (
+    BatchLoss,
+    LocalPruner,
+    Mask,
+    WeightSpace,
+    criteria,
+    data,
+    exercises,
+    models,
+    results,
+    widgets,
+)
 from lossprune_lib.networks.masks import smallest
 from lossprune_lib.plots import locality as locality_plots
 from lossprune_lib.plots import study as study_plots
@@ -70,13 +81,14 @@ print([round(kappa, 2) for kappa in schedule])
 # Now one stage. It takes fresh training examples, makes a model of the loss **at the masked weights** $\theta \odot m$
 # (where the pruned ones are zero), and ranks all weights of all layers together by their saliency.
 # Those of lowest saliency go, until round($D \kappa_i$) are zero. What is pruned stays pruned.
-# In the code, `space.rest()` holds what is never pruned (the biases), and `mask.still_to_prune` says how many more weights have to go.
+# In the code, `BatchLoss` is the loss of the batch as a function of the weights, and `mask.still_to_prune` says how many more
+# weights have to go.
 
 
 # %%
 def run_stage(mask, stage, sparsity, criterion="qm", step_penalty=0.0):
     batch = task.sample(1000, generator(0, "batch", stage))
-    model = LossModel.at_weights(space, weights * mask.kept, space.rest(), batch)
+    model = BatchLoss(net, batch).model(weights * mask.kept)
     saliency = criteria.saliency(model, criterion, step_penalty)
     pruned = mask.smallest_kept(saliency, mask.still_to_prune(sparsity, "global"))
     return Mask(mask.kept.index_fill(0, pruned, False), space.layout)

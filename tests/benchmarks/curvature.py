@@ -241,10 +241,9 @@ def peak_bytes(name: str, way: str, batch_size: int, device: str) -> int:
 
 def tf32_effect(net: nn.Module, x: Tensor, y: Tensor, sparsity: float = 0.9) -> str:
     """Return in words what TensorFloat-32 products change: the time, and the masks of one stage."""
-    space, rest = WeightSpace(net), WeightSpace(net).rest()
 
     def model() -> LossModel:
-        return LossModel.at_weights(space, space.read(), rest, (x, y), max_bytes=peers.budget(x))
+        return LossModel.at(net, (x, y), max_bytes=peers.budget(x))
 
     exact, slow = model(), clock.seconds(model)
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
@@ -254,7 +253,9 @@ def tf32_effect(net: nn.Module, x: Tensor, y: Tensor, sparsity: float = 0.9) -> 
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
     overlaps = []
     for name in ("lm", "qm", "obd"):
-        kept = [criteria.saliency(m, name).topk(round((1 - sparsity) * space.size)).indices for m in (exact, rounded)]
+        kept = [
+            criteria.saliency(m, name).topk(round((1 - sparsity) * len(m.weights))).indices for m in (exact, rounded)
+        ]
         common = torch.isin(*kept).float().mean().item()
         overlaps.append(f"{name} {common:.2%}")
     return f"With TF32: {slow / fast:.2f} times as fast; of the {1 - sparsity:.0%} kept by one stage the same are kept: {', '.join(overlaps)}."

@@ -15,17 +15,17 @@ import reference
 import torch
 from torch import Tensor, nn
 
-from lossprune_lib import LossModel, WeightSpace
+from lossprune_lib import BatchLoss, WeightSpace
 
 Diagonal = Callable[[Tensor, Tensor, int], Tensor]  # (inputs [N, ...], labels [N], batch size) -> [D]
 
 
 def ours(net: nn.Module) -> Diagonal:
     """LossModel without its gradient; it cuts the batch itself, and gives the loss besides."""
-    space, rest = WeightSpace(net), WeightSpace(net).rest()
+    space = WeightSpace(net)
 
     def diagonal(x: Tensor, y: Tensor, batch_size: int) -> Tensor:
-        model = LossModel.at_weights(space, space.read(), rest, (x, y), gradient=False, max_bytes=budget(x))
+        model = BatchLoss(space, (x, y), max_bytes=budget(x)).model(space.read(), gradient=False)
         assert model.curvature is not None
         return model.curvature
 

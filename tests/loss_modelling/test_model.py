@@ -8,14 +8,12 @@ import warnings
 
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from sample_networks import NETWORKS, dense_ggn_diagonal, make, prunable
 from torch import Tensor, nn
 from torch.func import functional_call, jacrev
 from torch.nn import functional as F
 
-from lossprune_lib import LossModel, WeightSpace
+from lossprune_lib import BatchLoss, LossModel, WeightSpace
 from lossprune_lib.loss_modelling import Loss, cross_entropy, curvature
 from lossprune_lib.loss_modelling import model as loss_model
 from lossprune_lib.loss_modelling.forward import Recording
@@ -154,7 +152,7 @@ def test_second_order_is_third_order_exact_for_one_weight_of_a_linear_network() 
         for size in (0.02, 0.01):
             step = torch.zeros(space.size, dtype=torch.float64)
             step[4] = size
-            after = LossModel.at_weights(space, model.weights + step, space.rest(), (x, y), order=0)
+            after = BatchLoss(space, (x, y)).model(model.weights + step, order=0)
             errors[order, size] = after.loss - model.loss - model.predicted_change(step, order=order).item()
     assert errors[1, 0.02] / errors[1, 0.01] == pytest.approx(4, rel=0.05)
     assert errors[2, 0.02] / errors[2, 0.01] == pytest.approx(8, rel=0.05)
@@ -192,7 +190,7 @@ def test_the_model_at_other_weights_is_that_of_a_network_with_them() -> None:
     net, x, y = make("mlp")
     space = WeightSpace(net)
     weights = torch.randn(space.size, dtype=torch.float64, requires_grad=True)
-    there = LossModel.at_weights(space, weights, space.rest(), (x, y))
+    there = BatchLoss(space, (x, y)).model(weights)
     assert not there.weights.requires_grad
     space.write_(weights.detach())
     here = LossModel.at(net, (x, y))
@@ -205,7 +203,7 @@ def test_weights_of_another_network_are_refused() -> None:
     net, x, y = make("mlp")
     space = WeightSpace(net)
     with pytest.raises(ValueError, match="another network"):
-        LossModel.at_weights(space, space.read()[1:], space.rest(), (x, y))
+        BatchLoss(space, (x, y)).model(space.read()[1:])
 
 
 @pytest.mark.parametrize(("max_bytes", "together"), [(2**30, [9]), (1, [1] * 9)])
@@ -279,20 +277,20 @@ def test_a_model_knows_its_order(order: int | None) -> None:
     assert example(order).order == order
 
 
-# --- many points at once --------------------------------------------------------------------------------------------
+# --- what is kept -------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
 def made(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The orders of the models that are evaluated, in turn."""
     orders: list[int] = []
-    at_weights = LossModel.at_weights.__func__
+    evaluate = BatchLoss._evaluate
 
-    def heard(cls, space, weights, rest, batch, order=2, **options):  # type: ignore[no-untyped-def]
+    def heard(self: BatchLoss, weights: Tensor, order: int, gradient: bool) -> LossModel:
         orders.append(order)
-        return at_weights(cls, space, weights, rest, batch, order, **options)
+        return evaluate(self, weights, order, gradient)
 
-    monkeypatch.setattr(LossModel, "at_weights", classmethod(heard))
+    monkeypatch.setattr(BatchLoss, "_evaluate", heard)
     return orders
 
 
@@ -303,91 +301,111 @@ def equal(first: LossModel, second: LossModel) -> bool:
     )
 
 
-@pytest.mark.parametrize("loss", [cross_entropy, SQUARED], ids=["cross-entropy", "squared error"])
-@pytest.mark.parametrize("max_bytes", [2**30, 1])
-@pytest.mark.parametrize("name", ["mlp", "convolutions", "residual with batch norm"])
-def test_each_row_has_the_model_at_its_weights(name: str, max_bytes: int, loss: Loss) -> None:
-    net, x, y = make(name)
-    space, targets = WeightSpace(net), y if loss is cross_entropy else torch.randn(net(x).shape, dtype=torch.float64)
-    rows, orders = space.read() * (torch.rand(4, space.size) < 0.5), [2, 0, 1, 2]
-    options = {"loss": loss, "max_bytes": max_bytes}
-    found = LossModel.at_each(space, rows, space.rest(), (x, targets), orders, **options)
-    assert [model.order for model in found] == orders
-    for row, order, model in zip(rows, orders, found, strict=True):
-        assert equal(model, LossModel.at_weights(space, row, space.rest(), (x, targets), order, **options))
-
-
 @pytest.mark.parametrize(
-    ("rows", "orders", "evaluated"),
+    ("points", "orders", "evaluated"),
     [
         ([0, 0, 0], [2, 2, 2], [2]),
-        ([0, 0, 0], [0, 2, 1], [2]),  # the highest order that an equal row needs
-        ([0, 1, 0, 1], [0, 0, 1, 0], [1, 0]),
+        ([0, 0, 0], [2, 0, 1], [2]),
+        ([0, 0, 0], [0, 1, 2], [0, 1, 2]),  # what is kept is of too low an order
+        ([0, 1, 0, 1], [1, 0, 1, 0], [1, 0]),
         ([1, 0, 2, 0], [1, 1, 1, 1], [1, 1, 1]),
-        ([0], [2], [2]),
-        ([], [], []),
     ],
 )
-def test_equal_rows_are_evaluated_once(
-    rows: list[int], orders: list[int], evaluated: list[int], made: list[int]
+def test_a_model_is_made_once_at_each_point(
+    points: list[int], orders: list[int], evaluated: list[int], made: list[int]
 ) -> None:
     net, x, y = make("mlp")
-    space = WeightSpace(net)
-    points = torch.stack([space.read(), torch.zeros(space.size, dtype=torch.float64), -space.read()])
-    found = LossModel.at_each(space, points[rows], space.rest(), (x, y), orders)
-    assert sorted(made) == sorted(evaluated)
-    assert len(found) == len(rows)
-    for row, order, model in zip(rows, orders, found, strict=True):
+    risk = BatchLoss(net, (x, y))
+    rows = torch.stack([risk.space.read(), torch.zeros(risk.space.size, dtype=torch.float64), -risk.space.read()])
+    found = [risk.model(rows[point], order) for point, order in zip(points, orders, strict=True)]
+    assert made == evaluated
+    for point, order, model in zip(points, orders, found, strict=True):
         assert model.order >= order
-        assert equal(model, LossModel.at_weights(space, points[row], space.rest(), (x, y), model.order))
+        assert equal(model, BatchLoss(net, (x, y)).model(rows[point], model.order))
 
 
-def test_rows_of_equal_sum_are_told_apart(made: list[int]) -> None:
+def test_a_model_without_its_gradient_is_no_answer_to_whoever_reads_it(made: list[int]) -> None:
+    net, x, y = make("mlp")
+    risk = BatchLoss(net, (x, y))
+    weights = risk.space.read()
+    assert risk.model(weights, gradient=False).gradient is None
+    assert risk.model(weights, 1).gradient is not None
+    assert risk.model(weights, 2).gradient is not None
+    assert made == [2, 1, 2]
+
+
+def test_points_of_equal_sum_are_told_apart(made: list[int]) -> None:
     """Whole numbers, so that the sums are equal to the last digit."""
     net, x, y = make("mlp")
-    space = WeightSpace(net)
-    row = torch.arange(space.size, dtype=torch.float64) % 3 - 1
+    risk = BatchLoss(net, (x, y))
+    row = torch.arange(risk.space.size, dtype=torch.float64) % 3 - 1
     rows = torch.stack([row, row.roll(1), row.flip(0), row, torch.zeros_like(row), row.roll(1)])
     assert len(set(rows.sum(1)[[0, 1, 2]].tolist())) == 1
-    found = LossModel.at_each(space, rows, space.rest(), (x, y), [0] * 6)
+    found = [risk.model(row, 0) for row in rows]
     assert made == [0] * 4
     assert len({model.loss for model in found}) == 4
     for model, row in zip(found, rows, strict=True):
         assert torch.equal(model.weights, row)
 
 
-@given(st.lists(st.lists(st.sampled_from([-1.0, -0.0, 0.0, 1.0]), min_size=3, max_size=3), max_size=12))
-def test_the_first_equal_row_is_found(rows: list[list[float]]) -> None:
-    found = loss_model._first_equal(torch.tensor(rows).reshape(-1, 3))
-    assert found == [rows.index(row) for row in rows]
+def test_what_is_kept_is_not_reached_by_later_changes_of_the_weights(made: list[int]) -> None:
+    net, x, y = make("mlp")
+    risk = BatchLoss(net, (x, y))
+    weights = risk.space.read()
+    before = risk.model(weights, 1)
+    was = weights.clone()
+    weights[[0, 1]] = weights[[1, 0]]  # of the same sum
+    assert torch.equal(before.weights, was)
+    assert equal(risk.model(weights, 1), BatchLoss(net, (x, y)).model(weights, 1))
+    assert len(made) == 3
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("size", [1, 7, 10007, 266200])
-def test_equal_rows_are_found_wherever_they_stand(size: int, dtype: torch.dtype) -> None:
-    """Their sums must round alike."""
-    a, b = torch.randn(2, size, dtype=dtype, generator=torch.Generator().manual_seed(0))
-    assert loss_model._first_equal(torch.stack([a, b, a, a, b, a, b])) == [0, 1, 0, 0, 1, 0, 1]
-
-
-@pytest.mark.parametrize(
-    ("rows", "orders", "sentence"),
-    [
-        (lambda w: torch.stack([w, w]), [2], r"There are 1 orders for weights \[2, \d+\]: give one for each row"),
-        (lambda w: torch.stack([w, w]), [2, 1, 0], "There are 3 orders"),
-        (lambda w: w, [2], r"There are 1 orders for weights \[\d+\]"),
-        (lambda w: w, [2] * 44, "give one for each row"),
-        (lambda w: w.expand(2, 2, -1), [2, 2], "give one for each row"),
-        (lambda w: torch.stack([w, w])[:, 1:], [2, 2], "another network"),
-        (lambda w: torch.stack([w, w]), [2, 3], "order is 3"),
-        (lambda w: torch.stack([w, 2 * w]), [2, -1], "order is -1"),
-    ],
-)
-def test_points_and_orders_that_do_not_fit_are_refused(rows, orders: list[int], sentence: str) -> None:  # type: ignore[no-untyped-def]
+def test_no_more_is_kept_than_the_budget_allows(made: list[int]) -> None:
     net, x, y = make("mlp")
     space = WeightSpace(net)
-    with pytest.raises(ValueError, match=sentence):
-        LossModel.at_each(space, rows(space.read()), space.rest(), (x, y), orders)
+    vector = space.read().nbytes
+    risk = BatchLoss(space, (x, y), max_bytes=4 * vector)
+    for factor in (1, 2, 1, 2, 3, 1):
+        risk.model(factor * space.read(), 1)  # two vectors each
+    assert made == [1, 1, 1, 1]
+    tiny = BatchLoss(space, (x, y), max_bytes=1)
+    for _ in range(2):
+        tiny.model(space.read(), 0)
+    assert len(made) == 6
+
+
+@pytest.mark.parametrize("loss", [cross_entropy, SQUARED], ids=["cross-entropy", "squared error"])
+@pytest.mark.parametrize("max_bytes", [2**30, 1])
+def test_the_value_is_that_of_the_network_with_these_weights(max_bytes: int, loss: Loss) -> None:
+    net, x, y = make("residual with batch norm")
+    target = y if loss is cross_entropy else torch.randn(net(x).shape, dtype=torch.float64)
+    risk = BatchLoss(net, (x, target), loss=loss, max_bytes=max_bytes)
+    rows = risk.space.read() * torch.tensor([[1.0], [0.5], [0.0]], dtype=torch.float64)
+    found = risk.value(rows)
+    assert (found.dtype, found.shape) == (torch.float64, (3,))
+    for row, value in zip(rows, found, strict=True):
+        assert risk.value(row).item() == value.item() == risk.model(row, 0).loss
+        other = copy.deepcopy(net)
+        WeightSpace(other).write_(row)
+        assert value.item() == pytest.approx(loss.total(other(x), target).item() / len(x), rel=1e-12)
+
+
+@pytest.mark.parametrize("ask", [BatchLoss.value, BatchLoss.model])
+@pytest.mark.parametrize(
+    ("change", "error", "keyword"),
+    [
+        (lambda w: w[1:], ValueError, "another network"),
+        (lambda w: w.expand(2, 2, -1), ValueError, "one vector"),
+        (lambda w: w.float(), ValueError, "float32"),
+        (lambda w: w * math.nan, ValueError, "NaN"),
+        (lambda w: w.tolist(), TypeError, "torch tensor"),
+    ],
+)
+def test_points_that_do_not_fit_are_refused(ask, change, error: type[Exception], keyword: str) -> None:  # type: ignore[no-untyped-def]
+    net, x, y = make("mlp")
+    risk = BatchLoss(net, (x, y))
+    with pytest.raises(error, match=keyword):
+        ask(risk, change(risk.space.read()))
 
 
 # --- predictions --------------------------------------------------------------------------------------------------

@@ -121,7 +121,7 @@ def test_inference_mode_is_refused_and_no_grad_is_not() -> None:
 def test_plain_networks_pass(name: str, dtype: torch.dtype, scale: float) -> None:
     net, x, _ = make(name, scale)
     space = WeightSpace(net.to(dtype))
-    found = preflight(space, space.read(), space.rest(), x.to(dtype))
+    found = preflight(space, space.rest(), x.to(dtype))
     assert torch.allclose(found.logits, net(x[:1].to(dtype)), atol=1e-5 * scale)
 
 
@@ -135,7 +135,7 @@ def test_sizes_are_those_of_one_example() -> None:
         nn.Flatten(),
     )
     space, x = WeightSpace(net), torch.randn(3, 4, 5, 7)
-    found = preflight(space, space.read(), space.rest(), x)
+    found = preflight(space, space.rest(), x)
     assert (found.positions, found.outputs) == ([6, 6, 2], [6, 2, 5])
     assert found.logits.shape == (1, 10)
     assert found.largest >= 4 * 5 * 7
@@ -147,13 +147,13 @@ def test_a_network_is_tried_once_for_inputs_of_one_shape_but_its_mode_always_che
     net = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4), nn.Linear(4, 3)).eval()
     net[0].register_forward_pre_hook(lambda module, arguments: calls.append(len(arguments[0])))
     space = WeightSpace(net)
-    first = preflight(space, space.read(), space.rest(), X)
+    first = preflight(space, space.rest(), X)
     tried = len(calls)
-    assert preflight(space, space.read(), space.rest(), X + 1) is first
+    assert preflight(space, space.rest(), X + 1) is first
     assert len(calls) == tried
     net.train()
     with pytest.raises(ValueError, match="training mode"):
-        preflight(space, space.read(), space.rest(), X)
+        preflight(space, space.rest(), X)
 
 
 def test_a_network_that_was_tried_leaves_nothing_behind(trained: nn.Module) -> None:
@@ -166,17 +166,17 @@ def test_a_network_that_was_tried_leaves_nothing_behind(trained: nn.Module) -> N
     before = tensors()
     for _ in range(3):
         space = WeightSpace(trained)
-        preflight(space, space.read(), space.rest(), x)
+        preflight(space, space.rest(), x)
     del space
     assert tensors() == before
 
 
 def test_other_kinds_of_numbers_are_tried_too() -> None:
     space = WeightSpace(nn.Sequential(nn.Linear(3, 2)).eval())
-    weights, rest = space.read(), space.rest()
-    preflight(space, weights, rest, torch.ones(2, 3))
+    rest = space.rest()
+    preflight(space, rest, torch.ones(2, 3))
     with pytest.raises(ValueError, match="cannot run on inputs"):
-        preflight(space, weights, rest, torch.ones(2, 3, dtype=torch.int64))
+        preflight(space, rest, torch.ones(2, 3, dtype=torch.int64))
 
 
 def test_more_budget_columns_or_positions_change_the_examples_at_once() -> None:
@@ -194,7 +194,7 @@ import re, sys, torch
 from pathlib import Path
 from torch import nn
 from lossprune_lib import LossModel, models
-from lossprune_lib.models import _Shipped
+from lossprune_lib.networks.models import _Shipped
 
 class Attention(nn.Module):
     def __init__(self):

@@ -1,6 +1,8 @@
-"""Products with the full GGN and the full Hessian, against matrices that are built whole, in float64."""
+"""Quadratic forms with the full GGN and the full Hessian, against matrices that are built whole, in float64."""
 
 from __future__ import annotations
+
+import math
 
 import pytest
 import torch
@@ -9,14 +11,8 @@ from torch import Tensor, nn
 from torch.func import functional_call, jacrev
 from torch.nn import functional as F
 
-from lossprune_lib import LossModel, WeightSpace
+from lossprune_lib import BatchLoss, WeightSpace
 from lossprune_lib.loss_modelling import Loss
-from lossprune_lib.loss_modelling.products import (
-    ggn_product,
-    ggn_quadratic_form,
-    hessian_product,
-    hessian_quadratic_form,
-)
 
 SMALL = [name for name in NETWORKS if name not in ("a thousand classes", "one class")]
 # L = sum of (z - y)^2: its Hessian by the logits is twice the identity.
@@ -55,61 +51,50 @@ def dense(net: nn.Module, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
 
 @pytest.mark.parametrize("max_bytes", [2**30, 1])
 @pytest.mark.parametrize("name", SMALL)
-def test_products_equal_the_whole_matrices(name: str, max_bytes: int) -> None:
+def test_quadratic_forms_equal_those_of_the_whole_matrices(name: str, max_bytes: int) -> None:
     net, x, y = make(name)
-    space = WeightSpace(net)
-    ggn, hessian = dense(net, x, y)
-    at = space, space.read(), space.rest(), (x, y)
-    for vector in torch.randn(2, space.size, dtype=torch.float64):
-        found = ggn_product(*at, vector, max_bytes=max_bytes)
-        torch.testing.assert_close(found, ggn @ vector, rtol=1e-9, atol=1e-11)
-        found = hessian_product(*at, vector, max_bytes=max_bytes)
-        torch.testing.assert_close(found, hessian @ vector, rtol=1e-9, atol=1e-11)
-        along = (
-            ggn_quadratic_form(*at, vector, max_bytes=max_bytes),
-            hessian_quadratic_form(*at, vector, max_bytes=max_bytes),
-        )
-        assert along[0] == pytest.approx((vector @ ggn @ vector).item(), rel=1e-9, abs=1e-12)
-        assert along[1] == pytest.approx((vector @ hessian @ vector).item(), rel=1e-9, abs=1e-12)
+    risk = BatchLoss(net, (x, y), max_bytes=max_bytes)
+    weights = risk.space.read()
+    for matrix, whole in zip(("ggn", "hessian"), dense(net, x, y), strict=True):
+        for step in torch.randn(2, risk.space.size, dtype=torch.float64):
+            found = risk.quadratic_form(weights, step, matrix)
+            assert found == pytest.approx((step @ whole @ step).item(), rel=1e-9, abs=1e-12)
 
 
 def test_the_diagonal_is_that_of_the_loss_model() -> None:
     net, x, y = make("mlp")
-    space = WeightSpace(net)
-    ones = torch.eye(space.size, dtype=torch.float64)
-    columns = torch.stack([ggn_product(space, space.read(), space.rest(), (x, y), one) for one in ones])
-    torch.testing.assert_close(columns, columns.T)
-    torch.testing.assert_close(columns.diagonal(), LossModel.at(net, (x, y)).curvature)
-    assert torch.linalg.eigvalsh(columns).min() > -1e-12
+    risk = BatchLoss(net, (x, y))
+    weights = risk.space.read()
+    units = torch.eye(risk.space.size, dtype=torch.float64)
+    diagonal = torch.tensor([risk.quadratic_form(weights, unit, "ggn") for unit in units], dtype=torch.float64)
+    torch.testing.assert_close(diagonal, risk.model(weights).curvature)
 
 
 def test_another_loss() -> None:
     net, x, _ = make("mlp")
-    space, targets = WeightSpace(net), torch.randn(9, 4, dtype=torch.float64)
+    targets = torch.randn(9, 4, dtype=torch.float64)
     weights, logits = as_one_vector(net, x)
     jacobian = jacrev(logits)(weights).detach().flatten(0, 1)
     hessian = jacrev(jacrev(lambda w: (logits(w) - targets).square().sum() / 9))(weights).detach()
-    vector = torch.randn(space.size, dtype=torch.float64)
-    at = space, space.read(), space.rest(), (x, targets), vector
-    torch.testing.assert_close(ggn_product(*at, loss=SQUARED), 2 * jacobian.T @ (jacobian @ vector) / 9)
-    torch.testing.assert_close(hessian_product(*at, loss=SQUARED), hessian @ vector)
+    step = torch.randn(len(weights), dtype=torch.float64)
+    risk = BatchLoss(net, (x, targets), loss=SQUARED)
+    assert risk.quadratic_form(weights, step, "ggn") == pytest.approx(2 * (jacobian @ step).square().sum().item() / 9)
+    assert risk.quadratic_form(weights, step, "hessian") == pytest.approx((step @ hessian @ step).item())
 
 
 def test_for_a_linear_network_both_are_the_same() -> None:
     net, x, y = make("linear")
-    space = WeightSpace(net)
-    at = space, space.read(), space.rest(), (x, y), torch.randn(space.size, dtype=torch.float64)
-    torch.testing.assert_close(ggn_product(*at), hessian_product(*at))
+    risk = BatchLoss(net, (x, y))
+    weights, step = risk.space.read(), torch.randn(risk.space.size, dtype=torch.float64)
+    assert risk.quadratic_form(weights, step, "ggn") == pytest.approx(risk.quadratic_form(weights, step, "hessian"))
 
 
 def test_saturated_logits_stay_finite() -> None:
     net, x, y = make("mlp", scale=1000.0)
-    net, x = net.float(), x.float()
-    space = WeightSpace(net)
-    at = space, space.read(), space.rest(), (x, y), torch.randn(space.size)
-    assert torch.isfinite(ggn_product(*at)).all()
-    assert torch.isfinite(hessian_product(*at)).all()
-    assert ggn_quadratic_form(*at) >= 0
+    risk = BatchLoss(net.float(), (x.float(), y))
+    weights, step = risk.space.read(), torch.randn(risk.space.size)
+    assert 0 <= risk.quadratic_form(weights, step, "ggn") < math.inf
+    assert math.isfinite(risk.quadratic_form(weights, step, "hessian"))
 
 
 def test_any_weights_may_be_given_and_the_network_stays() -> None:
@@ -117,25 +102,23 @@ def test_any_weights_may_be_given_and_the_network_stays() -> None:
     space = WeightSpace(net)
     before = space.read()
     other = torch.randn(space.size, dtype=torch.float64)
-    found = hessian_product(space, other, space.rest(), (x, y), other)
+    found = BatchLoss(space, (x, y)).quadratic_form(other, other, "hessian")
     assert torch.equal(space.read(), before)
     space.write_(other)
-    torch.testing.assert_close(found, dense(net, x, y)[1] @ other)
+    assert found == pytest.approx((other @ dense(net, x, y)[1] @ other).item())
 
 
 @pytest.mark.parametrize(
-    ("vector", "batch", "message"),
+    ("weights", "step", "matrix", "keyword"),
     [
-        (torch.zeros(5), None, "belongs to another network"),
-        (torch.zeros(2, 18), None, "one vector"),
-        (torch.zeros(18), (torch.zeros(0, 6), torch.zeros(0, dtype=torch.int64)), "at least one example"),
-        (torch.zeros(18), (torch.zeros(2, 6), torch.full((2,), 7)), "labels go"),
+        (torch.zeros(5), torch.zeros(18), "ggn", "another network"),
+        (torch.zeros(18), torch.zeros(5), "hessian", "another network"),
+        (torch.zeros(18), torch.zeros(2, 18), "ggn", "one vector"),
+        (torch.zeros(18), torch.full((18,), math.nan), "hessian", "NaN"),
+        (torch.zeros(18), torch.zeros(18), "fisher", "ggn, hessian"),
     ],
 )
-def test_what_does_not_fit_is_refused(vector: Tensor, batch: tuple[Tensor, Tensor] | None, message: str) -> None:
+def test_what_does_not_fit_is_refused(weights: Tensor, step: Tensor, matrix: str, keyword: str) -> None:
     net, x, y = make("linear")
-    space = WeightSpace(net)
-    given = (x, y) if batch is None else (batch[0].double(), batch[1])
-    for product in (ggn_product, hessian_product, ggn_quadratic_form, hessian_quadratic_form):
-        with pytest.raises(ValueError, match=message):
-            product(space, space.read(), space.rest(), given, vector.double())
+    with pytest.raises(ValueError, match=keyword):
+        BatchLoss(net, (x, y)).quadratic_form(weights.double(), step.double(), matrix)

@@ -131,13 +131,12 @@ def test_calling_with_its_own_weights_is_the_network(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-@pytest.mark.parametrize("chunk_size", [None, 2])
-def test_calling_many_weights_at_once_equals_each_alone(name: str, chunk_size: int | None) -> None:
+def test_calling_many_weights_at_once_equals_each_alone(name: str) -> None:
     net, x, _ = make(name)
     space, rest = WeightSpace(net), WeightSpace(net).rest()
     before = {key: tensor.clone() for key, tensor in net.state_dict().items()}
     weights = torch.randn(3, space.size, dtype=torch.float64)
-    stacked = space.call(weights, rest, x, chunk_size=chunk_size)
+    stacked = space.call(weights, rest, x)
     assert all(torch.equal(tensor, before[key]) for key, tensor in net.state_dict().items())
     for logits, alone in zip(stacked, weights, strict=True):
         space.write_(alone)
@@ -157,7 +156,7 @@ def test_the_rest_may_be_stacked_too(name: str, share: str) -> None:
         else torch.stack([tensor + i if tensor.is_floating_point() else tensor for i in range(3)])
         for key, tensor in rest.items()
     }
-    stacked = space.call(weights, rests, x, chunk_size=2)
+    stacked = space.call(weights, rests, x)
     for i, logits in enumerate(stacked):
         own = {key: tensor if key in shared else tensor[i] for key, tensor in rests.items()}
         torch.testing.assert_close(logits, space.call(weights[i], own, x), rtol=1e-10, atol=1e-10)

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils import prune as torch_prune
 
-from lossprune_lib import LocalPruner, LossModel, Mask, WeightSpace, data, models
+from lossprune_lib import BatchLoss, LocalPruner, LossModel, Mask, WeightSpace, data, models
 from lossprune_lib.loss_modelling import Loss, curvature, losses
 from lossprune_lib.loss_modelling.forward import Recording
 from lossprune_lib.networks import masks
@@ -262,7 +262,7 @@ def test_a_stream_gives_each_stage_as_soon_as_it_is_done(net: nn.Module, task: d
 def test_a_step_leaves_its_state_as_it_was(criterion: str, net: nn.Module, task: data.Task) -> None:
     pruner = LocalPruner(criterion, sparsity=0.8, stages=3, batch_size=30)
     state = pruner.step(pruner.start(net, task))
-    before = copy.deepcopy((state.mask.kept, state.dense, state.rest, state.stage, state.row))
+    before = copy.deepcopy((state.mask.kept, state.dense, state.space.rest(), state.stage, state.row))
     branches = [pruner.step(state, sparsity=sparsity) for sparsity in (0.6, 0.9, 0.6)]
     assert [int((~branch.mask.kept).sum()) for branch in branches] == [62, 93, 62]
     assert torch.equal(branches[0].mask.kept, branches[2].mask.kept)
@@ -270,7 +270,7 @@ def test_a_step_leaves_its_state_as_it_was(criterion: str, net: nn.Module, task:
     kept, dense, rest, stage, row = before
     assert torch.equal(state.mask.kept, kept)
     assert torch.equal(state.dense, dense)
-    assert all(torch.equal(state.rest[name], tensor) for name, tensor in rest.items())
+    assert all(torch.equal(state.space.rest()[name], tensor) for name, tensor in rest.items())
     assert (state.stage, state.row) == (stage, row)
 
 
@@ -708,13 +708,13 @@ TOGETHER: dict[str, list[LocalPruner]] = {
 def models_made(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, Tensor]]:
     """The order and the weights of each loss model that is evaluated."""
     made: list[tuple[int, Tensor]] = []
-    at_weights = LossModel.at_weights.__func__
+    evaluate = BatchLoss._evaluate
 
-    def heard(cls, space, weights, rest, batch, order=2, **options):  # type: ignore[no-untyped-def]
+    def heard(self: BatchLoss, weights: Tensor, order: int, gradient: bool) -> LossModel:
         made.append((order, weights.clone()))
-        return at_weights(cls, space, weights, rest, batch, order, **options)
+        return evaluate(self, weights, order, gradient)
 
-    monkeypatch.setattr(LossModel, "at_weights", classmethod(heard))
+    monkeypatch.setattr(BatchLoss, "_evaluate", heard)
     return made
 
 

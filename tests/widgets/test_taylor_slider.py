@@ -9,9 +9,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from lossprune_lib import LocalPruner, LossModel, WeightSpace, widgets
+from lossprune_lib import BatchLoss, LocalPruner, LossModel, WeightSpace, widgets
 from lossprune_lib.loss_modelling import forecast
-from lossprune_lib.loss_modelling.products import ggn_product, hessian_product
 from lossprune_lib.networks.masks import smallest
 from lossprune_lib.pruning import ranking
 from lossprune_lib.pruning.criteria import saliency
@@ -62,13 +61,13 @@ def test_a_path_measures_and_predicts(trained, digits, batch) -> None:
         after = F.cross_entropy(space.call(space.read() + step, space.rest(), x), y)
         true = (after - F.cross_entropy(trained(x), y)).item()
     model = LossModel.at(trained, batch)
-    at = space, space.read(), space.rest(), batch, step
+    risk, weights = BatchLoss(trained, batch), space.read()
     linear = (step @ model.gradient).item()
     expected = {
         "first": linear,
         "diagonal": model.predicted_change(step).item(),
-        "ggn": linear + (step @ ggn_product(*at)).item() / 2,
-        "hessian": linear + (step @ hessian_product(*at)).item() / 2,
+        "ggn": linear + risk.quadratic_form(weights, step, "ggn") / 2,
+        "hessian": linear + risk.quadratic_form(weights, step, "hessian") / 2,
     }
     assert path.true_change(0.7) == pytest.approx(true, rel=1e-4)
     assert path.forecast(0.7).changes() == pytest.approx(expected, rel=1e-3)
@@ -108,7 +107,7 @@ def test_a_wider_tolerance_gives_a_longer_radius(trained, digits, batch) -> None
     radii = [path.radius(0.8, "diagonal", tolerance) for tolerance in (0.05, 0.1, 0.3)]
     assert radii == sorted(radii)
     at, (low, high) = radii[1], (0.98 * radii[1], 1.02 * radii[1])
-    truth = forecast.loss_along(path.state.space, path.state.rest, batch, path.model, path.step(0.8))
+    truth = forecast.loss_along(path.risk, path.model.weights, path.step(0.8))
     found = path.forecast(0.8, ("diagonal",))
     errors = [abs(found.change("diagonal", share) / truth(share) - 1) for share in (low, at, high)]
     assert errors[0] < 0.1 < errors[2]
