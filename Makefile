@@ -48,6 +48,7 @@ lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 units: $(VENV)/.installed-test
 	$(PYTEST) tests -m "not slow" --ignore tests/browser -n 2

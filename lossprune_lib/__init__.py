@@ -1,13 +1,15 @@
 """Loss models for unstructured pruning: criteria, curvature and a local (stage-wise) pruner.
 
-The library behind the workbook on *Revisiting Loss Modelling for Unstructured Pruning* (Laurent et al. 2020). Everything is
-imported when it is first used, so that `doctor` works even where torch does not.
+The library behind the workbook on *Revisiting Loss Modelling for Unstructured Pruning* (Laurent et al. 2020).
+Everything is imported when it is first used, so that `doctor` works even where torch does not.
 """
 
 from __future__ import annotations
 
 import importlib
 from typing import TYPE_CHECKING, Any
+
+from lossprune_lib.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from lossprune_lib import data, doctor, exercises, plots, results, training, widgets
@@ -40,8 +42,6 @@ __all__ = [
     "training",
     "widgets",
 ]
-__version__ = "0.1.0"
-
 _HOMES = {
     "BatchLoss": "loss_modelling",
     "LocalPruner": "pruning",

@@ -1,10 +1,10 @@
 r"""The exact diagonal of the generalised Gauss-Newton matrix (GGN) over Linear and Conv2d weights.
 
 For a mean loss over N examples with logits z_n, the GGN is the mean of J_n^T H_n J_n, with J_n the Jacobian of z_n and
-H_n the Hessian of the loss by z_n. Writing H_n = sum_s r_ns r_ns^T (the columns of a root of H_n), one backward pass per
-column s, for all examples at once, gives the vectors J_n^T r_ns at every layer's output, and the diagonal is the mean
-over examples of the sum over columns of the squared weight gradients. Weight gradients of single examples are never
-stored; how their squares are summed depends on the layer.
+H_n the Hessian of the loss by z_n. Writing H_n = sum_s r_ns r_ns^T (the columns of a root of H_n), one backward pass
+per column s, for all examples at once, gives the vectors J_n^T r_ns at every layer's output, and the diagonal is the
+mean over examples of the sum over columns of the squared weight gradients. Weight gradients of single examples are
+never stored; how their squares are summed depends on the layer.
 
 **One position** (a Linear layer on [N, F]). The weight gradient of example n is g_ns x_n^T, so the squares sum to
 (sum_s g_ns^2)^T (x_n^2): one matrix product for all columns.
@@ -19,8 +19,8 @@ sum_l g_nsl x_nl^T, and its square does not factorise. Two exact ways:
 
 By pairs is the cheaper where L < 2 S - 1, with S = C - 1 columns for the cross-entropy of C classes.
 
-Source: Laurent et al. 2020, section 2 (the GGN as the Hessian); Martens 2020, New Insights and Perspectives on the Natural
-Gradient Method, section 8 (the GGN).
+Source: Laurent et al. 2020, section 2 (the GGN as the Hessian); Martens 2020, New Insights and Perspectives on the
+Natural Gradient Method, section 8 (the GGN).
 """
 
 from __future__ import annotations

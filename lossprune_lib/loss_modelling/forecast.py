@@ -1,7 +1,7 @@
 """How far a Taylor model can be trusted: what each approximation of it predicts for a step, and where it goes wrong.
 
-From the crudest to the finest: first order; second order with the diagonal of the GGN (what pruning uses), with the full
-GGN, and with the full Hessian, which is the true Taylor expansion. What the last one misses is beyond the second order.
+From the crudest to the finest: first order; second order with the diagonal of the GGN (what pruning uses), with the
+full GGN, and with the full Hessian, which is the true Taylor expansion. What that one misses is beyond second order.
 
 Source: the criteria of Laurent et al. 2020, section 2, and what they leave out on the way from the Taylor expansion.
 """
@@ -98,8 +98,8 @@ def trust_radius(
 ) -> float:
     """Return the share of a step, at most 1, up to which a prediction stays within a share of the true change.
 
-    The first place where it leaves is searched for on a fine grid, and then by bisection. 0 means that the prediction is
-    off already at the first place, a hundredth of the step.
+    The first place where it leaves is searched for on a fine grid, and then by bisection. 0 means that the prediction
+    is off already at the first place, a hundredth of the step.
 
     Parameters
     ----------

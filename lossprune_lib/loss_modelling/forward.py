@@ -1,4 +1,4 @@
-"""A forward pass that records what gradient and curvature need: each prunable layer's input, and where its output goes."""
+"""A forward pass that records what gradient and curvature need: each layer's input, and where its output goes."""
 
 from __future__ import annotations
 
@@ -32,7 +32,8 @@ class Recording:
     def along(self, vectors: Tensor) -> Tensor:
         """Return the sum of the logits times vectors [N, C], a scalar: its gradients are each example's J^T v.
 
-        To give torch the vectors as `grad_outputs` is the same, but loads sympy for a check of shapes: half a second, 45 MiB.
+        Passing the vectors to torch as `grad_outputs` does the same, but loads sympy for a check of shapes: half a
+        second and 45 MiB.
         """
         with torch.enable_grad():
             return (self.logits * vectors).sum()

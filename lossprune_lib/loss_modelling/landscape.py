@@ -1,9 +1,9 @@
 """The true loss on a line or a plane in weight space.
 
-All points of a slice are start + sum_k t_k d_k for the same few directions d_k. So the first layer of a network, which is linear in
-its weights, is multiplied out once for each direction and only added up at each point. The layers that follow are computed for
-as many points together as stay in a core's cache. So it is for chains of Linear layers; other networks take one point after the
-other, with as many examples together as stay in the cache.
+All points of a slice are start + sum_k t_k d_k for the same few directions d_k. So the first layer of a network, which
+is linear in its weights, is multiplied out once for each direction and only added up at each point. The layers that
+follow are computed for as many points together as stay in a core's cache. This holds for multilayer perceptrons; other
+networks take one point after another, with as many examples together as stay in the cache.
 
 Source: Li et al. 2018, Visualizing the Loss Landscape of Neural Nets (slices along filter-normalised directions).
 """
@@ -122,7 +122,7 @@ def _losses(risk: BatchLoss, start: Tensor | None, directions: list[Tensor], poi
         space.check_point(vector, what)
     chain = is_mlp(space.net, tuple(x.shape[1:]))
     # Of an example: each layer's output and what the activation after it makes. Of a point: its weights.
-    outputs = sum(map(int.__mul__, risk.preflight.positions, risk.preflight.outputs))
+    outputs = sum(map(int.__mul__, risk.footprint.positions, risk.footprint.outputs))
     numbers = max(1, risk.max_bytes // start.element_size() // 2)
     examples = max(1, (numbers - 2 * space.size) // (3 * outputs))
     if start.device.type == "cpu":

@@ -30,8 +30,8 @@ def check_loss(loss: object) -> Loss:
     """Return `loss` if it is one that can be modelled; else raise TypeError."""
     if not isinstance(loss, Loss):
         raise TypeError(
-            f"A loss is a loss_modelling.Loss (its total and a root of its Hessian), not {type(loss).__name__}: leave it "
-            "out for the cross-entropy."
+            f"A loss is a loss_modelling.Loss (its total and a root of its Hessian), not {type(loss).__name__}: leave "
+            "it out for the cross-entropy."
         )
     return loss
 

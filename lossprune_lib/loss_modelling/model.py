@@ -74,7 +74,7 @@ class LossModel:
         return 2 if self.curvature is not None else int(self.gradient is not None)
 
     def among(self, chosen: Tensor) -> LossModel:
-        """Return the model of some weights only, by their indices [k] or as bool [D]; the others stay where they are."""
+        """Return the model of some weights only, by their indices [k] or as bool [D]; the others do not move."""
         gradient = None if self.gradient is None else self.gradient[chosen]
         diagonal = None if self.curvature is None else self.curvature[chosen]
         return LossModel(self.weights[chosen], self.loss, gradient, diagonal)
@@ -148,13 +148,13 @@ class BatchLoss:
         self.loss, self.max_bytes = check_loss(loss), check_int(max_bytes, "max_bytes")
         self.x, self.y = check_batch(self.space, batch)
         self.rest = self.space.rest()
-        self.preflight = preflight(self.space, self.rest, self.x)
+        self.footprint = preflight(self.space, self.rest, self.x)
         if loss is cross_entropy:
-            check_labels(self.y, self.preflight.logits.shape[1])
+            check_labels(self.y, self.footprint.logits.shape[1])
         self._models: LRUCache[_Point, LossModel] = LRUCache(max_bytes, getsizeof=_bytes_of)
 
     def value(self, weights: Tensor) -> Tensor:
-        """Return the mean loss at weights [D], or at each of R weight vectors [R, D]: float64, [] or [R], on the CPU."""
+        """Return the mean loss at weights [D], or at each of R vectors [R, D], as float64 [] or [R] on the CPU."""
         if isinstance(weights, Tensor) and weights.ndim == 2:
             return torch.stack([self.value(row) for row in weights])
         self.space.check_point(weights, "The point")
@@ -224,7 +224,7 @@ class BatchLoss:
                 parts = self._parts(0, self.max_bytes)
                 losses = [self.loss.total(self.space.run(weights, self.rest, x), y).item() for x, y in parts]
             return LossModel(weights, sum(losses) * share)
-        if order > 1 and self.loss is cross_entropy and self.preflight.logits.shape[1] == 1:
+        if order > 1 and self.loss is cross_entropy and self.footprint.logits.shape[1] == 1:
             warnings.warn(
                 "The network has a single logit, so its cross-entropy is zero whatever the weights are, and so is the "
                 "curvature: give it one logit for each class.",
@@ -254,11 +254,11 @@ class BatchLoss:
 
     def _columns(self) -> int:
         """Return the number of columns of the root of the Hessian of one example's loss."""
-        return len(self.loss.hessian_root(self.preflight.logits, self.y[:1]))
+        return len(self.loss.hessian_root(self.footprint.logits, self.y[:1]))
 
     def _parts(self, columns: int, max_bytes: int) -> Iterator[Batch]:
         """Yield the batch in parts that stay within a budget."""
-        at_once = self.preflight.examples_within(self.space, columns, max_bytes)
+        at_once = self.footprint.examples_within(self.space, columns, max_bytes)
         yield from zip(self.x.split(at_once), self.y.split(at_once), strict=True)
 
 

@@ -1,14 +1,13 @@
-"""A look at how a network uses its prunable layers, before any work: what it costs, and whether curvature would be right.
+"""The preflight: whether curvature would be right for a network, tried on one or two examples before any work.
 
 Curvature rests on two assumptions: each layer's weight gradient is its output's gradient times its input (so nothing
-else uses the weight), and each example's logits depend on that example alone. Both are tried on one or two examples, so
-that what would give silently wrong numbers is refused.
+else uses the weight), and each example's logits depend on that example alone. What would give silently wrong numbers is
+refused.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -16,58 +15,14 @@ from torch import Tensor
 
 from lossprune_lib.checks import check_finite
 from lossprune_lib.loss_modelling import curvature
+from lossprune_lib.loss_modelling.footprint import Footprint
 from lossprune_lib.loss_modelling.forward import Recording, record
 from lossprune_lib.networks.validation import check_logits, check_mode, in_words
 from lossprune_lib.networks.weights import WeightSpace
 from lossprune_lib.seeds import generator
 
 
-@dataclass(frozen=True)
-class Preflight:
-    """What one example takes.
-
-    Attributes
-    ----------
-    logits : [1, C]
-        Of the first example.
-    saved : int
-        Numbers that the graph keeps for one example.
-    largest : int
-        The most numbers in one of the tensors that it keeps.
-    positions, outputs : of each layer: output positions, and numbers at each
-    """
-
-    logits: Tensor
-    saved: int
-    largest: int
-    positions: list[int]
-    outputs: list[int]
-
-    def examples_within(self, space: WeightSpace, columns: int, max_bytes: int) -> int:
-        """Return how many examples gradient and curvature may take at once to stay within a budget; at least 1.
-
-        Sums of the size of the weights are not counted.
-
-        Parameters
-        ----------
-        columns : of the Hessian's root, S; 0 where no curvature is wanted
-        """
-        # The graph, the gradients that flow back through it, and all layers' output gradients of one column.
-        numbers = 2 * self.saved + 4 * self.largest + 2 * sum(map(int.__mul__, self.positions, self.outputs))
-        numbers += 4 * columns * self.logits.shape[1]  # the root, and what making it takes
-        largest_patches = 0
-        for module, positions, outputs in zip(space.modules, self.positions, self.outputs, strict=True):
-            patches = positions * module.weight[0].numel() * curvature.groups_of(module)
-            largest_patches = max(largest_patches, 3 * patches)
-            if curvature.pairs_are_cheaper(positions, columns):
-                numbers += positions * (positions + 1) // 2 * outputs
-            else:
-                numbers += 2 * patches
-        # Allocators keep up to as much again between the pieces that they hand out.
-        return max(1, max_bytes // (2 * (numbers + largest_patches) * self.logits.element_size()))
-
-
-def preflight(space: WeightSpace, rest: Mapping[str, Tensor], x: Tensor) -> Preflight:
+def preflight(space: WeightSpace, rest: Mapping[str, Tensor], x: Tensor) -> Footprint:
     """Try the network on the first examples of x [N, ...]; the answer is kept in the space, by shape and dtype of x.
 
     Raises
@@ -80,12 +35,12 @@ def preflight(space: WeightSpace, rest: Mapping[str, Tensor], x: Tensor) -> Pref
     if torch.is_inference_mode_enabled():
         raise ValueError("There are no gradients in torch.inference_mode: leave it first (torch.no_grad is fine).")
     key = (tuple(x.shape[1:]), x.dtype)
-    if key not in space.preflights:
-        space.preflights[key] = _try(space, space.read(), rest, x[:2])
-    return space.preflights[key]
+    if key not in space.footprints:
+        space.footprints[key] = _try(space, space.read(), rest, x[:2])
+    return space.footprints[key]
 
 
-def _try(space: WeightSpace, weights: Tensor, rest: Mapping[str, Tensor], examples: Tensor) -> Preflight:
+def _try(space: WeightSpace, weights: Tensor, rest: Mapping[str, Tensor], examples: Tensor) -> Footprint:
     two = examples.clone()
     kept: dict[int, int] = {}
 
@@ -113,17 +68,19 @@ def _try(space: WeightSpace, weights: Tensor, rest: Mapping[str, Tensor], exampl
     _check_weight_gradients(space, recording)
     outputs = [module.weight.shape[0] for module in space.modules]
     positions = [shape.numel() // count for shape, count in zip(recording.output_shapes, outputs, strict=True)]
-    return Preflight(logits, sum(kept.values()), max(kept.values(), default=0), positions, outputs)
+    return Footprint(logits, sum(kept.values()), max(kept.values(), default=0), positions, outputs)
 
 
 def _check_rows(together: Tensor, again: Tensor, alone: Tensor) -> None:
     """Raise ValueError unless logits [2, C] repeat exactly, and the first example's do not depend on the second."""
     if not torch.equal(again, together):
-        raise ValueError("The network gives other logits when it runs again: call net.eval(), or take the chance out.")
+        raise ValueError(
+            "The network gives other logits when it runs again: call net.eval(), or remove what draws random numbers."
+        )
     if not _close(together[:1], alone):
         raise ValueError(
             "The first example's logits depend on the other examples of the batch, and then no example has a curvature "
-            "of its own: take batch statistics out, or call net.eval()."
+            "of its own: remove batch statistics, or call net.eval()."
         )
 
 
@@ -138,14 +95,14 @@ def _check_weight_gradients(space: WeightSpace, recording: Recording) -> None:
         gradient, output = found[i], found[layers + i]
         if gradient is None or output is None:
             raise ValueError(
-                f"The output of layer {name!r} does not reach the logits (it is detached, or not used), so its curvature "
-                "would be zero: remove the layer, or use its output."
+                f"The output of layer {name!r} does not reach the logits (it is detached, or not used), so its "
+                "curvature would be zero: remove the layer, or use its output."
             )
         if not _close(curvature.weight_gradient(module, recording.inputs[i], output), gradient):
             raise ValueError(
-                f"The weight of layer {name!r} is used otherwise than by a plain Linear or Conv2d: "
-                "elsewhere too, changed in forward, or behind a hook. Its curvature would be wrong: give each "
-                "use a plain layer of its own."
+                f"The weight of layer {name!r} is not used by a plain Linear or Conv2d alone: it is used elsewhere "
+                "too, changed in forward, or behind a hook. Its curvature would be wrong: give each use a plain layer "
+                "of its own."
             )
 
 

@@ -1,9 +1,9 @@
 """Quadratic forms with the full GGN and the full Hessian: D x D matrices that are never built.
 
-A diagonal has D numbers, the matrix D^2. But what a quadratic model needs of the matrix M is only step^T M step, and that
-costs a few passes through the network. With J the Jacobian of the logits and H the Hessian of one example's loss by its
-logits, the GGN is J^T H J: forward through J (jvp), then through a root of the small H. With the Hessian it is the second
-derivative of the loss along the step.
+A diagonal has D numbers, the matrix D^2. But all that a quadratic model needs of the matrix M is step^T M step, and
+that costs a few passes through the network. With J the Jacobian of the logits and H the Hessian of one example's loss
+by its logits, the GGN is J^T H J: forward through J (jvp), then through a root of the small H. For the Hessian it is
+the second derivative of the loss along the step.
 
 Sources: Pearlmutter 1994, Fast Exact Multiplication by the Hessian; Schraudolph 2002, Fast Curvature Matrix-Vector
 Products for Second-Order Gradient Descent, section 3 (the GGN).

@@ -1,4 +1,4 @@
-"""What a batch must be for a network, asked before any work."""
+"""What networks, batches and outputs must be for one another, checked before any work."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ def check_batch(space: WeightSpace, batch: Batch) -> Batch:
         raise TypeError("A batch is a pair of torch tensors: convert arrays with torch.from_numpy.")
     if x.ndim == 0 or y.ndim == 0:
         raise ValueError(
-            f"The batch has inputs {list(x.shape)} and labels {list(y.shape)}: give [N, ...] and [N], also for one example."
+            f"The batch has inputs {list(x.shape)} and labels {list(y.shape)}: give [N, ...] and [N], also for one "
+            "example."
         )
     if len(x) == 0 or len(x) != len(y):
         raise ValueError(
@@ -55,8 +56,8 @@ def check_labels(y: Tensor, classes: int) -> None:
         )
     if int(y.min()) < 0 or int(y.max()) >= classes:
         raise ValueError(
-            f"The batch has labels from {int(y.min())} to {int(y.max())}, but the network has {classes} logits: labels go "
-            f"from 0 to {classes - 1}."
+            f"The batch has labels from {int(y.min())} to {int(y.max())}, but the network has {classes} logits: labels "
+            f"go from 0 to {classes - 1}."
         )
 
 

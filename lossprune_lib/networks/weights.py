@@ -18,7 +18,7 @@ Layout = tuple[tuple[str, tuple[int, ...]], ...]  # (layer, shape of its weight)
 class WeightSpace:
     """The weights of every `Linear` and `Conv2d` of a network, in the order of ``net.modules()``, as a vector [D].
 
-    Biases and norm parameters are not prunable and belong to the rest. Vectors may be ``[R, D]`` for R networks at once.
+    Biases and norm parameters are not prunable and belong to the rest. Vectors may be ``[R, D]``, for R networks.
 
     Attributes
     ----------
@@ -53,7 +53,7 @@ class WeightSpace:
         self.layout: Layout = tuple((name, tuple(module.weight.shape)) for name, module in modules.items())
         self.sizes = tuple(module.weight.numel() for module in self.modules)
         self.size = sum(self.sizes)
-        self.preflights: dict[Any, Any] = {}  # what the preflight found, by the shape and dtype of inputs
+        self.footprints: dict[Any, Any] = {}  # from the preflight, by the shape and dtype of inputs
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -138,7 +138,8 @@ class WeightSpace:
         """Raise TypeError or ValueError unless a vector is a tensor that ends in D."""
         if not isinstance(vector, Tensor):
             raise TypeError(
-                f"A vector over weights is a torch tensor [D], not {type(vector).__name__}: convert it with torch.as_tensor."
+                f"A vector over weights is a torch tensor [D], not {type(vector).__name__}: convert it with "
+                "torch.as_tensor."
             )
         if vector.layout is not torch.strided:
             raise ValueError("A vector over weights is a dense tensor, not a sparse one: convert it with .to_dense().")
@@ -149,15 +150,15 @@ class WeightSpace:
             )
 
     def check_point(self, vector: Tensor, what: str) -> None:
-        """Raise TypeError or ValueError unless a vector is one [D] that goes with the weights: finite, in their place."""
+        """Raise TypeError or ValueError unless a vector is one [D] that is finite, of the weights' dtype and device."""
         self.check(vector)
         if vector.ndim != 1:
             raise ValueError(f"{what} has shape {list(vector.shape)}, but must be one vector [D] = [{self.size}].")
         weight = self.modules[0].weight
         if vector.dtype != weight.dtype or vector.device != weight.device:
             raise ValueError(
-                f"{what} is {vector.dtype} on {vector.device}, the network's weights {weight.dtype} on {weight.device}: "
-                "convert it with .to(space.read())."
+                f"{what} is {vector.dtype} on {vector.device}, the network's weights {weight.dtype} on "
+                f"{weight.device}: convert it with .to(space.read())."
             )
         check_finite(vector, what, "compute it again from finite numbers")
 
@@ -193,7 +194,7 @@ def _check_owners(net: nn.Module, modules: dict[str, nn.Linear | nn.Conv2d]) -> 
 
 
 def _check_weight(name: str, weight: Tensor, first: Tensor) -> None:
-    """Raise ValueError unless a layer's weight is there, floating-point, trainable, finite, and in the first one's place."""
+    """Raise ValueError unless a weight is initialised, trainable, finite, and of the first one's dtype and device."""
     if isinstance(weight, nn.parameter.UninitializedParameter):
         raise ValueError(f"Layer {name!r} is lazy and has no weights yet: run the network once on a batch.")
     if weight.numel() == 0:

@@ -1,8 +1,8 @@
 """The saliency of each weight: the smallest are pruned.
 
-A criterion is a function of a `LossModel` and gives a number per weight. One that models the loss gives the signed
-change that it expects from pruning each weight alone; its saliency is that change's size plus the step penalty. To add a
-criterion, write the function below and name the order of model that it needs: it then appears everywhere.
+A criterion is a function of a `LossModel` and gives one number per weight. One that models the loss gives the signed
+change that it predicts for pruning each weight alone; its saliency is the size of that change plus the step penalty.
+To add a criterion, write its function below and name the order of model that it needs: it then appears everywhere.
 
 Source: Laurent et al. 2020, section 2. With theta the weights, g the gradient and G the curvature.
 """
@@ -134,7 +134,7 @@ def scores(
 
 
 def modelled_change(model: LossModel, criterion: str) -> Tensor:
-    """Return the signed change [D] that a criterion expects from pruning each weight alone.
+    """Return the signed change [D] that a criterion predicts for pruning each weight alone.
 
     Raises
     ------
@@ -155,7 +155,8 @@ def _check_model(model: object, criterion: Criterion) -> None:
         return
     if found.order is None or found.order < criterion.order:
         raise ValueError(
-            f"{criterion.name} needs a loss model of order {criterion.order}: LossModel.at(..., order={criterion.order})."
+            f"{criterion.name} needs a loss model of order {criterion.order}: make it with "
+            f"LossModel.at(..., order={criterion.order})."
         )
     if criterion.gradient and found.gradient is None:
         raise ValueError(

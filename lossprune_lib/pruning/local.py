@@ -27,8 +27,8 @@ from lossprune_lib.pruning.stage import losses_of, run_stage
 class LocalPruner(PrunerSettings):
     """Prunes a network in stages, each with a fresh loss model at the masked weights.
 
-    What it is asked for is described at `PrunerSettings`: criterion, sparsity, stages, schedule, step_penalty, batch_size,
-    scope, seed, max_bytes, trace, loss.
+    `PrunerSettings` describes what it can be asked for: criterion, sparsity, stages, schedule, step_penalty,
+    batch_size, scope, seed, max_bytes, trace, loss.
     """
 
     def start(self, net: nn.Module, task: Task, mask: Mask | None = None) -> PrunerState:
@@ -47,7 +47,7 @@ class LocalPruner(PrunerSettings):
         else:
             check_mask(mask).check(net)
             mask = replace(mask, kept=mask.kept.to(space.read().device))
-        space = WeightSpace(copy.deepcopy(net))  # only now: what is refused above may be impossible to copy
+        space = copy.deepcopy(space)  # network and all; only now, as what is refused above may be impossible to copy
         return PrunerState(space, space.read() * mask.kept, task, mask)
 
     def check_start(self, mask: Mask) -> None:
@@ -55,9 +55,9 @@ class LocalPruner(PrunerSettings):
         if min(mask.still_to_prune(self.sparsity, self.scope)) < 0:
             where = "" if self.scope == "global" else " in a layer"
             raise ValueError(
-                f"The mask to start from is sparser already{where} ({mask.sparsity:.4g} of all weights) than the "
-                f"sparsity {self.sparsity:g} to prune to, and a stage only adds to it: give a larger sparsity, or leave "
-                "the mask out."
+                f"The mask to start from is already sparser{where} ({mask.sparsity:.4g} of all weights) than the "
+                f"sparsity {self.sparsity:g} to prune to, and a stage only adds to it: give a larger sparsity, or "
+                "leave the mask out."
             )
 
     def step(self, state: PrunerState, sparsity: float | None = None) -> PrunerState:
@@ -103,8 +103,8 @@ def prune_together(
 ) -> list[PruningRun]:
     """Run several pruners on one network, stage by stage, and evaluate once what is the same for several of them.
 
-    At the first stage that is everything, and so are all one-shot prunings together; later, runs that chose the same masks.
-    Each run is what its pruner alone would have given.
+    At the first stage that is everything, so all one-shot prunings share one model; later it is what runs with the same
+    mask need. Each run is what its pruner alone would have given.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What follows from one ranking: a mask for each sparsity, and the path of steps that a criterion takes from a point."""
+"""What follows from one ranking: a mask for each sparsity, and the steps that a criterion takes from a point."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Path:
-    """The steps that a criterion takes from one point, in one go, to any sparsity beyond it; one loss model for them all.
+    """The steps that a criterion takes from one point, in one go, to any sparsity beyond it, by one loss model.
 
     Attributes
     ----------
@@ -117,7 +117,7 @@ class Path:
         return forecast(self.risk, self.model.weights, self.step(sparsity), orders)
 
     def radius(self, sparsity: float, order: str, tolerance: float = 0.1) -> float:
-        """Return the share of the straight step to a sparsity up to which a model is off by no more than the tolerance."""
+        """Return the share of the step to a sparsity up to which a model is off by no more than the tolerance."""
         found, step = self.forecast(sparsity, (order,)), self.step(sparsity)
         actual = loss_along(self.risk, self.model.weights, step)
         return trust_radius(actual, lambda share: found.change(order, share), tolerance)
@@ -126,7 +126,7 @@ class Path:
 def path(
     net: torch.nn.Module, task: Task, batch: Batch, criterion: str = "mp", sparsity: float = 0.0, stages: int = 1
 ) -> Path:
-    """Return the path from where a pruning to a sparsity in some stages stands before its last stage: for one, the start."""
+    """Return the path that starts where a pruning to a sparsity stands before its last stage (of 1: at the network)."""
     pruner = LocalPruner(criterion, sparsity=sparsity, stages=stages)
     state = pruner.start(net, task)
     for _ in range(stages - 1):

@@ -1,7 +1,7 @@
 """The sparsity of each stage, from the first to the last.
 
-A schedule is a function ``(sparsity, stage, stages) -> sparsity of that stage``, with stage = 1 .. stages, rising to the
-final sparsity. To add one, write the function and put it into `SCHEDULES`.
+A schedule is a function ``(sparsity, stage, stages) -> sparsity of that stage``, with stage = 1 .. stages, rising to
+the final sparsity. To add one, write the function and put it into `SCHEDULES`.
 """
 
 from __future__ import annotations

@@ -60,8 +60,8 @@ def run_stage(
 def losses_of(state: PrunerState) -> LossOf:
     """Return what gives a pruner the loss on its batch for the stage after a state.
 
-    Pruners that would draw the same batch get the same one and, with the same loss and budget, the same `BatchLoss`: what
-    one of them has it compute, the others need not.
+    Pruners that would draw the same batch get the same one and, with the same loss and budget, the same `BatchLoss`:
+    what one of them has it compute, the others need not.
     """
 
     @cache
@@ -76,7 +76,7 @@ def losses_of(state: PrunerState) -> LossOf:
 
 
 def model_of(settings: PrunerSettings, state: PrunerState, loss_of: LossOf) -> tuple[LossModel, BatchLoss | None]:
-    """Return the model that a criterion ranks by, and the loss that it models; bare weights and None if it reads no data."""
+    """Return the model that a criterion ranks by and the loss that it models: bare weights and None without data."""
     criterion = CRITERIA[settings.criterion]
     if criterion.order is None:
         return LossModel(state.weights), None
@@ -96,8 +96,8 @@ def _counts(settings: PrunerSettings, state: PrunerState, sparsity: float | None
         counts = state.mask.still_to_prune(check_sparsity(sparsity), settings.scope)
         if min(counts) < 0:
             raise ValueError(
-                f"sparsity is {sparsity:g}, but {state.mask.sparsity:.4g} of the weights are masked already, and a stage "
-                "only adds to them: give more."
+                f"sparsity is {sparsity:g}, but {state.mask.sparsity:.4g} of the weights are masked already, and a "
+                "stage only adds to them: give more."
             )
         return counts
     if state.stage >= settings.stages:
@@ -119,7 +119,7 @@ def _predicted(settings: PrunerSettings, model: LossModel, pruned: Tensor) -> di
 def _actual(
     settings: PrunerSettings, state: PrunerState, after: PrunerState, model: LossModel, risk: BatchLoss | None
 ) -> dict[str, float]:
-    """Return the loss before the stage and how it changed, on the training set or the stage's batch; nothing without one."""
+    """Return the loss before the stage and its change, on the training set or the stage's batch, if there is one."""
     if settings.trace == "train":
         before, now = (training_loss(at, at.weights, settings.loss) for at in (state, after))
     elif risk is None or model.loss is None:

@@ -1,9 +1,10 @@
-"""Stages whose size is chosen on the way: as long as the loss model's promise comes true, the steps grow.
+"""Stages whose size is chosen on the way: as long as the loss model's prediction comes true, the steps grow.
 
 An extension beyond Laurent et al. 2020, who fix the schedule beforehand. The idea is that of trust-region methods
-(Conn, Gould & Toint 2000): try a step, compare truth and promise, refuse it and try a shorter one if they are too far apart.
-Those methods divide the true change by the promised one. Here the criteria choose weights whose modelled changes are close
-to zero, so that quotient says nothing; the distance of truth and promise is held against a tolerance instead.
+(Conn, Gould & Toint 2000): try a step, compare the actual with the predicted change, and if they are too far apart,
+refuse it and try a shorter one. Those methods divide the actual change by the predicted one. Here the criteria choose
+weights whose modelled changes are close to zero, so that the quotient says nothing; the difference of the two is
+compared with a tolerance instead.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ class Trial:
     share : float
         Of the weights that were left, how many the step removes.
     error : float
-        How far apart the true change and the promised one are on the stage's batch (nats).
+        How far apart the actual and the predicted change are on the stage's batch (nats).
     accepted : bool
     evaluations : int
         How many loss models were built so far, those of refused steps included.
@@ -58,17 +59,17 @@ def trust_region(
     least: float = 0.005,
     mask: Mask | None = None,
 ) -> Iterator[Trial]:
-    """Prune to the pruner's sparsity in steps that double while truth and promise agree, and halve where they do not.
+    """Prune to the pruner's sparsity in steps that double while prediction and actual change agree, and halve where not.
 
-    A step is accepted if the two are within the tolerance, or if it is as short as steps may be; the next is twice as long
-    if they are within half of it. A refused step is tried again at half its length, from the same state, on the same batch;
-    its loss model is built again, as `LocalPruner.step` does, and counts.
+    A step is accepted if the two are within the tolerance, or if it is as short as steps may be; the next is twice
+    as long if they are within half of it. A refused step is tried again at half its length, from the same state, on
+    the same batch; its loss model is built again, as `LocalPruner.step` does, and counts.
 
     Parameters
     ----------
     pruner : its criterion, sparsity, step penalty, batch size, scope and seed are used; its stages and schedule are not
     net, task, mask : as in `LocalPruner.start`
-    tolerance : how far truth and promise may be apart in one step, above 0 (nats)
+    tolerance : how far prediction and actual change may be apart in one step, above 0 (nats)
     share : of the weights left, how many the first step removes
     least : the shortest step, in the same unit; it bounds the cost
 
@@ -84,9 +85,11 @@ def trust_region(
     """
     check_instance(pruner, LocalPruner, "A pruner", "write for example LocalPruner(sparsity=0.9)")
     if not CRITERIA[pruner.criterion].models_loss:
-        raise ValueError(f"{pruner.criterion} promises nothing that could be trusted or not: take lm, qm or obd.")
+        raise ValueError(f"{pruner.criterion} predicts nothing that could be trusted or not: take lm, qm or obd.")
     if check_float(tolerance, "tolerance") == 0:
-        raise ValueError("tolerance is 0, but truth and promise are never exactly equal: give for example 0.03.")
+        raise ValueError(
+            "tolerance is 0, but prediction and actual change are never exactly equal: give for example 0.03."
+        )
     if not 0 < check_float(least, "least") <= check_float(share, "share") <= _MOST:
         raise ValueError(f"least is {least:g} and share {share:g}, but 0 < least <= share <= {_MOST} must hold.")
     return _trials(pruner, pruner.start(net, task, mask), tolerance, share, least)

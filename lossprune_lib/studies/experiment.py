@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from lossprune_lib import __version__, data, training
+from lossprune_lib import data, training
 from lossprune_lib.networks import models
 from lossprune_lib.networks.masks import Mask
 from lossprune_lib.networks.weights import WeightSpace
@@ -31,6 +31,7 @@ from lossprune_lib.pruning.stage import EmptyLayerWarning
 from lossprune_lib.studies.runs import METHOD, Baseline, Run
 from lossprune_lib.training import ensembles
 from lossprune_lib.training.evaluation import Score
+from lossprune_lib.version import __version__
 
 Scores = list[Score]  # of one network, on each of `data.SPLITS`
 

@@ -170,7 +170,7 @@ def test_a_recording_refuses_by_itself_too(case: str) -> None:
 
 def test_an_output_that_depends_on_the_number_of_examples_is_refused_too() -> None:
     net = Wrapped(lambda z: z if len(z) == 1 else z.T)
-    with pytest.raises(ValueError, match=r"output has shape \[3, 2\], but it must be .*\[2, classes\]"):
+    with pytest.raises(ValueError, match="output has shape"):
         LossModel.at(net, (X, Y))
 
 

@@ -175,7 +175,7 @@ def test_a_vector_of_another_network_is_refused_before_anything_is_written(vecto
     net = mlp([2, 2, 2])
     space = WeightSpace(net)
     before = space.read()
-    with pytest.raises(ValueError, match=r"has 8 weights, but the vector has shape .* another network"):
+    with pytest.raises(ValueError, match="another network"):
         space.write_(vector)
     assert torch.equal(space.read(), before)
     space.check(torch.zeros(8))

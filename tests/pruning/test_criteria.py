@@ -181,7 +181,7 @@ def test_each_criterion_is_registered_once_under_its_own_name() -> None:
 @pytest.mark.parametrize("score", [saliency, modelled_change])
 def test_a_model_of_too_low_an_order_is_refused(score: object, criterion: str, order: int | None) -> None:
     needed = CRITERIA[criterion].order
-    with pytest.raises(ValueError, match=rf"{criterion} needs a loss model of order {needed}: LossModel\.at"):
+    with pytest.raises(ValueError, match=f"{criterion} needs .* order {needed}"):
         score(example(order), criterion)
 
 

