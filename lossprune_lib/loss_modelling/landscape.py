@@ -122,7 +122,10 @@ def _losses(risk: BatchLoss, start: Tensor | None, directions: list[Tensor], poi
         space.check_point(vector, what)
     chain = is_mlp(space.net, tuple(x.shape[1:]))
     # Of an example: each layer's output and what the activation after it makes. Of a point: its weights.
-    outputs = sum(map(int.__mul__, risk.footprint.positions, risk.footprint.outputs))
+    if chain:
+        outputs = sum(module.weight.shape[0] for module in space.modules)
+    else:
+        outputs = sum(map(int.__mul__, risk.footprint.positions, risk.footprint.outputs))
     numbers = max(1, risk.max_bytes // start.element_size() // 2)
     examples = max(1, (numbers - 2 * space.size) // (3 * outputs))
     if start.device.type == "cpu":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from numbers import Integral
 from typing import Any
 
@@ -16,11 +16,13 @@ from torch import Tensor, nn
 from lossprune_lib.checks import check_choice, check_finite, check_int
 from lossprune_lib.data.task import Batch
 from lossprune_lib.loss_modelling import curvature
+from lossprune_lib.loss_modelling.footprint import Footprint
 from lossprune_lib.loss_modelling.forward import record
 from lossprune_lib.loss_modelling.losses import Loss, check_loss, cross_entropy
 from lossprune_lib.loss_modelling.preflight import preflight
 from lossprune_lib.loss_modelling.products import ggn_quadratic_form, hessian_quadratic_form
-from lossprune_lib.networks.validation import check_batch, check_labels
+from lossprune_lib.networks.mlps import is_mlp
+from lossprune_lib.networks.validation import check_batch, check_labels, check_mode
 from lossprune_lib.networks.weights import WeightSpace
 
 MATRICES = ("ggn", "hessian")
@@ -147,11 +149,19 @@ class BatchLoss:
         self.space = net if isinstance(net, WeightSpace) else WeightSpace(net)
         self.loss, self.max_bytes = check_loss(loss), check_int(max_bytes, "max_bytes")
         self.x, self.y = check_batch(self.space, batch)
+        check_mode(self.space.net)
         self.rest = self.space.rest()
-        self.footprint = preflight(self.space, self.rest, self.x)
+        # Nothing that the preflight looks for can happen in a multilayer perceptron, so there it waits for a model.
+        mlp = is_mlp(self.space.net, tuple(self.x.shape[1:]))
+        self.classes = self.space.layout[-1][1][0] if mlp else self.footprint.logits.shape[1]
         if loss is cross_entropy:
-            check_labels(self.y, self.footprint.logits.shape[1])
+            check_labels(self.y, self.classes)
         self._models: LRUCache[_Point, LossModel] = LRUCache(max_bytes, getsizeof=_bytes_of)
+
+    @cached_property
+    def footprint(self) -> Footprint:
+        """What one example takes, from the preflight."""
+        return preflight(self.space, self.rest, self.x)
 
     def value(self, weights: Tensor) -> Tensor:
         """Return the mean loss at weights [D], or at each of R vectors [R, D], as float64 [] or [R] on the CPU."""
@@ -224,7 +234,7 @@ class BatchLoss:
                 parts = self._parts(0, self.max_bytes)
                 losses = [self.loss.total(self.space.run(weights, self.rest, x), y).item() for x, y in parts]
             return LossModel(weights, sum(losses) * share)
-        if order > 1 and self.loss is cross_entropy and self.footprint.logits.shape[1] == 1:
+        if order > 1 and self.loss is cross_entropy and self.classes == 1:
             warnings.warn(
                 "The network has a single logit, so its cross-entropy is zero whatever the weights are, and so is the "
                 "curvature: give it one logit for each class.",

@@ -17,7 +17,7 @@ from lossprune_lib.checks import check_finite
 from lossprune_lib.loss_modelling import curvature
 from lossprune_lib.loss_modelling.footprint import Footprint
 from lossprune_lib.loss_modelling.forward import Recording, record
-from lossprune_lib.networks.validation import check_logits, check_mode, in_words
+from lossprune_lib.networks.validation import check_logits, in_words
 from lossprune_lib.networks.weights import WeightSpace
 from lossprune_lib.seeds import generator
 
@@ -31,7 +31,6 @@ def preflight(space: WeightSpace, rest: Mapping[str, Tensor], x: Tensor) -> Foot
         if the network cannot run on such inputs, is in training mode or random, changes its input, mixes examples, or
         uses a prunable weight otherwise than its layer does; the message says what to do.
     """
-    check_mode(space.net)
     if torch.is_inference_mode_enabled():
         raise ValueError("There are no gradients in torch.inference_mode: leave it first (torch.no_grad is fine).")
     key = (tuple(x.shape[1:]), x.dtype)

@@ -59,7 +59,7 @@ def trust_region(
     least: float = 0.005,
     mask: Mask | None = None,
 ) -> Iterator[Trial]:
-    """Prune to the pruner's sparsity in steps that double while prediction and actual change agree, and halve where not.
+    """Prune to the pruner's sparsity in steps that double while prediction and actual change agree, and halve if not.
 
     A step is accepted if the two are within the tolerance, or if it is as short as steps may be; the next is twice
     as long if they are within half of it. A refused step is tried again at half its length, from the same state, on

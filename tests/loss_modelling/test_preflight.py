@@ -14,7 +14,7 @@ from sample_networks import NETWORKS, make
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lossprune_lib import LossModel, WeightSpace
+from lossprune_lib import BatchLoss, LossModel, WeightSpace
 from lossprune_lib.loss_modelling.footprint import Footprint
 from lossprune_lib.loss_modelling.preflight import preflight
 
@@ -154,7 +154,7 @@ def test_a_network_is_tried_once_for_inputs_of_one_shape_but_its_mode_always_che
     assert len(calls) == tried
     net.train()
     with pytest.raises(ValueError, match="training mode"):
-        preflight(space, space.rest(), X)
+        BatchLoss(space, (X, torch.zeros(len(X), dtype=torch.int64)))
 
 
 def test_a_network_that_was_tried_leaves_nothing_behind(trained: nn.Module) -> None:
