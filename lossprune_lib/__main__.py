@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from lossprune_lib.studies.study import Study
 
 _STUDY = """\
-A study is a grid of runs: networks are trained, pruned in several ways, fine-tuned and measured. A plan says which: a TOML
-file, or the name of one that comes with the project ({plans}). Finished runs are
-kept in a store, an SQLite file; "run" may be interrupted at any moment and goes on where it was.
+A study is a grid of runs: networks are trained, pruned in several ways, fine-tuned and measured. A plan says which: a
+TOML file, or the name of one that comes with the project ({plans}). Finished runs are kept in a store, an SQLite file;
+"run" may be interrupted at any moment and resumes where it stopped.
 """
 _PLAN = """\
 A plan looks like this; whatever is left out has a default:
@@ -40,7 +40,7 @@ example: python -m lossprune_lib study run my_plan.toml --store my_runs.sqlite -
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; return 0, or 1 where something is amiss."""
+    """Run a command; return 0, or 1 if something is wrong."""
     options = _parser().parse_args(arguments)
     try:
         return options.command(options)
@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"{error}\n" + "\n".join(getattr(error, "__notes__", [])), file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("Interrupted. What was finished is kept: the same command goes on from there.", file=sys.stderr)
+        print("Interrupted. Finished runs are kept: the same command resumes from there.", file=sys.stderr)
         return 130
 
 
@@ -57,16 +57,16 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m lossprune_lib", description="The library behind the pruning workbook, from the command line."
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    about = "look at this machine: an OK/FAIL table, each FAIL with its remedy"
+    about = "check this machine: an OK/FAIL table, each FAIL with its remedy"
     commands.add_parser("doctor", help=about, description=about).set_defaults(command=_doctor)
 
-    about = "run a grid of prunings and fine-tunings, look at it, export it"
+    about = "run a grid of prunings and fine-tunings, show its progress and results, export it"
     study = commands.add_parser("study", help=about, description=_STUDY.format(plans=", ".join(_shipped_plans())))
     actions = study.add_subparsers(required=True, metavar="ACTION")
     for action, about in {
-        "run": "carry out what is not finished yet",
-        "status": "say how much of it is finished",
-        "table": "print the finished runs, a row each",
+        "run": "carry out the runs that are not finished yet",
+        "status": "say how many runs are finished",
+        "table": "print the finished runs, one row per run",
         "export": "write the finished runs to CSV files, with a note of how they were made",
     }.items():
         command = actions.add_parser(
@@ -74,20 +74,20 @@ def _parser() -> argparse.ArgumentParser:
         )
         command.set_defaults(command=globals()[f"_{action}"])
         command.add_argument("plan", help="a TOML file, or the name of a plan that comes with the project")
-        command.add_argument(
-            "--store", default="runs.sqlite", help="the SQLite file with the finished runs (%(default)s)"
-        )
+        command.add_argument("--store", default="runs.sqlite", help="the SQLite file of finished runs (%(default)s)")
         command.add_argument("--seeds", type=int, nargs="+", metavar="SEED", help="only these of the plan's seeds")
         if action == "run":
-            command.add_argument("--device", default="auto", help="auto, cpu or cuda (%(default)s)")
-            where = command.add_mutually_exclusive_group()
-            where.add_argument(
-                "--workers", type=int, help="spread the runs over so many processes of this machine (needs Dask)"
-            )
-            where.add_argument("--scheduler", metavar="ADDRESS", help="send the runs to this Dask scheduler")
+            _add_where_to_run(command)
         if action == "export":
             command.add_argument("folder", help="where the files go")
     return parser
+
+
+def _add_where_to_run(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--device", default="auto", help="auto, cpu or cuda (%(default)s)")
+    where = command.add_mutually_exclusive_group()
+    where.add_argument("--workers", type=int, help="use this many processes of this machine (needs Dask)")
+    where.add_argument("--scheduler", metavar="ADDRESS", help="send the runs to this Dask scheduler")
 
 
 def _doctor(options: argparse.Namespace) -> int:

@@ -1,4 +1,4 @@
-"""Refusing bad input before work starts, with a sentence that says what to do."""
+"""Checks that refuse bad input before any work starts, with a sentence that says what to do."""
 
 from __future__ import annotations
 
@@ -84,17 +84,17 @@ def check_network(net: object) -> nn.Module:
 
 
 def check_task(given: object, *needs: str) -> None:
-    """Raise TypeError unless `given` has what is needed of a task."""
+    """Raise TypeError unless `given` has the attributes that are needed of a task."""
     lacks = [name for name in (*needs, "classes", "shape", "device", "dtype") if not hasattr(given, name)]
     if lacks:
         raise TypeError(
-            f'A task is what data.load gives, not a {type(given).__name__}: write data.load("digits"), or give a class of '
-            f"your own what it lacks: {', '.join(lacks)}."
+            f'A task is what data.load gives, not a {type(given).__name__}: write data.load("digits"), or give a class '
+            f"of your own what it lacks: {', '.join(lacks)}."
         )
 
 
 def check_instance(given: object, kind: type[Kind], what: str, remedy: str) -> Kind:
-    """Return `given` if it is of a kind; else raise TypeError, which says how to get one."""
+    """Return `given` if it is a `kind`; else raise TypeError, which says how to get one."""
     if not isinstance(given, kind):
         raise TypeError(f"{what} is {_a(kind.__name__)}, not {_named(given)}: {remedy}.")
     return given
@@ -112,12 +112,12 @@ def check_generator(given: object) -> torch.Generator:
 
 
 def check_path(given: object) -> Path:
-    """Return the path to a file; raise TypeError or ValueError for what can be none."""
+    """Return a path to a file; raise TypeError or ValueError for what cannot be one."""
     if not isinstance(given, (str, os.PathLike)):
         raise TypeError(f"A path is a string or a pathlib.Path, not {_named(given)}.")
     found = os.fspath(given)
     if not isinstance(found, str) or not found or "\0" in found or not _is_encodable(found):
-        raise ValueError(f"{found!r} is no path to a file: give its name.")
+        raise ValueError(f"{found!r} is not a valid file path: give the name of a file.")
     return Path(found)
 
 
@@ -130,7 +130,7 @@ def _is_encodable(text: str) -> bool:
 
 
 def _named(given: object) -> str:
-    """Return how a sentence calls a wrong value: by itself where that is short, else by its type."""
+    """Return what a sentence calls a wrong value: the value itself if it is short, else its type."""
     short = isinstance(given, (str, bytes, numbers.Number)) and len(repr(given)) < 40
     return repr(given) if short or given is None else _a(type(given).__name__)
 
@@ -146,12 +146,13 @@ def check_finite(
 ) -> Tensor:
     """Return `tensor` if it holds neither NaN nor infinity; else raise ValueError, which says what to do."""
     if tensor.is_meta:
-        raise ValueError(f"{what} is on the device meta, which keeps no numbers: make it on the CPU or a GPU.")
-    # A sum is NaN or infinite as soon as one entry is, and costs one read; only then are the entries counted.
+        raise ValueError(f"{what} is on the device meta, which stores no numbers: make it on the CPU or a GPU.")
+    # The sum is NaN or infinite if any entry is, and takes one pass; only then are the entries counted.
     if tensor.is_floating_point() and not math.isfinite(tensor.sum().item()):
         bad = tensor.numel() - int(torch.isfinite(tensor).sum())
         if bad:
             raise ValueError(
-                f"{what} holds {bad} values that are NaN or infinite, and nothing can be computed from them: {otherwise}."
+                f"{what} holds {bad} values that are NaN or infinite, and nothing can be computed from them: "
+                f"{otherwise}."
             )
     return tensor

@@ -1,4 +1,4 @@
-"""A look at this machine: what the workbook needs, what is there, and what to do about what is not."""
+"""A check of this machine: what the workbook needs, what is there, and what to do about what is missing."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _NEEDED_GB = 1.0
-_DRAWN_BY = {"7": "1", "8": "3"}  # the first number of jupyterlab_widgets that goes with ipywidgets'
+_DRAWN_BY = {"7": "1", "8": "3"}  # major versions: ipywidgets, and the jupyterlab_widgets that goes with it
 _DRAW_BY_THEMSELVES = ("Colab", "VS Code")
 
 
 def check() -> pd.DataFrame:
-    """Return a table with a row for each thing that was looked at: what, status (OK or FAIL), found, remedy."""
+    """Return a table with one row per check: what, status (OK or FAIL), found, remedy."""
     import pandas as pd
 
     rows = []
@@ -36,9 +36,8 @@ def check() -> pd.DataFrame:
 
 
 def _python() -> tuple[str, str]:
-    remedy = (
-        "" if sys.version_info >= (3, 11) else "install Python 3.11 or newer, and install again, as the README says"
-    )
+    new_enough = sys.version_info >= (3, 11)
+    remedy = "" if new_enough else "install Python 3.11 or newer, and install again, as the README says"
     return platform.python_version(), remedy
 
 
@@ -58,7 +57,7 @@ def _device() -> tuple[str, str]:
 
 
 def _widgets() -> tuple[str, str]:
-    """Look at both halves of a widget: ipywidgets in this Python, and what draws in the front end."""
+    """Check both halves of a widget: ipywidgets in this Python, and what draws it in the front end."""
     import ipywidgets
 
     version, place = ipywidgets.__version__, _front_end()
@@ -72,15 +71,15 @@ def _widgets() -> tuple[str, str]:
         drawn_by = metadata.version("jupyterlab_widgets")
     except metadata.PackageNotFoundError:
         drawn_by = "missing"
-    fits = drawn_by.split(".")[0] == series
-    remedy = (
-        f'run pip install "jupyterlab_widgets=={series}.*" where JupyterLab is installed, and start JupyterLab again'
-    )
-    return f"{found}, jupyterlab_widgets {drawn_by}", "" if fits else remedy
+    found += f", jupyterlab_widgets {drawn_by}"
+    if drawn_by.split(".")[0] == series:
+        return found, ""
+    install = f'pip install "jupyterlab_widgets=={series}.*"'
+    return found, f"run {install} where JupyterLab is installed, and start JupyterLab again"
 
 
 def _front_end() -> str:
-    """Say what shows the notebook, as far as a kernel can know: Colab, VS Code and Jupyter leave their traces."""
+    """Say what displays the notebook, as far as a kernel can tell: Colab, VS Code and Jupyter leave traces."""
     if "google.colab" in sys.modules:
         return "Colab"
     if "JPY_SESSION_NAME" in os.environ:
@@ -103,7 +102,7 @@ def _data_sets() -> tuple[str, str]:
     from lossprune_lib.data import downloads
 
     here = ["digits"] + [name for name in downloads.SOURCES if downloads.present(name)]
-    return ", ".join(here) + (" (others are fetched)" if len(here) < len(data.NAMES) else ""), ""
+    return ", ".join(here) + (" (others are downloaded)" if len(here) < len(data.NAMES) else ""), ""
 
 
 def _disk() -> tuple[str, str]:

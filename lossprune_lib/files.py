@@ -1,4 +1,4 @@
-"""Files that are whole or absent: tensors in safetensors, replaced atomically, sealed by a hash, never unpickled."""
+"""Files that are complete or absent: replaced atomically; tensors in safetensors, sealed by a hash, never unpickled."""
 
 from __future__ import annotations
 
@@ -14,9 +14,8 @@ from torch import Tensor
 
 from lossprune_lib.checks import check_path
 
-_SEAL = (
-    "sha256"  # among the metadata: of everything else in the file, as safetensors itself sees no damage in the numbers
-)
+# The name, in the metadata, of a hash of everything else in the file: safetensors itself detects no damaged numbers.
+_SEAL = "sha256"
 
 
 def replace(path: str | Path, write: Callable[[Path], object]) -> Path:
@@ -25,7 +24,7 @@ def replace(path: str | Path, write: Callable[[Path], object]) -> Path:
     Raises
     ------
     OSError
-        if there can be no such file; the message says what to do. What was there before is then untouched.
+        if the file cannot be written; the message says what to do. What was there before is then untouched.
     """
     path = check_path(path)
     if path.is_dir():
@@ -42,7 +41,7 @@ def replace(path: str | Path, write: Callable[[Path], object]) -> Path:
         write(temporary)
         with open(temporary, "rb") as written:
             os.fsync(written.fileno())
-        # mkstemp makes files for their owner only; a result is to be as readable as any other new file.
+        # mkstemp makes files for their owner only; a result should be as readable as any other new file.
         umask = os.umask(0)
         os.umask(umask)
         temporary.chmod(0o666 & ~umask)
@@ -53,17 +52,17 @@ def replace(path: str | Path, write: Callable[[Path], object]) -> Path:
 
 
 def save_tensors(path: str | Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> Path:
-    """Write named tensors and a few words about them to a safetensors file, atomically."""
+    """Write named tensors and notes about them to a safetensors file, atomically."""
     from safetensors.torch import save_file
 
     strange = [repr(note) for note in (*metadata, *metadata.values()) if not isinstance(note, str)]
     if strange:
-        raise TypeError(f"What is noted in a file are strings, not {strange[0]}: write it in quotes.")
+        raise TypeError(f"Notes in a file are strings, not {strange[0]}: write it in quotes.")
     if _SEAL in metadata:
         raise ValueError(f"{_SEAL!r} is the name of the file's own hash: give your note another name.")
     if any(tensor.is_meta for tensor in tensors.values()):
         raise ValueError(
-            "A tensor on the device meta keeps no numbers that could be saved: make the network on the CPU."
+            "A tensor on the device meta stores no numbers that could be saved: make the network on the CPU."
         )
     contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     sealed = {**metadata, _SEAL: _seal(contiguous, metadata)}
@@ -78,7 +77,7 @@ def load_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     FileNotFoundError
         if there is no such file.
     ValueError
-        if the file is truncated, changed since (where it has a seal), or no safetensors file.
+        if the file is truncated, changed since (where it has a seal), or not a safetensors file.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -87,18 +86,19 @@ def load_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         raise FileNotFoundError(f"There is no file {path}: check the path.")
     try:
         with safe_open(str(path), framework="pt") as opened:
-            tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
+            names = opened.keys()  # an opened file is no mapping, so it cannot be iterated over itself
+            tensors = {name: opened.get_tensor(name) for name in names}
             metadata = dict(opened.metadata() or {})
         seal = metadata.pop(_SEAL, None)
         if seal is not None and seal != _seal(tensors, metadata):
             raise ValueError("its contents are not what was saved")
     except (SafetensorError, OSError, ValueError, RuntimeError, KeyError, TypeError) as error:
-        raise ValueError(f"{path} is damaged or no safetensors file ({error}): copy it again.") from error
+        raise ValueError(f"{path} is damaged or not a safetensors file ({error}): copy it again.") from error
     return tensors, metadata
 
 
 def _seal(tensors: dict[str, Tensor], metadata: dict[str, str]) -> str:
-    """Return a hash of the names, kinds and numbers of contiguous tensors, and of the metadata."""
+    """Return a hash of the names, dtypes, shapes and numbers of contiguous tensors, and of the metadata."""
     kinds = {name: [str(tensor.dtype), *tensor.shape] for name, tensor in tensors.items()}
     seal = hashlib.sha256(json.dumps([kinds, metadata], sort_keys=True).encode())
     for name in sorted(tensors):
@@ -107,7 +107,7 @@ def _seal(tensors: dict[str, Tensor], metadata: dict[str, str]) -> str:
 
 
 def shipped(path: str) -> Path:
-    """Return where a file that comes with the project lies, such as ``shipped("checkpoints")``.
+    """Return the path to a file that comes with the project, such as ``shipped("checkpoints")``.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Progress bars, for what may take over two seconds."""
+"""Progress bars, for work that may take more than two seconds."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ def progress_bar(show: bool, **options: Any) -> Any:
 
     Parameters
     ----------
-    show : False for none; True leaves it to the environment, where TQDM_DISABLE=1 means none either
+    show : False for none; True leaves it to the environment, where TQDM_DISABLE=1 turns bars off
     options : for tqdm
     """
     from tqdm.auto import tqdm
 
-    # `disable=False` would overrule the environment, so it is said only where it is True.
+    # `disable=False` would override the environment, so the option is given only if it is True.
     return tqdm(**options) if show else tqdm(**options, disable=True)

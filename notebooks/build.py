@@ -1,13 +1,13 @@
 """Build the notebooks from their sources: python notebooks/build.py [NAME ...]
 
-For a fork: python notebooks/build.py --repository https://github.com/NAME/REPOSITORY [--ref BRANCH] changes the address in
-pyproject.toml, and with it the badges and setup cells of all notebooks, without running them.
+For a fork: python notebooks/build.py --repository https://github.com/NAME/REPOSITORY [--ref BRANCH] changes the address
+in pyproject.toml, and with it the badges and setup cells of all notebooks, without running them.
 
-What people edit is source/NAME.py, a jupytext percent script; what learners open is NAME.ipynb, executed. Building twice
-gives the same file: cell ids come from the cells, and times, widget ids and this machine's versions are left out.
+Authors edit source/NAME.py, a jupytext percent script; learners open NAME.ipynb, executed. Building twice gives the
+same file: cell ids are derived from the cells, and times, widget ids and this machine's versions are left out.
 
-An exercise is a code cell tagged "stub" and, further down, a code cell tagged "solution". Learners get the stub, and the
-solution folded up where it stands; in solutions/NAME.ipynb the solution stands in the stub's place.
+An exercise is a code cell tagged "stub" and, further down, a code cell tagged "solution". Learners get the stub, and
+the solution folded up in its place; in solutions/NAME.ipynb the solution replaces the stub.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ SECONDS_A_CELL = 120
 KEPT = ("alt", "tags")  # a cell's metadata; alt is the alternative text of its figure
 BADGE = "[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]({address})"
 SETUP = """\
-# Only where the library is missing, as on Colab: fetch the course and install what it needs. Elsewhere this does nothing.
+# Only where the library is missing, as on Colab: fetch the course and install what it needs. \
+Elsewhere this does nothing.
 import importlib.util, subprocess, sys
 if importlib.util.find_spec("lossprune_lib") is None:
     subprocess.run(["git", "clone", "--quiet", "--depth=1", "--branch={ref}", "{repository}", "lossprune"], check=True)

@@ -1,7 +1,7 @@
 """Make web pages of the course: python notebooks/pages.py [FOLDER]
 
-The pages of the built notebooks, of their solved ones and of the teaching plan, and an index of them, open from the disk:
-no server, no network, no script. Formulas become MathML, which browsers draw by themselves. FOLDER is artefacts/html by default.
+The built notebooks, their solutions and the teaching plan become pages with an index, which open from the disk: no
+server, no network, no script. Formulas become MathML, which browsers draw natively. FOLDER: artefacts/html by default.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ BADGE = re.compile(r"\[!\[([^]]*)\]\([^)]*\)\](\([^)]*\))")
 LINK = re.compile(r'(<a [^>]*href="(?![a-z]+:)[^"#]*)\.(?:ipynb|md)(?=["#])')
 STYLE = f"""\
 :root {{ color-scheme: light }}
-body {{ max-width: 61rem; margin: 0 auto; padding: 1rem; background: #fff; color: #1a1a1a; font: 17px/1.55 system-ui, sans-serif }}
+body {{ max-width: 61rem; margin: 0 auto; padding: 1rem; background: #fff; color: #1a1a1a;
+  font: 17px/1.55 system-ui, sans-serif }}
 p, li, math[display="block"] {{ max-width: 48rem }}
 a {{ color: #0b57a4 }}
 img {{ max-width: 100%; height: auto }}
@@ -112,8 +113,8 @@ def index(readme: str) -> str:
         rows.append(f"| {number} | [{name}]({stem}.html) | {afterwards} | {solved} |")
     return f"""{title}
 
-The whole course to read, with every figure and every output. Nothing runs here: where the text speaks of a slider, you see a
-picture of it. `make lab` opens the notebooks that run.
+The whole course to read, with every figure and every output. Nothing runs here: where the text mentions a slider, you
+see a picture of it. `make lab` opens the notebooks that run.
 
 | | title | afterwards you can | |
 |---|---|---|---|

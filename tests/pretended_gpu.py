@@ -1,9 +1,9 @@
-"""A GPU that is not there: tensors that are asked onto it stay in memory, but say that they are on it and refuse to mix.
+"""A pretended GPU: tensors that are put onto it stay in memory, but claim to be on it and refuse to mix with others.
 
-After `install()` torch claims a CUDA device. A tensor that is made on it or moved to it carries a mark, and results carry the
-mark of what they are made of. Marked and unmarked tensors together raise torch's error, and what takes a CPU tensor only,
-as NumPy does, refuses marked ones. So code that forgets to move something fails as it would on a GPU. What differs inside
-kernels is not seen.
+After `install()` torch claims a CUDA device. A tensor that is made on it or moved to it carries a mark, and results
+carry the mark of their inputs. Marked and unmarked tensors together raise torch's error, and functions that take only
+CPU tensors, as NumPy's do, refuse marked ones. So code that forgets to move something fails as it would on a GPU. What
+differs inside kernels goes unnoticed.
 """
 
 from __future__ import annotations
@@ -51,16 +51,8 @@ class PretendedGpu(TorchFunctionMode):
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None) -> Any:
         kwargs = dict(kwargs or {})
         name, owner = getattr(func, "__name__", ""), getattr(func, "__self__", None)
-        if owner is Tensor.device:
-            return GPU if is_marked(args[0]) else func(*args)
-        if owner is Tensor.is_cuda:
-            return is_marked(args[0])
-        if name == "__set__":
-            if owner is Tensor.data:
-                mark(args[0], is_marked(args[1]))
-            return func(*args)
-        if name == "__get__":
-            return mark(func(*args), is_marked(args[0]))
+        if owner in (Tensor.device, Tensor.is_cuda) or name in ("__set__", "__get__"):
+            return _attribute(func, name, owner, args)
         if name == "_parse_to":
             return func(*args, **kwargs)
         if name == "_has_compatible_shallow_copy_type":
@@ -82,6 +74,19 @@ class PretendedGpu(TorchFunctionMode):
         if on_gpu and not all(is_marked(t) or t.ndim == 0 or _is_wrapped(t) for t in given):
             raise RuntimeError(f"Expected all tensors to be on the same device, but found cuda:0 and cpu (in {name}).")
         return mark(func(*args, **kwargs), True) if on_gpu else func(*args, **kwargs)
+
+
+def _attribute(func: Any, name: str, owner: Any, args: Any) -> Any:
+    """Read or write an attribute, such as tensor.device."""
+    if owner is Tensor.device:
+        return GPU if is_marked(args[0]) else func(*args)
+    if owner is Tensor.is_cuda:
+        return is_marked(args[0])
+    if name == "__get__":
+        return mark(func(*args), is_marked(args[0]))
+    if owner is Tensor.data:
+        mark(args[0], is_marked(args[1]))
+    return func(*args)
 
 
 def _moved(func: Any, name: str, args: Any, kwargs: dict[str, Any]) -> Tensor:

@@ -112,7 +112,7 @@ NETWORKS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
 
 
 def make(name: str, scale: float = 1.0, seed: int = 0) -> tuple[nn.Module, Tensor, Tensor]:
-    """Return a network in float64 and eval mode, a batch for it, and its labels; `scale` multiplies the last weights."""
+    """Return a network in float64 and eval mode, a batch and its labels; `scale` multiplies the last weights."""
     torch.manual_seed(seed)
     factory, shape = NETWORKS[name]
     net = factory().double().eval()
@@ -141,7 +141,7 @@ def prunable(net: nn.Module) -> dict[str, Tensor]:
 def softmax_hessian(p: Tensor) -> Tensor:
     """Return diag(p) - p p^T [N, C, C] of probabilities [N, C].
 
-    The diagonal p_i (1 - p_i) is taken as p_i times the sum of the others: 1 - p loses all its digits where p saturates.
+    The diagonal p_i (1 - p_i) is p_i times the sum of the others: 1 - p loses all its digits where p saturates.
     """
     off_diagonal = p.unsqueeze(2) * p.unsqueeze(1) * (1 - torch.eye(p.shape[1], dtype=p.dtype))
     return torch.diag_embed(off_diagonal.sum(2)) - off_diagonal

@@ -41,7 +41,8 @@ def packages(freeze: str) -> dict[str, str]:
 
 
 def test_lists_are_read() -> None:
-    text = "numpy==2.1.3\ntorch @ https://example.org/whl/cpu/torch-2.11.0%2Bcpu-cp313-linux.whl\nmy_tool @ file:///x\n# a==1\n"
+    torch_line = "torch @ https://example.org/whl/cpu/torch-2.11.0%2Bcpu-cp313-linux.whl"
+    text = f"numpy==2.1.3\n{torch_line}\nmy_tool @ file:///x\n# a==1\n"
     assert packages(text) == {"numpy": "2.1.3", "torch": "2.11.0+cpu", "my-tool": "0"}
 
 

@@ -1,7 +1,8 @@
 """Checkpoints, masks and data files that are damaged or made to do harm: refused in a sentence; no code, crash or hang.
 
-The loaders take what came from elsewhere, so they are given all that can be wrong with a file: cut anywhere, bits flipped
-anywhere, noise, other formats, pickles, headers that claim more than there is, archives that unpack to more than there is room.
+The loaders read files from elsewhere, so they are given everything that can be wrong with one: cut anywhere, bits
+flipped anywhere, noise, other formats, pickles, headers that claim more than there is, archives that unpack to more
+than there is room for.
 """
 
 from __future__ import annotations
@@ -83,7 +84,7 @@ def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 @pytest.fixture
 def modest() -> Iterator[None]:
-    """What asks for more than a few GB in one piece is refused by the system, not answered by the machine's slow death."""
+    """A request for more than a few GB at once is refused by the system, instead of slowly killing the machine."""
     resource, memory = pytest.importorskip("resource"), Path("/proc/self/statm")
     if not memory.exists():
         pytest.skip("the size of this process is not known here")

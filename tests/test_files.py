@@ -176,7 +176,7 @@ def test_a_truncated_file_is_refused_wherever_it_ends(saved: Path) -> None:
 @pytest.mark.parametrize("content", [b"", b"no tensors", bytes(100), b"\xff" * 100], ids=["empty", "text", "0", "255"])
 def test_what_is_no_safetensors_file_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "file").write_bytes(content)
-    with pytest.raises(ValueError, match="no safetensors file"):
+    with pytest.raises(ValueError, match="safetensors"):
         files.load_tensors(tmp_path / "file")
 
 
@@ -184,7 +184,7 @@ def test_a_pickle_is_refused_and_never_run(tmp_path: Path) -> None:
     path, marker = tmp_path / "net.pt", tmp_path / "was unpickled"
     for write in (lambda: path.write_bytes(pickle.dumps(Payload(marker))), lambda: torch.save(Payload(marker), path)):
         write()
-        with pytest.raises(ValueError, match="no safetensors file"):
+        with pytest.raises(ValueError, match="safetensors"):
             files.load_tensors(path)
         assert not marker.exists()
 

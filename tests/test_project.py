@@ -1,13 +1,17 @@
-"""The files around the library: pins that a fresh machine can install, a quick import."""
+"""The project as a whole: pins that a fresh machine can install, a quick import, functions that fit on a screen."""
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[1]
+MOST_LINES = 60  # of a function, from def to its end
 
 
 def test_constraints_are_pins_and_cover_what_is_required() -> None:
@@ -31,7 +35,8 @@ def test_importing_brings_in_neither_plots_nor_pandas() -> None:
 def test_a_first_model_loads_no_compiler() -> None:
     """Half a second to two, before the first figure: torch loads them for some calls that have a plain equivalent."""
     code = (
-        "import sys, torch; from lossprune_lib import LossModel, data, models; task = data.load('digits', device='cpu'); "
+        "import sys, torch; from lossprune_lib import LossModel, data, models; "
+        "task = data.load('digits', device='cpu'); "
         "LossModel.at(models.pretrained('mlp_300_100', task), task.sample(9, torch.Generator())); "
         "print({'sympy', 'torch._dynamo'} & set(sys.modules))"
     )
@@ -44,3 +49,14 @@ def test_every_public_name_can_be_had() -> None:
 
     assert {name for name in lossprune_lib.__all__ if getattr(lossprune_lib, name) is None} == set()
     assert set(lossprune_lib.__all__) <= set(dir(lossprune_lib))
+
+
+@pytest.mark.parametrize("folder", ["lossprune_lib", "tests"])
+def test_every_function_fits_on_a_screen(folder: str) -> None:
+    too_long = [
+        f"{path.relative_to(ROOT)}: {node.name} has {node.end_lineno - node.lineno + 1} lines"
+        for path in sorted((ROOT / folder).rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and node.end_lineno - node.lineno >= MOST_LINES
+    ]
+    assert not too_long, "\n".join(too_long)

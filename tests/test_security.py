@@ -193,12 +193,12 @@ def test_jupyters_own_defaults_are_a_token_and_this_machine() -> None:
 
 def test_an_audit_that_cannot_look_up_a_package_fails() -> None:
     (command,) = re.findall(r"bin/pip-audit .*", (ROOT / "Makefile").read_text("utf-8"))
-    assert "--strict" in command  # without it, packages that are not found are left out of "no known vulnerabilities"
+    assert "--strict" in command  # without it, packages that are not found count as "no known vulnerabilities"
     assert "--ignore-vuln" not in command
 
 
-# Licences under which a package may be needed by a project under the MIT licence that bundles none of them. The MPL asks
-# something only of who changes or passes on files of the package itself.
+# Licences under which a package may be needed by a project under the MIT licence that bundles none of them. The MPL
+# places obligations only on those who change or pass on files of the package itself.
 PERMITTED = re.compile(
     r"MIT(-0|-CMU)?( Licen[cs]e)?"
     r"|(0BSD|BSD([- ][23]-Clause)?)( Licen[cs]e)?"

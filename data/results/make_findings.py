@@ -13,7 +13,8 @@ from lossprune_lib import files, results
 HERE = Path(__file__).parent
 HEAD = """# What came out
 
-Built from the tables by `python data/results/make_findings.py`, as [JUDGING.md](JUDGING.md) fixed it beforehand. Numbers are mean ±
+Built from the tables by `python data/results/make_findings.py`, as [JUDGING.md](JUDGING.md) fixed it beforehand. \
+Numbers are mean ±
 spread over seeds; a star marks what differs from the paper by more than the two spreads together.
 """
 
@@ -47,7 +48,8 @@ def section(name: str) -> str:
         [
             f"## {name}",
             "",
-            f"{len(table):,} runs, {seeds} seeds, {epochs[0]} epochs of training and {epochs[1]} of fine-tuning; before pruning an "
+            f"{len(table):,} runs, {seeds} seeds, {epochs[0]} epochs of training and {epochs[1]} of fine-tuning; "
+            "before pruning an "
             f"error of {errors.iloc[0]:.2f} % (validation) and {errors.iloc[1]:.2f} % (test).",
             "",
             *loss_changes(table),

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from lossprune_lib.checks import check_choice
 from lossprune_lib.data import downloads
-from lossprune_lib.data.task import Task, _device
+from lossprune_lib.data.task import Task, find_device
 from lossprune_lib.seeds import generator
 
 NAMES = ("digits", *downloads.SOURCES)
@@ -32,8 +32,8 @@ def load(
     Parameters
     ----------
     name : "digits", "mnist", "fashion_mnist" or "cifar10"
-        "digits" (8 x 8 images) comes with scikit-learn and never needs a network. The others are fetched once into the
-        user's cache; a folder named by the environment variable ``LOSSPRUNE_DATA`` is looked at first.
+        "digits" (8 x 8 images) comes with scikit-learn and never needs a network. The others are downloaded once into
+        the user's cache; a folder named by the environment variable ``LOSSPRUNE_DATA`` is searched first.
     device : "auto", or what torch takes
         "auto" is a CUDA accelerator where there is one, else the CPU.
     seed : int
@@ -61,16 +61,12 @@ def load(
         raise ValueError(
             f"{name} has only {len(x_train)} training images, all of them needed for validation: replace the file."
         )
-
-    channels = (0, *range(2, x_train.ndim))
-    deviation, mean = torch.std_mean(x_train[train].double(), dim=channels, correction=0, keepdim=True)
-    if not deviation.all():
-        raise ValueError(f"All training images of {name} have the same pixels in a channel: replace the file.")
+    mean, deviation = _statistics(name, x_train[train])
+    place = find_device(device)
 
     def normal(x: Tensor) -> Tensor:
-        return x.sub(mean.float()).div_(deviation.float()).to(device=place, dtype=dtype)
+        return x.sub(mean).div_(deviation).to(device=place, dtype=dtype)
 
-    place = _device(device)
     return Task(
         normal(x_train[train]),
         y_train[train].to(place),
@@ -82,6 +78,15 @@ def load(
         name=name,
         class_names=class_names,
     )
+
+
+def _statistics(name: str, x: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the mean and deviation of each channel of the training images [N, C, H, W]."""
+    channels = (0, *range(2, x.ndim))
+    deviation, mean = torch.std_mean(x.double(), dim=channels, correction=0, keepdim=True)
+    if not deviation.all():
+        raise ValueError(f"All training images of {name} have the same pixels in a channel: replace the file.")
+    return mean.float(), deviation.float()
 
 
 def _digits() -> tuple[Tensor, Tensor, Tensor, Tensor, tuple[str, ...]]:

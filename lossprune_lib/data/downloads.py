@@ -1,8 +1,8 @@
-"""The raw images of the named data sets: found in a folder, or fetched once, verified and kept.
+"""The raw images of the named data sets: found in a folder, or downloaded once, verified and kept.
 
-A folder named by the environment variable ``LOSSPRUNE_DATA`` is looked at first, then the user's cache folder, then the
-network. Where the cache cannot be written, downloads are kept in a temporary folder. Files are read as numbers only: no
-file is ever unpickled.
+A folder named by the environment variable ``LOSSPRUNE_DATA`` is searched first, then the user's cache folder, then the
+network. If the cache is not writable, downloads are kept in a temporary folder. Files are read as numbers only: no file
+is ever unpickled.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ SOURCES = {
     ),
 }
 
-_MOST_BYTES = 2**30  # of a file unpacked: five times the largest of these data sets, and no archive can fill the memory
+_MOST_BYTES = 2**30  # unpacked: five times the largest of these data sets, so that no archive can fill the memory
 
 Arrays = dict[str, np.ndarray]  # x_train, y_train, x_test, y_test
 
@@ -122,7 +122,7 @@ def cache_folder() -> Path:
 
 
 def temporary_folder() -> Path:
-    """Return the folder that downloads are kept in where the user's cache cannot be written: one for each user."""
+    """Return the folder that downloads are kept in if the user's cache is not writable: one for each user."""
     return Path(tempfile.gettempdir()) / f"lossprune-{Path.home().name}"
 
 
@@ -139,7 +139,7 @@ def _holder(file: str) -> Path | None:
 
 
 def _keeper() -> Path:
-    """Return where a new download is to be kept."""
+    """Return the folder for a new download."""
     if _writable(cache_folder()) or not _writable(temporary_folder()):
         return cache_folder()
     warnings.warn(
@@ -150,7 +150,7 @@ def _keeper() -> Path:
 
 
 def _writable(folder: Path) -> bool:
-    # Path.exists raises an error in a folder that may not be entered; this is then just not seen.
+    # Path.exists raises an error in a folder that may not be entered; os.path.exists says False.
     there = next(path for path in (folder, *folder.parents) if os.path.exists(path))
     return there.is_dir() and os.access(there, os.W_OK | os.X_OK)
 
@@ -174,19 +174,13 @@ def _fetch(name: str, download: Download, progress: bool) -> Path:
     failures = []
     for address in download.addresses:
         try:
-            return Path(
-                pooch.retrieve(
-                    address,
-                    known_hash=download.hash,
-                    fname=download.file,
-                    path=folder,
-                    progressbar=progress,
-                )
-            )
+            found = pooch.retrieve(address, download.hash, fname=download.file, path=folder, progressbar=progress)
+            return Path(found)
         except (OSError, ValueError) as error:  # no network, no such address, or a hash that differs
             failures.append(f"{address} ({type(error).__name__})")
     raise ConnectionError(
-        f"The data set {name!r} needs the file {download.file}, which could not be fetched from {' or '.join(failures)}. "
+        f"The data set {name!r} needs the file {download.file}, which could not be fetched from "
+        f"{' or '.join(failures)}. "
         f"Without a network, put that file into {folder}, or point {FOLDER_VARIABLE} to a folder that holds "
         f'{name}.npz, or use data.load("digits"), which needs no download.'
     )
@@ -201,7 +195,7 @@ def _read_npz(path: Path) -> Arrays:
             unpacked = sum(entry.file_size for entry in stored.zip.infolist())
             if unpacked > _MOST_BYTES:
                 raise ValueError(f"it would take {unpacked:,} bytes unpacked")
-            # What is no array comes out as bytes; as an array of bytes it is refused for its dtype.
+            # An entry that is not an array is read as bytes; as an array of bytes it is then refused for its dtype.
             return {key: np.asarray(stored[key]) for key in ("x_train", "y_train", "x_test", "y_test")}
     except Exception as error:  # for a damaged file zipfile, zlib and numpy raise a dozen kinds
         raise ValueError(f"{path} cannot be read ({error}): replace it, or remove it to have it fetched.") from error
@@ -252,6 +246,7 @@ def _checked(arrays: Arrays, source: Source, path: Path) -> Arrays:
             )
         if y.min() < 0 or y.max() >= source.classes:
             raise ValueError(
-                f"{path}: y_{split} has labels from {y.min()} to {y.max()}, but must be in 0 to {source.classes - 1}: {remedy}"
+                f"{path}: y_{split} has labels from {y.min()} to {y.max()}, but they must be in 0 to "
+                f"{source.classes - 1}: {remedy}"
             )
     return {key: value.astype(np.int64) if key[0] == "y" else value for key, value in arrays.items()}

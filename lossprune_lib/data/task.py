@@ -12,7 +12,6 @@ from lossprune_lib.checks import check_choice, check_finite, check_generator, ch
 
 SPLITS = ("train", "valid", "test")
 
-
 Batch = tuple[Tensor, Tensor]
 
 
@@ -20,8 +19,8 @@ Batch = tuple[Tensor, Tensor]
 class Task:
     """A classification task: inputs [N, *shape] and labels [N] for training, validation and test.
 
-    The library reads examples through `sample` and `batches` only. Anyone with a data set that does not fit in memory
-    writes a class with these two, and `classes`, `shape`, `device` and `dtype`.
+    The library reads examples through `sample` and `batches` only. For a data set that does not fit in memory,
+    write a class with these two, and `classes`, `shape`, `device` and `dtype`.
     """
 
     x_train: Tensor
@@ -66,10 +65,11 @@ class Task:
         """
         parts = {"train": (x_train, y_train), "valid": (x_valid, y_valid), "test": (x_test, y_test)}
         for split, (x, y) in parts.items():
-            _check_examples(split, x, y)
+            check_examples(split, x, y)
             if x.shape[1:] != x_train.shape[1:] or x.dtype != x_train.dtype or x.device != x_train.device:
                 raise ValueError(
-                    f"x_{split} is {_kind(x)}, but x_train is {_kind(x_train)}: give all splits one shape, dtype and device."
+                    f"x_{split} is {_kind(x)}, but x_train is {_kind(x_train)}: give all splits one shape, dtype "
+                    "and device."
                 )
         largest = max(int(y.max()) for _, y in parts.values())
         classes = largest + 1 if classes is None else check_int(classes, "classes")
@@ -102,11 +102,9 @@ class Task:
         return getattr(self, f"x_{split}"), getattr(self, f"y_{split}")
 
     def sample(self, examples: int, generator: torch.Generator) -> Batch:
-        """Draw `examples` different training examples; all of them, in a random order, if there are no more."""
-        order = torch.randperm(len(self.x_train), generator=check_generator(generator))[
-            : check_int(examples, "examples")
-        ]
-        order = order.to(self.device)
+        """Draw `examples` different training examples; all of them, in a random order, if there are fewer."""
+        examples = check_int(examples, "examples")
+        order = torch.randperm(len(self.x_train), generator=check_generator(generator))[:examples].to(self.device)
         return self.x_train[order], self.y_train[order]
 
     def batches(self, split: str, batch_size: int = 1000, generator: torch.Generator | None = None) -> Iterator[Batch]:
@@ -122,7 +120,7 @@ class Task:
 
     def to(self, device: str | torch.device | None = None, dtype: torch.dtype | None = None) -> Task:
         """Return the same task on another device, or in another floating-point dtype."""
-        place = None if device is None else _device(device)
+        place = None if device is None else find_device(device)
         if dtype is not None:
             dtype = check_instance(dtype, torch.dtype, "dtype", "write for example torch.float64")
             if not dtype.is_floating_point:
@@ -142,7 +140,14 @@ class Task:
         )
 
 
-def _device(device: str | torch.device) -> torch.device:
+def find_device(device: str | torch.device) -> torch.device:
+    """Return the device of a name; "auto" is a CUDA accelerator if there is one, else the CPU.
+
+    Raises
+    ------
+    ValueError
+        if there is no such device here.
+    """
     if isinstance(device, str) and device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
@@ -158,15 +163,16 @@ def _device(device: str | torch.device) -> torch.device:
     return place
 
 
-def _check_examples(split: str, x: Tensor, y: Tensor) -> None:
+def check_examples(split: str, x: Tensor, y: Tensor) -> None:
     if not isinstance(x, Tensor) or not isinstance(y, Tensor):
         raise TypeError(f"x_{split} and y_{split} must be torch tensors: convert arrays with torch.from_numpy.")
     if x.dtype not in (torch.float32, torch.float64, torch.int64):
         raise TypeError(
-            f"x_{split} is {x.dtype}, but must be float32 or float64 (or int64, for embeddings): convert it with .float()."
+            f"x_{split} is {x.dtype}, but must be float32 or float64 (or int64, for embeddings): convert it with "
+            ".float()."
         )
     if y.dtype != torch.int64 or y.ndim != 1:
-        raise TypeError(f"y_{split} is {_kind(y)}, but must be one int64 label an example: convert it with .long().")
+        raise TypeError(f"y_{split} is {_kind(y)}, but must be one int64 label per example: convert it with .long().")
     if x.ndim < 2 or len(x) == 0 or len(x) != len(y):
         raise ValueError(
             f"x_{split} is {_kind(x)} and y_{split} has {len(y)} labels: give at least one example, "

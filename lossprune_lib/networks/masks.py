@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -39,12 +41,12 @@ class Mask:
             kind = self.kept.dtype if isinstance(self.kept, Tensor) else type(self.kept).__name__
             raise TypeError(f"A mask is a bool tensor [D], not {kind}: convert it with .bool().")
         if self.kept.is_meta:
-            raise ValueError("This mask is on the device meta, which keeps no numbers: make it on the CPU or a GPU.")
+            raise ValueError("This mask is on the device meta, which stores no numbers: make it on the CPU or a GPU.")
         _check_layout(self.layout)
         if self.kept.shape[-1:] != (sum(self.sizes),):
             raise ValueError(
-                f"This mask has shape {list(self.kept.shape)}, but its layers have {sum(self.sizes):,} weights: take the layout "
-                "of its own network, WeightSpace(net).layout."
+                f"This mask has shape {list(self.kept.shape)}, but its layers have {sum(self.sizes):,} weights: "
+                "take the layout of its own network, WeightSpace(net).layout."
             )
 
     @classmethod
@@ -70,10 +72,11 @@ class Mask:
         return {name: count / part.numel() for (name, _), count, part in zip(self.layout, counts, parts, strict=True)}
 
     def still_to_prune(self, sparsity: float, scope: str) -> list[int]:
-        """Return how many weights a sparsity means beyond those pruned already: of all ("global") or of each "layer"."""
+        """Return how many more weights to prune for a sparsity: of all ("global"), or of each "layer"."""
         self._check_one()
-        sizes = [self.kept.numel()] if check_choice(scope, SCOPES, "scope") == "global" else self.sizes
-        return [count(part.numel(), sparsity) - int((~part).sum()) for part in self.kept.split(sizes)]
+        sparsity, scope = check_sparsity(sparsity), check_choice(scope, SCOPES, "scope")
+        sizes = [self.kept.numel()] if scope == "global" else self.sizes
+        return [_count(part.numel(), sparsity) - int((~part).sum()) for part in self.kept.split(sizes)]
 
     def smallest_kept(self, scores: Tensor, counts: list[int]) -> Tensor:
         """Return the indices of the kept weights of smallest score: `counts` of all, or of each layer.
@@ -92,9 +95,15 @@ class Mask:
         chosen, offset = [], 0
         for part, kept, k in zip(scores.split(sizes), self.kept.split(sizes), counts, strict=True):
             candidates = _places(kept)
-            chosen.append(candidates[_places(smallest(part.index_select(0, candidates), max(0, k)))] + offset)
+            chosen.append(candidates[_places(_smallest(part.index_select(0, candidates), max(0, k)))] + offset)
             offset += len(part)
         return torch.cat(chosen)
+
+    def without(self, pruned: Tensor) -> Mask:
+        """Return a mask that prunes more weights, given by their indices [K]; its layout is not checked again."""
+        mask = copy.copy(self)
+        object.__setattr__(mask, "kept", self.kept.index_fill(0, pruned, False))
+        return mask
 
     def check(self, net: nn.Module) -> WeightSpace:
         """Return the network's space; raise ValueError if the mask belongs to another network."""
@@ -112,13 +121,14 @@ class Mask:
     def _check_one(self) -> None:
         if self.kept.ndim != 1:
             raise ValueError(
-                f"These are masks of several networks, {list(self.kept.shape)}: choose one, Mask(mask.kept[0], mask.layout)."
+                f"These are masks of several networks, {list(self.kept.shape)}: choose one, "
+                "Mask(mask.kept[0], mask.layout)."
             )
 
     def apply_(self, net: nn.Module) -> None:
         """Set the network's pruned weights to zero, in place."""
         space = self.check(net)
-        _zero_pruned(self.parts(space), space.modules)
+        zero_pruned(self.parts(space), space.modules)
 
     def parts(self, space: WeightSpace) -> list[Tensor]:
         """Return each layer's part of the mask, on the device of its weight, in the weight's shape."""
@@ -142,14 +152,9 @@ class Mask:
         try:
             names = json.loads(metadata["layers"])
             parts = [tensors[name or "weight"] for name in names]
-            each_once = len(set(names)) == len(names) == len(tensors)
-            if (
-                not isinstance(names, list)
-                or not names
-                or not each_once
-                or any(part.dtype != torch.bool for part in parts)
-            ):
-                raise ValueError("its tensors are not one mask a layer")
+            each_once = isinstance(names, list) and len(set(names)) == len(names) == len(tensors)
+            if not names or not each_once or any(part.dtype != torch.bool for part in parts):
+                raise ValueError("its tensors are not one mask per layer")
         except (KeyError, ValueError, TypeError, RecursionError) as error:
             why = f"it lacks {error}" if isinstance(error, KeyError) else error
             raise ValueError(f"{path} holds no mask ({why}): save it again with Mask.save.") from error
@@ -169,24 +174,18 @@ def check_mask(mask: object) -> Mask:
 
 def check_scores(scores: object, size: int | None = None) -> None:
     """Raise TypeError or ValueError unless scores are a tensor of real numbers [D], of the size if one is given."""
-    check_instance(scores, Tensor, "What weights are ranked by", "convert it with torch.as_tensor")
-    assert isinstance(scores, Tensor)
-    if (
-        scores.ndim != 1
-        or (size is not None and len(scores) != size)
-        or scores.is_complex()
-        or scores.is_meta
-        or scores.is_sparse
-    ):
+    given = check_instance(scores, Tensor, "What weights are ranked by", "convert it with torch.as_tensor")
+    fits = given.ndim == 1 and size in (None, len(given))
+    if not fits or given.is_complex() or given.is_meta or given.is_sparse:
         raise ValueError(
             f"Weights are ranked by one real number each, [D]{'' if size is None else f' = [{size}]'}, but these are "
-            f"{scores.dtype} {list(scores.shape)} on {scores.device}: give those of this network."
+            f"{given.dtype} {list(given.shape)} on {given.device}: give those of this network."
         )
 
 
-def _check_layout(layout: object) -> None:
+def _check_layout(layout: Any) -> None:
     try:
-        right = all(isinstance(name, str) and min(torch.Size(shape), default=1) > 0 for name, shape in layout)  # type: ignore[attr-defined]
+        right = all(isinstance(name, str) and min(torch.Size(shape), default=1) > 0 for name, shape in layout)
     except (TypeError, ValueError, RuntimeError):
         right = False
     if not right:
@@ -195,15 +194,20 @@ def _check_layout(layout: object) -> None:
         )
 
 
-def _zero_pruned(parts: list[Tensor], modules: tuple[nn.Linear | nn.Conv2d, ...]) -> None:
+def zero_pruned(parts: list[Tensor], modules: tuple[nn.Linear | nn.Conv2d, ...]) -> None:
+    """Set the pruned weights of layers to zero, in place; parts as from `Mask.parts`."""
     with torch.no_grad():
         for part, module in zip(parts, modules, strict=True):
             module.weight.mul_(part)
 
 
 def count(size: int, sparsity: float) -> int:
-    """Return how many of `size` weights a sparsity means: the nearest whole number, halves to the even one."""
-    return round(check_int(size, "size", least=0) * check_sparsity(sparsity))
+    """Return how many of `size` weights to prune for a sparsity: the nearest whole number, halves to the even one."""
+    return _count(check_int(size, "size", least=0), check_sparsity(sparsity))
+
+
+def _count(size: int, sparsity: float) -> int:
+    return round(size * sparsity)
 
 
 def smallest(saliency: Tensor, k: int) -> Tensor:
@@ -220,11 +224,15 @@ def smallest(saliency: Tensor, k: int) -> Tensor:
     bool [D]
     """
     check_scores(saliency)
-    if not check_int(k, "k", least=0) <= saliency.numel():
-        raise ValueError(f"{k} of {saliency.numel()} entries cannot be selected.")
+    return _smallest(saliency, check_int(k, "k", least=0))
+
+
+def _smallest(saliency: Tensor, k: int) -> Tensor:
+    if k > len(saliency):
+        raise ValueError(f"{k} of {len(saliency)} entries cannot be selected.")
     if k == 0:
         return torch.zeros_like(saliency, dtype=torch.bool)
-    if torch.isnan(saliency.min()):  # which is NaN if one is
+    if torch.isnan(saliency.min()):  # NaN if any entry is
         raise ValueError("A saliency is NaN, so nothing can be ranked: check the network's weights and the batch.")
     largest = _kth_smallest(saliency, k)
     selected = saliency < largest
@@ -234,7 +242,7 @@ def smallest(saliency: Tensor, k: int) -> Tensor:
 
 
 def _places(marked: Tensor) -> Tensor:
-    """Return where a bool tensor [D] is true, in order; on a CPU NumPy takes a third of torch's time for it."""
+    """Return where a bool tensor [D] is true, in order; on a CPU, NumPy takes a third of torch's time for it."""
     if marked.device.type != "cpu":
         return marked.nonzero().squeeze(1)
     return torch.from_numpy(np.flatnonzero(marked.numpy()))

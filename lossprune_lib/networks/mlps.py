@@ -1,4 +1,4 @@
-"""Chains: networks that are nothing but Linear layers and activations in a row, so that many can be computed at once."""
+"""Multilayer perceptrons: nothing but Linear layers and activations in a row, so that many can be computed at once."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TypeGuard
 
 from torch import nn
 
-# What acts on each number alone, and so does not care that units come first.
+# They act on each number alone, so it does not matter that units come first.
 _ELEMENTWISE = (nn.Tanh, nn.ReLU, nn.Sigmoid, nn.GELU, nn.SiLU, nn.ELU, nn.LeakyReLU, nn.Softplus, nn.Identity)
 
 
@@ -38,6 +38,6 @@ def _has_hooks(module: nn.Module) -> bool:
 
 
 def steps_of(net: nn.Sequential) -> list[nn.Module]:
-    """Return what a chain does to its flattened inputs, step by step."""
-    steps = list(net)  # children() would name a module that is used twice only once
+    """Return the layers and activations that a multilayer perceptron applies to its flattened inputs, in order."""
+    steps = list(net)  # children() lists a module that is used twice only once
     return steps[1:] if type(steps[0]) is nn.Flatten else steps

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -19,7 +19,7 @@ from lossprune_lib.seeds import generator
 
 
 class Inputs(Protocol):
-    """What a network must know of its task."""
+    """What a network needs to know about its task."""
 
     @property
     def shape(self) -> tuple[int, ...]: ...
@@ -82,7 +82,10 @@ def vgg11(task: Inputs, *, seed: int = 0) -> nn.Module:
 
 
 class _PreActBlock(nn.Module):
-    """Norm, ReLU, convolution, twice; added to the input (He et al. 2016, Identity Mappings in Deep Residual Networks)."""
+    """Norm, ReLU, convolution, twice, added to the input.
+
+    Source: He et al. 2016, Identity Mappings in Deep Residual Networks.
+    """
 
     def __init__(self, before: int, after: int, stride: int) -> None:
         super().__init__()
@@ -130,11 +133,11 @@ MODELS: dict[str, Callable[..., nn.Module]] = {
 
 @dataclass(frozen=True)
 class _Shipped:
-    """What a checkpoint says of the task that it was trained on."""
+    """What a checkpoint says about the task that its network was trained on."""
 
     shape: tuple[int, ...]
     classes: int
-    device: torch.device = torch.device("cpu")  # noqa: RUF009
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     dtype: torch.dtype = torch.float32
 
 
@@ -173,12 +176,12 @@ def save(path: str | Path, net: nn.Module, model: str, task: Inputs, **notes: st
     state = net.state_dict()
     if not _fits(state, model, tuple(task.shape), task.classes):
         raise ValueError(
-            f"This network is no {model} for inputs {list(task.shape)} and {task.classes} classes, and could not be loaded "
-            f"again: make it with models.{model}(task), or name the model and the task that it is of."
+            f"This network is not a {model} for inputs {list(task.shape)} and {task.classes} classes, and could not be "
+            f"loaded again: make it with models.{model}(task), or give the name and the task that it was made for."
         )
     about = {"model": model, "shape": ",".join(map(str, task.shape)), "classes": str(task.classes)}
     if about.keys() & notes.keys():
-        raise ValueError(f"{' and '.join(about.keys() & notes.keys())} are noted anyway: give your notes other names.")
+        raise ValueError(f"{' and '.join(about.keys() & notes.keys())} are stored anyway: give your notes other names.")
     files.save_tensors(path, state, about | notes)
 
 
@@ -204,7 +207,7 @@ def load(path: str | Path) -> nn.Module:
 
 def _fits(tensors: Mapping[str, Tensor], model: str, shape: tuple[int, ...], classes: int) -> bool:
     """Return whether tensors have the names and shapes of a model's."""
-    with torch.device("meta"):  # so that a tampered file cannot ask for more memory than its own tensors take
+    with torch.device("meta"):  # so that a tampered file cannot claim more memory than its own tensors take
         expected = MODELS[model](_Shipped(shape, classes, torch.device("meta"))).state_dict()
     return {name: t.shape for name, t in expected.items()} == {name: t.shape for name, t in tensors.items()}
 

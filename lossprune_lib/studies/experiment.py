@@ -46,7 +46,7 @@ class Trained:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run gave: numbers, a row for each stage, and the packed mask."""
+    """The result of a run: numbers, one row per stage, and the packed mask."""
 
     record: dict[str, Any]
     trace: list[dict[str, float]]
@@ -69,12 +69,12 @@ def train(baseline: Baseline, device: str = "auto", progress: bool = False) -> T
 
 
 def carry_out(runs: Sequence[Run], trained: Trained, device: str = "auto", progress: bool = False) -> list[Outcome]:
-    """Prune and fine-tune one trained network as several runs say, together.
+    """Prune and fine-tune one trained network with the settings of several runs, together.
 
     Raises
     ------
     ValueError
-        if the runs are not of one stack: if they differ in more than criterion, stages and step penalty.
+        if the runs do not belong to one stack: if they differ in more than criterion, stages and step penalty.
     """
     from safetensors.torch import load
 
@@ -88,7 +88,7 @@ def carry_out(runs: Sequence[Run], trained: Trained, device: str = "auto", progr
 
     start = time.perf_counter()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", EmptyLayerWarning)  # the densities in the record say it
+        warnings.simplefilter("ignore", EmptyLayerWarning)  # the record's densities show it
         pruned = prune_together([run.pruner for run in runs], net, task, progress=progress)
     middle = time.perf_counter()
     measure = _measure_stacked if trained.record["stacks"] else _measure_each
@@ -180,7 +180,7 @@ def _device_name(device: torch.device) -> str:
 
 
 def _commit() -> str:
-    """Return the commit of the project's own clone; installed otherwise, or where there is no git, it is not known."""
+    """Return the commit of the project's clone, or "no commit" without a clone or git."""
     root = Path(__file__).resolve().parents[2]
     if not (root / ".git").exists() or shutil.which("git") is None:
         return "no commit"
@@ -190,4 +190,5 @@ def _commit() -> str:
 
 @functools.lru_cache(maxsize=1)
 def _versions() -> str:
-    return f"lossprune {__version__} ({_commit()}, method {METHOD}), torch {torch.__version__}, Python {platform.python_version()}"
+    ours = f"lossprune {__version__} ({_commit()}, method {METHOD})"
+    return f"{ours}, torch {torch.__version__}, Python {platform.python_version()}"

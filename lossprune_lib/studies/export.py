@@ -1,4 +1,4 @@
-"""Export: a study's finished runs as a small CSV file, with a note of how, when, where and from which commit it was made."""
+"""Export: a study's finished runs as small CSV files, with a note of how, when, where and from which commit."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lossprune_lib.studies.study import Study
 if TYPE_CHECKING:
     import pandas as pd
 
-_IN_NOTE = ("trace", "device", "versions")  # the same for all runs, or too large for a small file
+_IN_NOTE = ("trace", "device", "versions")  # the same for all runs, or too large
 
 
 def export(study: Study, plan: str | Path, store: str | Path, folder: str | Path) -> list[Path]:
@@ -38,12 +38,11 @@ def export(study: Study, plan: str | Path, store: str | Path, folder: str | Path
         raise ValueError(f"No run of {plan.stem} is finished in {store}: run the study first.")
     overlap = results.criterion_overlap(table, study.masks(store))
     csv = table.drop(columns=[name for name in _IN_NOTE if name in table])
+    note = _note(study, plan, store, table)
     return [
         _write(csv, folder / f"{plan.stem}.csv"),
         _write(overlap, folder / f"{plan.stem}-overlap.csv"),
-        files.replace(
-            folder / f"{plan.stem}.md", lambda path: path.write_text(_note(study, plan, store, table), "utf-8")
-        ),
+        files.replace(folder / f"{plan.stem}.md", lambda path: path.write_text(note, "utf-8")),
     ]
 
 
@@ -54,7 +53,7 @@ def _write(table: pd.DataFrame, path: Path) -> Path:
 def _note(study: Study, plan: Path, store: str | Path, table: pd.DataFrame) -> str:
     with Store(store, must_exist=True) as kept:
         first, last = kept.period([run.key for run in study.runs]) or ("", "")
-    # Shares of what a stack took, so their sum is what all of it took; training the baselines is not among it.
+    # A stack's seconds are shared among its runs, so their sum is the whole; training the baselines is not included.
     hours = (table["pruning_seconds"].sum() + table["tuning_seconds"].sum()) / 3600
     seeds = ", ".join(str(seed) for seed in sorted(table["seed"].unique()))
     missing = len(study.runs) - len(table)
@@ -74,8 +73,8 @@ Made by `python -m lossprune_lib study run {plan.stem}`, then
 | where | {devices} ({platform.machine()}, {os.cpu_count()} cores), {hours:.2g} hours of pruning and fine-tuning |
 | from | {versions} |
 
-`{plan.stem}.csv` has one row per run: its configuration; loss and error (a fraction) on the train, valid and test split of the dense
-network, after pruning and after fine-tuning; the signed change of the training loss by pruning; the share of weights that each
-layer keeps; seconds (those of a stack of runs shared evenly). `{plan.stem}-overlap.csv`: weights kept by both of two criteria,
-as a share of those kept by either, each at its best step penalty.
+`{plan.stem}.csv` has one row per run: its configuration; loss and error (a fraction) on the train, valid and test split
+of the dense network, after pruning and after fine-tuning; the signed change of the training loss by pruning; the share
+of weights that each layer keeps; seconds (those of a stack of runs shared evenly). `{plan.stem}-overlap.csv`: weights
+kept by both of two criteria, as a share of those kept by either, each at its best step penalty.
 """

@@ -1,4 +1,4 @@
-"""The jobs that a study consists of, done one after another in this process, or on a Dask cluster."""
+"""The jobs of a study, done one after another in this process, or on a Dask cluster."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lossprune_lib.studies.runs import Baseline, Run
 
 @dataclass(frozen=True)
 class Job:
-    """Some work that can be done anywhere: a baseline to be trained, or a stack of its runs to be carried out."""
+    """Work that can be done anywhere: a baseline to train, or a stack of its runs to carry out."""
 
     baseline: Baseline
     runs: tuple[Run, ...] = ()
@@ -52,8 +52,8 @@ def do_here(
 
     Parameters
     ----------
-    finish : keeps what a job gave (None if it was not needed any more) and returns the jobs that follow
-    finished : those of some runs' keys that are kept already, perhaps by another process
+    finish : stores the result of a job (None if it is no longer needed) and returns the jobs that follow
+    finished : returns which of some runs' keys are stored already, perhaps by another process
     """
     while jobs:
         job = jobs.pop(0)
@@ -64,15 +64,15 @@ def do_here(
         try:
             jobs[:0] = finish(job, job.do(device, progress))
         except Exception as error:
-            error.add_note(f"This happened in {job}; what was finished before is kept.")
+            error.add_note(f"This happened in {job}; earlier results are kept.")
             raise
 
 
 def do_on_cluster(client: Any, jobs: Sequence[Job], finish: Finish, device: str) -> None:
     """Do jobs on a Dask client's workers, and those that follow from them; `finish` runs here, as each job ends.
 
-    A job is settings and a trained network; each worker loads the data itself. A job whose worker dies is given to another
-    one. The cluster is the user's own: a worker runs what it is sent.
+    A job is settings and a trained network; each worker loads the data itself. If a worker dies, another takes over its
+    job. The cluster is the user's own: a worker runs what it is sent.
     """
     try:
         from distributed import as_completed
@@ -95,7 +95,7 @@ def do_on_cluster(client: Any, jobs: Sequence[Job], finish: Finish, device: str)
             try:
                 result = future.result()
             except Exception as error:
-                error.add_note(f"This happened in {job}; what was finished before is kept.")
+                error.add_note(f"This happened in {job}; earlier results are kept.")
                 raise
             for following in finish(job, result):
                 ended.add(submit(following))

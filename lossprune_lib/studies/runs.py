@@ -18,13 +18,13 @@ from lossprune_lib.networks import models
 from lossprune_lib.pruning.local import LocalPruner
 from lossprune_lib.training.recipe import AUGMENTATIONS, Recipe
 
-# To be raised whenever the same configuration would give other numbers: what was kept before is then not used again.
+# Raise it whenever the same configuration would give other numbers: what was stored before is then not used again.
 METHOD = 1
 
 
 @dataclass(frozen=True)
 class Baseline:
-    """A trained network, and all that decides what it is.
+    """A trained network: all settings that determine it.
 
     Attributes
     ----------
@@ -72,7 +72,7 @@ class Run:
             raise TypeError(f"baseline is a Baseline, not {self.baseline!r}.")
         if self.tuning is not None and not isinstance(self.tuning, Recipe):
             raise TypeError(f"tuning is a training.Recipe or None, not {self.tuning!r}.")
-        _ = self.pruner  # refuses what makes no sense
+        _ = self.pruner  # refuses nonsense
 
     @functools.cached_property
     def key(self) -> str:
@@ -93,11 +93,11 @@ class Run:
 
     @property
     def stack(self) -> Run:
-        """The run with what may differ within a stack left out: equal for runs that can be carried out together."""
+        """The run without what may differ within a stack: equal for runs that can be carried out together."""
         return replace(self, criterion="mp", stages=1, step_penalty=0.0)
 
     def columns(self) -> dict[str, Any]:
-        """Return what a table shows of the configuration."""
+        """Return the configuration as a table shows it."""
         return {
             "task": self.baseline.task,
             "model": self.baseline.model,
@@ -122,7 +122,11 @@ def _key(settings: Baseline | Run) -> str:
 
 
 def describe(settings: Baseline | Run | Recipe) -> dict[str, Any]:
-    """Return all settings as plain values, nested as they are; functions by their names."""
+    """Return all settings as plain values, nested as they are; functions by their names.
+
+    A setting that was added later, ``field(default=..., metadata={"added": True})``, appears only if it differs from
+    its default, so that the keys of runs that were stored before stay valid.
+    """
 
     def plain(value: Any, kind: str) -> Any:
         if isinstance(value, (Baseline, Recipe)):
@@ -131,16 +135,18 @@ def describe(settings: Baseline | Run | Recipe) -> dict[str, Any]:
             return _name(value) if callable(value) else value
         return float(value) if kind == "float" else int(value)  # 0 and 0.0, or numpy's numbers, are one setting
 
-    return {entry.name: plain(getattr(settings, entry.name), str(entry.type)) for entry in dataclasses.fields(settings)}
+    return {
+        entry.name: plain(getattr(settings, entry.name), str(entry.type))
+        for entry in dataclasses.fields(settings)
+        if not entry.metadata.get("added") or getattr(settings, entry.name) != entry.default
+    }
 
 
 def _name(function: Any) -> str:
     for name, shipped in AUGMENTATIONS.items():
         if function is shipped:
-            return f"lossprune_lib.training.{name}"  # wherever it lives: stores that were written before still hold
+            return f"lossprune_lib.training.{name}"  # whatever module holds it: older stores stay valid
     name = getattr(function, "__qualname__", "<")
     if "<" in name:
-        raise ValueError(
-            f"{function!r} has no name of its own, by which runs could be told apart: define it in a module."
-        )
+        raise ValueError(f"{function!r} has no name by which runs could be told apart: define it in a module.")
     return f"{function.__module__}.{name}"

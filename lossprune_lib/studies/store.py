@@ -1,7 +1,7 @@
 """Store: an SQLite file with every finished run of a study, and the trained networks that the runs start from.
 
-What is finished together is written in one transaction, so that a process killed at any moment leaves all or nothing of
-it. Several processes may write to one file.
+Runs that finish together are written in one transaction, so that a process killed at any moment leaves all of them or
+none. Several processes may write to one file.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Store:
     FileNotFoundError, PermissionError
         if there is no such file, or it cannot be written.
     ValueError
-        if the file is damaged, no store, or one of another version of the library.
+        if the file is damaged, not a store, or a store of another version of the library.
     """
 
     def __init__(self, path: str | Path, must_exist: bool = False) -> None:
@@ -68,7 +68,7 @@ class Store:
         self._database.close()
 
     def finished(self, keys: Collection[str]) -> set[str]:
-        """Return those of some runs' keys that are here."""
+        """Return which of some runs' keys are here."""
         with self._worded():
             return set(keys) & {key for (key,) in self._database.execute("SELECT key FROM runs")}
 
@@ -82,7 +82,7 @@ class Store:
             return Trained(network, json.loads(record))
 
     def add_baseline(self, baseline: Baseline, trained: Trained) -> Trained:
-        """Keep a trained baseline, unless one is here already; return the one that is kept."""
+        """Store a trained baseline, unless one is here already; return the stored one."""
         record = json.dumps(trained.record)
         row = _sealed(baseline.key, json.dumps(describe(baseline)), record, trained.network, _now())
         with self._writing() as database:
@@ -90,7 +90,7 @@ class Store:
         return self.baseline(baseline) or trained
 
     def add(self, runs: Sequence[Run], outcomes: Sequence[Outcome]) -> None:
-        """Keep what finished together, all of it or nothing; a run that is here already stays as it is."""
+        """Store runs that finished together, all or none; a run that is here already stays as it is."""
         now = _now()
         rows = [
             _sealed(run.key, json.dumps(describe(run)), json.dumps(o.record), json.dumps(o.trace), o.mask, now)
@@ -100,7 +100,7 @@ class Store:
             database.executemany("INSERT OR IGNORE INTO runs VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
 
     def outcomes(self, keys: Sequence[str]) -> Mapping[str, Outcome]:
-        """Return the outcomes of those of some runs that are here, by key, in the order of the keys."""
+        """Return the outcomes of those runs that are here, by key, in the order of the keys."""
         found = {}
         with self._worded():
             for key in keys:
@@ -125,8 +125,8 @@ class Store:
             raise ValueError(f"{self.path} is an SQLite file of another program: give the store another name.")
         if tables and version != _FORMAT:
             raise ValueError(
-                f"{self.path} was written by another version of the library (format {version}, this one reads {_FORMAT}): "
-                "go on with that version, or give the store another name."
+                f"{self.path} was written by another version of the library (format {version}, this one reads "
+                f"{_FORMAT}): continue with that version, or give the store another name."
             )
         if tables:
             (state,) = self._database.execute("PRAGMA quick_check(1)").fetchone()
@@ -165,8 +165,8 @@ class Store:
             words = {
                 "readonly": "cannot be written: check who may write the file and its folder",
                 "unable to open": "cannot be opened: check that it is a file, and who may read and write it",
-                "locked": "is being written by another process for a long time: try again when that has ended",
-                "full": "does not fit on the disk: make room, then run the study again; what was finished is kept",
+                "locked": "has been locked by another process for a long time: try again when that has ended",
+                "full": "does not fit on the disk: free some space, then run the study again; finished runs are kept",
             }
             found = next((text for sign, text in words.items() if sign in str(error)), None)
             if found is None:
@@ -174,12 +174,13 @@ class Store:
             raise PermissionError(f"{self.path} {found}.") from error
         except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
             raise ValueError(
-                f"{self.path} is damaged or no store ({error}): put it aside, or bring back a copy, and run the study again."
+                f"{self.path} is damaged or not a store ({error}): move it away, or restore a copy, and run the study "
+                "again."
             ) from error
 
 
 def _sealed(*columns: str | bytes) -> tuple[str | bytes, ...]:
-    """Return a row with a hash of its columns, by which damage is seen that SQLite does not see."""
+    """Return a row with a hash of its columns, which reveals damage that SQLite does not detect."""
     seal = hashlib.sha256()
     for column in columns:
         content = column.encode() if isinstance(column, str) else column
@@ -188,7 +189,7 @@ def _sealed(*columns: str | bytes) -> tuple[str | bytes, ...]:
 
 
 def _unsealed(row: tuple[str | bytes, ...]) -> tuple[Any, ...]:
-    """Return a row's columns without the seal; raise if they are not what was written."""
+    """Return a row's columns without the seal; raise if they differ from what was written."""
     columns = row[:-1]
     if not all(isinstance(column, (str, bytes)) for column in columns) or _sealed(*columns) != row:
         raise sqlite3.DatabaseError("a row is not as it was written")

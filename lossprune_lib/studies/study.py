@@ -1,4 +1,4 @@
-"""Study: a grid of runs, carried out in this process or on a Dask cluster; every finished run is kept in a store."""
+"""Study: a grid of runs, carried out in this process or on a Dask cluster; every finished run is stored."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from lossprune_lib import training
 from lossprune_lib.checks import check_choice, check_int, check_path
 from lossprune_lib.progress import progress_bar
 from lossprune_lib.pruning.criteria import CRITERIA
@@ -22,7 +21,7 @@ from lossprune_lib.studies.experiment import Outcome, Trained
 from lossprune_lib.studies.jobs import Job, do_here, do_on_cluster, stacks_of
 from lossprune_lib.studies.runs import Baseline, Run
 from lossprune_lib.studies.store import Store
-from lossprune_lib.training.recipe import Recipe
+from lossprune_lib.training.recipe import AUGMENTATIONS, Recipe
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,7 +35,8 @@ STORE = "runs.sqlite"
 class Study:
     """A grid of runs: criterion x sparsity x stages x step penalty x seed.
 
-    Criteria that model no loss (mp, random) depend on neither stages nor step penalty: they run once a seed and sparsity.
+    Criteria that model no loss (mp, random) depend on neither stages nor step penalty: they run once per seed and
+    sparsity.
 
     Attributes
     ----------
@@ -74,14 +74,13 @@ class Study:
                 raise ValueError(f"The study has no {name}: give at least one.")
         for criterion in self.criteria:
             check_choice(criterion, CRITERIA, "criterion")
-        _ = self.runs  # refuses what makes no sense, before any work
+        _ = self.runs  # refuses nonsense before any work
 
     @classmethod
     def grid(cls, **settings: Any) -> Study:
-        """Make a study; single values may be given in place of lists, and ``training`` and ``tuning`` as numbers of epochs."""
-        checked = {
-            check_choice(name, [entry.name for entry in fields(cls)], "setting"): v for name, v in settings.items()
-        }
+        """Make a study; a list may be a single value, and ``training`` and ``tuning`` numbers of epochs."""
+        names = [entry.name for entry in fields(cls)]
+        checked = {check_choice(name, names, "setting"): value for name, value in settings.items()}
         for name in ("training", "tuning"):
             if isinstance(checked.get(name), int) and not isinstance(checked[name], bool):
                 checked[name] = Recipe(epochs=checked[name])
@@ -89,12 +88,12 @@ class Study:
 
     @classmethod
     def read(cls, path: str | Path) -> Study:
-        """Read a study from a plan: a TOML file with the settings of `grid`, and tables ``[training]`` and ``[tuning]``.
+        """Read a study from a plan: a TOML file with the settings of `grid` and tables ``[training]``, ``[tuning]``.
 
         Raises
         ------
         FileNotFoundError, ValueError
-            if there is no such file, or it is no plan; the message says what is wrong in it.
+            if there is no such file, or it is not a plan; the message says what is wrong with it.
         """
         path = check_path(path)
         if not path.is_file():
@@ -106,7 +105,7 @@ class Study:
                     settings[name] = _recipe(settings[name])
             return cls.grid(**settings)
         except (tomllib.TOMLDecodeError, UnicodeDecodeError, TypeError, ValueError) as error:
-            raise ValueError(f"The plan {path} is not right: {error}") from error
+            raise ValueError(f"The plan {path} is not valid: {error}") from error
 
     def only(self, seeds: Sequence[int]) -> Study:
         """Return the part of the study with some of its seeds."""
@@ -136,11 +135,11 @@ class Study:
     def run(
         self, store: str | Path = STORE, client: Any = None, *, device: str = "auto", progress: bool = True
     ) -> pd.DataFrame:
-        """Carry out what is not in the store yet, and return the whole table.
+        """Carry out the runs that are not in the store yet, and return the whole table.
 
-        Interrupted at any moment, even by a power cut, it goes on where it was when it is called again: what was finished
-        is kept. The unit of work is a stack of runs (all of one seed and sparsity) where the network can be stacked,
-        else a single run.
+        If it is interrupted at any moment, even by a power cut, the next call resumes where it stopped: finished runs
+        are kept. The unit of work is a stack of runs (all of one seed and sparsity) if the network can be stacked, else
+        a single run.
 
         Parameters
         ----------
@@ -150,7 +149,6 @@ class Study:
         device : as in `data.load`, where the work is done
         progress : whether to show bars
         """
-
         with Store(store) as kept:
             waiting = self._missing(kept)
             total = len(self.runs)
@@ -158,7 +156,7 @@ class Study:
             with progress_bar(progress, desc="study", total=total, initial=total - missing, unit="run") as bar:
 
                 def finish(job: Job, result: Trained | list[Outcome] | None) -> list[Job]:
-                    """Keep what a job gave, if it was needed; return the jobs that can start now."""
+                    """Store a job's result, if it was needed; return the jobs that can start now."""
                     if isinstance(result, Trained):
                         trained = kept.add_baseline(job.baseline, result)
                         return stacks_of(job.baseline, waiting[job.baseline], trained)
@@ -180,10 +178,10 @@ class Study:
     def table(self, store: str | Path = STORE) -> pd.DataFrame:
         """Return what is finished, one row per run.
 
-        Columns: the configuration; loss and error on train, valid and test of the dense network, after pruning and after
-        fine-tuning (``dense_train_loss`` ... ``tuned_test_error``, NaN without fine-tuning); ``true_change`` of the
-        training loss by pruning (signed); ``density.LAYER``; seconds (a stack's are shared evenly); device; versions;
-        and ``trace``, a DataFrame with one row per stage.
+        Columns: the configuration; loss and error on train, valid and test of the dense network, after pruning and
+        after fine-tuning (``dense_train_loss`` ... ``tuned_test_error``, NaN without fine-tuning); ``true_change`` of
+        the training loss by pruning (signed); ``density.LAYER``; seconds (a stack's are shared evenly); device;
+        versions; and ``trace``, a DataFrame with one row per stage.
         """
         import pandas as pd
 
@@ -204,9 +202,8 @@ class Study:
             first = next(filter(None, (kept.baseline(run.baseline) for run in self.runs if run.key in found)), None)
         if first is None:
             raise ValueError(f"No run of this study is finished in {store}: run it first.")
-        layers = [
-            name.removeprefix("density.") for name in next(iter(found.values())).record if name.startswith("density.")
-        ]
+        record = next(iter(found.values())).record
+        layers = [name.removeprefix("density.") for name in record if name.startswith("density.")]
         tensors = load(first.network)
         size = sum(tensors[f"{layer}.weight".removeprefix(".")].numel() for layer in layers)
         return torch.stack([experiment.unpacked(outcome.mask, size) for outcome in found.values()])
@@ -229,7 +226,6 @@ def _recipe(settings: dict[str, Any]) -> Recipe:
     names = [entry.name for entry in fields(Recipe)]
     checked = {check_choice(name, names, "setting of a recipe"): value for name, value in settings.items()}
     if "augment" in checked:
-        checked["augment"] = training.AUGMENTATIONS[
-            check_choice(checked["augment"], training.AUGMENTATIONS, "augmentation")
-        ]
+        name = check_choice(checked["augment"], AUGMENTATIONS, "augmentation")
+        checked["augment"] = AUGMENTATIONS[name]
     return Recipe(**checked)

@@ -1,4 +1,4 @@
-"""DenseStack: R networks of any architecture as one, each layer a batch of R weights; masks are applied to the gradients."""
+"""DenseStack: R networks of any architecture as one, each layer a batch of R weights; masks act on the gradients."""
 
 from __future__ import annotations
 

@@ -1,16 +1,17 @@
 """Ensemble: R networks of one architecture, their weights stacked, run and trained at once.
 
-Small networks leave most of a machine idle; a stack of them fills it, each step being one batched product in place of R
-small ones. Every network keeps its own weights, mask, order of examples and best epoch, and comes out as if trained alone.
+Small networks leave most of a machine idle; a stack of them fills it, each step being one batched product instead of R
+small ones. Every network keeps its own weights, mask, order of examples and best epoch, and comes out as if it had been
+trained alone.
 """
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from numbers import Integral
-from typing import Protocol
 
 import torch
 from torch import Tensor, nn, optim
@@ -19,19 +20,14 @@ from torch.nn.modules.dropout import _DropoutNd
 
 from lossprune_lib.checks import check_callable, check_instance, check_int
 from lossprune_lib.data.task import Batch, Task
-from lossprune_lib.networks.mlps import is_mlp
 from lossprune_lib.networks.validation import check_examples, check_labels, check_logits, check_place, in_words
 from lossprune_lib.networks.weights import WeightSpace
 from lossprune_lib.progress import progress_bar
 from lossprune_lib.seeds import generator
-from lossprune_lib.training.dense_stack import DenseStack
+from lossprune_lib.training import stacks
 from lossprune_lib.training.evaluation import Score
 from lossprune_lib.training.recipe import Recipe, check_recipe
-from lossprune_lib.training.sgd import set_rate
-from lossprune_lib.training.sparse_stack import SparseStack
-
-# The share of kept weights below which sparse products are the faster ones (two CPU cores, 784-300-100-10, batches of 100).
-_SPARSE_BELOW = 0.4
+from lossprune_lib.training.sgd import check_loss, set_rate
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,28 +52,22 @@ class Ensemble:
         Raises
         ------
         ValueError
-            if there is none, if they differ in architecture, or if they have buffers, such as batch norm's statistics:
-            train those one by one.
+            if there is none, they differ in architecture, or they have buffers (such as batch norm's statistics),
+            dropout or frozen parameters: train those one by one.
         """
         if not isinstance(nets, (Sequence, nn.ModuleList)):
             raise TypeError(f"An ensemble is made of a list of networks, not of a {type(nets).__name__}: write [net].")
         if not nets:
             raise ValueError("An ensemble needs at least one network.")
         spaces = [WeightSpace(net) for net in nets]
-        rests = [space.rest() for space in spaces]
-        for space, net in zip(spaces, nets, strict=True):
+        for net, space in zip(nets, spaces, strict=True):
             if space.layout != spaces[0].layout or _structure(net) != _structure(nets[0]):
                 raise ValueError(
-                    "The networks of an ensemble must have one architecture; these differ in their layers: train them one by one."
+                    "The networks of an ensemble must have one architecture; these differ in their layers: train them "
+                    "one by one."
                 )
-            if next(net.buffers(), None) is not None:
-                raise ValueError("A network with buffers, such as batch norm's, cannot be stacked: train it alone.")
-            if any(isinstance(module, (_DropoutNd, nn.RReLU)) for module in net.modules()):
-                raise ValueError(
-                    "A network with dropout cannot be stacked, as each would drop the same: train it alone."
-                )
-            if not all(parameter.requires_grad for parameter in net.parameters()):
-                raise ValueError("A network with frozen parameters cannot be stacked: train it alone.")
+            _check_stackable(net)
+        rests = [space.rest() for space in spaces]
         stacked = {name: torch.stack([rest[name] for rest in rests]) for name in rests[0]}
         return cls(spaces[0], torch.stack([space.read() for space in spaces]), stacked)
 
@@ -90,8 +80,6 @@ class Ensemble:
 
     def network(self, index: int) -> nn.Module:
         """Return one of the networks, as a copy in eval mode."""
-        import copy
-
         if not -len(self) <= check_int(index, "index", least=-len(self)) < len(self):
             raise ValueError(
                 f"There is no network {index} among {len(self)}: they are counted from 0 to {len(self) - 1}."
@@ -106,8 +94,7 @@ class Ensemble:
 @torch.no_grad()
 def evaluate(ensemble: Ensemble, task: Task, split: str = "valid", batch_size: int = 1000) -> list[Score]:
     """Return the loss and error of each network on "train", "valid" or "test"."""
-    _check(ensemble)
-    check_place(ensemble.space.net, task)
+    _check_ensemble(ensemble, task)
     stack = _stack(ensemble, task, ensemble.weights != 0, shared_input=True)
     return _scores(stack.evaluate, len(ensemble), task, split, batch_size)
 
@@ -157,55 +144,27 @@ def fit(
     Raises
     ------
     ValueError
-        for masks or seeds that do not fit, networks and task in different places, or a loss that becomes NaN or infinite.
+        for masks or seeds that do not fit, networks and task in different places, or a loss that becomes NaN or
+        infinite.
     """
-
-    recipe = check_recipe(recipe)
+    recipe = _check_recipe(recipe)
     epochs = recipe.epochs if epochs is None else check_int(epochs, "epochs", least=0)
-    if recipe.augment is not None:
-        raise ValueError("An ensemble is trained without augmentation: train the networks one by one.")
-    if recipe.precision != "float32":
-        raise ValueError(f"An ensemble is trained in the networks' own precision, not {recipe.precision}.")
-    _check(ensemble)
-    check_place(ensemble.space.net, task)
+    _check_ensemble(ensemble, task)
     check_callable(on_epoch, "on_epoch", "lambda epoch, scores: print(epoch, scores)")
-    if isinstance(seeds, Integral):
-        seeds = int(seeds)
-    elif isinstance(seeds, str) or not isinstance(seeds, Iterable):
-        raise TypeError(f"seeds is a whole number, or a list of one for each network, not a {type(seeds).__name__}.")
-    else:
-        seeds = [check_int(seed, "a seed", least=0) for seed in seeds]
-    if kept is not None:
-        check_instance(kept, Tensor, "kept", "stack the masks' .kept")
-    if kept is not None and (kept.shape != ensemble.weights.shape or kept.dtype != torch.bool):
-        raise ValueError(
-            f"kept is {kept.dtype} {list(kept.shape)}, but must be bool {list(ensemble.weights.shape)}: a mask for each network."
-        )
+    seeds = _check_seeds(seeds, len(ensemble))
+    _check_kept(kept, ensemble)
     stack = _stack(ensemble, task, kept, shared_input=isinstance(seeds, int))
-    optimizer = optim.SGD(
-        stack.parameters, recipe.lr, recipe.momentum, weight_decay=recipe.weight_decay, fused=_fused(task)
-    )
+    # The fused optimizer, where torch has it, reads and writes each number only once a step.
+    fused = task.device.type in ("cpu", "cuda")
+    optimizer = optim.SGD(stack.parameters, recipe.lr, recipe.momentum, weight_decay=recipe.weight_decay, fused=fused)
     best = _Best(ensemble, stack)
-    if epochs == 0:
-        return best.ensemble
     with progress_bar(progress, total=epochs, desc=f"training {len(ensemble)} networks", leave=False, delay=2) as bar:
         for epoch in range(1, epochs + 1):
             set_rate(optimizer, recipe.rate(epoch - 1, epochs))
-            for x, y in _batches(task, recipe.batch_size, seeds, epoch, len(ensemble)):
-                optimizer.zero_grad()
-                with in_words(x if y.ndim == 1 else x[0]):
-                    logits = stack.call(x)
-                check_logits(logits[0], y.shape[-1], task.classes)
-                if epoch == 1:
-                    check_labels(y.flatten(), logits.shape[2])
-                _loss(logits, y).backward()
-                stack.mask_gradients()
-                optimizer.step()
+            _train_epoch(stack, task, recipe, optimizer, seeds, epoch)
             scores = _scores(stack.evaluate, len(ensemble), task, "valid")
-            if not all(math.isfinite(score.loss) for score in scores):
-                raise ValueError(
-                    f"A loss is NaN or infinite after epoch {epoch}: the learning rate {recipe.lr:g} is too high, try a tenth of it."
-                )
+            for score in scores:
+                check_loss(score, recipe, epoch)
             best.update(stack, scores)
             bar.update()
             if on_epoch is not None:
@@ -213,43 +172,84 @@ def fit(
     return best.ensemble
 
 
-def _check(ensemble: object) -> None:
-    check_instance(ensemble, Ensemble, "An ensemble", "write Ensemble.of([net, ...])")
+def _train_epoch(
+    stack: stacks.Stack, task: Task, recipe: Recipe, optimizer: optim.Optimizer, seeds: int | Sequence[int], epoch: int
+) -> None:
+    """Take one step of all networks on each batch, shared or each its own."""
+    for x, y in _batches(task, recipe.batch_size, seeds, epoch):
+        optimizer.zero_grad()
+        with in_words(x if y.ndim == 1 else x[0]):
+            logits = stack.call(x)
+        check_logits(logits[0], y.shape[-1], task.classes)
+        if epoch == 1:
+            check_labels(y.flatten(), logits.shape[2])
+        _loss(logits, y).backward()
+        stack.mask_gradients()
+        optimizer.step()
+
+
+def _check_ensemble(ensemble: object, task: Task) -> None:
+    checked = check_instance(ensemble, Ensemble, "An ensemble", "write Ensemble.of([net, ...])")
+    check_place(checked.space.net, task)
+
+
+def _check_stackable(net: nn.Module) -> None:
+    if next(net.buffers(), None) is not None:
+        raise ValueError("A network with buffers, such as batch norm's, cannot be stacked: train it alone.")
+    if any(isinstance(module, (_DropoutNd, nn.RReLU)) for module in net.modules()):
+        raise ValueError("A network with dropout cannot be stacked, as each would drop the same: train it alone.")
+    if not all(parameter.requires_grad for parameter in net.parameters()):
+        raise ValueError("A network with frozen parameters cannot be stacked: train it alone.")
+
+
+def _check_recipe(recipe: Recipe | None) -> Recipe:
+    recipe = check_recipe(recipe)
+    if recipe.augment is not None:
+        raise ValueError("An ensemble is trained without augmentation: train the networks one by one.")
+    if recipe.precision != "float32":
+        raise ValueError(f"An ensemble is trained in the networks' own precision, not {recipe.precision}.")
+    return recipe
+
+
+def _check_seeds(seeds: int | Sequence[int], networks: int) -> int | list[int]:
+    if isinstance(seeds, Integral):
+        return int(seeds)
+    if isinstance(seeds, str) or not isinstance(seeds, Iterable):
+        raise TypeError(f"seeds is a whole number, or a list of one for each network, not a {type(seeds).__name__}.")
+    checked = [check_int(seed, "a seed", least=0) for seed in seeds]
+    if len(checked) != networks:
+        raise ValueError(f"There are {len(checked)} seeds for {networks} networks: give one each, or a single one.")
+    return checked
+
+
+def _check_kept(kept: Tensor | None, ensemble: Ensemble) -> None:
+    if kept is None:
+        return
+    check_instance(kept, Tensor, "kept", "stack the masks' .kept")
+    if kept.shape != ensemble.weights.shape or kept.dtype != torch.bool:
+        raise ValueError(
+            f"kept is {kept.dtype} {list(kept.shape)}, but must be bool {list(ensemble.weights.shape)}: a mask for "
+            "each network."
+        )
 
 
 def _structure(net: nn.Module) -> list[tuple[str, type, str]]:
     return [(name, type(module), module.extra_repr()) for name, module in net.named_modules()]
 
 
-class _Stack(Protocol):
-    """What is trained: the R networks' free numbers, in whatever form is fastest."""
-
-    biases: dict[str, Tensor]
-
-    @property
-    def parameters(self) -> list[Tensor]: ...
-    def call(self, x: Tensor) -> Tensor: ...
-    def evaluate(self, x: Tensor) -> Tensor: ...
-    def mask_gradients(self) -> None: ...
-    def weights(self) -> Tensor: ...
-
-
-def _stack(ensemble: Ensemble, task: Task, kept: Tensor | None, shared_input: bool) -> _Stack:
-    sparse = kept is not None and kept.float().mean().item() < _SPARSE_BELOW
-    if kept is not None and sparse and is_mlp(ensemble.space.net, task.shape):
-        return SparseStack(ensemble.space, ensemble.weights, ensemble.rest, kept, shared_input=shared_input)
-    return DenseStack(ensemble.space, ensemble.weights, ensemble.rest, kept, shared_input=shared_input)
+def _stack(ensemble: Ensemble, task: Task, kept: Tensor | None, *, shared_input: bool) -> stacks.Stack:
+    return stacks.stack(ensemble.space, ensemble.weights, ensemble.rest, kept, task.shape, shared_input=shared_input)
 
 
 class _Best:
     """Each network as it was after the epoch of its lowest validation error."""
 
-    def __init__(self, ensemble: Ensemble, stack: _Stack) -> None:
+    def __init__(self, ensemble: Ensemble, stack: stacks.Stack) -> None:
         rest = {name: tensor.detach().clone() for name, tensor in stack.biases.items()}
         self.ensemble = replace(ensemble, weights=stack.weights(), rest=rest)
         self.errors = [math.inf] * len(ensemble)
 
-    def update(self, stack: _Stack, scores: list[Score]) -> None:
+    def update(self, stack: stacks.Stack, scores: list[Score]) -> None:
         better = [r for r, score in enumerate(scores) if score.error < self.errors[r]]
         if not better:
             return
@@ -260,23 +260,16 @@ class _Best:
             tensor[better] = stack.biases[name].detach()[better]
 
 
-def _fused(task: Task) -> bool:
-    """Whether torch has an optimizer that reads and writes each number once a step."""
-    return task.device.type in ("cpu", "cuda")
-
-
 def _loss(logits: Tensor, y: Tensor) -> Tensor:
     """Return the sum over the networks of each one's mean loss; labels [N] are shared, [R, N] each network's own."""
     labels = y.expand(logits.shape[:2])
     return F.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="sum") / logits.shape[1]
 
 
-def _batches(task: Task, batch_size: int, seeds: int | Sequence[int], epoch: int, networks: int) -> Iterator[Batch]:
+def _batches(task: Task, batch_size: int, seeds: int | Sequence[int], epoch: int) -> Iterator[Batch]:
     if isinstance(seeds, int):
         yield from task.batches("train", batch_size, generator(seeds, "order", epoch))
         return
-    if len(seeds) != networks:
-        raise ValueError(f"There are {len(seeds)} seeds for {networks} networks: give one each, or a single one.")
     orders = (task.batches("train", batch_size, generator(seed, "order", epoch)) for seed in seeds)
     for batches in zip(*orders, strict=True):
         xs, ys = zip(*batches, strict=True)

@@ -27,7 +27,7 @@ class Score:
 
 @torch.no_grad()
 def evaluate(net: nn.Module, task: Task, split: str = "valid") -> Score:
-    """Return the loss and error of a network on "train", "valid" or "test", in eval mode; the network is not changed."""
+    """Return the loss and error of a network, in eval mode, on "train", "valid" or "test"; it is not changed."""
     check_place(net, task)
     training = {module for module in net.modules() if module.training}
     net.eval()

@@ -13,30 +13,25 @@ from torch.nn import functional as F
 from lossprune_lib.checks import check_callable, check_choice, check_float, check_generator, check_instance, check_int
 
 Augment = Callable[[Tensor, torch.Generator], Tensor]
-
-
 SCHEDULES = ("steps", "one_cycle")
-
-
 PRECISIONS = ("float32", "bfloat16")
-
-
 _WARM_UP = 0.3  # the share of a cycle in which the learning rate rises
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a network is trained; the defaults are the paper's for MNIST (Laurent et al. 2020, appendix), but for epochs.
+    """How a network is trained; all defaults but the epochs are the paper's for MNIST (Laurent et al. 2020, appendix).
 
     Attributes
     ----------
     schedule : "steps" or "one_cycle"
-        Of the learning rate, set at each epoch: multiplied by `lr_factor` after each of the `milestones`; or rising in a
-        straight line to `lr` over the first 30 % of the epochs and falling to zero over the rest.
+        Of the learning rate, set at each epoch: multiplied by `lr_factor` after each of the `milestones`; or rising
+        linearly to `lr` over the first 30 % of the epochs and falling linearly to zero over the rest.
     channels_last : bool
-        Keep the weights of convolutions channel by channel, which is faster on most machines; the network stays so.
+        Store the weights of convolutions with their channels last, which is faster on most machines; the trained
+        network keeps this layout.
     precision : "float32" or "bfloat16"
-        Of the products in training (by torch's autocast); weights, pruning and evaluation stay in the network's own.
+        Of the products in training (by torch's autocast); weights, pruning and evaluation keep the network's own.
     augment : (inputs [N, ...], CPU generator) -> inputs, optional
         Changes each training batch, such as `crop_and_flip`. Never used for pruning or evaluation.
     """
@@ -70,7 +65,7 @@ class Recipe:
         check_choice(self.precision, PRECISIONS, "precision")
 
     def rate(self, epoch: int, epochs: int) -> float:
-        """Return the learning rate of an epoch, counted from 0, of so many."""
+        """Return the learning rate of an epoch, counted from 0, in a training of `epochs` epochs."""
         if self.schedule == "one_cycle":
             done = (epoch + 0.5) / epochs
             return self.lr * min(done / _WARM_UP, (1 - done) / (1 - _WARM_UP))
@@ -78,7 +73,7 @@ class Recipe:
 
 
 def crop_and_flip(x: Tensor, generator: torch.Generator, padding: int = 4) -> Tensor:
-    """Shift each image [N, C, H, W] by up to `padding` pixels, zeros moving in, and mirror half of them."""
+    """Shift each image [N, C, H, W] by up to `padding` pixels, filling with zeros, and mirror half of them."""
     check_instance(x, Tensor, "A batch of images", "convert it with torch.from_numpy")
     if x.ndim != 4:
         raise ValueError(f"Images to crop and flip are [N, C, H, W], but these have the shape {list(x.shape)}.")

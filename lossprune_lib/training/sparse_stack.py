@@ -1,10 +1,10 @@
 """SparseStack: R pruned multilayer perceptrons as one sparse network, which holds and computes only what is kept.
 
-Stacked along their units, R networks are one network whose matrices are block-diagonal. At 99 % sparsity a product with such
-a matrix takes a hundredth of the multiplications of a dense one, and the optimizer sees a hundredth of the numbers. The
-gradient too is computed for the kept weights alone.
+Stacked along their units, R networks are one network whose matrices are block-diagonal. At 99 % sparsity a product with
+such a matrix takes a hundredth of the multiplications of a dense one, and the optimizer sees a hundredth of the
+numbers. The gradient, too, is computed for the kept weights alone.
 
-Activations lie as [units, N], so that a kept weight multiplies a row of N contiguous numbers.
+Activations are stored as [units, N], so that a kept weight multiplies a row of N contiguous numbers.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from lossprune_lib.networks.weights import WeightSpace
 
 @dataclass(frozen=True)
 class _Structure:
-    """Where the kept weights of a layer stand in the stacked matrix [R M, K or R K]: by rows, and transposed."""
+    """Where the kept weights of a layer are in the stacked matrix [R M, K or R K]: by rows, and transposed."""
 
     columns: Tensor
     row_ends: Tensor
     rows_by_column: Tensor
     column_ends: Tensor
-    by_column: Tensor  # the order that makes entries by row entries by column
+    by_column: Tensor  # the permutation from entries by row to entries by column
     zeros: Tensor  # sparse, [R M, K or R K]
 
     @classmethod
@@ -66,7 +66,7 @@ class SparseStack:
 
         Parameters
         ----------
-        space : of one of them, for which `chains.is_mlp` holds
+        space : of one of them, for which `mlps.is_mlp` holds
         weights, kept : [R, D], the second bool
         rest : the biases by name, each [R, M]
         shared_input : whether all networks see the same examples, or each its own
@@ -119,9 +119,9 @@ class SparseStack:
         return dense
 
 
-def _ends(sorted_or_not: Tensor, size: int) -> Tensor:
-    ends = torch.zeros(size + 1, dtype=torch.int64, device=sorted_or_not.device)
-    ends[1:] = torch.bincount(sorted_or_not, minlength=size).cumsum(0)
+def _ends(index: Tensor, size: int) -> Tensor:
+    ends = torch.zeros(size + 1, dtype=torch.int64, device=index.device)
+    ends[1:] = torch.bincount(index, minlength=size).cumsum(0)
     return ends
 
 

@@ -1,10 +1,11 @@
 """The exact diagonal of the GGN: ours against one backward pass per class, BackPACK and NNGeometry.
 
-Run: python tests/benchmarks/curvature.py [CASE ...] [--repeats 5] [--device cuda]. All ways in one process, in turns, each at
-the batch size that suits it best (tried in the same run). Prints and keeps, for each case, a table of times, ratios, largest
-relative errors to float64 and peak memory; where our time goes; and the time at the machine's own rate of matrix products,
-measured in the same run. Images are random where networks are: the speed does not depend on what they show. Batch norms have
-seen them once: else activations grow from block to block, and no float32 program finds the curvature of such logits.
+Run: python tests/benchmarks/curvature.py [CASE ...] [--repeats 5] [--device cuda]. All methods run in one process, in
+turns, each at the batch size that suits it best (tried in the same run). Prints and saves, for each case, a table of
+times, ratios, largest relative errors against float64 and peak memory; where our time goes; and the time at the
+machine's own rate of matrix products, measured in the same run. Where networks are random, so are the images: the speed
+does not depend on what they show. Batch norms have seen them once: otherwise activations grow from block to block, and
+no float32 program finds the curvature of such logits.
 """
 
 from __future__ import annotations
@@ -116,21 +117,19 @@ def compare(name: str, repeats: int, device: str, seconds: float = 0) -> str:
     # The fastest of the rounds: a limit is what the machine can do, not what it did at a busy moment.
     rate = 2 * len(square) ** 3 / min(times["product"])
     arithmetic = operations(runs["ours"])
-    least, ours = sum(arithmetic.values()) / rate, statistics.median(times["ours"])
+    total = sum(arithmetic.values())
+    least, ours = total / rate, statistics.median(times["ours"])
+    parts = ", ".join(f"{part} {flop / 1e9:,.1f}" for part, flop in arithmetic.items())
+    where = f"{clock.machine(device)}; {len(times['ours'])} rounds."
+    left_out = f"Errors are over the {int(same.sum())} examples none of whose ReLUs rounds across zero in float32."
     return "\n\n".join(
         [
-            f"{len(x):,} examples, {WeightSpace(net).size:,} weights, float32; {clock.machine(device)}; {len(times['ours'])} rounds.",
+            f"{len(x):,} examples, {WeightSpace(net).size:,} weights, float32; {where}",
             clock.table(["way", "batch", "ms", "times ours", "error", "peak MiB"], rows),
-            *(
-                [
-                    f"Errors are over the {int(same.sum())} examples none of whose ReLUs rounds to the other side of zero in float32."
-                ]
-                if not same.all()
-                else []
-            ),
-            f"Large matrix products run at up to {rate / 1e9:,.0f} GFLOP/s here. At this rate our {sum(arithmetic.values()) / 1e9:,.1f} "
-            f"GFLOP ({', '.join(f'{part} {flop / 1e9:,.1f}' for part, flop in arithmetic.items())}) take {1e3 * least:,.1f} ms, "
-            f"{least / ours:.0%} of our time. So no more than {ours / least:.1f} times can be gained without another algorithm.",
+            *([] if same.all() else [left_out]),
+            f"Large matrix products run at up to {rate / 1e9:,.0f} GFLOP/s here. At this rate our "
+            f"{total / 1e9:,.1f} GFLOP ({parts}) take {1e3 * least:,.1f} ms, {least / ours:.0%} of our time. So no more than a factor of "
+            f"{ours / least:.1f} can be gained without another algorithm.",
             "Where our time goes: " + profile(runs["ours"], device) + ".",
             *([tf32_effect(net, x, y)] if device == "cuda" else []),
         ]
@@ -258,7 +257,8 @@ def tf32_effect(net: nn.Module, x: Tensor, y: Tensor, sparsity: float = 0.9) -> 
         ]
         common = torch.isin(*kept).float().mean().item()
         overlaps.append(f"{name} {common:.2%}")
-    return f"With TF32: {slow / fast:.2f} times as fast; of the {1 - sparsity:.0%} kept by one stage the same are kept: {', '.join(overlaps)}."
+    kept_too = f"of the {1 - sparsity:.0%} kept by one stage the same are kept: {', '.join(overlaps)}"
+    return f"With TF32: {slow / fast:.2f} times as fast; {kept_too}."
 
 
 def _kilobytes(field: str) -> int:

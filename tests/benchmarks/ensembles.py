@@ -1,7 +1,8 @@
-"""Fine-tuning 82 pruned networks together against one after another: python tests/benchmarks/ensembles.py [TASK] [EPOCHS] [REPEATS].
+"""Fine-tuning 82 pruned networks together against one after another.
 
-Both in one process, in turns, for two sets of masks: those of a grid as in the paper (sparsity 0.98847), and magnitude masks
-from 50 to 99 %. Prints and keeps the times, their ratio, and how far the validation errors differ.
+Run: python tests/benchmarks/ensembles.py [TASK] [EPOCHS] [REPEATS]. Both in one process, in turns, for two sets of
+masks: those of a grid as in the paper (sparsity 0.98847), and magnitude masks from 50 to 99 %. Prints and saves the
+times, their ratio, and how far the validation errors differ.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Ways to the exact diagonal of the GGN of the mean loss, [D]: ours, one backward pass per class, BackPACK, NNGeometry.
+"""Ways to compute the exact diagonal [D] of the GGN of the mean loss: ours, one pass per class, BackPACK, NNGeometry.
 
-Each as its documentation recommends, and what can be prepared once for a network is prepared outside the timing. The last
+Each as its documentation recommends; what can be prepared once for a network is prepared outside the timing. The last
 two need not be installed.
 """
 
@@ -38,7 +38,7 @@ def budget(x: Tensor) -> int:
 
 
 def per_class(net: nn.Module, outputs_only: bool = False) -> Diagonal:
-    """One whole backward pass per class, as the paper's program does; or one without the weight gradients that nobody reads."""
+    """One whole backward pass per class, as in the paper's program; or one without the unused weight gradients."""
     net = _without_inplace(net)
     return _by_batches(lambda x, y: reference.gradient_and_curvature(net, x, y, outputs_only)[1])
 

@@ -1,4 +1,4 @@
-"""A straightforward pruner to measure against: one backward pass per class, a full sort. It shares no code with the library.
+"""A straightforward pruner to compare with: one backward pass per class, a full sort; no code shared with the library.
 
 It takes networks made of Linear and Conv2d layers, each run once, without in-place activations, and honours float64, so
 that the tests also check masks against it.

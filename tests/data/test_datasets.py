@@ -1,4 +1,4 @@
-"""A task holds every example once, split by the seed, normalised by its training images, and refuses what is no task."""
+"""A task holds every example once, split by the seed and normalised by its training images; bad ones are refused."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from torch import Tensor
 
 from lossprune_lib import data
 from lossprune_lib.data import Task, datasets, downloads
-from lossprune_lib.data.task import _device
+from lossprune_lib.data.task import find_device
 
 ROOT = Path(__file__).parents[2]
 REAL_DATA = Path("../shared/data")  # from the root of the repository
@@ -223,8 +223,8 @@ def test_the_automatic_device_is_an_accelerator_where_there_is_one(
     accelerator: bool, device: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: accelerator)
-    assert _device("auto") == torch.device(device)
-    assert _device("cpu") == torch.device("cpu")
+    assert find_device("auto") == torch.device(device)
+    assert find_device("cpu") == torch.device("cpu")
 
 
 @pytest.mark.slow

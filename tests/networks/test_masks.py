@@ -38,7 +38,7 @@ def half_mask(net: nn.Module) -> Mask:
     return Mask(torch.arange(space.size) % 2 == 0, space.layout)
 
 
-# --- the k smallest -----------------------------------------------------------------------------------------------
+# --- the k smallest -------------------------------------------------------------------------------------------------
 
 
 @given(st.lists(VALUES, min_size=1, max_size=60), st.floats(0, 1), st.sampled_from([torch.float32, torch.float64]))
@@ -127,7 +127,7 @@ def test_count_refuses_what_means_nothing(size: object, sparsity: object, error:
         masks.count(size, sparsity)
 
 
-# --- a mask and its network ---------------------------------------------------------------------------------------
+# --- a mask and its network -----------------------------------------------------------------------------------------
 
 
 def test_a_dense_mask_keeps_every_weight() -> None:
@@ -198,6 +198,16 @@ def test_the_smallest_kept_weights_are_chosen_of_all_or_of_each_layer() -> None:
         mask.smallest_kept(scores, [7, 0])
 
 
+def test_a_mask_without_some_weights_is_a_new_one() -> None:
+    mask = half_mask(small_net())
+    before = mask.kept.clone()
+    after = mask.without(torch.tensor([0, 4]))
+    assert after.layout == mask.layout
+    assert torch.equal(mask.kept, before)
+    assert (mask.kept & ~after.kept).nonzero().squeeze(1).tolist() == [0, 4]
+    assert torch.equal(mask.without(torch.tensor([], dtype=torch.int64)).kept, mask.kept)
+
+
 def test_applying_zeroes_the_pruned_weights_and_touches_nothing_else() -> None:
     net = small_net()
     mask, before = half_mask(net), copy.deepcopy(net.state_dict())
@@ -250,7 +260,7 @@ def test_a_mask_of_the_same_layers_in_another_order_is_refused() -> None:
         mask.check(Ordered("b", "a"))
 
 
-# --- files --------------------------------------------------------------------------------------------------------
+# --- files ----------------------------------------------------------------------------------------------------------
 
 
 @given(
@@ -312,7 +322,7 @@ def test_a_file_that_holds_something_else_is_refused(tmp_path: Path, tensors: di
         Mask.load(path)
 
 
-# --- training -----------------------------------------------------------------------------------------------------
+# --- training -------------------------------------------------------------------------------------------------------
 
 
 def _train_a_little(net: nn.Module, optimizer: optim.Optimizer, enforce: Enforcer | None) -> None:

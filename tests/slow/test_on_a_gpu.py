@@ -1,4 +1,4 @@
-"""Notebooks and library use a GPU where there is one, without a change; here a pretended one, which knows its own tensors."""
+"""Notebooks and library use a GPU if there is one, unchanged; here a pretended one, which knows its own tensors."""
 
 from __future__ import annotations
 

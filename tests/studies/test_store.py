@@ -79,8 +79,8 @@ def test_a_transaction_is_all_or_nothing(path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"this is a text and no database at all, but long enough to be looked at" * 20, "damaged or no store"),
-        (b"SQLite format 3\0" + b"\xff" * 4000, "damaged or no store"),
+        (b"this is a text and no database at all, but long enough to be looked at" * 20, "damaged"),
+        (b"SQLite format 3\0" + b"\xff" * 4000, "damaged"),
     ],
 )
 def test_another_kind_of_file_is_refused_and_left_alone(tmp_path: Path, content: bytes, words: str) -> None:

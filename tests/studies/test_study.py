@@ -244,7 +244,7 @@ def test_a_plan_is_the_study(plan: Path, small: Study) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("task = ", "is not right"),
+        ("task = ", "is not valid"),
         ("tasks = 'digits'", "Did you mean 'task'"),
         ("[training]\nepoch = 3", "Did you mean 'epochs'"),
         ("[training]\naugment = 'crop'", "no augmentation called 'crop'"),

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from lossprune_lib import LocalPruner, Mask, WeightSpace, data, ensembles, models, training
 from lossprune_lib.pruning import EmptyLayerWarning
+from lossprune_lib.training import stacks
 
 RECIPE = training.Recipe(epochs=2, lr=0.05, batch_size=100, milestones=(1,))
 ONE_CYCLE = training.Recipe(epochs=3, lr=0.05, batch_size=100, schedule="one_cycle")
@@ -101,11 +102,11 @@ def test_nothing_is_changed_and_zero_epochs_only_mask(nets: list[nn.Module], sma
     assert torch.equal(WeightSpace(nets[1]).read(), before[1])
 
 
-# --- sparse or dense -------------------------------------------------------------------------------------------------
+# --- sparse or dense ------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
-def stacks(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def made_stacks(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of the stacks that were made."""
     made: list[str] = []
 
@@ -117,7 +118,7 @@ def stacks(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         return stack
 
     for name in ("SparseStack", "DenseStack"):
-        monkeypatch.setattr(ensembles, name, heard(getattr(ensembles, name)))
+        monkeypatch.setattr(stacks, name, heard(getattr(stacks, name)))
     return made
 
 
@@ -139,15 +140,15 @@ def half_of(ensemble: ensembles.Ensemble, shares: list[float]) -> Tensor:
     ],
 )
 def test_few_weights_are_trained_sparsely_and_many_densely(
-    shares: list[float] | None, expected: str, nets: list[nn.Module], small: data.Task, stacks: list[str]
+    shares: list[float] | None, expected: str, nets: list[nn.Module], small: data.Task, made_stacks: list[str]
 ) -> None:
     ensemble = ensembles.Ensemble.of(nets)
     kept = None if shares is None else half_of(ensemble, shares)
     ensembles.fit(ensemble, small, 0, kept=kept, progress=False)
-    assert stacks == [expected]
+    assert made_stacks == [expected]
 
 
-def test_what_cannot_be_stacked_sparsely_is_trained_densely(small: data.Task, stacks: list[str]) -> None:
+def test_what_cannot_be_stacked_sparsely_is_trained_densely(small: data.Task, made_stacks: list[str]) -> None:
     torch.manual_seed(0)
     nets = [
         nn.Sequential(nn.Conv2d(1, 3, 3, stride=2), nn.ReLU(), nn.Flatten(), nn.Linear(27, 10)).double().eval()
@@ -156,7 +157,7 @@ def test_what_cannot_be_stacked_sparsely_is_trained_densely(small: data.Task, st
     ensemble = ensembles.Ensemble.of(nets)
     kept = half_of(ensemble, [0.2, 0.1])
     together = ensembles.fit(ensemble, small, recipe=RECIPE, kept=kept, progress=False)
-    assert stacks == ["DenseStack"]
+    assert made_stacks == ["DenseStack"]
     for r, net in enumerate(nets):
         alone = training.fit(net, small, recipe=RECIPE, mask=Mask(kept[r], ensemble.space.layout), progress=False)
         assert difference(together.network(r), alone) < 1e-9
@@ -171,14 +172,14 @@ def test_sparse_and_dense_give_the_same_networks(
     seeds: int | list[int],
     nets: list[nn.Module],
     small: data.Task,
-    stacks: list[str],
+    made_stacks: list[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     ensemble = ensembles.Ensemble.of(nets)
     kept = half_of(ensemble, shares)
     found, heard = [], []
     for below in (ALWAYS, NEVER):
-        monkeypatch.setattr(ensembles, "_SPARSE_BELOW", below)
+        monkeypatch.setattr(stacks, "_SPARSE_BELOW", below)
         scores: list[list[training.Score]] = []
         found.append(
             ensembles.fit(
@@ -192,7 +193,7 @@ def test_sparse_and_dense_give_the_same_networks(
             )
         )
         heard.append(scores)
-    assert stacks == ["SparseStack", "DenseStack"]
+    assert made_stacks == ["SparseStack", "DenseStack"]
     sparse, dense = found
     torch.testing.assert_close(sparse.weights, dense.weights, rtol=0, atol=1e-9)
     for name, tensor in dense.rest.items():
@@ -208,7 +209,7 @@ def test_sparse_and_dense_give_the_same_networks(
 def test_one_cycle_together_is_as_alone(
     masked: bool, below: float, nets: list[nn.Module], small: data.Task, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ensembles, "_SPARSE_BELOW", below)
+    monkeypatch.setattr(stacks, "_SPARSE_BELOW", below)
     masks = masks_of(nets, small) if masked else [None] * 3
     kept = torch.stack([mask.kept for mask in masks if mask is not None]) if masked else None
     together = ensembles.fit(
@@ -228,7 +229,7 @@ def test_one_cycle_together_is_as_alone(
 def test_each_pruned_network_keeps_its_own_best_epoch(
     below: float, nets: list[nn.Module], small: data.Task, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ensembles, "_SPARSE_BELOW", below)
+    monkeypatch.setattr(stacks, "_SPARSE_BELOW", below)
     seen: list[list[float]] = []
     ensemble = ensembles.Ensemble.of(nets)
     best = ensembles.fit(
@@ -248,7 +249,7 @@ def test_each_pruned_network_keeps_its_own_best_epoch(
 
 @pytest.mark.parametrize("below", [ALWAYS, NEVER], ids=["sparse", "dense"])
 def test_in_float32_too(below: float, digits: data.Task, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ensembles, "_SPARSE_BELOW", below)
+    monkeypatch.setattr(stacks, "_SPARSE_BELOW", below)
     nets = [models.mlp_300_100(digits, seed=seed) for seed in range(2)]
     masks = masks_of(nets, digits, (0.9, 0.7))
     recipe = training.Recipe(epochs=1, batch_size=200, lr=0.02)
@@ -275,7 +276,7 @@ def test_the_examples_and_masks_are_not_changed_by_sparse_training(nets: list[nn
     assert all(torch.equal(a, b) for a, b in zip(before, now, strict=True))
 
 
-# --- what an ensemble must not get wrong in silence --------------------------------------------------------------------
+# --- what an ensemble must not get wrong in silence -----------------------------------------------------------------
 
 
 def frozen_bias() -> nn.Sequential:

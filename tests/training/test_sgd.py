@@ -233,7 +233,7 @@ def convolutions(dtype: torch.dtype = torch.float64) -> nn.Module:
 
 
 def last(net: nn.Module) -> bool:
-    """Whether the second convolution (the first has one channel, so that both formats are one) has its channels last."""
+    """Whether the second convolution has its channels last; with one channel, as in the first, both formats are one."""
     return net[3].weight.is_contiguous(memory_format=torch.channels_last) and not net[3].weight.is_contiguous()
 
 

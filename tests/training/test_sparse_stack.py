@@ -215,7 +215,8 @@ def test_only_what_is_kept_is_held() -> None:
 def test_no_warning_about_sparse_tensors_reaches_the_user() -> None:
     """In a process of its own, since torch warns once in each."""
     program = (
-        "import torch; from torch import nn; from lossprune_lib import WeightSpace; from lossprune_lib.training import sparse_stack\n"
+        "import torch; from torch import nn; from lossprune_lib import WeightSpace\n"
+        "from lossprune_lib.training import sparse_stack\n"
         "space = WeightSpace(nn.Sequential(nn.Linear(4, 3, bias=False)))\n"
         "kept = torch.ones(1, 12, dtype=torch.bool)\n"
         "stack = sparse_stack.SparseStack(space, space.read().unsqueeze(0), {}, kept, shared_input=True)\n"
@@ -268,7 +269,7 @@ def test_the_products_gradient_equals_finite_differences(density: float, shared_
     assert torch.autograd.gradcheck(product(kept, shared_input), (values, h.detach()))
 
 
-# --- which networks can be stacked ------------------------------------------------------------------------------------
+# --- which networks can be stacked ----------------------------------------------------------------------------------
 
 
 class Residual(nn.Module):

@@ -1,0 +1,164 @@
+"""Networks that cannot be pruned, masks and directions of another network."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from sample_networks import make
+from torch import Tensor, nn
+
+from bad_input.bench import Bench, Case, prune
+from lossprune_lib import LocalPruner, LossModel, Mask, data, ensembles, landscape, models, training
+from lossprune_lib.pruning import EmptyLayerWarning, prune_together
+
+
+class Tied(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Linear(64, 64), nn.Linear(64, 64)
+        self.second.weight = self.first.weight
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.second(self.first(x.flatten(1)))
+
+
+class Twice(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(64, 64)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layer(self.layer(x.flatten(1)))
+
+
+class Attention(nn.Module):
+    """Its out_proj is a Linear whose weight is used without calling it: its curvature would silently be zero."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.attention, self.head = nn.MultiheadAttention(8, 2, batch_first=True), nn.Linear(8, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x.squeeze(1)
+        return self.head(self.attention(x, x, x)[0].mean(1))
+
+
+def one_weight(bench: Bench) -> str:
+    net, x, y = make("one weight")
+    task = data.Task.from_tensors(x, y, x, y, x, y, classes=2)
+    assert LossModel.at(net, (x, y)).curvature.item() > 0
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", EmptyLayerWarning)
+        run = LocalPruner("qm", sparsity=0.6, stages=2).prune(net, task, progress=False)
+    assert np.isfinite(run.true_change)
+    return f"works: {run.mask!r}".replace("weights", "weight")
+
+
+def all_but_one_layer(bench: Bench) -> Any:
+    return LocalPruner("mp", sparsity=0.99, stages=1).prune(bench.mlp(), bench.task, progress=False)
+
+
+def along(**changes: Any) -> Callable[[Bench], object]:
+    """A line through the loss with something wrong; functions are given the vector of ones."""
+
+    def provoke(bench: Bench) -> object:
+        arguments: dict[str, Any] = {"direction": bench.ones, "at": [0.0, 1.0]}
+        arguments |= {name: value(bench.ones) if callable(value) else value for name, value in changes.items()}
+        return landscape.line(bench.net, bench.batch, **arguments)
+
+    return provoke
+
+
+CASES: list[Case] = [
+    # networks
+    ("batch norm in training mode", prune(lambda b: b.mlp(nn.BatchNorm1d(5)).train()), ValueError, "net.eval()"),
+    ("dropout in training mode", prune(lambda b: b.mlp(nn.Dropout()).train()), ValueError, "net.eval()"),
+    ("shared weights", prune(lambda b: Tied()), ValueError, "shared"),
+    ("frozen weights", prune(lambda b: b.mlp().requires_grad_(False)), ValueError, "requires_grad_(True)"),
+    (
+        "training with all weights frozen",
+        lambda b: training.fit(b.mlp().requires_grad_(False), b.task, 1),
+        ValueError,
+        "requires_grad_",
+    ),
+    (
+        "no layer that can be pruned",
+        prune(lambda b: nn.Sequential(nn.Conv1d(1, 10, 3))),
+        ValueError,
+        "no weight to prune",
+    ),
+    ("a layer used twice", prune(lambda b: Twice()), ValueError, "more than once"),
+    ("a layer that silently would get no curvature", prune(lambda b: Attention()), ValueError, "attention.out_proj"),
+    (
+        "a weight computed by a parametrisation",
+        prune(lambda b: b.mlp(nn.utils.parametrizations.weight_norm(nn.Linear(5, 5)))),
+        ValueError,
+        "layer '3'",
+    ),
+    (
+        "networks of two architectures together",
+        lambda b: ensembles.Ensemble.of([b.mlp(), b.mlp(nn.Tanh())]),
+        ValueError,
+        "one architecture",
+    ),
+    (
+        "a head with one class",
+        lambda b: LossModel.at(b.mlp(classes=1), (b.batch[0], b.batch[1] * 0)),
+        UserWarning,
+        "single logit",
+    ),
+    ("a layer pruned away", all_but_one_layer, EmptyLayerWarning, "Lower the sparsity"),
+    ("a network of one weight", one_weight, None, "of 1 weight are zero"),
+    (
+        "a network with lazy layers",
+        lambda b: training.fit(nn.Sequential(nn.Flatten(), nn.LazyLinear(10)), b.task, 1),
+        ValueError,
+        "lazy",
+    ),
+    # masks
+    (
+        "several masks where one is meant",
+        lambda b: Mask((b.ones > 0).expand(2, -1), b.space.layout).apply_(b.mlp()),
+        ValueError,
+        "mask.kept[0]",
+    ),
+    ("a mask with a layout that is none", lambda b: Mask(b.ones > 0, [370]), TypeError, "WeightSpace(net).layout"),
+    ("a mask of another network", lambda b: b.mask(0.5).apply_(models.mlp_300_100(b.task)), ValueError, "'fc1'"),
+    (
+        "a mask sparser than the target",
+        lambda b: LocalPruner("mp", sparsity=0.5).prune(b.net, b.task, b.mask(0.9)),
+        ValueError,
+        "larger sparsity",
+    ),
+    (
+        "the same for one of several pruners",
+        lambda b: prune_together([LocalPruner("mp", s) for s in (0.95, 0.5)], b.net, b.task, b.mask(0.9)),
+        ValueError,
+        "sparser already",
+    ),
+    (
+        "the same, stage by stage",
+        lambda b: next(LocalPruner("mp", sparsity=0.5).stream(b.net, b.task, b.mask(0.9))),
+        ValueError,
+        "sparser already",
+    ),
+    (
+        "a mask that does not fit its layers",
+        lambda b: Mask(torch.ones(3) > 0, b.space.layout),
+        ValueError,
+        "370 weights",
+    ),
+    # landscapes
+    ("a direction of another network", along(direction=torch.ones(3)), ValueError, "another network"),
+    ("a direction of NaN", along(direction=lambda ones: ones * np.nan), ValueError, "The direction holds"),
+    ("a direction in another precision", along(direction=Tensor.double), ValueError, "torch.float64"),
+    ("a direction of NumPy", along(direction=Tensor.numpy), TypeError, "torch.as_tensor"),
+    ("a direction on another device", along(direction=lambda ones: ones.to("meta")), ValueError, "meta"),
+    ("a start that is infinite", along(start=lambda ones: ones / 0), ValueError, "The start holds"),
+    ("no position on a line", along(at=[]), ValueError, "one or more numbers"),
+    ("a position that is NaN", along(at=[np.nan]), ValueError, "torch.linspace"),
+]
