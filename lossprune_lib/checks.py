@@ -108,6 +108,8 @@ def check_callable(given: object, what: str, example: str) -> None:
 
 def check_generator(given: object) -> torch.Generator:
     """Return `given` if it is a generator of random numbers; else raise TypeError."""
+    if isinstance(given, torch.Generator):
+        return given
     return check_instance(given, torch.Generator, "generator", 'write seeds.generator(0, "my batch")')
 
 

@@ -48,6 +48,8 @@ def record(space: WeightSpace, weights: Tensor, rest: Mapping[str, Tensor], x: T
         if a prunable layer runs more or less than once, or not with the examples in the first dimension, or without a
         graph.
     """
+    if torch.is_inference_mode_enabled():
+        raise ValueError("There are no gradients in torch.inference_mode: leave it first (torch.no_grad is fine).")
     seen: dict[nn.Module, tuple[Tensor, GradientEdge, torch.Size]] = {}
     leaves = [part.detach().requires_grad_() for part in space.parts(weights)]
     with torch.enable_grad(), _watching(space, len(x), seen):

@@ -160,8 +160,11 @@ class BatchLoss:
 
     @cached_property
     def footprint(self) -> Footprint:
-        """What one example takes, from the preflight."""
-        return preflight(self.space, self.rest, self.x)
+        """What one example takes, from a preflight; the space keeps it for inputs of this shape and dtype."""
+        key = (tuple(self.x.shape[1:]), self.x.dtype)
+        if key not in self.space.footprints:
+            self.space.footprints[key] = preflight(self.space, self.rest, self.x)
+        return self.space.footprints[key]
 
     def value(self, weights: Tensor) -> Tensor:
         """Return the mean loss at weights [D], or at each of R vectors [R, D], as float64 [] or [R] on the CPU."""

@@ -23,23 +23,15 @@ from lossprune_lib.seeds import generator
 
 
 def preflight(space: WeightSpace, rest: Mapping[str, Tensor], x: Tensor) -> Footprint:
-    """Try the network on the first examples of x [N, ...]; the answer is kept in the space, by shape and dtype of x.
+    """Try the network on the first examples of x [N, ...].
 
     Raises
     ------
     ValueError
-        if the network cannot run on such inputs, is in training mode or random, changes its input, mixes examples, or
+        if the network cannot run on such inputs, is random, changes its input, mixes examples, or
         uses a prunable weight otherwise than its layer does; the message says what to do.
     """
-    if torch.is_inference_mode_enabled():
-        raise ValueError("There are no gradients in torch.inference_mode: leave it first (torch.no_grad is fine).")
-    key = (tuple(x.shape[1:]), x.dtype)
-    if key not in space.footprints:
-        space.footprints[key] = _try(space, space.read(), rest, x[:2])
-    return space.footprints[key]
-
-
-def _try(space: WeightSpace, weights: Tensor, rest: Mapping[str, Tensor], examples: Tensor) -> Footprint:
+    weights, examples = space.read(), x[:2]
     two = examples.clone()
     kept: dict[int, int] = {}
 
@@ -51,7 +43,7 @@ def _try(space: WeightSpace, weights: Tensor, rest: Mapping[str, Tensor], exampl
     with in_words(two):
         with torch.no_grad():
             together = space.run(weights, rest, two)
-        with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        with torch.autograd.graph.saved_tensors_hooks(pack, Tensor.detach):
             recording = record(space, weights, rest, two[:1])
     if not torch.equal(two, examples):
         raise ValueError("The network changes its input in place, and with it your data: let it work on a copy.")

@@ -74,7 +74,10 @@ class Mask:
     def still_to_prune(self, sparsity: float, scope: str) -> list[int]:
         """Return how many more weights to prune for a sparsity: of all ("global"), or of each "layer"."""
         self._check_one()
-        sparsity, scope = check_sparsity(sparsity), check_choice(scope, SCOPES, "scope")
+        return self.remaining(check_sparsity(sparsity), check_choice(scope, SCOPES, "scope"))
+
+    def remaining(self, sparsity: float, scope: str) -> list[int]:
+        """Return what `still_to_prune` does, of arguments that were checked already."""
         sizes = [self.kept.numel()] if scope == "global" else self.sizes
         return [_count(part.numel(), sparsity) - int((~part).sum()) for part in self.kept.split(sizes)]
 
@@ -91,6 +94,10 @@ class Mask:
             raise TypeError(
                 f"counts is a list of one number, or one for each layer, as still_to_prune gives it, not {counts!r}."
             )
+        return self.lowest_kept(scores, counts)
+
+    def lowest_kept(self, scores: Tensor, counts: list[int]) -> Tensor:
+        """Return what `smallest_kept` does, of arguments that were checked already."""
         sizes = self.sizes if len(counts) > 1 else [len(scores)]
         chosen, offset = [], 0
         for part, kept, k in zip(scores.split(sizes), self.kept.split(sizes), counts, strict=True):

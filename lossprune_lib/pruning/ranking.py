@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
@@ -162,8 +162,8 @@ def one_shot(
     ranked = rank(pruner, start, model)  # once: every sparsity cuts the same ranking
     rest, found, rows = start.space.rest(), [], []
     for sparsity in sparsities:
-        pruned = start.mask.smallest_kept(ranked, start.mask.still_to_prune(check_sparsity(sparsity), "global"))
-        mask = replace(start.mask, kept=start.mask.kept.index_fill(0, pruned, False))
+        count_more = start.mask.remaining(check_sparsity(sparsity), "global")
+        mask = start.mask.without(start.mask.lowest_kept(ranked, count_more))
         score = training.score(partial(start.space.run, start.dense * mask.kept, rest), task, split)
         found.append(mask)
         rows.append({"sparsity": mask.sparsity, "loss": score.loss, "accuracy": score.accuracy})

@@ -41,9 +41,8 @@ def run_stage(
     """
     counts = _counts(settings, state, sparsity)
     model, risk = model_of(settings, state, loss_of or losses_of(state))
-    pruned = state.mask.smallest_kept(rank(settings, state, model), counts)
-    kept = state.mask.kept.index_fill(0, pruned, False)
-    after = replace(state, mask=replace(state.mask, kept=kept), stage=state.stage + 1)
+    pruned = state.mask.lowest_kept(rank(settings, state, model), counts)
+    after = replace(state, mask=state.mask.without(pruned), stage=state.stage + 1)
     before_density, density = state.mask.density(), after.mask.density()
     _warn_of_emptied_layers(before_density, density)
     row = {
@@ -93,7 +92,7 @@ def rank(settings: PrunerSettings, state: PrunerState, model: LossModel) -> Tens
 def _counts(settings: PrunerSettings, state: PrunerState, sparsity: float | None) -> list[int]:
     """Return how many weights the next stage prunes, of all or of each layer."""
     if sparsity is not None:
-        counts = state.mask.still_to_prune(check_sparsity(sparsity), settings.scope)
+        counts = state.mask.remaining(check_sparsity(sparsity), settings.scope)
         if min(counts) < 0:
             raise ValueError(
                 f"sparsity is {sparsity:g}, but {state.mask.sparsity:.4g} of the weights are masked already, and a "
@@ -102,7 +101,7 @@ def _counts(settings: PrunerSettings, state: PrunerState, sparsity: float | None
         return counts
     if state.stage >= settings.stages:
         raise ValueError(f"All {settings.stages} stages are done: give step() a sparsity to go on.")
-    return state.mask.still_to_prune(settings.sparsities[state.stage], settings.scope)
+    return state.mask.remaining(settings.sparsities[state.stage], settings.scope)
 
 
 def _predicted(settings: PrunerSettings, model: LossModel, pruned: Tensor) -> dict[str, float]:

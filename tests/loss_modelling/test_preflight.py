@@ -148,13 +148,14 @@ def test_a_network_is_tried_once_for_inputs_of_one_shape_but_its_mode_always_che
     net = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4), nn.Linear(4, 3)).eval()
     net[0].register_forward_pre_hook(lambda module, arguments: calls.append(len(arguments[0])))
     space = WeightSpace(net)
-    first = preflight(space, space.rest(), X)
+    y = torch.zeros(len(X), dtype=torch.int64)
+    first = BatchLoss(space, (X, y)).footprint
     tried = len(calls)
-    assert preflight(space, space.rest(), X + 1) is first
+    assert BatchLoss(space, (X + 1, y)).footprint is first
     assert len(calls) == tried
     net.train()
     with pytest.raises(ValueError, match="training mode"):
-        BatchLoss(space, (X, torch.zeros(len(X), dtype=torch.int64)))
+        BatchLoss(space, (X, y))
 
 
 def test_a_network_that_was_tried_leaves_nothing_behind(trained: nn.Module) -> None:
