@@ -108,7 +108,7 @@ class Task:
         return self.x_train[order], self.y_train[order]
 
     def batches(self, split: str, batch_size: int = 1000, generator: torch.Generator | None = None) -> Iterator[Batch]:
-        """Yield all of a split in batches: in order, or shuffled where a generator is given."""
+        """Yield all of a split in batches: in order, or shuffled if a generator is given."""
         x, y = self.split(split)
         batch_size = check_int(batch_size, "batch_size")
         if generator is None:
@@ -146,7 +146,7 @@ def find_device(device: str | torch.device) -> torch.device:
     Raises
     ------
     ValueError
-        if there is no such device here.
+        if this machine has no such device.
     """
     if isinstance(device, str) and device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")

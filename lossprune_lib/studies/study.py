@@ -143,10 +143,10 @@ class Study:
 
         Parameters
         ----------
-        store : an SQLite file, made if it is not there; several processes may share it
+        store : an SQLite file, created if it does not exist; several processes may share it
         client : dask.distributed.Client, optional
             Sends the work to its workers, which load the data themselves; else it is done in this process.
-        device : as in `data.load`, where the work is done
+        device : where the work is done, as in `data.load`
         progress : whether to show bars
         """
         with Store(store) as kept:
@@ -176,7 +176,7 @@ class Study:
         return self.table(store)
 
     def table(self, store: str | Path = STORE) -> pd.DataFrame:
-        """Return what is finished, one row per run.
+        """Return the finished runs, one row per run.
 
         Columns: the configuration; loss and error on train, valid and test of the dense network, after pruning and
         after fine-tuning (``dense_train_loss`` ... ``tuned_test_error``, NaN without fine-tuning); ``true_change`` of

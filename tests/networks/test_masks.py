@@ -290,18 +290,6 @@ def test_a_loaded_mask_fits_its_network(tmp_path: Path) -> None:
     assert torch.equal(WeightSpace(net).read() != 0, mask.kept)
 
 
-def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"no file .*absent\.safetensors"):
-        Mask.load(tmp_path / "absent.safetensors")
-
-
-def test_a_damaged_file_is_refused(tmp_path: Path) -> None:
-    path = half_mask(small_net()).save(tmp_path / "mask.safetensors")
-    path.write_bytes(path.read_bytes()[:-3])
-    with pytest.raises(ValueError, match="damaged"):
-        Mask.load(path)
-
-
 @pytest.mark.parametrize(
     ("tensors", "names"),
     [
