@@ -121,15 +121,15 @@ class Study:
     def runs(self) -> tuple[Run, ...]:
         """All runs, seed by seed."""
         found: dict[Run, None] = {}
+        baselines = {
+            seed: Baseline(self.task, self.model, seed, self.training, self.train_examples) for seed in self.seeds
+        }
         grid = itertools.product(self.seeds, self.sparsities, self.criteria, self.stages, self.step_penalties)
         for seed, sparsity, criterion, stages, penalty in grid:
             if CRITERIA[criterion].order is None:
                 stages, penalty = 1, 0.0
-            baseline = Baseline(self.task, self.model, seed, self.training, self.train_examples)
-            run = Run(
-                baseline, criterion, sparsity, stages, penalty, self.schedule, self.batch_size, self.scope, self.tuning
-            )
-            found[run] = None
+            settings = sparsity, stages, penalty, self.schedule, self.batch_size, self.scope, self.tuning
+            found[Run(baselines[seed], criterion, *settings)] = None
         return tuple(found)
 
     def run(

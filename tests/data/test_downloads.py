@@ -185,6 +185,14 @@ def test_downloads_are_kept_in_a_folder_of_their_own(monkeypatch: pytest.MonkeyP
     assert downloads.cache_folder().name == "lossprune"
 
 
+@pytest.fixture
+def mnist(server: Server, monkeypatch: pytest.MonkeyPatch) -> downloads.Arrays:
+    """A few images, which the server serves as MNIST."""
+    arrays = example_arrays("mnist")
+    publish(server, "mnist", published("mnist", arrays), monkeypatch)
+    return arrays
+
+
 @pytest.mark.parametrize("name", IMAGES)
 def test_a_download_is_read_and_kept_so_that_the_server_is_asked_once(
     name: str, server: Server, cache: Path, monkeypatch: pytest.MonkeyPatch
@@ -202,29 +210,23 @@ def test_a_download_is_read_and_kept_so_that_the_server_is_asked_once(
     assert server.asked == []
 
 
-def test_a_damaged_file_in_the_cache_is_fetched_again(
-    server: Server, cache: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    arrays = example_arrays("mnist")
-    publish(server, "mnist", published("mnist", arrays), monkeypatch)
+def test_a_damaged_file_in_the_cache_is_fetched_again(server: Server, cache: Path, mnist: downloads.Arrays) -> None:
     cache.mkdir()
     (cache / "mnist.npz").write_bytes(b"damaged")
-    assert_same(downloads.read("mnist", progress=False), arrays)
+    assert_same(downloads.read("mnist", progress=False), mnist)
     assert len(server.asked) == 1
 
 
 def test_a_download_cut_half_way_is_not_kept_and_starts_anew(
-    server: Server, cache: Path, monkeypatch: pytest.MonkeyPatch
+    server: Server, cache: Path, mnist: downloads.Arrays
 ) -> None:
-    arrays = example_arrays("mnist")
-    publish(server, "mnist", published("mnist", arrays), monkeypatch)
     server.most = len(server.files["/mnist.npz"]) // 2
     with pytest.raises(ConnectionError, match="could not be fetched"):
         downloads.read("mnist", progress=False)
     assert [path for path in cache.rglob("*") if path.is_file()] == []
     assert not downloads.present("mnist")
     server.most = 2**30
-    assert_same(downloads.read("mnist", progress=False), arrays)
+    assert_same(downloads.read("mnist", progress=False), mnist)
 
 
 @pytest.mark.parametrize("name", IMAGES)
@@ -291,27 +293,27 @@ def closed_cache(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: py
 
 
 def test_where_the_cache_cannot_be_written_a_download_is_kept_elsewhere_and_said_where(
-    closed_cache: Path, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    closed_cache: Path, server: Server, tmp_path: Path, mnist: downloads.Arrays
 ) -> None:
-    arrays = example_arrays("mnist")
-    publish(server, "mnist", published("mnist", arrays), monkeypatch)
     with pytest.warns(UserWarning, match=re.escape(f"the download is kept in {tmp_path / 'temporary'}")):
-        assert_same(downloads.read("mnist", progress=False), arrays)
+        assert_same(downloads.read("mnist", progress=False), mnist)
     assert (tmp_path / "temporary" / "mnist.npz").is_file()
     assert downloads.present("mnist")
     server.asked.clear()
-    assert_same(downloads.read("mnist", progress=False), arrays)
+    assert_same(downloads.read("mnist", progress=False), mnist)
     assert server.asked == []
 
 
 def test_a_cache_that_can_be_read_only_is_read(
-    server: Server, cache: Path, monkeypatch: pytest.MonkeyPatch, recwarn: pytest.WarningsRecorder
+    server: Server,
+    cache: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    recwarn: pytest.WarningsRecorder,
+    mnist: downloads.Arrays,
 ) -> None:
-    arrays = example_arrays("mnist")
-    publish(server, "mnist", published("mnist", arrays), monkeypatch)
     downloads.read("mnist", progress=False)
     monkeypatch.setattr(downloads, "_writable", lambda folder: folder != cache)
-    assert_same(downloads.read("mnist", progress=False), arrays)
+    assert_same(downloads.read("mnist", progress=False), mnist)
     assert len(server.asked) == 1
     assert not recwarn.list
 
@@ -346,12 +348,8 @@ def test_the_named_folder_is_looked_at_before_cache_and_network(
     assert server.asked == []
 
 
-def test_a_named_folder_without_the_file_is_passed_over(
-    folder: Path, server: Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    arrays = example_arrays("mnist")
-    publish(server, "mnist", published("mnist", arrays), monkeypatch)
-    assert_same(downloads.read("mnist", progress=False), arrays)
+def test_a_named_folder_without_the_file_is_passed_over(folder: Path, mnist: downloads.Arrays) -> None:
+    assert_same(downloads.read("mnist", progress=False), mnist)
 
 
 def test_a_named_folder_that_does_not_exist_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
