@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from bad_input.bench import Case, at, prune
-from lossprune_lib import LossModel, Mask, WeightSpace, criteria, data, ensembles, models, training
+from lossprune_lib import LossModel, Mask, WeightSpace, criteria, data, ensembles, training
 from lossprune_lib.training import Recipe
 
 
@@ -68,8 +68,6 @@ CASES: list[Case] = [
         ValueError,
         "one logit for each class",
     ),
-    ("a convolution network on flat inputs", lambda b: models.small_vgg(b.flat), ValueError, "mlp_300_100"),
-    ("images too small for VGG11", lambda b: models.vgg11(b.task), ValueError, "try small_vgg"),
     (
         "WeightSpace.call with [R, D + 1]",
         lambda b: b.space.call(torch.ones(2, 371), b.space.rest(), b.batch[0]),

@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from lossprune_lib import Mask, WeightSpace, models, training
 from lossprune_lib.data import Task
 from lossprune_lib.seeds import generator
-from lossprune_lib.training import Enforcer, Recipe, Score, crop_and_flip, evaluate, fit
+from lossprune_lib.training import Recipe, Score, crop_and_flip, evaluate, fit
 
 QUICK = Recipe(epochs=3, batch_size=20, lr=0.05)
 
@@ -394,26 +394,6 @@ def test_pruned_weights_are_zero_at_every_step_and_at_the_end(recipe: Recipe, sm
     assert revived(fitted) == 0
     assert torch.count_nonzero(WeightSpace(fitted).read()) == mask.kept.sum()
     assert not torch.equal(WeightSpace(fitted).read()[mask.kept], WeightSpace(net).read()[mask.kept])
-
-
-@pytest.mark.parametrize("make", [lambda p: optim.SGD(p, 0.1, momentum=0.9, weight_decay=0.1), optim.AdamW])
-def test_the_optimizers_buffers_are_zero_where_weights_are_pruned(make: type[optim.Optimizer], small: Task) -> None:
-    net = perceptron()
-    mask = half_mask(net)
-    optimizer = make(net.parameters())
-    enforce = Enforcer(mask, net, optimizer)
-    for _ in range(3):
-        optimizer.zero_grad()
-        F.cross_entropy(net(small.x_train), small.y_train).backward()
-        optimizer.step()
-        enforce()
-    for part, layer in zip(mask.parts(WeightSpace(net)), (net[1], net[3]), strict=True):
-        buffers = [buffer for buffer in optimizer.state[layer.weight].values() if buffer.shape == part.shape]
-        assert buffers
-        for tensor in (layer.weight, *buffers):
-            assert torch.count_nonzero(tensor[~part]) == 0
-            # A pixel that is never lit has no gradient, so weight decay alone moves its weights.
-            assert torch.count_nonzero(tensor[part]) > 0.5 * part.sum()
 
 
 def test_a_mask_that_keeps_all_changes_nothing(small: Task) -> None:
