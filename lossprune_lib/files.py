@@ -77,7 +77,7 @@ def load_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     FileNotFoundError
         if there is no such file.
     ValueError
-        if the file is truncated, changed since (where it has a seal), or not a safetensors file.
+        if the file is truncated, changed since it was saved (if it has a seal), or not a safetensors file.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -86,7 +86,7 @@ def load_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         raise FileNotFoundError(f"There is no file {path}: check the path.")
     try:
         with safe_open(str(path), framework="pt") as opened:
-            names = opened.keys()  # an opened file is no mapping, so it cannot be iterated over itself
+            names = opened.keys()  # an opened file is not a mapping: it cannot be iterated over
             tensors = {name: opened.get_tensor(name) for name in names}
             metadata = dict(opened.metadata() or {})
         seal = metadata.pop(_SEAL, None)

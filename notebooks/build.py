@@ -152,7 +152,7 @@ def execute(notebook: NotebookNode) -> NotebookNode:
 
 
 def _join_streams(cell: NotebookNode) -> None:
-    """Put together what was printed: the kernel cuts it where it likes, another time elsewhere."""
+    """Join printed output: the kernel splits it at places that vary from run to run."""
     outputs: list[NotebookNode] = []
     for output in cell.get("outputs", []):
         if outputs and output.output_type == "stream" and outputs[-1].get("name") == output.name:
@@ -213,7 +213,7 @@ def main(arguments: list[str]) -> None:
         return
     chosen = [source for source in sources() if not given.names or source.stem in given.names]
     if not chosen:
-        sys.exit(f"There is no source called {given.names}: choose among {[source.stem for source in sources()]}.")
+        sys.exit(f"There is no source called {given.names}: choose from {[source.stem for source in sources()]}.")
     for source in chosen:
         print(build(source))
         if has_exercises(source):

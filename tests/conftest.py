@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 import itertools
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
 
 import pytest
 import torch
@@ -30,6 +34,22 @@ def digits64() -> data.Task:
 def trained() -> torch.nn.Module:
     """The shipped digits network; tests must not change it."""
     return models.pretrained("mlp_300_100", "digits")
+
+
+@pytest.fixture(scope="session")
+def script() -> Callable[[str], ModuleType]:
+    """Import a script from the notebooks folder by its name."""
+
+    def load(name: str) -> ModuleType:
+        path = Path(__file__).parents[1] / "notebooks" / f"{name}.py"
+        spec = importlib.util.spec_from_file_location(name, path)
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+
+    return load
 
 
 @pytest.fixture(autouse=True)

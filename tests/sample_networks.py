@@ -1,4 +1,4 @@
-"""Networks for which curvature must be exact, in float64, with the inputs that they take; and a dense reference."""
+"""Networks for which curvature must be exact, in float64, with suitable inputs; and a dense reference."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 
 class Residual(nn.Module):
-    """Convolutions with a residual sum, in-place activations and a batch norm with statistics of its own."""
+    """Convolutions with a residual sum, in-place activations and a batch norm with its own statistics."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Small tables as a study gives them, made by hand."""
+"""Small hand-made tables in the form that a study gives."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ Numbers = dict[tuple[str, int, float], list[float]]
 
 
 def table(changes: Numbers, gaps: Numbers | None = None, sparsity: float = 0.9, **columns: object) -> pd.DataFrame:
-    """Return a row for each entry and seed: (criterion, stages, step penalty) -> a number a seed.
+    """Return one row per entry and seed: (criterion, stages, step penalty) -> one number per seed.
 
     `changes` are loss changes (nats), `gaps` percentage points on validation, 1 more on test; without them there was no
     fine-tuning.

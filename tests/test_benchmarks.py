@@ -1,4 +1,4 @@
-"""The benchmarks themselves: every way gives the same diagonal, and what is reported is what was run."""
+"""The benchmarks themselves: all methods give the same diagonal, and reports match what was run."""
 
 from __future__ import annotations
 

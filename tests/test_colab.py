@@ -1,6 +1,6 @@
-"""Installing on Colab changes nothing that is there: resolved against the package list that COLAB_FREEZE names.
+"""Installing on Colab changes no package that is there: resolved against the package list that COLAB_FREEZE names.
 
-The list is data of others and not part of the project: `make colab-check` fetches today's.
+The list belongs to others and is not part of the project: `make colab-check` fetches today's.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def pretend(installed: dict[str, str], folder: Path) -> Path:
     """An environment in which these packages seem to be installed; returns its Python."""
     subprocess.run([sys.executable, "-m", "venv", folder], check=True)
     python = folder / "bin" / "python"
-    # Older ones do not resolve for another Python.
+    # Older ones cannot resolve for another Python.
     install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "pip>=25"]
     subprocess.run(install, check=True)
     where = "import sysconfig; print(sysconfig.get_path('purelib'))"

@@ -1,4 +1,4 @@
-"""Checkpoints, masks and data files that are damaged or made to do harm: refused in a sentence; no code, crash or hang.
+"""Damaged or malicious checkpoints, masks and data files are refused with a sentence; nothing runs, crashes or hangs.
 
 The loaders read files from elsewhere, so they are given everything that can be wrong with one: cut anywhere, bits
 flipped anywhere, noise, other formats, pickles, headers that claim more than there is, archives that unpack to more
@@ -102,7 +102,7 @@ def made(what: str, folder: Path) -> tuple[Callable[[Path], object], Path, bytes
 
 
 def loaded(load: Callable[[Path], object], path: Path) -> list[np.ndarray] | None:
-    """Return the tensors of a file, or None if it is refused in a sentence that names it."""
+    """Return the tensors of a file, or None if it is refused with a sentence that names it."""
     try:
         return tensors_of(load(path))
     except ValueError as error:
@@ -112,7 +112,7 @@ def loaded(load: Callable[[Path], object], path: Path) -> list[np.ndarray] | Non
 
 
 def refused(load: Callable[[Path], object], path: Path, content: bytes) -> None:
-    """Check that a file is answered by a sentence that names it and says what to do."""
+    """Check that a file is refused with a sentence that names it and says what to do."""
     path.write_bytes(content)
     with pytest.raises(ValueError, match=r"copy it again|save it again|replace it|replace the file") as caught:
         load(path)
@@ -204,7 +204,7 @@ def test_pickles_are_refused_and_never_run(what: str, tmp_path: Path) -> None:
 
 
 def header_file(tensors: dict[str, Any], size: int = 16) -> bytes:
-    """Return a safetensors file with this header, and so many bytes of numbers."""
+    """Return a safetensors file with this header and `size` bytes of numbers."""
     header = json.dumps(tensors).encode()
     return struct.pack("<Q", len(header)) + header + bytes(size)
 
@@ -259,6 +259,11 @@ def test_an_archive_with_a_name_twice_is_refused_or_read_once(key: str, tmp_path
     with zipfile.ZipFile(stream, "a") as opened, pytest.warns(UserWarning, match="Duplicate name"):
         opened.writestr(f"{key}.npy", npy((2,), "<f4", struct.pack("<2f", float("nan"), 1e30)))
     refused(load_images, tmp_path / "mnist.npz", stream.getvalue())
+
+
+def test_entries_that_are_not_arrays_are_refused(tmp_path: Path) -> None:
+    text = b"not an array"
+    refused(load_images, tmp_path / "mnist.npz", archive(x_train=text, y_train=text, x_test=text, y_test=text))
 
 
 @pytest.mark.parametrize("descr", ["<f4", "<i8", "<c8", "<U1", "<M8[s]", "|b1", ">u2", "[('a', '<i4')]"])

@@ -1,4 +1,4 @@
-"""The look at this machine: a table of OK and FAIL, each FAIL with its remedy; the command line."""
+"""The check of this machine: a table of OK and FAIL, each FAIL with its remedy; the command line."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_it_works_where_torch_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def installed(versions: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let these packages seem to be there in these versions, and no others."""
+    """Pretend that exactly these packages are installed, in these versions."""
 
     def version(name: str) -> str:
         if name not in versions:
@@ -106,7 +106,7 @@ def test_the_front_end_is_named_and_only_what_it_needs_is_asked_for(
     installed({"ipywidgets": "8.1.9"}, monkeypatch)
     row = doctor.check().loc["sliders"]
     assert place in row["found"]
-    assert (row["status"] == "OK") == (place in ("Colab", "VS Code"))  # they bring their own half
+    assert (row["status"] == "OK") == (place in ("Colab", "VS Code"))  # they include their own renderer
 
 
 def test_a_kernel_of_a_notebook_is_recognised() -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
+from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 from types import ModuleType
@@ -17,7 +17,7 @@ VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "met
 
 
 class Page(HTMLParser):
-    """What a page is made of."""
+    """The elements and texts of a page."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -51,13 +51,8 @@ class Page(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def pages() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("pages", ROOT / "notebooks" / "pages.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def pages(script: Callable[[str], ModuleType]) -> ModuleType:
+    return script("pages")
 
 
 @pytest.fixture(scope="module", params=NOTEBOOKS)
@@ -67,7 +62,7 @@ def both(request: pytest.FixtureRequest, pages: ModuleType) -> tuple[nbformat.No
 
 
 def loaded(page: Page) -> list[str]:
-    """Return the addresses that a browser would fetch to show a page, and what could make it fetch more."""
+    """Return the addresses that a browser would fetch to show a page, and anything that could make it fetch more."""
     found = [tag for tag, _ in page.tags if tag in ("script", "link", "iframe", "object", "embed", "base")]
     for tag, attributes in page.tags:
         for name, value in attributes.items():
@@ -124,7 +119,7 @@ def test_formulas_are_drawn_by_the_browser(both: tuple[nbformat.NotebookNode, Pa
     text = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
     assert len(page.all("math")) == len(re.findall(r"\$\$?[^$]+\$\$?", text))
     assert "$" not in page.texts["prose"]
-    assert not re.search(r"\\[a-zA-Z]+", page.texts["prose"])  # a command that was not understood
+    assert not re.search(r"\\[a-zA-Z]+", page.texts["prose"])  # an invalid command
 
 
 def test_what_is_folded_up_still_is(both: tuple[nbformat.NotebookNode, Page]) -> None:

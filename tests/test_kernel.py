@@ -1,4 +1,4 @@
-"""In a kernel of its own: stopped in the middle of training, and left by one page and found again by another."""
+"""In a kernel of its own: interrupted in the middle of training; left by one page and rejoined by another."""
 
 from __future__ import annotations
 

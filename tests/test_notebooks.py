@@ -1,13 +1,13 @@
-"""The built notebooks are those of their sources; they carry outputs that are compared, and nothing of this machine."""
+"""The built notebooks are those of their sources; outputs are compared, and nothing depends on this machine."""
 
 from __future__ import annotations
 
-import importlib.util
 import itertools
 import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -21,18 +21,13 @@ NOTEBOOKS = [*STUDENT, *SOLVED]
 
 
 def name(path: Path) -> str:
-    """What a notebook is called in the tests: 01_loss_landscapes, or solutions/01_loss_landscapes."""
+    """The name of a notebook in the tests: 01_loss_landscapes, or solutions/01_loss_landscapes."""
     return f"{path.parent.name}/{path.stem}".removeprefix("notebooks/")
 
 
 @pytest.fixture(scope="module")
-def build() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("build", ROOT / "notebooks" / "build.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def build(script: Callable[[str], ModuleType]) -> ModuleType:
+    return script("build")
 
 
 def stale(build: ModuleType, source: Path, notebook: nbformat.NotebookNode, solved: bool = False) -> str:

@@ -1,4 +1,4 @@
-"""Progress bars: shown when asked for, and never where the environment says none."""
+"""Progress bars: shown when asked for, and never if the environment turns them off."""
 
 from __future__ import annotations
 

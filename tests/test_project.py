@@ -33,7 +33,7 @@ def test_importing_brings_in_neither_plots_nor_pandas() -> None:
 
 
 def test_a_first_model_loads_no_compiler() -> None:
-    """Half a second to two, before the first figure: torch loads them for some calls that have a plain equivalent."""
+    """Torch loads one, for up to two seconds, in some calls that have a plain equivalent."""
     code = (
         "import sys, torch; from lossprune_lib import LossModel, data, models; "
         "task = data.load('digits', device='cpu'); "

@@ -1,4 +1,4 @@
-"""What the README promises: its library example runs, its links lead somewhere."""
+"""What the README promises: its library example runs, and no link is broken."""
 
 from __future__ import annotations
 

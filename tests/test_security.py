@@ -1,7 +1,7 @@
-"""What comes with the course or is fetched by it cannot run: no unpickling, no eval, no shell; downloads are checked;
-JupyterLab is for this machine only; and every package that is pinned may be used with a project under the MIT licence.
+"""Files that come with the course, or are fetched by it, cannot run code: no unpickling, no eval, no shell.
 
-`python tests/test_security.py` prints the packages and their licences.
+Downloads are checked; JupyterLab serves this machine only; and every pinned package may be used with a project under
+the MIT licence. `python tests/test_security.py` prints the packages and their licences.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ MAY_RUN = {"subprocess.run", "subprocess.Popen", "subprocess.call", "subprocess.
 
 
 def dangers(code: str) -> list[str]:
-    """Return the calls and imports in `code` that could run what somebody else wrote, each with its line."""
+    """Return the calls and imports in `code` that could run somebody else's code, each with its line."""
     tree = ast.parse(code)
     meaning: dict[
         str, str
@@ -82,7 +82,7 @@ def full_name(node: ast.expr, meaning: dict[str, str]) -> str:
 
 
 def is_list(node: ast.expr, tree: ast.Module) -> bool:
-    """Return whether an expression is a list, or a name to which lists alone are given."""
+    """Return whether an expression is a list, or a name that is only assigned lists."""
     if isinstance(node, ast.Name):
         given = [
             assignment.value
@@ -175,7 +175,7 @@ def test_jupyterlab_keeps_its_token_and_listens_here_only() -> None:
 
 
 def dangerous_flags(makefile: str) -> list[str]:
-    """Return what would open JupyterLab to others."""
+    """Return the settings that would open JupyterLab to others."""
     return re.findall(r"--ip\b|\w*\.ip\b|token|password|allow_origin|allow_remote_access|disable_check_xsrf", makefile)
 
 
@@ -211,7 +211,7 @@ PERMITTED = re.compile(
 
 
 def licence(package: metadata.PackageMetadata) -> str:
-    """Return what a package says of its licence: an SPDX expression, classifiers, or a short text of its own."""
+    """Return what a package states as its licence: an SPDX expression, classifiers, or a short text of its own."""
     classified = [entry.split(" :: ")[-1] for entry in package.get_all("Classifier") or [] if "License ::" in entry]
     named = [name for name in classified if name != "OSI Approved"]
     expression, text = ("".join(package.get_all(key) or []).strip() for key in ("License-Expression", "License"))

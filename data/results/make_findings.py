@@ -21,21 +21,23 @@ spread over seeds; a star marks what differs from the paper by more than the two
 
 # In plain words, by finding and verdict.
 PLAIN = {
-    (1, "reproduced"): "The more and the smaller the stages, the less the loss changes.",
-    (
-        1,
-        "partly",
-    ): "On average the loss changes less with more and smaller stages, but not in every seed, or not clearly.",
-    (1, "not"): "More and smaller stages did not make the loss change less.",
-    (2, "reproduced"): "Once the steps are local, the gradient alone does nearly as well as gradient and curvature.",
-    (2, "partly"): "Curvature still helps somewhat when the steps are local.",
-    (2, "not"): "Curvature still helps a lot when the steps are local, or the model is no better than magnitude.",
-    (
-        3,
-        "reproduced",
-    ): "Among the networks whose loss is kept best, keeping it better does not mean being better after fine-tuning.",
-    (3, "partly"): "Keeping the loss tells something, but not all, about how good a network is after fine-tuning.",
-    (3, "not"): "The better the loss is kept, the better the network is after fine-tuning.",
+    1: {
+        "reproduced": "The more and the smaller the stages, the less the loss changes.",
+        "partly": "On average the loss changes less with more and smaller stages, but not in every seed, or not "
+        "clearly.",
+        "not": "More and smaller stages did not make the loss change less.",
+    },
+    2: {
+        "reproduced": "Once the steps are local, the gradient alone does nearly as well as gradient and curvature.",
+        "partly": "Curvature still helps somewhat when the steps are local.",
+        "not": "Curvature still helps a lot when the steps are local, or the model is no better than magnitude.",
+    },
+    3: {
+        "reproduced": "Among the networks whose loss is kept best, keeping it better does not mean being better after "
+        "fine-tuning.",
+        "partly": "Keeping the loss tells something, but not all, about how good a network is after fine-tuning.",
+        "not": "The better the loss is kept, the better the network is after fine-tuning.",
+    },
 }
 
 
@@ -49,8 +51,7 @@ def section(name: str) -> str:
             f"## {name}",
             "",
             f"{len(table):,} runs, {seeds} seeds, {epochs[0]} epochs of training and {epochs[1]} of fine-tuning; "
-            "before pruning an "
-            f"error of {errors.iloc[0]:.2f} % (validation) and {errors.iloc[1]:.2f} % (test).",
+            f"before pruning an error of {errors.iloc[0]:.2f} % (validation) and {errors.iloc[1]:.2f} % (test).",
             "",
             *loss_changes(table),
             *gaps(table),
@@ -96,7 +97,7 @@ def verdicts(table: pd.DataFrame) -> Iterable[str]:
 
 
 def plain(r: Any) -> str:
-    return " ".join(filter(None, [PLAIN.get((r.finding, r.verdict), ""), r.evidence]))
+    return " ".join(filter(None, [PLAIN.get(r.finding, {}).get(r.verdict, ""), r.evidence]))
 
 
 def chosen(r: Any) -> list[object]:

@@ -35,7 +35,7 @@ def load(
         "digits" (8 x 8 images) comes with scikit-learn and never needs a network. The others are downloaded once into
         the user's cache; a folder named by the environment variable ``LOSSPRUNE_DATA`` is searched first.
     device : "auto", or what torch takes
-        "auto" is a CUDA accelerator where there is one, else the CPU.
+        "auto" is a CUDA accelerator if there is one, else the CPU.
     seed : int
         Decides which examples are for training and which for validation. The test set is always the same.
     dtype : torch.float32 or torch.float64

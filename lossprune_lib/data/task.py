@@ -65,7 +65,7 @@ class Task:
         """
         parts = {"train": (x_train, y_train), "valid": (x_valid, y_valid), "test": (x_test, y_test)}
         for split, (x, y) in parts.items():
-            check_examples(split, x, y)
+            _check_examples(split, x, y)
             if x.shape[1:] != x_train.shape[1:] or x.dtype != x_train.dtype or x.device != x_train.device:
                 raise ValueError(
                     f"x_{split} is {_kind(x)}, but x_train is {_kind(x_train)}: give all splits one shape, dtype "
@@ -108,7 +108,7 @@ class Task:
         return self.x_train[order], self.y_train[order]
 
     def batches(self, split: str, batch_size: int = 1000, generator: torch.Generator | None = None) -> Iterator[Batch]:
-        """Yield all of a split in batches: in order, or shuffled where a generator is given."""
+        """Yield all of a split in batches: in order, or shuffled if a generator is given."""
         x, y = self.split(split)
         batch_size = check_int(batch_size, "batch_size")
         if generator is None:
@@ -146,7 +146,7 @@ def find_device(device: str | torch.device) -> torch.device:
     Raises
     ------
     ValueError
-        if there is no such device here.
+        if this machine has no such device.
     """
     if isinstance(device, str) and device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -163,7 +163,7 @@ def find_device(device: str | torch.device) -> torch.device:
     return place
 
 
-def check_examples(split: str, x: Tensor, y: Tensor) -> None:
+def _check_examples(split: str, x: Tensor, y: Tensor) -> None:
     if not isinstance(x, Tensor) or not isinstance(y, Tensor):
         raise TypeError(f"x_{split} and y_{split} must be torch tensors: convert arrays with torch.from_numpy.")
     if x.dtype not in (torch.float32, torch.float64, torch.int64):

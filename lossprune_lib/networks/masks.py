@@ -1,4 +1,4 @@
-"""Mask: which weights are kept; how the k smallest are selected."""
+"""Mask: which weights are kept, and how the k smallest are selected."""
 
 from __future__ import annotations
 
@@ -249,7 +249,7 @@ def _smallest(saliency: Tensor, k: int) -> Tensor:
 
 
 def _places(marked: Tensor) -> Tensor:
-    """Return where a bool tensor [D] is true, in order; on a CPU, NumPy takes a third of torch's time for it."""
+    """Return the indices where a bool tensor [D] is true; on a CPU, NumPy takes a third of torch's time."""
     if marked.device.type != "cpu":
         return marked.nonzero().squeeze(1)
     return torch.from_numpy(np.flatnonzero(marked.numpy()))

@@ -147,7 +147,7 @@ def pretrained(model: str, task: str | Inputs) -> nn.Module:
     Parameters
     ----------
     model : a name in `MODELS`
-    task : a data set's name (the network is then on the CPU), or a `Task` (the network is then where the task is)
+    task : a data set's name (the network is then on the CPU), or a `Task` (it is then on the task's device)
 
     Raises
     ------
@@ -163,7 +163,7 @@ def pretrained(model: str, task: str | Inputs) -> nn.Module:
 
 
 def save(path: str | Path, net: nn.Module, model: str, task: Inputs, **notes: str) -> None:
-    """Write a network that came from `MODELS` to a safetensors file, with what is needed to load it again.
+    """Write a network that came from `MODELS` to a safetensors file, with everything needed to load it again.
 
     Raises
     ------

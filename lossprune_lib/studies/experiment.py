@@ -1,6 +1,6 @@
 """The paper's experiment: train a network, prune it, fine-tune it, and measure it after each.
 
-Runs that share a trained network are carried out together, as a stack, where the network allows it.
+Runs that share a trained network are carried out together, as a stack, if the network allows it.
 """
 
 from __future__ import annotations

@@ -24,8 +24,8 @@ def export(study: Study, plan: str | Path, store: str | Path, folder: str | Path
     ----------
     study : whose finished runs are written
     plan : the file that the study was read from; NAME is its name without the ending
-    store : where the runs are
-    folder : where the files go, made if it is not there
+    store : the SQLite file with the runs
+    folder : where the files go; created if it does not exist
 
     Raises
     ------

@@ -34,7 +34,7 @@ Finish = Callable[[Job, Any], list[Job]]
 
 
 def stacks_of(baseline: Baseline, runs: Sequence[Run], trained: Trained) -> list[Job]:
-    """Return the jobs for a baseline's runs: whole stacks, or single runs where the network cannot be stacked."""
+    """Return the jobs for a baseline's runs: whole stacks, or single runs if the network cannot be stacked."""
     stacks: dict[Run, list[Run]] = {}
     for run in runs:
         stacks.setdefault(run.stack if trained.record["stacks"] else run, []).append(run)

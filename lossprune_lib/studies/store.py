@@ -34,8 +34,8 @@ class Store:
 
     Parameters
     ----------
-    path : made if it is not there
-    must_exist : refuse to make it
+    path : created if it does not exist
+    must_exist : refuse to create it
 
     Raises
     ------

@@ -121,15 +121,15 @@ class Study:
     def runs(self) -> tuple[Run, ...]:
         """All runs, seed by seed."""
         found: dict[Run, None] = {}
+        baselines = {
+            seed: Baseline(self.task, self.model, seed, self.training, self.train_examples) for seed in self.seeds
+        }
         grid = itertools.product(self.seeds, self.sparsities, self.criteria, self.stages, self.step_penalties)
         for seed, sparsity, criterion, stages, penalty in grid:
             if CRITERIA[criterion].order is None:
                 stages, penalty = 1, 0.0
-            baseline = Baseline(self.task, self.model, seed, self.training, self.train_examples)
-            run = Run(
-                baseline, criterion, sparsity, stages, penalty, self.schedule, self.batch_size, self.scope, self.tuning
-            )
-            found[run] = None
+            settings = sparsity, stages, penalty, self.schedule, self.batch_size, self.scope, self.tuning
+            found[Run(baselines[seed], criterion, *settings)] = None
         return tuple(found)
 
     def run(
@@ -143,10 +143,10 @@ class Study:
 
         Parameters
         ----------
-        store : an SQLite file, made if it is not there; several processes may share it
+        store : an SQLite file, created if it does not exist; several processes may share it
         client : dask.distributed.Client, optional
             Sends the work to its workers, which load the data themselves; else it is done in this process.
-        device : as in `data.load`, where the work is done
+        device : where the work is done, as in `data.load`
         progress : whether to show bars
         """
         with Store(store) as kept:
@@ -176,7 +176,7 @@ class Study:
         return self.table(store)
 
     def table(self, store: str | Path = STORE) -> pd.DataFrame:
-        """Return what is finished, one row per run.
+        """Return the finished runs, one row per run.
 
         Columns: the configuration; loss and error on train, valid and test of the dense network, after pruning and
         after fine-tuning (``dense_train_loss`` ... ``tuned_test_error``, NaN without fine-tuning); ``true_change`` of

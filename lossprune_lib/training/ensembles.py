@@ -81,9 +81,7 @@ class Ensemble:
     def network(self, index: int) -> nn.Module:
         """Return one of the networks, as a copy in eval mode."""
         if not -len(self) <= check_int(index, "index", least=-len(self)) < len(self):
-            raise ValueError(
-                f"There is no network {index} among {len(self)}: they are counted from 0 to {len(self) - 1}."
-            )
+            raise ValueError(f"There is no network {index} among {len(self)}: count from 0 to {len(self) - 1}.")
         net = copy.deepcopy(self.space.net)
         tensors = {name: tensor[index] for name, tensor in self.rest.items()}
         tensors |= dict(zip(self.space.names, self.space.split(self.weights[index]), strict=True))
@@ -154,7 +152,7 @@ def fit(
     seeds = _check_seeds(seeds, len(ensemble))
     _check_kept(kept, ensemble)
     stack = _stack(ensemble, task, kept, shared_input=isinstance(seeds, int))
-    # The fused optimizer, where torch has it, reads and writes each number only once a step.
+    # The fused optimizer, on devices that have one, reads and writes each number only once a step.
     fused = task.device.type in ("cpu", "cuda")
     optimizer = optim.SGD(stack.parameters, recipe.lr, recipe.momentum, weight_decay=recipe.weight_decay, fused=fused)
     best = _Best(ensemble, stack)

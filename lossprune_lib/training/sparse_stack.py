@@ -1,4 +1,4 @@
-"""SparseStack: R pruned multilayer perceptrons as one sparse network, which holds and computes only what is kept.
+"""SparseStack: R pruned multilayer perceptrons as one sparse network, which stores and computes only kept weights.
 
 Stacked along their units, R networks are one network whose matrices are block-diagonal. At 99 % sparsity a product with
 such a matrix takes a hundredth of the multiplications of a dense one, and the optimizer sees a hundredth of the

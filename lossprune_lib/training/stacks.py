@@ -16,7 +16,7 @@ _SPARSE_BELOW = 0.4
 
 
 class Stack(Protocol):
-    """What is trained: the trainable numbers of R networks, in whatever form is fastest."""
+    """The trainable numbers of R networks, in whatever form is fastest."""
 
     biases: dict[str, Tensor]
 

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from lossprune_lib import LocalPruner, LossModel, Mask, Study, WeightSpace, data, models
-from lossprune_lib.data import downloads
 
 # A name, what provokes the answer, its kind and a word of its sentence; the kind is None where nothing is refused.
 Case = tuple[str, Callable[["Bench"], object], type[Exception] | None, str]
@@ -76,18 +71,6 @@ class Bench:
         path = self.folder / "net.safetensors"
         models.save(path, models.mlp_300_100(self.task), "mlp_300_100", self.task)
         return path
-
-    def changed(self, path: Path, change: Callable[[bytearray], object]) -> Path:
-        content = bytearray(path.read_bytes())
-        change(content)
-        path.write_bytes(content)
-        return path
-
-    @contextlib.contextmanager
-    def data_folder(self, arrays: dict[str, np.ndarray]) -> Iterator[Path]:
-        np.savez(self.folder / "mnist.npz", **arrays)
-        with mock.patch.dict(os.environ, {downloads.FOLDER_VARIABLE: str(self.folder)}):
-            yield self.folder / "mnist.npz"
 
     def study(self, **settings: Any) -> Study:
         small = {"criteria": ("mp", "lm"), "stages": 1, "step_penalties": 0.0, "seeds": 0, "train_examples": 100}

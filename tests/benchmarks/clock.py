@@ -1,4 +1,4 @@
-"""What the benchmarks share: contestants timed in turns, the machine in words, tables, and where a table is kept."""
+"""What the benchmarks share: timing in turns, a description of the machine, and tables, printed and saved."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ RESULTS = Path(__file__).parents[2] / "data" / "results" / "speed"
 
 
 def seconds(run: Callable[[], object]) -> float:
-    """Return how long a call takes, with what it left to do on a GPU."""
+    """Return how long a call takes, including the work that it queued on a GPU."""
     _finish()
     start = time.perf_counter()
     run()
@@ -23,7 +23,7 @@ def seconds(run: Callable[[], object]) -> float:
 
 
 def in_turns(ways: Mapping[str, Callable[[], object]], repeats: int, at_least: float = 0) -> dict[str, list[float]]:
-    """Return the seconds of each way, all of them in each round, so that a busy moment of the machine meets all alike.
+    """Return the seconds of each way, all of them in each round, so that a busy moment affects all alike.
 
     Short ways are repeated more often, until they have run for so many seconds together.
     """
@@ -49,7 +49,7 @@ def spread(times: list[float]) -> str:
 
 
 def machine(device: str = "cpu") -> str:
-    """Return in words what the times were taken on."""
+    """Describe the machine on which the times were measured."""
     where = torch.cuda.get_device_name() if device == "cuda" else f"{torch.get_num_threads()} CPU threads"
     return f"{where}, {platform.system()}, Python {platform.python_version()}, torch {torch.__version__}"
 

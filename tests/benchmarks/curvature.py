@@ -86,14 +86,14 @@ def main() -> None:
 
 
 def compare(name: str, repeats: int, device: str, seconds: float = 0) -> str:
-    """Return in Markdown how all ways do in one case."""
+    """Return a Markdown report of all methods in one case."""
     net, x, y = _case(name, device)
     ways, cannot = {}, {}
     for way, prepare in peers.WAYS.items():
         try:
             ways[way] = prepare(net)
             ways[way](x[:2], y[:2], 2)
-        except Exception as error:  # whatever a peer raises, the table says so
+        except Exception as error:  # the table reports whatever a peer raises
             ways.pop(way, None)
             cannot[way] = "not installed" if isinstance(error, ImportError) else f"cannot ({type(error).__name__})"
     sizes = {way: best_batch_size(diagonal, x, y) if way != "ours" else len(x) for way, diagonal in ways.items()}
@@ -128,8 +128,8 @@ def compare(name: str, repeats: int, device: str, seconds: float = 0) -> str:
             clock.table(["way", "batch", "ms", "times ours", "error", "peak MiB"], rows),
             *([] if same.all() else [left_out]),
             f"Large matrix products run at up to {rate / 1e9:,.0f} GFLOP/s here. At this rate our "
-            f"{total / 1e9:,.1f} GFLOP ({parts}) take {1e3 * least:,.1f} ms, {least / ours:.0%} of our time. So no more than a factor of "
-            f"{ours / least:.1f} can be gained without another algorithm.",
+            f"{total / 1e9:,.1f} GFLOP ({parts}) take {1e3 * least:,.1f} ms, {least / ours:.0%} of our time. "
+            f"So no more than a factor of {ours / least:.1f} can be gained without another algorithm.",
             "Where our time goes: " + profile(runs["ours"], device) + ".",
             *([tf32_effect(net, x, y)] if device == "cuda" else []),
         ]
@@ -137,7 +137,7 @@ def compare(name: str, repeats: int, device: str, seconds: float = 0) -> str:
 
 
 def best_batch_size(diagonal: peers.Diagonal, x: Tensor, y: Tensor) -> int:
-    """Return the batch size, of all, a quarter, a sixteenth and so on, that takes the least time an example."""
+    """Return the batch size, of all, a quarter, a sixteenth and so on, that takes the least time per example."""
     examples, sizes = len(x), [len(x)]
     while sizes[-1] > 4 and len(sizes) < 4:
         sizes.append(sizes[-1] // 4)
@@ -153,7 +153,7 @@ def best_batch_size(diagonal: peers.Diagonal, x: Tensor, y: Tensor) -> int:
 
 
 def on_the_same_side(net: nn.Module, x: Tensor) -> Tensor:
-    """Return for which examples every ReLU lies on the same side of zero in float32 as in float64, bool [N].
+    """Return for which examples every ReLU's input lies on the same side of zero in float32 as in float64, bool [N].
 
     Where one does not, the two precisions are different functions, and what differs says nothing about a program.
     """
@@ -225,21 +225,21 @@ def profile(run: Callable[[], object], device: str) -> str:
 
 
 def peak_bytes(name: str, way: str, batch_size: int, device: str) -> int:
-    """Return how much one call adds to the memory that was used before it, in a process of its own."""
+    """Return how much memory one call adds, measured in a process of its own."""
     net, x, y = _case(name, device)
     diagonal = peers.WAYS[way](net)
     if device == "cuda":
         before = torch.cuda.memory_allocated()
         diagonal(x, y, batch_size)
         return torch.cuda.max_memory_allocated() - before
-    Path("/proc/self/clear_refs").write_text("5")  # Linux: forget the highest mark so far
+    Path("/proc/self/clear_refs").write_text("5")  # Linux: reset the peak
     before = _kilobytes("VmRSS")
     diagonal(x, y, batch_size)
     return 1024 * (_kilobytes("VmHWM") - before)
 
 
 def tf32_effect(net: nn.Module, x: Tensor, y: Tensor, sparsity: float = 0.9) -> str:
-    """Return in words what TensorFloat-32 products change: the time, and the masks of one stage."""
+    """Report what TensorFloat-32 products change: the time, and the masks of one stage."""
 
     def model() -> LossModel:
         return LossModel.at(net, (x, y), max_bytes=peers.budget(x))

@@ -21,7 +21,7 @@ Diagonal = Callable[[Tensor, Tensor, int], Tensor]  # (inputs [N, ...], labels [
 
 
 def ours(net: nn.Module) -> Diagonal:
-    """LossModel without its gradient; it cuts the batch itself, and gives the loss besides."""
+    """LossModel without its gradient; it splits the batch itself, and also gives the loss."""
     space = WeightSpace(net)
 
     def diagonal(x: Tensor, y: Tensor, batch_size: int) -> Tensor:
@@ -33,7 +33,7 @@ def ours(net: nn.Module) -> Diagonal:
 
 
 def budget(x: Tensor) -> int:
-    """Return the bytes that ours may work in: the default, or more of a GPU's memory."""
+    """Return how many bytes ours may use: the default, or more on a GPU."""
     return 2**35 if x.is_cuda else 2**30
 
 
@@ -91,7 +91,7 @@ WAYS: dict[str, Callable[[nn.Module], Diagonal]] = {
 
 
 def installed(name: str) -> bool:
-    """Return whether what a way needs is installed."""
+    """Return whether a method's package is installed."""
     package = {"BackPACK": "backpack", "NNGeometry": "nngeometry"}.get(name)
     return package is None or importlib.util.find_spec(package) is not None
 

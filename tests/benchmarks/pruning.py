@@ -1,4 +1,4 @@
-"""140 stages of the quadratic model on the MNIST network, 1,000 examples a stage: the pruner against the reference.
+"""140 stages of the quadratic model on the MNIST network, 1,000 examples per stage: the pruner against the reference.
 
 Run: python tests/benchmarks/pruning.py [STAGES] [REPEATS]. Both in one process, in turns, on random images: speed does
 not depend on what they show. Prints seconds of each, their ratio, and how far the masks agree.

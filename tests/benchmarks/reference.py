@@ -75,7 +75,7 @@ def prune_(
     penalty: float = 0.0,
     outputs_only: bool = False,
 ) -> Tensor:
-    """Prune a network in place, a stage for each sparsity and batch; return which weights [D] are kept."""
+    """Prune a network in place, one stage per sparsity and batch; return which weights [D] are kept."""
     layers = layers_of(net)
     kept = torch.ones(sum(m.weight.numel() for m in layers), dtype=torch.bool)
     for sparsity, (x, y) in zip(sparsities, batches, strict=False):

@@ -40,7 +40,7 @@ def task() -> Task:
 
 @pytest.fixture(scope="module")
 def raw() -> dict[str, downloads.Arrays]:
-    """Synthetic images; each has a pixel of 0 and one of 255 in every channel, from which it can be found again."""
+    """Synthetic images; each has a pixel of 0 and one of 255 in every channel, by which it can be recognised."""
     rng = np.random.default_rng(0)
     every = {}
     for name, (train, valid) in SIZES.items():
@@ -239,7 +239,7 @@ def test_real_mnist_is_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     counts = torch.bincount(torch.cat([task.y_train, task.y_valid]))
     assert counts.tolist() == [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
     assert torch.bincount(task.y_test).tolist() == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
-    # Everyone knows these two: the mean of the pixels is 0.1307, their deviation 0.3081.
+    # Two well-known numbers: the mean of the pixels is 0.1307, their deviation 0.3081.
     black, white = task.x_train.min().item(), task.x_train.max().item()
     assert 1 / (white - black) == pytest.approx(0.3081, abs=5e-4)
     assert -black / (white - black) == pytest.approx(0.1307, abs=5e-4)

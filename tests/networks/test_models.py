@@ -1,4 +1,4 @@
-"""The networks are the paper's, initialised as in the paper, and come back whole from their files."""
+"""The networks are the paper's, initialised as in the paper, and are restored exactly from their files."""
 
 from __future__ import annotations
 
@@ -334,19 +334,6 @@ def test_saving_under_an_unknown_name_is_refused_and_writes_nothing(tmp_path: Pa
     with pytest.raises(ValueError, match="Did you mean 'small_vgg'"):
         models.save(tmp_path / "net", models.small_vgg(digits), "smal_vgg", digits)
     assert list(tmp_path.iterdir()) == []
-
-
-def test_a_missing_checkpoint_is_said_to_be_missing(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="check the path"):
-        models.load(tmp_path / "net.safetensors")
-
-
-def test_a_truncated_checkpoint_is_refused(checkpoint: Path) -> None:
-    whole = checkpoint.read_bytes()
-    for length in (0, 7, 8, 100, len(whole) // 2, len(whole) - 1):
-        checkpoint.write_bytes(whole[:length])
-        with pytest.raises(ValueError, match=r"net\.safetensors is damaged .* copy it again"):
-            models.load(checkpoint)
 
 
 @pytest.mark.filterwarnings("ignore:Initializing zero-element tensors")

@@ -1,4 +1,4 @@
-"""WeightSpace: the prunable weights in a fixed order, there and back, and the network as a function of them."""
+"""WeightSpace: the prunable weights read and written in a fixed order, and the network as a function of them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from lossprune_lib import WeightSpace
 
 
 class Shuffled(nn.Module):
-    """Registers its layers in another order than it uses them, some nested, some of no prunable kind."""
+    """Registers its layers in another order than it uses them; some are nested, some cannot be pruned."""
 
     def __init__(self) -> None:
         super().__init__()

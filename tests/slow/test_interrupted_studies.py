@@ -1,4 +1,4 @@
-"""A study that is killed again and again, or whose workers are, ends with the table of an undisturbed one."""
+"""A study that is killed again and again, or whose workers are, ends with the same table as an undisturbed one."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ STUDY = Study.grid(
     training=4,
     tuning=4,
 )
-# What a process says as it reaches a point, so that it can be killed there: it then goes on as if nothing were.
+# A process prints a line as it reaches a point, so that it can be killed there, and continues.
 CHILD = """
 import sys
 from lossprune_lib.pruning import local
@@ -92,7 +92,7 @@ def test_twenty_kills_lose_nothing_and_store_nothing_twice(
             [sys.executable, "-c", CHILD, str(path)], stdout=subprocess.PIPE, text=True, env=ENVIRONMENT
         )
         assert child.stdout is not None
-        # Every other time as it commits; else wherever it is, soon after its start.
+        # Every other time as it commits; otherwise wherever it is, soon after its start.
         wanted, left = ({"commit"}, 1) if kill % 2 else (POINTS, chance.randint(1, 10))
         for line in child.stdout:
             left -= line.strip() in wanted

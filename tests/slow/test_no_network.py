@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-# A network namespace of its own, in which this machine can reach nothing but itself.
+# A network namespace of its own, from which nothing but this machine can be reached.
 ALONE = ["unshare", "--map-root-user", "--net", "sh", "-c", 'ip link set lo up && exec "$@"', "alone"]
 
 

@@ -1,4 +1,4 @@
-"""The plans that need a GPU run as they stand, recipes and all; here on a few made-up images and for an epoch each."""
+"""The plans that need a GPU run unchanged, including their recipes; here on a few synthetic images, one epoch each."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def made_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     "name",
     [
         "mnist_800",
-        # bfloat16 is slow where the CPU has no units for it
+        # bfloat16 is slow on CPUs without hardware for it
         pytest.param("cifar10_vgg11_14", marks=pytest.mark.slow),
         pytest.param("cifar10_preact_resnet18_14", marks=pytest.mark.slow),
     ],

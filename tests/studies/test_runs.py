@@ -1,4 +1,4 @@
-"""A run's key: equal for equal settings, however they are written, and another as soon as one of them differs."""
+"""A run's key: equal for equal settings, however they are written, and different as soon as one of them differs."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def upside_down(x: Tensor, generator: torch.Generator) -> Tensor:
 BASELINE = Baseline("digits", "mlp_300_100", 3, Recipe(epochs=5))
 RUN = Run(BASELINE, "qm", 0.95, 14, 1e-3, tuning=Recipe(epochs=2))
 
-# Other values for every setting there is.
+# Other values for every setting.
 OTHER: dict[type, dict[str, list[Any]]] = {
     Recipe: {
         "epochs": [0, 6],
@@ -150,7 +150,7 @@ def test_milestones_may_be_a_list() -> None:
 
 
 def test_functions_without_a_name_do_not_share_a_key() -> None:
-    """Either they are told apart, or refused."""
+    """They are either distinguished or refused."""
     recipes = [Recipe(augment=lambda x, generator: x), Recipe(augment=lambda x, generator: -x)]
     try:
         keys = {replace(BASELINE, training=recipe).key for recipe in recipes}
@@ -159,9 +159,9 @@ def test_functions_without_a_name_do_not_share_a_key() -> None:
     assert len(keys) == 2
 
 
-# --- the same everywhere, and for as long as the method is the same -------------------------------------------------
+# --- the same everywhere, as long as the method is the same ---------------------------------------------------------
 
-# Fails when a setting is added or a default changes. Then what was kept before is not found any more: is that meant?
+# Fails when a setting is added or a default changes. Runs that were stored before are then no longer found: intended?
 GOLDEN_RUN = "e1d1a3b3af62d2df1c0e5cbacedf3ed6571a99a7f747b736e8fb9ceac7323681"
 GOLDEN_BASELINE = "6d0f34cfa4dfc3fae35c38731095f2493d712c3ca74e6ee6f9ef2b986f343d7f"
 
@@ -201,7 +201,7 @@ def test_a_changed_copy_does_not_keep_the_key() -> None:
     assert replace(RUN, stages=15).key != RUN.key
 
 
-# --- what a run says of itself --------------------------------------------------------------------------------------
+# --- how a run describes itself -------------------------------------------------------------------------------------
 
 
 def test_settings_are_described_in_plain_values() -> None:

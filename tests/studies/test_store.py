@@ -1,4 +1,4 @@
-"""The store: all or nothing is written, nothing twice, and what is damaged or strange is refused in words."""
+"""The store: runs are written all or none, never twice, and damaged or foreign files are refused with a sentence."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def test_another_version_is_refused(path: Path) -> None:
 
 
 def test_damage_anywhere_is_seen_or_harmless(path: Path) -> None:
-    """Each byte in turn flipped: what is read is what was written, or there is an error in words."""
+    """With any byte flipped, either the original is read or an error explains what is wrong."""
     whole = path.read_bytes()
     wanted = read(path)
     refused = []
@@ -123,7 +123,7 @@ def test_damage_anywhere_is_seen_or_harmless(path: Path) -> None:
         except ValueError as error:
             refused.append(str(error))
         else:
-            # A damaged key is a run that is not there: it will be carried out again.
+            # A run with a damaged key is not found: it will be carried out again.
             assert all(found[key] == wanted[0][key] for key in found)
             assert baseline in (None, wanted[1])
     assert all("damaged" in words or "cannot be used" in words or "another" in words for words in refused)

@@ -1,4 +1,4 @@
-"""The study: its grid, its plan, what is kept and what is done again; the command line."""
+"""The study: its grid, its plan, which runs are stored and which repeated; the command line."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def test_the_table_has_a_row_a_run_and_says_all(small: Study, table: pd.DataFram
     assert {"density.fc1", "density.fc2", "density.fc3", "device", "versions", *SECONDS} <= set(table)
     assert (table["true_change"] == table["pruned_train_loss"] - table["dense_train_loss"]).all()
     assert [len(trace) for trace in table["trace"]] == list(table["stages"])
-    # fine-tuning helps, and no split is another
+    # fine-tuning helps, and the splits differ
     assert table["tuned_train_loss"].mean() < table["pruned_train_loss"].mean()
     assert (table["dense_test_loss"] != table["dense_valid_loss"]).all()
 

@@ -23,7 +23,7 @@ ALWAYS, NEVER = math.inf, -math.inf  # as the density below which sparse product
 
 @pytest.fixture(scope="module")
 def small(digits64: data.Task) -> data.Task:
-    """20 steps make two epochs of it."""
+    """Two epochs of it take 20 steps."""
     d = digits64
     return data.Task.from_tensors(d.x_train[:1000], d.y_train[:1000], d.x_valid, d.y_valid, d.x_test, d.y_test)
 
@@ -276,7 +276,7 @@ def test_the_examples_and_masks_are_not_changed_by_sparse_training(nets: list[nn
     assert all(torch.equal(a, b) for a, b in zip(before, now, strict=True))
 
 
-# --- what an ensemble must not get wrong in silence -----------------------------------------------------------------
+# --- what an ensemble must not silently get wrong -------------------------------------------------------------------
 
 
 def frozen_bias() -> nn.Sequential:

@@ -1,4 +1,4 @@
-"""SparseStack: logits and gradients of pruned networks one by one and dense, and no for what it would get wrong."""
+"""SparseStack: logits and gradients equal those of dense networks one by one; other networks are refused."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ MASKS: dict[str, Callable[[list[Tensor]], object]] = {
 
 
 class Case:
-    """R networks, their masks, inputs for all or for each, and what they give one by one, dense and masked."""
+    """R networks, their masks, shared or separate inputs, and their results one by one, dense and masked."""
 
     def __init__(self, name: str, masks: str, networks: int, shared_input: bool, dtype: torch.dtype = torch.float64):
         torch.manual_seed(len(name) + networks)
@@ -213,7 +213,7 @@ def test_only_what_is_kept_is_held() -> None:
 
 
 def test_no_warning_about_sparse_tensors_reaches_the_user() -> None:
-    """In a process of its own, since torch warns once in each."""
+    """In a process of its own, since torch warns only once per process."""
     program = (
         "import torch; from torch import nn; from lossprune_lib import WeightSpace\n"
         "from lossprune_lib.training import sparse_stack\n"
@@ -415,7 +415,7 @@ def test_what_would_come_out_wrong_is_not_stacked(name: str) -> None:
 
 
 def test_one_activation_module_may_serve_several_layers() -> None:
-    """Stacked or not, but never with the second use left out."""
+    """Whether it is stacked or not, the second use is never left out."""
     torch.manual_seed(0)
     act = nn.Tanh()
     net = nn.Sequential(nn.Linear(6, 5), act, nn.Linear(5, 4), act, nn.Linear(4, 3)).double()
