@@ -115,7 +115,7 @@ class Staged:
         blank = pd.DataFrame({"sparsity": [], "true_change": [], "predicted_change": []}, dtype=float)
         self.actual, self.predicted = predicted_and_actual(self.left, blank, criterion)
         self.left.set_ylim(-0.25, 1.25 * math.log(classes))
-        self.left.set_title("solid or broken: actual; dotted with x: predicted", fontsize=9)
+        self.left.set_title("solid or dashed: actual; dotted with x: predicted", fontsize=9)
         (self.errors,) = right.plot([], [], markersize=4)
         sparsity_axis(right)
         right.set_yscale("log")

@@ -178,7 +178,7 @@ class Curves:
         known = not math.isnan(off)
         self.radius.set(visible=known, xdata=[off, off])
         left = off < 0.55
-        self.label.set(visible=known, text=f" off by 10 % from {100 * off:.1f} % on ", x=off if known else 0)
+        self.label.set(visible=known, text=f" prediction off by 10 % from {100 * off:.1f} % on ", x=off if known else 0)
         self.label.set_horizontalalignment("left" if left else "right")
         line, point = self.here
         line.set_xdata([chosen])
@@ -206,7 +206,7 @@ class Bars:
 
     def show(self, changes: dict[str, float], actual: float, order: str) -> None:
         """Show what is known so far; the chosen order's bar has a dark edge."""
-        self.title.set_text(f"predicted, of the actual {actual:+.3g} nats")
+        self.title.set_text(f"predictions of the actual {actual:+.3g} nats")
         for name, bar in self.bars.items():
             share = 100 * changes[name] / actual if name in changes and actual else 0.0
             width = min(max(share, -15), _WIDEST)

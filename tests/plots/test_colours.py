@@ -1,7 +1,7 @@
 """Colours that stand in one figure are told apart by colour-blind eyes, and by line style, marker or hatch as well.
 
-The eyes are those of Machado, Oliveira and Fernandes (2009), A Physiologically-based Model for Simulation of Color Vision
-Deficiency, their matrices of severity 1.0 for linear RGB.
+The eyes are those of Machado, Oliveira and Fernandes (2009), A Physiologically-based Model for Simulation of Color
+Vision Deficiency, their matrices of severity 1.0 for linear RGB.
 """
 
 from __future__ import annotations

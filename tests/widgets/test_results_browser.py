@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 import re
 
 import ipywidgets
@@ -43,17 +42,6 @@ def alt(browser: widgets.Sliders, **values: object) -> str:
         browser.controls[name].value = value
     assert not browser.message.value, browser.message.value
     return browser.picture.alt
-
-
-def test_cells_are_means_and_spreads_over_seeds() -> None:
-    found = results.cells(LARGE).set_index(["criterion", "stages", "step_penalty"])
-    one = found.loc[("qm", 1, 0)]
-    assert (one["change"], one["change_spread"]) == (4, pytest.approx(math.sqrt(2)))
-    assert (one["gap"], one["test_gap"]) == (pytest.approx(3.5), pytest.approx(4.5))
-    assert (found["seeds"] == 2).all()
-    alone = results.cells(SMALL)
-    assert alone[["gap", "test_gap", "change_spread"]].isna().all(axis=None)
-    assert (alone["seeds"] == 1).all()
 
 
 def test_it_starts_at_the_best_of_the_most_stages(browser: widgets.Sliders) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 
 import pytest
 import torch
@@ -16,7 +15,7 @@ from lossprune_lib.networks.masks import smallest
 from lossprune_lib.pruning import ranking
 from lossprune_lib.pruning.criteria import saliency
 from lossprune_lib.seeds import generator
-from lossprune_lib.widgets.taylor import GRID, STAGES, first_off
+from lossprune_lib.widgets.taylor import GRID, STAGES
 
 
 @pytest.fixture(scope="module")
@@ -112,14 +111,6 @@ def test_a_wider_tolerance_gives_a_longer_radius(trained, digits, batch) -> None
     found = path.forecast(0.8, ("diagonal",))
     errors = [abs(found.change("diagonal", share) / truth(share) - 1) for share in (low, at, high)]
     assert errors[0] < 0.1 < errors[2]
-
-
-def test_where_a_prediction_leaves_the_band() -> None:
-    truth = {0.0: 0.0, 0.2: 1.0, 0.4: 2.0, 0.6: 4.0}
-    assert first_off(truth, {0.0: 0.0, 0.2: 1.0, 0.4: 1.6, 0.6: 4.0}) == pytest.approx(0.3)
-    assert math.isnan(first_off(truth, {0.0: 0.0, 0.2: 1.05, 0.4: 1.9, 0.6: 4.0}))
-    assert math.isnan(first_off(truth, {0.0: 0.0}))
-    assert first_off({0.0: 0.0, 0.1: 0.0}, {0.0: 0.0, 0.1: 1.0}) == 0.0
 
 
 # --- the slider ---------------------------------------------------------------------------------------------------
