@@ -19,7 +19,7 @@ from lossprune_lib.networks.weights import WeightSpace
 from lossprune_lib.plots.landscape import LineAndPlane, View
 from lossprune_lib.pruning.local import LocalPruner
 from lossprune_lib.pruning.ranking import one_shot
-from lossprune_lib.widgets.parts import Resumable
+from lossprune_lib.widgets.parts import PART, Resumable
 from lossprune_lib.widgets.picture import Picture
 from lossprune_lib.widgets.sliders import Sliders, control
 
@@ -62,8 +62,7 @@ def landscape_slider(
     def redraw(sparsity: float, stages: int, direction: str) -> Iterator[str]:
         found, name = views(sparsity, 0 if direction in _FREE else stages, direction), _name(direction, stages)
         while True:
-            found.go_on() if found.parts else found.go_on(0)  # MP's line is there at once
-            view = found.parts[-1]
+            view = found.go_on(PART if found.number else 0)  # MP's line is there at once
             title = f"{100 * sparsity:.0f} % pruned: MP (dashed) and {name}"
             picture.moving = shown.show(view, direction, name, title, _angle(view))
             yield around.in_words(view, sparsity, name, found.done)

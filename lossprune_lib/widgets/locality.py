@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import lru_cache, partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from matplotlib.figure import Figure
 from torch import nn
@@ -26,6 +26,7 @@ PENALTIES = (0.0, 1e-5, 1e-4, 1e-3, 1e-2, 0.1, 1.0, 10.0, 100.0)
 _NAMES = ("mp", "obd", "lm", "qm")
 _FIRST_PART = 0.01  # seconds: the first stage is seen at once
 _CACHE_SIZE = 50  # prunings
+_Rows: TypeAlias = list[dict[str, float]]  # one for each stage
 _TRACE = ["stage", "sparsity", "predicted_change", "true_change"]
 
 
@@ -64,52 +65,54 @@ def locality_slider(
     picture = Picture(shown.figure, shown.moving)
 
     @lru_cache(maxsize=_CACHE_SIZE)
-    def pruning(criterion: str, sparsity: float, stages: int, penalty: float) -> Resumable[dict[str, float]]:
+    def pruning(criterion: str, sparsity: float, stages: int, penalty: float) -> Resumable[_Rows]:
         trace = "batch" if CRITERIA[criterion].models_loss else "train"
         pruner = LocalPruner(criterion, sparsity=sparsity, stages=stages, step_penalty=penalty, seed=seed, trace=trace)
         return Resumable(partial(_rows, pruner, net, task), stages)
 
-    def at(sparsity: float, stages: int, step_penalty: float, criterion: str) -> Resumable[dict[str, float]]:
+    def at(sparsity: float, stages: int, step_penalty: float, criterion: str) -> Resumable[_Rows]:
         return pruning(criterion, sparsity, stages, step_penalty if CRITERIA[criterion].models_loss else 0.0)
 
     def redraw(sparsity: float, stages: int, step_penalty: float, criterion: str) -> Iterator[str]:
         run, seconds = at(sparsity, stages, step_penalty, criterion), _FIRST_PART
         while True:
-            run.go_on(seconds)
-            words, seconds = _in_words(run, criterion, sparsity, step_penalty), PART
+            rows, seconds = run.go_on(seconds), PART
+            words = _in_words(rows, criterion, sparsity, stages, step_penalty)
             note = "" if CRITERIA[criterion].models_loss else "no model, so no prediction"
-            if shown.show(_trace(run), criterion, stages, words.replace(". Nothing", ".\nNothing"), note):
+            if shown.show(_trace(rows), criterion, stages, words.replace(". Nothing", ".\nNothing"), note):
                 picture.settle()
             yield words
             if run.done:
                 return
 
     sliders = Sliders(controls, picture, redraw)
-    sliders.table = _trace(at(**{name: made.value for name, made in controls.items()}))
+    sliders.table = _trace(at(**{name: made.value for name, made in controls.items()}).go_on())
     return sliders
 
 
-def _rows(pruner: LocalPruner, net: nn.Module, task: Task) -> Iterator[dict[str, float]]:
+def _rows(pruner: LocalPruner, net: nn.Module, task: Task) -> Iterator[_Rows]:
+    rows: _Rows = []
     for state in pruner.stream(net, task):
-        yield state.row
+        rows = [*rows, state.row]
+        yield rows
 
 
-def _trace(run: Resumable[dict[str, float]]) -> pd.DataFrame:
+def _trace(rows: _Rows) -> pd.DataFrame:
     import pandas as pd
 
-    return pd.DataFrame(run.parts).reindex(columns=_TRACE)
+    return pd.DataFrame(rows).reindex(columns=_TRACE)
 
 
-def _in_words(run: Resumable[dict[str, float]], criterion: str, sparsity: float, step_penalty: float) -> str:
+def _in_words(rows: _Rows, criterion: str, sparsity: float, stages: int, step_penalty: float) -> str:
     """Return what was asked for, and the numbers up to now."""
-    modelled, trace = CRITERIA[criterion].models_loss, _trace(run)
+    modelled, trace = CRITERIA[criterion].models_loss, _trace(rows)
     text = criterion.upper() + (f", λ = {step_penalty:g}" if modelled else "")
-    text += f", {100 * sparsity:.0f} % pruned, stage {len(trace)} of {run.length}"
+    text += f", {100 * sparsity:.0f} % pruned, stage {len(trace)} of {stages}"
     text += f": the loss changed by {trace['true_change'].sum():+.2f} nats"
     if modelled:
         text += f", the models predicted {trace['predicted_change'].sum():+.2f}"
     else:
         text += "; there is no model, so no prediction"
-    kept = {name: share for name, share in run.parts[-1].items() if name.startswith("density.")}
+    kept = {name: share for name, share in rows[-1].items() if name.startswith("density.")}
     empty = [name.removeprefix("density.") for name, share in kept.items() if share == 0]
     return f"{text}. Nothing is left of {' and '.join(empty)}." if empty else f"{text}."

@@ -14,39 +14,46 @@ PART = 0.06  # seconds: enough work to be worth a new picture
 
 
 class Resumable(Generic[T]):
-    """A computation of some parts, each kept when it is done; warnings of empty layers are left to the slider's words.
+    """A computation in parts, of which the latest is kept; warnings of empty layers are left to the slider's words.
 
     Parameters
     ----------
     start : returns an iterator over the parts; called again after an error or an interrupt
     length : how many parts there are
+
+    Attributes
+    ----------
+    number : how many are done
     """
 
     def __init__(self, start: Callable[[], Iterator[T]], length: int) -> None:
         self._start, self.length = start, length
-        self._left = start()
-        self.parts: list[T] = []
+        self._left, self.number = start(), 0
+        self._latest: T | None = None
 
     @property
     def done(self) -> bool:
-        """Whether all parts are there."""
-        return len(self.parts) == self.length
+        """Whether all parts are done."""
+        return self.number == self.length
 
-    def go_on(self, seconds: float = PART) -> None:
-        """Compute until the time is over, at least one part if any is left."""
+    def go_on(self, seconds: float = PART) -> T:
+        """Compute until the time is over, at least one part if any is left; return the latest."""
         clock = Clock(seconds)
         while not self.done:
             try:
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore", EmptyLayerWarning)
-                    self.parts.append(next(self._left))
+                    self._latest = next(self._left)
             except BaseException:
-                self._left, self.parts = self._start(), []
+                self._left, self.number = self._start(), 0
                 raise
+            self.number += 1
             if clock.over():
                 break
         if self.done:
             self._left = iter(())  # what it has computed with is not needed any more
+        assert self._latest is not None
+        return self._latest
 
 
 class Clock:

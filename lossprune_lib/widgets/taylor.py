@@ -67,7 +67,7 @@ def taylor_slider(
         while not before.done:
             before.go_on()
             if not before.done:
-                said = f"stage {len(before.parts)} of {stages}"
+                said = f"stage {before.number} of {stages}"
                 curves.title.set_text(f"pruning, {said}")
                 yield f"Pruning, {said}."
         yield from _fill(points.path(sparsity, stages), sparsity, order, curves, bars, clock)
@@ -120,10 +120,8 @@ class _Points:
         yield from pruner.stream(self.net, self.task)
 
     def _path(self, sparsity: float, stages: int) -> Path:
-        states = self._pruned(sparsity, stages)
-        while not states.done:
-            states.go_on()
-        return Path(self._pruner(sparsity, stages), states.parts[-1], self.batch, {} if self.has_model else self.losses)
+        state = self._pruned(sparsity, stages).go_on(math.inf)
+        return Path(self._pruner(sparsity, stages), state, self.batch, {} if self.has_model else self.losses)
 
 
 def _fill(path: Path, sparsity: float, order: str, curves: Curves, bars: Bars, clock: Clock) -> Iterator[str]:

@@ -165,7 +165,8 @@ def test_finding_1_in_numbers() -> None:
     _, evidence = verdict(local([4.25, 5.25, 6.25], FALLING, [[8, 8, 8], [7, 8, 7], [1, 2, 3]]), 1)
     assert evidence == (
         "Best loss changes with 1, 14, 140 stages: LM 8.00, 7.00, 2.00 (less with each in 3 of 3 seeds) "
-        "and QM 8.00, 7.33, 2.00 (less with each in 2 of 3 seeds); MP less QM at 140 stages is 5.25 - 2.00 = 3.25, their two spreads together 2.00."
+        "and QM 8.00, 7.33, 2.00 (less with each in 2 of 3 seeds); MP less QM at 140 stages is 5.25 - 2.00 = 3.25, "
+        "their two spreads together 2.00."
     )
 
 

@@ -124,7 +124,8 @@ def test_numbers_by_hand() -> None:
     assert slider.picture.alt == (
         "90 % pruned in 14 stages, 6 runs: rank correlation of loss change and gap within seeds 0.50. "
         "QM changes the loss least at λ = 0: by 1.50 nats, with a gap of 3.0 percentage points; "
-        "it keeps fc1 5 %, fc2 25 %. QM has the smallest gap, at λ = 0.001: 1.3 points, with a loss change of 2.00 nats."
+        "it keeps fc1 5 %, fc2 25 %. QM has the smallest gap, at λ = 0.001: 1.3 points, "
+        "with a loss change of 2.00 nats."
     )
 
 
