@@ -1,12 +1,14 @@
 """Figures of loss landscapes: slices along directions, planes of two steps, lengths of steps.
 
-Each function takes the Axes to draw on, as in `plots`; a mask's direction is drawn in the style of its criterion.
+A mask's direction is drawn in the style of its criterion.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +19,7 @@ from matplotlib.contour import QuadContourSet
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from lossprune_lib import plots
+from lossprune_lib.plots.style import style as criterion_style
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,11 +35,11 @@ _DIRECTIONS: dict[str, dict[str, Any]] = {
 
 def style(direction: str, **changes: Any) -> dict[str, Any]:
     """Return the keyword arguments of a direction's line: a criterion's, "random", "gradient" or "downhill"."""
-    return plots.style(direction, **(_DIRECTIONS.get(direction, {}) | changes))
+    return criterion_style(direction, **(_DIRECTIONS.get(direction, {}) | changes))
 
 
 def frame(ax: Axes, longest: float, top: float, classes: int | None = None) -> Axes:
-    """Prepare Axes for slices: the loss against the length of the step, with the loss of blind guessing as a thin line."""
+    """Prepare Axes for slices: loss against length of the step, with the loss of blind guessing as a thin line."""
     ax.set(xlim=(0, longest), ylim=(0, top), xlabel="length of the step from θ", ylabel="loss (nats)")
     if classes is not None:
         ax.axhline(math.log(classes), color="#8C8C8C", linewidth=0.9)
@@ -55,7 +57,7 @@ def one_slice(ax: Axes, lengths: Tensor, losses: Tensor, direction: str, **chang
 
 
 def plane(ax: Axes, at_first: Tensor, at_second: Tensor, losses: Tensor, *, lines: bool = True) -> list[Artist]:
-    """Draw the loss [A, B] on the plane of two steps as filled contours at `LEVELS`; the first step goes to the right."""
+    """Draw the loss [A, B] on the plane of two steps, filled contours at `LEVELS`; the first step goes right."""
     grid = (at_first.cpu(), at_second.cpu(), losses.T.cpu())
     colours = colormaps["viridis"](np.linspace(0, 1, len(LEVELS)))
     drawn: list[QuadContourSet] = [ax.contourf(*grid, levels=LEVELS, colors=colours, extend="max")]
@@ -126,3 +128,96 @@ def lengths(ax: Axes, values: pd.Series) -> Axes:
     ax.grid(alpha=0.3)
     ax.set_xlabel("length of the step (logarithmic)")
     return ax
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """What is known so far of a step: the loss on the way to it, on the line along it, and on its plane with MP's step.
+
+    Attributes
+    ----------
+    first, step : [D], MP's step and this one, which may not be known yet
+    first_line, line : losses along each, at evenly spaced shares from 0 to 1
+    path : distance from theta and loss, after each stage
+    at, plane : [A] coordinates, the same for both steps, and losses [A, A]
+    emptied : the layers of which nothing is left
+    """
+
+    first: Tensor
+    first_line: Tensor
+    step: Tensor | None = None
+    line: Tensor | None = None
+    path: tuple[tuple[float, float], ...] = ()
+    at: Tensor | None = None
+    plane: Tensor | None = None
+    emptied: tuple[str, ...] = ()
+
+    @cached_property
+    def angle(self) -> float:
+        """Between the two steps, in degrees; NaN while the second is not known."""
+        if self.step is None:
+            return math.nan
+        first, second = self.first.double(), self.step.double()
+        cosine = (first @ second / (first.norm() * second.norm()).clamp_min(1e-30)).clamp(-1, 1)
+        return math.degrees(math.acos(cosine))
+
+
+class LineAndPlane:
+    """A view for a slider to move: on the left the loss along both steps, on the right on their plane.
+
+    Parameters
+    ----------
+    size : the length of theta
+    directions : the names that the second step may have
+    low, high : of the plane's coordinates
+    """
+
+    def __init__(
+        self, figure: Figure, size: float, classes: int, directions: Iterable[str], low: float, high: float
+    ) -> None:
+        self.figure = figure
+        slices = figure.add_axes((0.065, 0.13, 0.43, 0.77))
+        self.field = figure.add_axes((0.555, 0.13, 0.345, 0.77))
+        levels_bar(figure, figure.add_axes((0.925, 0.13, 0.017, 0.77)))
+        frame(slices, 1.03 * size, 1.5 * math.log(classes), classes)
+        plane_frame(self.field, low, high, "MP's mask", "")
+        slices.axvline(size, color="#8C8C8C", linewidth=0.9, linestyle=":")
+        slices.annotate(
+            "|θ|", (size, 0.94), (-4, 0), ("data", "axes fraction"), "offset points", ha="right", fontsize=9
+        )
+        self.upwards = figure.text(0.512, 0.515, "", rotation=90, ha="center", va="center", fontsize=10)
+        (self.first,) = slices.plot([], [], **style("mp", markevery=[-1]))
+        self.lines = {name: slices.plot([], [], **style(name, markevery=[-1]))[0] for name in directions}
+        (self.stops,) = slices.plot([], [], "o", markerfacecolor="none", color="#8C8C8C", markersize=5)
+        names = ["MP, in one go", "after each stage"]
+        slices.legend([self.first, self.stops], names, loc=(0.3, 0.84), fontsize=8.5, frameon=False)
+        self.marks = mark(self.field, {"θ": (0, 0), "MP": (1, 0), "": (0, 1)})
+        self.titles = slices.title, self.field.title
+        for title in self.titles:
+            title.set_fontsize(10)
+        self.moving: list[Artist] = [self.first, *self.marks, *self.lines.values(), self.stops]
+        self.moving += [*self.titles, self.upwards]
+
+    def show(self, view: View, direction: str, name: str, *titles: str) -> list[Artist]:
+        """Move everything to a view; `name` is the second step's, in words. Return what is to be drawn."""
+        while self.field.collections:
+            self.field.collections[0].remove()
+        drawn: list[Artist] = [_along(self.first, view.first, view.first_line)]
+        if view.path:
+            self.stops.set_data([length for length, _ in view.path], [loss for _, loss in view.path])
+            self.stops.set_color(self.lines[direction].get_color())
+            drawn.append(self.stops)
+        if view.step is not None and view.line is not None:
+            drawn.append(_along(self.lines[direction], view.step, view.line))
+        if view.at is not None and view.plane is not None:
+            drawn += plane(self.field, view.at, view.at, view.plane, lines=False)
+        self.marks[-1].set_text(name.split(",")[0])
+        for title, text in zip(self.titles, titles, strict=True):
+            title.set_text(text)
+        self.upwards.set_text(f"share of the step{':' if direction in _DIRECTIONS else ' to'} {name}")
+        return [*drawn, *self.marks, *self.titles, self.upwards]
+
+
+def _along(line: Line2D, step: Tensor, losses: Tensor) -> Line2D:
+    line.set_data(np.linspace(0, step.norm().item(), len(losses)), losses.cpu())
+    return line

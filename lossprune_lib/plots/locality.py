@@ -1,12 +1,15 @@
-"""The figures of notebook 03: schedules, promise against truth, the limit of the step penalty, steps of chosen size."""
+"""Figures of locality: schedules, predicted and actual change, the limit of the step penalty, steps of chosen size."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import NullLocator, PercentFormatter
 
@@ -19,7 +22,7 @@ if TYPE_CHECKING:
 
     from lossprune_lib.pruning.trust_region import Trial
 
-PROMISE: dict[str, Any] = {
+PREDICTED: dict[str, Any] = {
     "color": "#CC79A7",
     "linestyle": ":",
     "marker": "x",
@@ -30,10 +33,11 @@ PROMISE: dict[str, Any] = {
 _LOOKS = {"linear": ("#0072B2", "--", "s"), "exponential": ("#D55E00", "-", "o"), "cubic": ("#009E73", "-.", "^")}
 _SHARES = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 _MANY = 40  # markers are drawn up to this many stages
+_SMALLEST = 1e-6  # nats; errors below are drawn there
 
 
 def schedule_curves(axes: Iterable[Axes], size: int, sparsity: float, stages: int) -> None:
-    """Draw each schedule on two Axes: the sparsity after each stage, and how many of `size` weights the stage removes."""
+    """Draw each schedule on two Axes: the sparsity after each stage, and how many of `size` weights it removes."""
     level, removed = axes
     number = np.arange(stages + 1)
     for name in schedules.SCHEDULES:
@@ -57,40 +61,86 @@ def path_points(trace: pd.DataFrame, column: str) -> tuple[np.ndarray, np.ndarra
 
 
 def predicted_and_actual(ax: Axes, trace: pd.DataFrame, criterion: str) -> tuple[Line2D, Line2D]:
-    """Draw what the stages of a pruning changed and what their models promised, each added up, against sparsity.
+    """Draw what the stages of a pruning changed and what their models predicted, each added up, against sparsity.
 
     Parameters
     ----------
     trace : of a `PruningRun`
-    criterion : whose look the truth gets; a criterion without a loss model has no promise
+    criterion : whose look the actual change gets; a criterion without a loss model predicts nothing
 
     Returns
     -------
     Line2D, Line2D
-        The truth and the promise, to be moved.
+        The actual and the predicted change, to be moved.
     """
-    (truth,) = ax.plot([], [], **style(criterion, label="truth"))
-    (promise,) = ax.plot([], [], **PROMISE, label="promise")
-    move(truth, promise, trace, criterion)
+    (actual,) = ax.plot([], [], **style(criterion, label="actual"))
+    (predicted,) = ax.plot([], [], **PREDICTED, label="predicted")
+    move(actual, predicted, trace, criterion)
     ax.relim()
     ax.autoscale_view()
     ax.axhline(0, color="#7F7F7F", linewidth=0.8)
     sparsity_axis(ax)
     ax.set_ylabel("change of the loss since the start (nats)")
     ax.grid(alpha=0.3)
-    return truth, promise
+    return actual, predicted
 
 
-def move(truth: Line2D, promise: Line2D, trace: pd.DataFrame, criterion: str) -> None:
+def move(actual: Line2D, predicted: Line2D, trace: pd.DataFrame, criterion: str) -> None:
     """Give the lines of `predicted_and_actual` another pruning."""
-    truth.set_data(*path_points(trace, "true_change"))
+    actual.set_data(*path_points(trace, "true_change"))
     if trace["predicted_change"].isna().any():
-        promise.set_data([], [])
+        predicted.set_data([], [])
     else:
-        promise.set_data(*path_points(trace, "predicted_change"))
+        predicted.set_data(*path_points(trace, "predicted_change"))
     looks, few = style(criterion), len(trace) <= _MANY
-    truth.set(color=looks["color"], linestyle=looks["linestyle"], marker=looks["marker"] if few else "")
-    promise.set_marker(PROMISE["marker"] if few else "")
+    actual.set(color=looks["color"], linestyle=looks["linestyle"], marker=looks["marker"] if few else "")
+    predicted.set_marker(PREDICTED["marker"] if few else "")
+
+
+class Staged:
+    """A pruning in stages, for a slider to move: actual and predicted change left, errors of the stages right.
+
+    Parameters
+    ----------
+    classes : of the task; the loss of blind guessing gives the scale
+    criterion : that is shown first
+    """
+
+    def __init__(self, figure: Figure, classes: int, criterion: str) -> None:
+        import pandas as pd
+
+        self.figure = figure
+        grid = {"left": 0.07, "right": 0.97, "bottom": 0.13, "top": 0.85, "wspace": 0.2}
+        self.left, right = figure.subplots(1, 2, gridspec_kw=grid)
+        blank = pd.DataFrame({"sparsity": [], "true_change": [], "predicted_change": []}, dtype=float)
+        self.actual, self.predicted = predicted_and_actual(self.left, blank, criterion)
+        self.left.set_ylim(-0.25, 1.25 * math.log(classes))
+        self.left.set_title("solid or dashed: actual; dotted with x: predicted", fontsize=9)
+        (self.errors,) = right.plot([], [], markersize=4)
+        sparsity_axis(right)
+        right.set_yscale("log")
+        right.set(ylim=(_SMALLEST, 10), ylabel="|actual - predicted| in each stage (nats)")
+        right.set_title("by how much each stage's prediction is off", fontsize=9)
+        right.grid(alpha=0.3)
+        self.title = figure.text(0.5, 0.955, "", ha="center", va="center", fontsize=9.5)
+        self.note = right.text(0.5, 0.5, "", ha="center", transform=right.transAxes)
+        self.moving: list[Artist] = [self.actual, self.predicted, self.errors, self.note, self.title]
+
+    def show(self, trace: pd.DataFrame, criterion: str, stages: int, title: str, note: str) -> bool:
+        """Move everything to a trace, finished or not; return whether a scale had to be widened as well."""
+        move(self.actual, self.predicted, trace, criterion)
+        looks = style(criterion)
+        marker = looks["marker"] if stages <= _MANY else ""
+        self.errors.set(color=looks["color"], linestyle=looks["linestyle"], marker=marker)
+        error = (trace["true_change"] - trace["predicted_change"]).abs().clip(lower=_SMALLEST)
+        self.errors.set_data(trace["sparsity"], error)
+        self.title.set_text(title)
+        self.note.set_text(note)
+        highest = max(float(np.max(line.get_ydata(), initial=0.0)) for line in (self.actual, self.predicted))
+        widened = highest > self.left.get_ylim()[1]
+        if widened:
+            self.left.set_ylim(top=1.2 * highest)
+        return widened
 
 
 def sparsity_axis(ax: Axes) -> None:
@@ -117,7 +167,7 @@ def overlap_curve(ax: Axes, table: pd.DataFrame) -> Axes:
 
 
 def steps_tried(ax: Axes, trials: Sequence[Trial]) -> Axes:
-    """Draw the share of the weights left that each trial removes, against the sparsity it leads to; refused ones are crosses."""
+    """Draw the share of the weights left that each trial removes, against its sparsity; refused ones are crosses."""
     taken = [trial for trial in trials if trial.accepted]
     refused = [trial for trial in trials if not trial.accepted]
     drawn: list[tuple[list[Trial], dict[str, Any]]] = [

@@ -1,8 +1,4 @@
-"""Every figure of the workbook, as a function from data to matplotlib Axes.
-
-Each takes the Axes to draw on, so that figures can be combined, and returns them. A criterion has one colour, one line
-style and one marker throughout, told apart by colour-blind eyes and in grey.
-"""
+"""Figures of a network: its examples, the weights that it keeps, its accuracy and loss along the way."""
 
 from __future__ import annotations
 
@@ -11,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from lossprune_lib.plots.style import style
+from lossprune_lib.plots.style import here, style
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,7 +46,7 @@ def kept_weights(ax: Axes, weight: Tensor, kept: Tensor, shape: tuple[int, ...])
 
 
 def kept_weights_image(weight: Tensor, kept: Tensor, shape: tuple[int, ...]) -> np.ndarray:
-    """Return the picture that `kept_weights` shows, to redraw it in place: NaN where pruned, a huge number between units."""
+    """Return the picture that `kept_weights` shows, to redraw it: NaN where pruned, a huge number between units."""
     height, width = shape[-2:] if len(shape) == 3 and shape[0] == 1 else (1, weight[0].numel())
     rows, columns = _grid(len(weight))
     shown = torch.where(kept, weight, torch.nan)[: rows * columns].detach().cpu().float()
@@ -109,3 +107,43 @@ def bars(ax: Axes, values: pd.Series, label: str) -> Axes:
     ax.xaxis.set_major_formatter(PercentFormatter(1, symbol=" %", decimals=0))
     ax.set_xlabel(label)
     return ax
+
+
+class PrunedNetwork:
+    """Kept weights of one layer on the left, accuracy and loss over sparsity on the right; for a slider to move.
+
+    Parameters
+    ----------
+    table : with the columns sparsity, accuracy and loss
+    weight : [units, inputs], of the layer
+    shape : (1, height, width), of its inputs
+    """
+
+    def __init__(
+        self, figure: Figure, table: pd.DataFrame, criterion: str, weight: Tensor, shape: tuple[int, ...]
+    ) -> None:
+        self.figure, self.weight, self.shape = figure, weight, shape
+        grid = figure.add_gridspec(
+            2, 2, width_ratios=(1, 1.15), left=0.01, right=0.975, bottom=0.115, top=0.925, wspace=0.2, hspace=0.13
+        )
+        layer, accuracy, loss = (figure.add_subplot(grid[part]) for part in ((slice(None), 0), (0, 1), (1, 1)))
+        kept_weights(layer, weight, torch.ones_like(weight, dtype=torch.bool), shape)
+        self.image, self.titles = layer.images[0], (layer.title, accuracy.title)
+        for title in self.titles:
+            title.set_fontsize(10)
+        self.marks = {}
+        for ax, column in ((accuracy, "accuracy"), (loss, "loss")):
+            pruning_curve(ax, table, column, criterion)
+            self.marks[column] = here(ax)
+        accuracy.tick_params(labelbottom=False)
+        accuracy.set_xlabel("")
+        self.moving: list[Artist] = [self.image, *self.titles, *self.marks["accuracy"], *self.marks["loss"]]
+
+    def show(self, row: pd.Series, kept: Tensor, *titles: str) -> None:
+        """Move everything to a row of the table; `kept` [units, inputs] says which weights are left."""
+        self.image.set_data(kept_weights_image(self.weight, kept, self.shape))
+        for column, (line, dot) in self.marks.items():
+            line.set_xdata([row["sparsity"]])
+            dot.set_data([row["sparsity"]], [row[column]])
+        for title, text in zip(self.titles, titles, strict=True):
+            title.set_text(text)

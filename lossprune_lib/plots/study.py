@@ -15,6 +15,7 @@ from matplotlib.ticker import FuncFormatter, NullFormatter, NullLocator
 
 from lossprune_lib.checks import check_choice
 from lossprune_lib.plots.style import style
+from lossprune_lib.results.cells import densities
 from lossprune_lib.results.selection import best_penalty, distinct, gap, has_no_model, loss_change
 
 if TYPE_CHECKING:
@@ -110,13 +111,9 @@ def layer_density(ax: Axes, table: pd.DataFrame) -> Axes:
     best = best_penalty(runs)
     most = best.groupby("criterion")["stages"].transform("max")
     chosen = runs.merge(best.loc[best["stages"] == most, ["criterion", "stages", "step_penalty"]])
-    columns = [name for name in runs if str(name).startswith("density.") and runs[name].notna().any()]
-    if not columns:
-        raise ValueError(
-            "The table has no columns density.LAYER: give one from Study.run, Study.table or results.load."
-        )
+    columns = densities(runs)
     shares = chosen.groupby("criterion", sort=False)[columns].mean()
-    layers = [str(name).removeprefix("density.") for name in columns]
+    layers = [name.removeprefix("density.") for name in columns]
     for criterion, of_one in shares.iterrows():
         ax.plot(layers, of_one, **style(str(criterion)))
     ax.axhline(1 - runs["sparsity"].iloc[0], color="#7F7F7F", linewidth=0.8, label="all layers together")

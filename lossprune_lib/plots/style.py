@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-if TYPE_CHECKING:
-    pass
-
-
 # The colour-blind safe palette of Okabe and Ito (2008).
-STYLES: dict[str, dict[str, str]] = {
+STYLES: dict[str, dict[str, Any]] = {
     "random": {"color": "#555555", "linestyle": ":", "marker": "x", "label": "random"},
     "mp": {"color": "#000000", "linestyle": "--", "marker": "s", "label": "MP, magnitude"},
     "lm": {"color": "#0072B2", "linestyle": "-.", "marker": "^", "label": "LM, linear model"},
     "qm": {"color": "#D55E00", "linestyle": "-", "marker": "o", "label": "QM, quadratic model"},
-    "obd": {"color": "#009E73", "linestyle": (0, (5, 1, 1, 1, 1, 1)), "marker": "D", "label": "OBD"},  # type: ignore[dict-item]
+    "obd": {"color": "#009E73", "linestyle": (0, (5, 1, 1, 1, 1, 1)), "marker": "D", "label": "OBD"},
 }
 
 

@@ -1,22 +1,25 @@
-"""Figures of how a Taylor model's promise compares with the truth; each takes the Axes to draw on, and returns them."""
+"""Figures of how the change that a Taylor model predicts compares with the actual change."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.patches import Polygon
 from matplotlib.ticker import PercentFormatter
 
-from lossprune_lib import plots
 from lossprune_lib.loss_modelling.forecast import ORDERS
+from lossprune_lib.plots.style import here, style
 
 if TYPE_CHECKING:
     import pandas as pd
     from torch import Tensor
 
-TRUE: dict[str, Any] = {"color": "#000000", "linestyle": "-", "linewidth": 2.6, "label": "true change"}
+ACTUAL: dict[str, Any] = {"color": "#000000", "linestyle": "-", "linewidth": 2.6, "label": "actual change"}
 BAND: dict[str, Any] = {"color": "#000000", "alpha": 0.13, "linewidth": 0}
 RADIUS: dict[str, Any] = {"color": "#444444", "linestyle": (0, (1, 1)), "linewidth": 1.6}
 # First order is LM's model and the diagonal one QM's: they look like them.
@@ -24,6 +27,8 @@ _OTHERS: dict[str, dict[str, Any]] = {
     "ggn": {"color": "#56B4E9", "linestyle": (0, (6, 2)), "marker": "v"},
     "hessian": {"color": "#E69F00", "linestyle": (0, (3, 1, 1, 1)), "marker": "P"},
 }
+NAMES = {"first": "1st order", "diagonal": "2nd, diagonal", "ggn": "2nd, full GGN", "hessian": "2nd, full Hessian"}
+_WIDEST = 150  # per cent: longer bars are cut
 CAUSES = {
     "beyond the 2nd order": ("#000000", ""),
     "GGN for the Hessian": ("#E69F00", "//"),
@@ -36,23 +41,23 @@ CAUSES = {
 def order_style(order: str, **changes: Any) -> dict[str, Any]:
     """Return the keyword arguments that every line of an order is drawn with."""
     of_criterion = {"first": "lm", "diagonal": "qm"}
-    looks = plots.style(of_criterion[order]) if order in of_criterion else plots.style(order) | _OTHERS[order]
+    looks = style(of_criterion[order]) if order in of_criterion else style(order) | _OTHERS[order]
     return looks | {"label": ORDERS[order]} | changes
 
 
-def promise(
+def predictions(
     ax: Axes, table: pd.DataFrame, orders: Sequence[str], across: str = "sparsity", tolerance: float = 0.1
 ) -> Axes:
-    """Draw the true change, the band around it, and what models of some orders predict.
+    """Draw the actual change, the band around it, and what models of some orders predict.
 
     Parameters
     ----------
     table : with the columns `across`, true_change and the orders
     across : "sparsity" or "share" (of the straight step)
     """
-    x, truth = table[across].to_numpy(), table["true_change"].to_numpy()
-    ax.fill_between(x, *band(truth, tolerance), **BAND, label=f"truth ± {100 * tolerance:.0f} %")
-    ax.plot(x, truth, **TRUE)
+    x, actual = table[across].to_numpy(), table["true_change"].to_numpy()
+    ax.fill_between(x, *band(actual, tolerance), **BAND, label=f"actual ± {100 * tolerance:.0f} %")
+    ax.plot(x, actual, **ACTUAL)
     for order in orders:
         ax.plot(x, table[order], **order_style(order, marker=None))
     labels = {"sparsity": "sparsity that is pruned to", "share": "share of the step"}
@@ -62,20 +67,17 @@ def promise(
     return ax
 
 
-def band(truth: np.ndarray, tolerance: float = 0.1) -> tuple[np.ndarray, np.ndarray]:
-    """Return the lowest and the highest prediction that is off by no more than a share of the truth."""
-    width = tolerance * np.abs(truth)
-    return truth - width, truth + width
+def band(actual: np.ndarray, tolerance: float = 0.1) -> tuple[np.ndarray, np.ndarray]:
+    """Return the lowest and the highest prediction that is off by no more than a share of the actual change."""
+    width = tolerance * np.abs(actual)
+    return actual - width, actual + width
 
 
 def mark_radius(ax: Axes, at: float, label: str = "") -> Axes:
     """Draw a vertical line where a model is off by more than it may be."""
     ax.axvline(at, **RADIUS)
     if label:
-        ax.annotate(
-            label, (at, 0.96), xycoords=("data", "axes fraction"), xytext=(4, 0), textcoords="offset points",
-            fontsize=8, va="top",
-        )  # fmt: skip
+        ax.annotate(label, (at, 0.96), (4, 0), ("data", "axes fraction"), "offset points", fontsize=8, va="top")
     return ax
 
 
@@ -104,7 +106,7 @@ def causes(ax: Axes, table: pd.DataFrame) -> Axes:
 
 
 def ladder(ax: Axes, changes: Mapping[str, float], true_change: float, tolerance: float = 0.1) -> Axes:
-    """Draw what each approximation foresees of a true change, as horizontal bars in per cent of it.
+    """Draw what each approximation predicts, as horizontal bars in per cent of the actual change.
 
     Parameters
     ----------
@@ -116,7 +118,7 @@ def ladder(ax: Axes, changes: Mapping[str, float], true_change: float, tolerance
     drawn = ax.barh(list(changes), shares, color="#0072B2", height=0.55)
     ax.bar_label(drawn, labels=[f" {share:.0f} %" for share in shares], fontsize=9)
     ax.invert_yaxis()
-    ax.set_xlabel("predicted, in per cent of the true change")
+    ax.set_xlabel("predicted, in per cent of the actual change")
     return ax
 
 
@@ -131,3 +133,84 @@ def cancellation(ax: Axes, changes: Tensor) -> Axes:
     ax.xaxis.set_major_formatter(PercentFormatter(1, symbol=" %", decimals=0))
     ax.grid(alpha=0.3)
     return ax
+
+
+class Curves:
+    """Actual and predicted change over sparsity, for a slider to move."""
+
+    def __init__(self, ax: Axes, highest: float) -> None:
+        ax.set(xlim=(0, 1), ylim=(-0.12 * highest, 1.08 * highest))
+        ax.set(xlabel="sparsity that is pruned to", ylabel="change of loss since the model was built (nats)")
+        ax.xaxis.set_major_formatter(PercentFormatter(1, symbol=" %", decimals=0))
+        ax.grid(alpha=0.3)
+        self.band = Polygon(np.zeros((3, 2)), label="actual ± 10 %", **BAND)
+        ax.add_patch(self.band)
+        (self.actual,) = ax.plot([], [], **ACTUAL)
+        self.predictions = {name: ax.plot([], [], **order_style(name, marker=None))[0] for name in ORDERS}
+        (self.built,) = ax.plot([0], [0], "^", color="#000000", markersize=9, clip_on=False, label="model built here")
+        ax.legend(loc="upper left", fontsize=8.5, frameon=False)
+        self.radius = ax.axvline(0, **RADIUS)
+        self.label = ax.text(0, -0.1 * highest, "", fontsize=9)
+        self.here = here(ax)
+        self.title = ax.set_title(" ", fontsize=10)
+        self.moving: list[Artist] = [self.band, self.actual, *self.predictions.values(), self.radius, self.label]
+        self.moving += [*self.here, self.built, self.title]
+
+    def show(
+        self,
+        actual: dict[float, float],
+        predicted: dict[float, float],
+        built: float,
+        chosen: float,
+        order: str,
+        off: float,
+    ) -> None:
+        """Move everything to where it belongs; `off` is NaN where the model is never off, or this is not known yet."""
+        across = np.array(sorted(actual))
+        values = np.array([actual[kappa] for kappa in across])
+        low, high = band(values)
+        self.actual.set_data(across, values)
+        self.band.set_xy(np.column_stack([[*across, *across[::-1]], [*low, *high[::-1]]]))
+        for name, line in self.predictions.items():
+            on = sorted(predicted) if name == order else []
+            line.set_data(on, [predicted[kappa] for kappa in on])
+        self.built.set_xdata([built])
+        known = not math.isnan(off)
+        self.radius.set(visible=known, xdata=[off, off])
+        left = off < 0.55
+        self.label.set(visible=known, text=f" prediction off by 10 % from {100 * off:.1f} % on ", x=off if known else 0)
+        self.label.set_horizontalalignment("left" if left else "right")
+        line, point = self.here
+        line.set_xdata([chosen])
+        point.set_data([chosen], [actual[chosen]])
+        self.title.set_text(f"model built at {100 * built:.1f} %, last stage to {100 * chosen:.1f} %")
+
+
+class Bars:
+    """What each order predicts of the last stage's actual change, for a slider to move."""
+
+    def __init__(self, ax: Axes) -> None:
+        labels = {**NAMES, "absolute": "sum of saliencies\n(a bound)"}
+        ax.set(xlim=(-20, _WIDEST + 75), ylim=(len(labels) - 0.4, -0.6), xlabel="in per cent of the actual change")
+        ax.set_yticks(range(len(labels)), list(labels.values()), fontsize=9)
+        ax.set_xticks([0, 50, 100, 150])
+        ax.axvspan(90, 110, **BAND)
+        ax.axvline(100, color="#000000", linewidth=1.5)
+        ax.axvline(0, color="#444444", linewidth=0.8)
+        colours = [order_style(name)["color"] for name in ORDERS] + ["#CC79A7"]
+        drawn = ax.barh(range(len(labels)), [0] * len(labels), color=colours, height=0.5)
+        self.bars = dict(zip(labels, drawn, strict=True))
+        self.texts = {name: ax.text(_WIDEST + 8, i, "", va="center", fontsize=9) for i, name in enumerate(labels)}
+        self.title = ax.set_title(" ", fontsize=10)
+        self.moving: list[Artist] = [*self.bars.values(), *self.texts.values(), self.title]
+
+    def show(self, changes: dict[str, float], actual: float, order: str) -> None:
+        """Show what is known so far; the chosen order's bar has a dark edge."""
+        self.title.set_text(f"predictions of the actual {actual:+.3g} nats")
+        for name, bar in self.bars.items():
+            share = 100 * changes[name] / actual if name in changes and actual else 0.0
+            width = min(max(share, -15), _WIDEST)
+            bar.set(width=width, edgecolor="#000000" if name == order else "none", linewidth=2 if name == order else 0)
+            cut = "»" if share > _WIDEST else "«" if share < -15 else " "
+            self.texts[name].set_text(f"{cut} {changes[name]:+.3g}" if name in changes else "  ...")
+            self.texts[name].set_fontweight("bold" if name == order else "normal")

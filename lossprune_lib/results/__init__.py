@@ -1,20 +1,27 @@
 """Results: the shipped tables, what they say, and the paper's numbers beside ours.
 
-A table has one row per run (see `Study.table`). Each sparsity is looked at alone. Runs of one configuration and seed that are
-there twice (magnitude, in tables that were put together) count once.
+A table has one row per run (see `Study.table`). Each sparsity is looked at alone. Runs of one configuration and seed
+that are there twice (magnitude, in tables that were put together) count once.
 """
 
+from lossprune_lib.results.cells import View, cell, cells, densities, views
 from lossprune_lib.results.findings import judge, rank_correlation
 from lossprune_lib.results.overlap import criterion_overlap, overlap
 from lossprune_lib.results.paper import beside_paper
 from lossprune_lib.results.selection import best_penalty, best_tuned, gap, loss_change
 from lossprune_lib.results.tables import load, missing, names
+from lossprune_lib.results.trust import first_off
 
 __all__ = [
+    "View",
     "beside_paper",
     "best_penalty",
     "best_tuned",
+    "cell",
+    "cells",
     "criterion_overlap",
+    "densities",
+    "first_off",
     "gap",
     "judge",
     "load",
@@ -23,4 +30,5 @@ __all__ = [
     "names",
     "overlap",
     "rank_correlation",
+    "views",
 ]

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 def rank_correlation(table: pd.DataFrame, share: float = 1.0, draws: int = 10_000, seed: int = 0) -> pd.DataFrame:
     """Return how well the ranking by loss change agrees with the ranking by validation gap after fine-tuning.
 
-    Spearman's correlation within each seed, averaged over seeds, with a 95 % percentile interval over bootstrapped seeds.
+    Spearman's correlation within each seed, averaged over seeds, with a 95 % percentile interval over bootstrapped
+    seeds.
 
     Parameters
     ----------
@@ -31,8 +32,8 @@ def rank_correlation(table: pd.DataFrame, share: float = 1.0, draws: int = 10_00
     Returns
     -------
     DataFrame
-        sparsity, share, runs (of all seeds), seeds, correlation, low, high. Seeds in which there is no correlation (fewer than
-        3 runs, or all alike) are left out, with a warning. low and high are NaN for fewer than 2 seeds.
+        sparsity, share, runs (of all seeds), seeds, correlation, low, high. Seeds in which there is no correlation
+        (fewer than 3 runs, or all alike) are left out, with a warning. low and high are NaN for fewer than 2 seeds.
     """
     import pandas as pd
 
@@ -48,8 +49,8 @@ def rank_correlation(table: pd.DataFrame, share: float = 1.0, draws: int = 10_00
         undefined, found = list(found.index[found.isna()]), found.dropna()
         if undefined:
             warnings.warn(
-                f"At sparsity {sparsity:.4g} the seeds {undefined} are left out: they have fewer than 3 runs, or all are alike "
-                "in loss change or gap, and then there is no correlation.",
+                f"At sparsity {sparsity:.4g} the seeds {undefined} are left out: they have fewer than 3 runs, or all "
+                "are alike in loss change or gap, and then there is no correlation.",
                 stacklevel=2,
             )
         low = high = math.nan
@@ -67,9 +68,9 @@ def judge(table: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        finding: 1 (locality is crucial), 2 (first and second order reach similar performance), 3 (preserving the loss is not
-        enough); sparsity; verdict: "reproduced", "partly", "not" or "not judged"; evidence, a sentence: the numbers, or what
-        the table lacks.
+        finding: 1 (locality is crucial), 2 (first and second order reach similar performance), 3 (preserving the loss
+        is not enough); sparsity; verdict: "reproduced", "partly", "not" or "not judged"; evidence, a sentence: the
+        numbers, or what the table lacks.
     """
     import pandas as pd
 
@@ -98,7 +99,8 @@ def _locality(runs: pd.DataFrame) -> tuple[str, str]:
         always = all(fall.to_numpy().all() for fall in falls.values())
         verdict = "reproduced" if always and margin > spreads else "partly"
     words = [
-        f"{name.upper()} {_list(means[name], '#.3g')} (less with each in {falls[name].all(axis=1).sum()} of {len(mp)} seeds)"
+        f"{name.upper()} {_list(means[name], '#.3g')} "
+        f"(less with each in {falls[name].all(axis=1).sum()} of {len(mp)} seeds)"
         for name in means
     ]
     return verdict, (
@@ -143,7 +145,8 @@ def _preserving(runs: pd.DataFrame) -> tuple[str, str]:
 
     met = int(quarter["high"] < 0.5) + int(others > seeds / 2)
     words = [
-        f"{row['correlation']:#.3g} ({row['low']:#.3g} to {row['high']:#.3g}, {int(row['seeds'])} of {seeds} seeds) over {what}"
+        f"{row['correlation']:#.3g} ({row['low']:#.3g} to {row['high']:#.3g}, {int(row['seeds'])} of {seeds} seeds) "
+        f"over {what}"
         for row, what in ((quarter, "the best quarter"), (whole, "all runs"))
     ]
     return ("not", "partly", "reproduced")[met], (

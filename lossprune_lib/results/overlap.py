@@ -25,7 +25,7 @@ _COLUMNS_AT_ONCE = 2**20  # counts below 2^24 are exact in float32
 
 
 def overlap(kept: Tensor) -> Tensor:
-    """Return the share of kept weights that each two of R masks have in common [R, R]: in both, of those in either (Jaccard).
+    """Return the share of kept weights that each two of R masks have in common [R, R], of those in either (Jaccard).
 
     Parameters
     ----------
@@ -55,8 +55,8 @@ def criterion_overlap(table: pd.DataFrame, kept: Tensor) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        sparsity, stages, first, second; overlap (Jaccard) and its spread: mean and deviation (n - 1) over the seeds that have
-        both. Criteria without a loss model stand for every number of stages.
+        sparsity, stages, first, second; overlap (Jaccard) and its spread: mean and deviation (n - 1) over the seeds
+        that have both. Criteria without a loss model stand for every number of stages.
     """
     import pandas as pd
 

@@ -26,16 +26,17 @@ _PAPER_STAGES = 140  # of Table 1
 
 
 def beside_paper(table: pd.DataFrame, number: int) -> pd.DataFrame:
-    """Return our numbers beside those of the paper's Table 1 (loss change, nats) or 2 (validation gap, percentage points).
+    """Return our numbers beside the paper's Table 1 (loss change, nats) or 2 (validation gap, percentage points).
 
-    Table 1 is at the largest number of stages that the table has; criteria that were not run with it are left out. The paper's
-    columns are NaN for networks, criteria, sparsities and (Table 1) numbers of stages that it does not have.
+    Table 1 is at the largest number of stages that the table has; criteria that were not run with it are left out. The
+    paper's columns are NaN for networks, criteria, sparsities and (Table 1) numbers of stages that it does not have.
 
     Returns
     -------
     DataFrame
-        sparsity, criterion, stages, step_penalty, mean, spread, seeds (for Table 2 test_gap and test_spread too), paper_mean,
-        paper_spread, and differs: whether by more than the two spreads together (False where one of them is not known).
+        sparsity, criterion, stages, step_penalty, mean, spread, seeds (for Table 2 test_gap and test_spread too),
+        paper_mean, paper_spread, and differs: whether by more than the two spreads together (False where one of them
+        is not known).
     """
     import pandas as pd
 

@@ -1,4 +1,4 @@
-"""How numbers are chosen from a study's table, as ``data/results/JUDGING.md`` has it: the best over penalties and stages.
+"""How numbers are chosen from a study's table, as ``data/results/JUDGING.md`` says: the best over penalties and stages.
 
 A table has one row per run (see `Study.table`). Each sparsity is looked at alone.
 """
@@ -37,8 +37,8 @@ def gap(table: pd.DataFrame, split: str = "valid") -> pd.Series:
     without = len(table) if tuned not in table else int(table[tuned].isna().sum())
     if without:
         raise ValueError(
-            f"{without} of {len(table)} runs were not fine-tuned, so they have no gap: run a study with tuning, for example "
-            "Study.grid(..., tuning=20), or leave these runs out."
+            f"{without} of {len(table)} runs were not fine-tuned, so they have no gap: run a study with tuning, for "
+            "example Study.grid(..., tuning=20), or leave these runs out."
         )
     check_table(table, tuned, f"dense_{split}_error")
     return (100 * (table[tuned] - table[f"dense_{split}_error"])).rename(f"{split}_gap")
@@ -47,8 +47,8 @@ def gap(table: pd.DataFrame, split: str = "valid") -> pd.Series:
 def best_penalty(table: pd.DataFrame) -> pd.DataFrame:
     """Return the step penalty with the lowest mean loss change over seeds, for each sparsity, criterion and stages.
 
-    Columns: sparsity, criterion, stages, step_penalty; mean and spread (n - 1) of the loss change over seeds (nats); seeds.
-    Penalties that fewer seeds have finished than others are not chosen; of equal ones, the smallest is.
+    Columns: sparsity, criterion, stages, step_penalty; mean and spread (n - 1) of the loss change over seeds (nats);
+    seeds. Penalties that fewer seeds have finished than others are not chosen; of equal ones, the smallest is.
     """
     runs = distinct(table)
     cells = runs.assign(change=loss_change(runs)).groupby(CELL, sort=False)["change"].agg(["mean", "std", "count"])
@@ -57,7 +57,7 @@ def best_penalty(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def best_tuned(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the stages and step penalty with the lowest mean validation gap over seeds, for each sparsity and criterion.
+    """Return stages and step penalty with the lowest mean validation gap over seeds, by sparsity and criterion.
 
     Columns: sparsity, criterion, stages, step_penalty; valid_gap, valid_spread, test_gap and test_spread (percentage
     points; the test set chooses nothing); seeds. Raises ValueError as `gap` does.
@@ -99,7 +99,7 @@ def distinct(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def check_table(table: pd.DataFrame, *columns: str) -> None:
-    """Raise TypeError or ValueError unless a table has runs, and some columns; those of measured numbers without gaps."""
+    """Raise TypeError or ValueError unless a table has runs, and some columns; measured numbers without gaps."""
     import pandas as pd
 
     remedy = "give one from Study.run, Study.table or results.load"

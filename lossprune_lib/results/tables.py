@@ -1,7 +1,7 @@
 """Results: the shipped tables, what they say, and the paper's numbers beside ours.
 
-A table has one row per run (see `Study.table`). Each sparsity is looked at alone. Runs of one configuration and seed that are
-there twice (magnitude, in tables that were put together) count once.
+A table has one row per run (see `Study.table`). Each sparsity is looked at alone. Runs of one configuration and seed
+that are there twice (magnitude, in tables that were put together) count once.
 """
 
 from __future__ import annotations

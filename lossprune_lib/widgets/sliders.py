@@ -6,11 +6,12 @@ import asyncio
 import base64
 import html
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets
 
+from lossprune_lib.checks import check_choice
 from lossprune_lib.widgets.picture import Picture
 
 if TYPE_CHECKING:
@@ -19,19 +20,68 @@ if TYPE_CHECKING:
 
 DRAWING = "lossprune-drawing"  # the CSS class of sliders whose picture is not finished yet
 _CLASS = "lossprune-sliders"
+# ipywidgets gives noUiSlider neither a name nor the label of a place, so that a screen reader would say "slider, 41";
+# and it makes the readout editable, a second tab stop where nothing can be done. An HTML widget does not run script
+# elements, but it does run the load event of a style sheet, for every view that comes into the page.
+_NAMES = f"""
+const box = this.closest('.{_CLASS}');
+if (!box) return;
+this.onload = null;  // once: cells that scroll out of sight leave the page, and come back
+const set = (element, name, value) => {{
+  if (element.getAttribute(name) !== value) element.setAttribute(name, value);
+}};
+const name = () => box.querySelectorAll('.noUi-handle').forEach(handle => {{
+  const slider = handle.closest('.widget-hslider'), readout = slider.querySelector('.widget-readout');
+  set(handle, 'aria-label', slider.querySelector('.widget-label').textContent);
+  set(handle, 'aria-valuetext', readout.textContent);
+  set(readout, 'contenteditable', 'false');
+}});
+name();
+new MutationObserver(name).observe(
+  box, {{subtree: true, childList: true, attributeFilter: ['aria-valuetext', 'contenteditable']}});
+"""
 # By itself a handle is white on white, and one that the keyboard moves looks nearly like the others.
-_LOOKS = f"""<style>
+_LOOKS = f"""<style onload="{html.escape(_NAMES)}">
 .{_CLASS} .noUi-handle {{ background: #0072B2 }}
 .{_CLASS} .noUi-handle:focus-visible {{ outline: 3px solid currentColor !important; outline-offset: 2px }}
 </style>"""
 
 
+def control(
+    name: str, options: Sequence[tuple[str, Any]], start: object, *, readout: bool = True
+) -> ipywidgets.ValueWidget:
+    """Return a slider over labelled places, with a name; a drop-down list where there is one only: a slider needs two.
+
+    Parameters
+    ----------
+    name : what it is called, on the screen and by a screen reader
+    options : label and value of each place; a screen reader says the label
+    start : the value that is shown first; of numbers, the nearest
+    readout : whether the label is shown beside the slider
+
+    Raises
+    ------
+    ValueError
+        if `start` is a name and there is no such place.
+    """
+    values = [value for _, value in options]
+    if isinstance(start, str):
+        check_choice(start, values, name)
+    first = start if start in values else min(values, key=lambda value: abs(value - start))
+    kind = ipywidgets.SelectionSlider if len(values) > 1 else ipywidgets.Dropdown
+    looks = {"width": "560px", "max_width": "95%"}
+    made = kind(description=name, options=list(options), value=first, layout=looks)
+    if kind is ipywidgets.SelectionSlider:
+        made.readout = readout
+    return made
+
+
 class Sliders(ipywidgets.VBox):
     """Sliders above a picture. Where no kernel runs, a saved notebook shows the picture alone.
 
-    A redraw that computes for long is a generator: after each part of the figure it yields the alternative text, and the
-    picture is shown as it is. The first part is drawn at once, the others while the kernel is idle, and a new move of a
-    slider ends them: the last move wins.
+    A redraw that computes for long is a generator: after each part of the figure it yields the alternative text, and
+    the picture is shown as it is. The first part is drawn at once, the others while the kernel is idle, and a new move
+    of a slider ends them: the last move wins.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""A notebook that is closed and opened again: with its kernel the sliders move on, without it the last picture is there."""
+"""A notebook that is closed and opened again: with its kernel sliders move on, without it the last picture is there."""
 
 from __future__ import annotations
 

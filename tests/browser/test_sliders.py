@@ -44,6 +44,17 @@ FOCUS_IS_SEEN = """handle => handle === document.activeElement && getComputedSty
 PRESSES = 7
 
 
+def burst(page: sync_api.Page, cell: sync_api.Locator, handle: sync_api.Locator) -> None:
+    """Move a slider there and back at once: the last move wins."""
+    before = cell.locator("img").get_attribute("alt")
+    at_end = handle.get_attribute("aria-valuenow") == handle.get_attribute("aria-valuemax")
+    for move in ("ArrowLeft", "ArrowRight") if at_end else ("ArrowRight", "ArrowLeft"):
+        page.keyboard.press(move)
+    page.evaluate(SETTLED, cell.element_handle())
+    assert cell.locator("img").count() == 1
+    assert cell.locator("img").get_attribute("alt") == before
+
+
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_every_slider_redraws_its_one_picture(path: Path, server: str, browser: sync_api.Browser) -> None:
     page = browser.new_page(viewport={"width": 1300, "height": 1400})
@@ -78,14 +89,7 @@ def test_every_slider_redraws_its_one_picture(path: Path, server: str, browser: 
             assert name
             print(f"\n{path.stem}, cell {index}, {name}: median {middle:.0f} ms, slowest {slow:.0f} ms", end="")
 
-            # A burst there and back: the last move wins.
-            before = cell.locator("img").get_attribute("alt")
-            at_end = handle.get_attribute("aria-valuenow") == handle.get_attribute("aria-valuemax")
-            for move in ("ArrowLeft", "ArrowRight") if at_end else ("ArrowRight", "ArrowLeft"):
-                page.keyboard.press(move)
-            page.evaluate(SETTLED, element)
-            assert cell.locator("img").count() == 1
-            assert cell.locator("img").get_attribute("alt") == before
+            burst(page, cell, handle)
         assert "Error" not in cell.locator(".jp-OutputArea").inner_text()
         page.screenshot(path=ARTEFACTS / f"{path.stem}-{index}-after.png")
         for dark in (True, False):

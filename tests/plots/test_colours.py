@@ -1,7 +1,7 @@
 """Colours that stand in one figure are told apart by colour-blind eyes, and by line style, marker or hatch as well.
 
-The eyes are those of Machado, Oliveira and Fernandes (2009), A Physiologically-based Model for Simulation of Color Vision
-Deficiency, their matrices of severity 1.0 for linear RGB.
+The eyes are those of Machado, Oliveira and Fernandes (2009), A Physiologically-based Model for Simulation of Color
+Vision Deficiency, their matrices of severity 1.0 for linear RGB.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ import pytest
 
 from lossprune_lib import plots
 from lossprune_lib.loss_modelling.forecast import ORDERS
+from lossprune_lib.plots import fine_tuning
 from lossprune_lib.plots import landscape as landscape_plots
 from lossprune_lib.plots import locality as locality_plots
 from lossprune_lib.plots import taylor as taylor_plots
 from lossprune_lib.pruning.criteria import CRITERIA
-from lossprune_lib.widgets import fine_tuning
 
 EYES = {
     "most": np.eye(3),
@@ -37,18 +37,18 @@ TOGETHER = {
     "criteria": {name: (plots.style(name)["color"], str(plots.style(name)["linestyle"])) for name in CRITERIA},
     "markers": {
         **{name: (plots.style(name)["color"], plots.style(name)["marker"]) for name in CRITERIA if name != "random"},
-        "smallest gap": (fine_tuning._BEST["color"], fine_tuning._BEST["marker"]),
+        "smallest gap": (fine_tuning.BEST["color"], fine_tuning.BEST["marker"]),
     },
     "directions": {
         name: (landscape_plots.style(name)["color"], str(landscape_plots.style(name)["linestyle"]))
         for name in (*CRITERIA, *landscape_plots._DIRECTIONS)
     },
-    "promise": {
+    "predicted": {
         **{
             name: (plots.style(name)["color"], str(plots.style(name)["linestyle"]))
             for name in ("mp", "lm", "qm", "obd")
         },
-        "promise": (locality_plots.PROMISE["color"], locality_plots.PROMISE["linestyle"]),
+        "predicted": (locality_plots.PREDICTED["color"], locality_plots.PREDICTED["linestyle"]),
     },
     "schedules": {name: (colour, line) for name, (colour, line, _) in locality_plots._LOOKS.items()},
     "orders": {

@@ -164,8 +164,9 @@ def test_finding_1(mp: list[float], lm: list[list[float]], qm: list[list[float]]
 def test_finding_1_in_numbers() -> None:
     _, evidence = verdict(local([4.25, 5.25, 6.25], FALLING, [[8, 8, 8], [7, 8, 7], [1, 2, 3]]), 1)
     assert evidence == (
-        "Best loss changes with 1, 14, 140 stages: LM 8.00, 7.00, 2.00 (less with each in 3 of 3 seeds) and QM 8.00, 7.33, 2.00 (less with "
-        "each in 2 of 3 seeds); MP less QM at 140 stages is 5.25 - 2.00 = 3.25, their two spreads together 2.00."
+        "Best loss changes with 1, 14, 140 stages: LM 8.00, 7.00, 2.00 (less with each in 3 of 3 seeds) "
+        "and QM 8.00, 7.33, 2.00 (less with each in 2 of 3 seeds); MP less QM at 140 stages is 5.25 - 2.00 = 3.25, "
+        "their two spreads together 2.00."
     )
 
 
@@ -211,7 +212,8 @@ def test_finding_2(lm: float, qm: float, expected: str) -> None:
 def test_finding_2_in_numbers() -> None:
     _, evidence = verdict(local([2.02], [[1.8], [1.17]], [[1.8], [1.05]]), 2)
     assert evidence == (
-        "Best loss changes at 14 stages: MP 2.02, LM 1.17, QM 1.05; LM and QM differ by 12.4 % of what lies between MP and QM."
+        "Best loss changes at 14 stages: MP 2.02, LM 1.17, QM 1.05; LM and QM differ by 12.4 % of what lies "
+        "between MP and QM."
     )
 
 
@@ -258,7 +260,8 @@ def test_finding_3_in_numbers() -> None:
     runs = of_ranks([0, 0, 0, 0, *REST], [3, 2, 1, 0, *REST], [3, 2, 1, 0, *REST])
     _, evidence = verdict(runs, 3)
     assert evidence.startswith(
-        "Rank correlation of loss change and validation gap: -1.00 (-1.00 to -1.00, 2 of 3 seeds) over the best quarter and 0.97"
+        "Rank correlation of loss change and validation gap: -1.00 (-1.00 to -1.00, 2 of 3 seeds) over the best "
+        "quarter and 0.97"
     )
     assert evidence.endswith("in 2 of 3 seeds the run with the smallest loss change has not the smallest gap.")
 

@@ -40,7 +40,7 @@ def test_a_gap_needs_fine_tuning() -> None:
 
 
 def test_best_penalty_has_the_lowest_mean_over_seeds() -> None:
-    # The penalty 1 has the single lowest change, 0.1 the lowest mean; in one stage both are equal, and the smaller stands.
+    # The penalty 1 has the single lowest change, 0.1 the lowest mean; in one stage both are equal: the smaller stands.
     runs = table(
         {
             ("qm", 14, 1): [0.5, 5.0],

@@ -14,7 +14,7 @@ from scipy.stats import spearmanr
 from study_tables import table
 
 from lossprune_lib import results, widgets
-from lossprune_lib.widgets import fine_tuning
+from lossprune_lib.plots import fine_tuning
 
 SMALL = table(
     {("mp", 1, 0): [3.0, 4.0], ("qm", 1, 0): [2.0, 3.0], ("qm", 14, 0): [-1.0, 2.0], ("qm", 14, 1e-3): [1.5, 2.5]},
@@ -64,7 +64,7 @@ def test_what_is_drawn_and_said_is_in_the_table(
     assert f"{len(shown)} runs: rank correlation of loss change and gap within seeds {correlation:.2f}." in text
     means = shown.groupby(["criterion", "step_penalty"])[["change", "gap", "density.fc2"]].mean()
     (name, penalty), best = means["gap"].idxmin(), means.loc[means["gap"].idxmin()]
-    assert f"The smallest gap has {name.upper()} at λ = {penalty:g}: {best['gap']:.1f} points" in text
+    assert f"{name.upper()} has the smallest gap, at λ = {penalty:g}: {best['gap']:.1f} points" in text
     kept = means.loc[criterion].sort_values("change").iloc[0]
     assert f"by {kept['change']:.2f} nats, with a gap of {kept['gap']:.1f} percentage points" in text
     label = {"obd": "OBD", "lm": "LM, linear model", "mp": "MP, magnitude"}[criterion]
@@ -123,8 +123,9 @@ def test_numbers_by_hand() -> None:
     assert isinstance(slider.controls["sparsity"], ipywidgets.Dropdown)  # a slider needs two places
     assert slider.picture.alt == (
         "90 % pruned in 14 stages, 6 runs: rank correlation of loss change and gap within seeds 0.50. "
-        "QM changes the loss least at λ = 0: by 1.50 nats, with a gap of 3.0 percentage points; it keeps fc1 5 %, fc2 25 %. "
-        "The smallest gap has QM at λ = 0.001: 1.3 points, with a loss change of 2.00 nats."
+        "QM changes the loss least at λ = 0: by 1.50 nats, with a gap of 3.0 percentage points; "
+        "it keeps fc1 5 %, fc2 25 %. QM has the smallest gap, at λ = 0.001: 1.3 points, "
+        "with a loss change of 2.00 nats."
     )
 
 
@@ -143,7 +144,7 @@ def test_a_study_without_fine_tuning_is_refused() -> None:
 def test_the_static_drawing_is_the_same(slider: widgets.Sliders, digits_table: pd.DataFrame) -> None:
     move(slider, sparsity=0.95, stages=14, criterion="qm")
     axes = Figure().subplots(1, 2)
-    titles = fine_tuning.place(fine_tuning.frame(axes, digits_table), fine_tuning.views(digits_table)[0.95, 14], "qm")
+    titles = fine_tuning.place(fine_tuning.frame(axes, digits_table), results.views(digits_table)[0.95, 14], "qm")
     live = slider.picture.canvas.figure.axes
     assert titles == tuple(ax.get_title() for ax in live)
     for ax, other in zip(axes, live, strict=True):

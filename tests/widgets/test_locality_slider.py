@@ -24,9 +24,9 @@ def place(slider: widgets.Sliders, **values: object) -> None:
 
 
 def lines(slider: widgets.Sliders) -> list[np.ndarray]:
-    """Return the truth, the promise and the errors that are drawn."""
-    truth, promise, off, *_ = slider.picture.moving
-    return [np.array(line.get_ydata(), float) for line in (truth, promise, off)]
+    """Return the actual changes, the predicted ones and the errors that are drawn."""
+    actual, predicted, errors, *_ = slider.picture.moving
+    return [np.array(line.get_ydata(), float) for line in (actual, predicted, errors)]
 
 
 def test_it_starts_where_it_is_told(slider: widgets.Sliders) -> None:
@@ -45,22 +45,22 @@ def test_the_lines_and_words_are_what_pruning_measures(
 ) -> None:
     place(slider, criterion=criterion, sparsity=sparsity, stages=stages, step_penalty=penalty)
     run = LocalPruner(criterion, sparsity=sparsity, stages=stages, step_penalty=penalty).prune(trained, digits)
-    truth, promise, off = lines(slider)
-    assert truth[1:] == pytest.approx(run.trace["true_change"].cumsum())
-    assert promise[1:] == pytest.approx(run.trace["predicted_change"].cumsum())
+    actual, predicted, errors = lines(slider)
+    assert actual[1:] == pytest.approx(run.trace["true_change"].cumsum())
+    assert predicted[1:] == pytest.approx(run.trace["predicted_change"].cumsum())
     gap = (run.trace["true_change"] - run.trace["predicted_change"]).abs()
-    assert off == pytest.approx(gap.clip(lower=1e-6))
+    assert errors == pytest.approx(gap.clip(lower=1e-6))
     assert f"{100 * sparsity:.0f} % pruned, stage {stages} of {stages}" in slider.picture.alt
-    assert f"changed by {truth[-1]:+.2f} nats, the models promised {promise[-1]:+.2f}" in slider.picture.alt
+    assert f"changed by {actual[-1]:+.2f} nats, the models predicted {predicted[-1]:+.2f}" in slider.picture.alt
 
 
-def test_magnitude_has_a_truth_and_no_promise(slider, trained, digits) -> None:
+def test_magnitude_changes_the_loss_and_predicts_nothing(slider, trained, digits) -> None:
     place(slider, criterion="mp", sparsity=0.9, stages=3)
-    truth, promise, _ = lines(slider)
+    actual, predicted, _ = lines(slider)
     run = LocalPruner("mp", sparsity=0.9, stages=1).prune(trained, digits)
-    assert truth[-1] == pytest.approx(run.true_change, abs=1e-5)
-    assert not len(promise)
-    assert "no promise" in slider.picture.alt
+    assert actual[-1] == pytest.approx(run.true_change, abs=1e-5)
+    assert not len(predicted)
+    assert "no prediction" in slider.picture.alt
     before = slider.picture.png
     place(slider, step_penalty=10.0)
     assert slider.picture.png == before

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 import re
 
 import ipywidgets
@@ -11,7 +10,7 @@ import pytest
 from matplotlib.figure import Figure
 from study_tables import table
 
-from lossprune_lib import widgets
+from lossprune_lib import results, widgets
 from lossprune_lib.widgets import results_browser
 
 LARGE = table(
@@ -43,17 +42,6 @@ def alt(browser: widgets.Sliders, **values: object) -> str:
         browser.controls[name].value = value
     assert not browser.message.value, browser.message.value
     return browser.picture.alt
-
-
-def test_cells_are_means_and_spreads_over_seeds() -> None:
-    found = results_browser.cells(LARGE).set_index(["criterion", "stages", "step_penalty"])
-    one = found.loc[("qm", 1, 0)]
-    assert (one["change"], one["change_spread"]) == (4, pytest.approx(math.sqrt(2)))
-    assert (one["gap"], one["test_gap"]) == (pytest.approx(3.5), pytest.approx(4.5))
-    assert (found["seeds"] == 2).all()
-    alone = results_browser.cells(SMALL)
-    assert alone[["gap", "test_gap", "change_spread"]].isna().all(axis=None)
-    assert (alone["seeds"] == 1).all()
 
 
 def test_it_starts_at_the_best_of_the_most_stages(browser: widgets.Sliders) -> None:
@@ -132,7 +120,7 @@ def test_the_table_has_the_cells_of_all_studies(browser: widgets.Sliders) -> Non
 def test_the_static_drawing_is_the_same(browser: widgets.Sliders) -> None:
     axes = Figure().subplots(1, 2)
     for _ in range(2):
-        words = results_browser.draw(axes, results_browser.cells(LARGE), "qm", 1, 0)
+        words = results_browser.draw(axes, results.cells(LARGE), "qm", 1, 0)
     assert words in alt(browser, stages=1, step_penalty=0)
     live = browser.picture.canvas.figure.axes
     for ax, other in zip(axes, live, strict=True):

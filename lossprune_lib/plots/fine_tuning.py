@@ -1,0 +1,106 @@
+"""A fine-tuned study: loss change by pruning against the gap after fine-tuning, and what each layer keeps."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+
+from lossprune_lib.plots.style import style
+from lossprune_lib.results.cells import View, densities
+from lossprune_lib.results.selection import CELL, distinct, gap, loss_change
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+BEST: dict[str, Any] = {
+    "color": "#CC79A7",
+    "marker": "*",
+    "markeredgecolor": "#000000",
+    "linestyle": (0, (1, 1)),
+    "linewidth": 1.6,
+}
+_LINEAR_TO = 2.0  # percentage points: up to there the scale of gaps is linear, above it logarithmic
+_GAPS = (-2, -1, 0, 1, 2, 5, 10, 20, 50, 90)
+
+
+def frame(axes: Iterable[Axes], table: pd.DataFrame) -> dict[str, Line2D]:
+    """Give two Axes scales that suit every view of a table, and return what `place` fills, empty."""
+    runs = distinct(table)
+    points, layers = axes
+    _frame_of_gaps(points, loss_change(runs), gap(runs))
+    _frame_of_layers(layers, runs.groupby(CELL)[densities(runs)].mean())
+    lines: dict[str, Line2D] = {}
+    for criterion in runs["criterion"].unique():
+        looks = style(criterion)
+        (lines[f"{criterion} runs"],) = points.plot([], [], **{**looks, "linestyle": "none"})
+        (lines[f"{criterion} kept"],) = layers.plot([], [], **looks)
+    (lines["best run"],) = points.plot([], [], **{**BEST, "linestyle": "none", "markersize": 15, "zorder": 6})
+    (lines["best kept"],) = layers.plot([], [], **{**BEST, "markersize": 12, "zorder": 6})
+    for ax in (points, layers):
+        ax.grid(alpha=0.3)
+        ax.set_title(" ", fontsize=9.5)
+    return lines
+
+
+def place(lines: dict[str, Line2D], view: View, criterion: str) -> tuple[str, str]:
+    """Put a view into its lines, one criterion filled and thick, and return what the two titles say."""
+    columns = densities(view.cells)
+    across = range(len(columns))
+    for name, runs in view.runs.groupby("criterion"):
+        chosen = name == criterion
+        points, kept = lines[f"{name} runs"], lines[f"{name} kept"]
+        points.set_data(runs["change"], runs["gap"])
+        points.set(markerfacecolor=points.get_color() if chosen else "none", alpha=0.9 if chosen else 0.45)
+        points.set(markersize=6.5 if chosen else 4.5, zorder=4 if chosen else 3)
+        kept.set_data(across, view.best_kept(str(name))[columns].astype(float))
+        kept.set(linewidth=3 if chosen else 1.1, alpha=1 if chosen else 0.6, zorder=4 if chosen else 3)
+    lines["best run"].set_data([view.best["change"]], [view.best["gap"]])
+    lines["best kept"].set_data(across, view.best[columns].astype(float))
+    pruned, correlation = f"{100 * view.sparsity:.4g} % pruned", correlation_in_words(view.correlation)
+    return (
+        f"{pruned}, {stages_in_words(view.stages)}: rank correlation {correlation}",
+        f"{criterion.upper()} (thick) at λ = {view.best_kept(criterion)['step_penalty']:g}",
+    )
+
+
+def legend(criteria: Iterable[str]) -> list[Line2D]:
+    """Return what a legend needs to say what `place` draws."""
+    handles = [Line2D([], [], **style(criterion)) for criterion in criteria]
+    return [*handles, Line2D([], [], **{**BEST, "markersize": 11, "label": "smallest mean gap"})]
+
+
+def correlation_in_words(correlation: float) -> str:
+    """Return a correlation with two digits, or that it is not defined."""
+    return "not defined" if math.isnan(correlation) else f"{correlation:.2f}"
+
+
+def stages_in_words(number: int) -> str:
+    """Return 1 stage, 2 stages."""
+    return f"{number} stage{'s' if number > 1 else ''}"
+
+
+def _frame_of_gaps(ax: Axes, change: pd.Series, gaps: pd.Series) -> None:
+    ax.set_yscale("symlog", linthresh=_LINEAR_TO)
+    ax.set(xlim=(0, 1.05 * change.max()), ylim=(min(0, gaps.min()) - 0.3, 1.25 * gaps.max() + 0.3))
+    low, high = ax.get_ylim()
+    ax.yaxis.set_major_locator(FixedLocator([tick for tick in _GAPS if low <= tick <= high]))
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    ax.yaxis.set_minor_locator(NullLocator())
+    ax.axhline(0, color="#7F7F7F", linewidth=0.8)
+    ax.set(xlabel="loss change by pruning (nats)", ylabel="validation gap after fine-tuning (points)")
+
+
+def _frame_of_layers(ax: Axes, shares: pd.DataFrame) -> None:
+    kept = shares.to_numpy()
+    smallest = float(kept[kept > 0].min())
+    ax.set_yscale("symlog", linthresh=smallest)
+    ax.set(xlim=(-0.3, len(shares.columns) - 0.7), ylim=(-smallest / 3, 1.4))
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:.5g} %"))
+    ax.yaxis.set_minor_locator(NullLocator())
+    ax.set_xticks(range(len(shares.columns)), [name.removeprefix("density.") for name in shares.columns])
+    ax.set(xlabel="layer", ylabel="share of weights kept")
