@@ -111,7 +111,7 @@ for order in found.quadratic_form:
 # %% alt="Change of the loss against the share of the step to 80 %, whole on the left: the truth climbs away from both models. First quarter enlarged on the right: the second-order model stays close to the truth, the first-order one falls below."
 figure, axes = plt.subplots(1, 2, figsize=(9.5, 3.4), layout="constrained")
 for ax, end in zip(axes, (1, 0.25), strict=True):
-    taylor_plots.promise(ax, line[line["share"] <= end], list(found.quadratic_form), "share")
+    taylor_plots.predictions(ax, line[line["share"] <= end], list(found.quadratic_form), "share")
 axes[0].legend(fontsize=8.5)
 axes[1].set_title("the first quarter of the step, enlarged", fontsize=10)
 plt.show()
@@ -661,7 +661,7 @@ off = {stages: widgets.taylor.first_off(table["true_change"], table["hessian"]) 
 figure, axes = plt.subplots(1, 3, figsize=(10.5, 3.4), layout="constrained", sharey=True)
 for ax, (stages, path) in zip(axes, views.items(), strict=True):
     built = path.state.mask.sparsity
-    taylor_plots.promise(ax, tables[stages].reset_index(), ["diagonal", "hessian"])
+    taylor_plots.predictions(ax, tables[stages].reset_index(), ["diagonal", "hessian"])
     ax.plot(built, 0, "k^", markersize=9, clip_on=False, zorder=5)
     taylor_plots.mark_radius(ax, off[stages])
     ax.axvline(0.9, color="#CC79A7", linewidth=1.5)

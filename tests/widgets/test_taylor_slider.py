@@ -1,18 +1,13 @@
-"""The slider of notebook 02, and what is behind it: forecasts, paths, the radius of trust."""
+"""The slider of notebook 02."""
 
 from __future__ import annotations
 
 import asyncio
 
 import pytest
-import torch
-from torch.nn import functional as F
 
-from lossprune_lib import BatchLoss, LocalPruner, LossModel, WeightSpace, widgets
-from lossprune_lib.loss_modelling import forecast
-from lossprune_lib.networks.masks import smallest
+from lossprune_lib import widgets
 from lossprune_lib.pruning import ranking
-from lossprune_lib.pruning.criteria import saliency
 from lossprune_lib.seeds import generator
 from lossprune_lib.widgets.taylor import GRID, STAGES
 
@@ -37,79 +32,6 @@ def move(slider: widgets.Sliders, **values: object) -> str:
 def lines(slider: widgets.Sliders) -> dict[str, tuple[list[float], list[float]]]:
     drawn = slider.picture.canvas.figure.axes[0].lines
     return {line.get_label(): (list(line.get_xdata()), list(line.get_ydata())) for line in drawn}
-
-
-# --- what is behind it --------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("criterion", ["mp", "lm", "qm", "obd"])
-def test_a_path_takes_the_steps_that_the_pruner_takes(trained, digits, batch, criterion: str) -> None:
-    path = ranking.path(trained, digits, batch, criterion)
-    weights = path.model.weights
-    for kappa in (0.0, 0.31, 0.9):
-        scores = saliency(path.model, criterion)
-        expected = torch.where(smallest(scores, round(weights.numel() * kappa)), -weights, torch.zeros(()))
-        assert torch.equal(path.step(kappa), expected)
-
-
-def test_a_path_measures_and_predicts(trained, digits, batch) -> None:
-    path = ranking.path(trained, digits, batch, "qm")
-    space, step = WeightSpace(trained), path.step(0.7)
-    x, y = batch
-    with torch.no_grad():
-        after = F.cross_entropy(space.call(space.read() + step, space.rest(), x), y)
-        true = (after - F.cross_entropy(trained(x), y)).item()
-    model = LossModel.at(trained, batch)
-    risk, weights = BatchLoss(trained, batch), space.read()
-    linear = (step @ model.gradient).item()
-    expected = {
-        "first": linear,
-        "diagonal": model.predicted_change(step).item(),
-        "ggn": linear + risk.quadratic_form(weights, step, "ggn") / 2,
-        "hessian": linear + risk.quadratic_form(weights, step, "hessian") / 2,
-    }
-    assert path.true_change(0.7) == pytest.approx(true, rel=1e-4)
-    assert path.forecast(0.7).changes() == pytest.approx(expected, rel=1e-3)
-    for order, change in expected.items():
-        assert path.predicted_change(0.7, order) == pytest.approx(change, rel=1e-3, abs=1e-6)
-    assert path.saliency_sum(0.7) == pytest.approx(saliency(model, "qm")[step != 0].sum().item(), rel=1e-3)
-
-
-def test_a_path_of_stages_starts_before_the_last_one(trained, digits, batch) -> None:
-    path = ranking.path(trained, digits, batch, "qm", sparsity=0.9, stages=3)
-    run = LocalPruner("qm", sparsity=0.9, stages=3).prune(trained, digits)
-    assert path.state.mask.sparsity == pytest.approx(run.trace["sparsity"].iloc[1])
-    assert int((path.step(0.9) != 0).sum()) == int(path.state.mask.kept.sum()) - int(run.mask.kept.sum())
-
-
-def test_an_unknown_order_is_refused(trained, digits, batch) -> None:
-    with pytest.raises(ValueError, match="no order called 'third'"):
-        ranking.path(trained, digits, batch).forecast(0.5, ("third",))
-
-
-@pytest.mark.parametrize(
-    ("true", "predicted", "radius"),
-    [
-        (lambda t: t + t**2, lambda t: t, 1 / 9),  # off by 10 % where t^2 = 0.1 (t + t^2)
-        (lambda t: t + 0.05 * t**2, lambda t: t, 1.0),
-        (lambda t: t, lambda t: 0.0, 0.0),
-        (lambda t: 0.0, lambda t: 0.0, 1.0),
-        (lambda t: -t - t**3, lambda t: -t, 1 / 3),
-    ],
-)
-def test_the_radius_of_known_functions(true, predicted, radius: float) -> None:
-    assert forecast.trust_radius(true, predicted) == pytest.approx(radius, abs=1e-4)
-
-
-def test_a_wider_tolerance_gives_a_longer_radius(trained, digits, batch) -> None:
-    path = ranking.path(trained, digits, batch)
-    radii = [path.radius(0.8, "diagonal", tolerance) for tolerance in (0.05, 0.1, 0.3)]
-    assert radii == sorted(radii)
-    at, (low, high) = radii[1], (0.98 * radii[1], 1.02 * radii[1])
-    truth = forecast.loss_along(path.risk, path.model.weights, path.step(0.8))
-    found = path.forecast(0.8, ("diagonal",))
-    errors = [abs(found.change("diagonal", share) / truth(share) - 1) for share in (low, at, high)]
-    assert errors[0] < 0.1 < errors[2]
 
 
 # --- the slider ---------------------------------------------------------------------------------------------------
