@@ -120,9 +120,9 @@ def _losses(risk: BatchLoss, start: Tensor | None, directions: list[Tensor], poi
     start = space.read() if start is None else start
     for what, vector in [("The start", start), *(("The direction", direction) for direction in directions)]:
         space.check_point(vector, what)
-    chain = is_mlp(space.net, tuple(x.shape[1:]))
+    mlp = is_mlp(space.net, tuple(x.shape[1:]))
     # Of an example: each layer's output and what the activation after it makes. Of a point: its weights.
-    if chain:
+    if mlp:
         outputs = sum(module.weight.shape[0] for module in space.modules)
     else:
         outputs = sum(map(int.__mul__, risk.footprint.positions, risk.footprint.outputs))
@@ -130,7 +130,7 @@ def _losses(risk: BatchLoss, start: Tensor | None, directions: list[Tensor], poi
     examples = max(1, (numbers - 2 * space.size) // (3 * outputs))
     if start.device.type == "cpu":
         numbers = min(numbers, max(_CACHE_BYTES // start.element_size(), space.size))
-        if not chain:
+        if not mlp:
             examples = max(1, min(examples, numbers // (3 * outputs)))
     pieces = -(-len(x) // examples)
     total = torch.zeros(len(points), dtype=torch.float64, device=start.device)
@@ -138,7 +138,7 @@ def _losses(risk: BatchLoss, start: Tensor | None, directions: list[Tensor], poi
         check_finite(space.run(start, risk.rest, x[:1]), "The network's output")
         for x_part, y_part in zip(x.chunk(pieces), y.chunk(pieces), strict=True):
             at_once = max(1, numbers // (space.size + 3 * outputs * len(x_part)))
-            logits_of = (_chain if chain else _one_by_one)(risk, start, torch.stack(directions), x_part)
+            logits_of = (_together if mlp else _one_by_one)(risk, start, torch.stack(directions), x_part)
             for i in range(0, len(points), at_once):
                 total[i : i + at_once] += _totals(risk.loss, logits_of(points[i : i + at_once]), y_part)
     return (total / len(x)).to("cpu", start.dtype)
@@ -176,8 +176,8 @@ def _one_by_one(risk: BatchLoss, start: Tensor, directions: Tensor, x: Tensor) -
     return logits_of
 
 
-def _chain(risk: BatchLoss, start: Tensor, directions: Tensor, x: Tensor) -> LogitsOf:
-    """Compute a chain of Linear layers for several points at once."""
+def _together(risk: BatchLoss, start: Tensor, directions: Tensor, x: Tensor) -> LogitsOf:
+    """Run a multilayer perceptron at several points at once."""
     space, rest = risk.space, risk.rest
     assert isinstance(space.net, nn.Sequential)
     steps = steps_of(space.net)

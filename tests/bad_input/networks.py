@@ -137,13 +137,13 @@ CASES: list[Case] = [
         "the same for one of several pruners",
         lambda b: prune_together([LocalPruner("mp", s) for s in (0.95, 0.5)], b.net, b.task, b.mask(0.9)),
         ValueError,
-        "sparser already",
+        "already sparser",
     ),
     (
         "the same, stage by stage",
         lambda b: next(LocalPruner("mp", sparsity=0.5).stream(b.net, b.task, b.mask(0.9))),
         ValueError,
-        "sparser already",
+        "already sparser",
     ),
     # landscapes
     ("a direction of another network", along(direction=torch.ones(3)), ValueError, "another network"),
