@@ -9,8 +9,6 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from lossprune_lib.version import __version__ as __version__
-
 if TYPE_CHECKING:
     from lossprune_lib import data, doctor, exercises, plots, results, training, widgets
     from lossprune_lib.loss_modelling import landscape
@@ -22,6 +20,7 @@ if TYPE_CHECKING:
     from lossprune_lib.pruning.local import LocalPruner
     from lossprune_lib.studies.study import Study
     from lossprune_lib.training import ensembles
+    from lossprune_lib.version import __version__ as __version__
 
 __all__ = [
     "BatchLoss",
@@ -43,6 +42,7 @@ __all__ = [
     "widgets",
 ]
 _HOMES = {
+    "__version__": "version",
     "BatchLoss": "loss_modelling",
     "LocalPruner": "pruning",
     "LossModel": "loss_modelling",

@@ -191,7 +191,8 @@ class BatchLoss:
                 "gradient=False leaves nothing of order 1: give order=0 for the loss alone, or leave it out."
             )
         self.space.check_point(weights, "The point")
-        return self.known(weights, int(order), bool(gradient) and order > 0)
+        # Of a copy, so that nothing done to the weights later reaches what is kept.
+        return self.known(weights.detach().clone(), int(order), bool(gradient) and order > 0)
 
     def quadratic_form(self, weights: Tensor, step: Tensor, matrix: str) -> float:
         """Return step^T M step, for M the full GGN ("ggn", never below zero) or Hessian ("hessian") of the mean loss.
@@ -215,17 +216,17 @@ class BatchLoss:
         return (total / len(self.x)).item()
 
     def known(self, weights: Tensor, order: int, gradient: bool) -> LossModel:
-        """Return what `model` does, at weights that were checked already."""
-        found = self._models.get(_Point(weights.detach()))
+        """Return what `model` does, at weights that were checked already and are never changed in place."""
+        point = _Point(weights)
+        found = self._models.get(point)
         if found is None or (found.order or 0) < order or (gradient and found.gradient is None):
-            # At a copy, so that nothing done to the weights later reaches what is kept.
-            found = self._evaluate(weights.detach().clone(), order, gradient)
+            found = self._evaluate(weights, order, gradient)
             if _bytes_of(found) <= self.max_bytes:
-                self._models[_Point(found.weights)] = found
+                self._models[point] = found
         return found
 
     def known_loss(self, weights: Tensor) -> float:
-        """Return the mean loss at weights that were checked already, and keep it."""
+        """Return the mean loss at such weights, and keep it."""
         loss = self.known(weights, 0, False).loss
         assert loss is not None
         return loss
@@ -285,7 +286,7 @@ class _Point:
         return hash(self.sum)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Point) and torch.equal(self.weights, other.weights)
+        return isinstance(other, _Point) and (self.weights is other.weights or torch.equal(self.weights, other.weights))
 
 
 def _bytes_of(model: LossModel) -> int:

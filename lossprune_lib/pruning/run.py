@@ -33,9 +33,9 @@ class PrunerState:
     stage: int = 0
     row: dict[str, float] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def weights(self) -> Tensor:
-        """The masked weights [D]."""
+        """The masked weights [D], never to be changed in place."""
         return self.dense * self.mask.kept
 
 
