@@ -60,3 +60,9 @@ def test_every_function_fits_on_a_screen(folder: str) -> None:
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and node.end_lineno - node.lineno >= MOST_LINES
     ]
     assert not too_long, "\n".join(too_long)
+
+
+def test_no_two_test_files_share_a_name() -> None:
+    """Pytest collects them by name: `make units` and `make browser` would not notice, `make test-slow` stops."""
+    names = [path.name for path in (ROOT / "tests").rglob("test_*.py")]
+    assert sorted(names) == sorted(set(names))
