@@ -15,8 +15,7 @@ from lossprune_lib.data.task import Task, find_device
 from lossprune_lib.seeds import generator
 
 NAMES = ("digits", *downloads.SOURCES)
-_VALID_EXAMPLES = {"digits": 300, "mnist": 10_000, "fashion_mnist": 10_000, "cifar10": 5_000}
-_DIGITS_TEST_EXAMPLES = 300
+_DIGITS_EXAMPLES = 300  # for validation, and as many for the test
 
 
 def load(
@@ -56,7 +55,8 @@ def load(
     x_train, y_train, x_test, y_test, class_names = _digits() if name == "digits" else _images(name, progress)
 
     order = torch.randperm(len(x_train), generator=order_of_split)
-    valid, train = order[: _VALID_EXAMPLES[name]], order[_VALID_EXAMPLES[name] :]
+    for_valid = _DIGITS_EXAMPLES if name == "digits" else downloads.SOURCES[name].valid_examples
+    valid, train = order[:for_valid], order[for_valid:]
     if len(train) == 0:
         raise ValueError(
             f"{name} has only {len(x_train)} training images, all of them needed for validation: replace the file."
@@ -102,7 +102,7 @@ def _digits() -> tuple[Tensor, Tensor, Tensor, Tensor, tuple[str, ...]]:
     y = table[:, -1].clone()
     # Scikit-learn lists the digits writer by writer, so the test images are drawn from all of them, always the same.
     order = torch.randperm(len(x), generator=generator(0, "test images", "digits"))
-    test, rest = order[:_DIGITS_TEST_EXAMPLES], order[_DIGITS_TEST_EXAMPLES:]
+    test, rest = order[:_DIGITS_EXAMPLES], order[_DIGITS_EXAMPLES:]
     return x[rest], y[rest], x[test], y[test], tuple("0123456789")
 
 

@@ -32,11 +32,13 @@ class Download:
 
 @dataclass(frozen=True)
 class Source:
-    """Where a data set comes from, and what its images look like."""
+    """Where a data set comes from, in which format, what its images look like, and how many are for validation."""
 
     shape: tuple[int, ...]  # of one image, as stored: [H, W] or [H, W, 3]
     class_names: tuple[str, ...]
     downloads: tuple[Download, ...]
+    format: str = "npz"  # a name in `_READERS`
+    valid_examples: int = 10_000  # of those for training
 
     @property
     def classes(self) -> int:
@@ -71,6 +73,7 @@ SOURCES = {
                 ("t10k-labels-idx1-ubyte.gz", "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5"),
             )
         ),
+        format="idx",
     ),
     "cifar10": Source(
         (32, 32, 3),
@@ -82,6 +85,8 @@ SOURCES = {
                 ("https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",),
             ),
         ),
+        format="cifar binary",
+        valid_examples=5_000,
     ),
 }
 
@@ -105,13 +110,7 @@ def read(name: str, progress: bool = True) -> Arrays:
         if (folder / f"{name}.npz").is_file():
             return _checked(_read_npz(folder / f"{name}.npz"), source, folder / f"{name}.npz")
     paths = [_fetch(name, download, progress) for download in source.downloads]
-    readers: dict[str, Callable[..., Arrays]] = {
-        "mnist": _read_npz,
-        "fashion_mnist": _read_idx,
-        "cifar10": _read_cifar_binary,
-    }
-    arrays = readers[name](*paths)
-    return _checked(arrays, source, paths[0])
+    return _checked(_READERS[source.format](*paths), source, paths[0])
 
 
 def cache_folder() -> Path:
@@ -250,3 +249,6 @@ def _checked(arrays: Arrays, source: Source, path: Path) -> Arrays:
                 f"{source.classes - 1}: {remedy}"
             )
     return {key: value.astype(np.int64) if key[0] == "y" else value for key, value in arrays.items()}
+
+
+_READERS: dict[str, Callable[..., Arrays]] = {"npz": _read_npz, "idx": _read_idx, "cifar binary": _read_cifar_binary}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import torch
 from torch import Tensor
 
 from lossprune_lib import data
-from lossprune_lib.data import Task, datasets, downloads
+from lossprune_lib.data import Task, downloads
 from lossprune_lib.data.task import find_device
 
 ROOT = Path(__file__).parents[2]
@@ -104,7 +105,7 @@ def test_all_splits_are_normalised_by_the_training_images(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     arrays = {key: array[:700] for key, array in raw[name].items()}
-    monkeypatch.setitem(datasets._VALID_EXAMPLES, name, 600)
+    monkeypatch.setitem(downloads.SOURCES, name, replace(downloads.SOURCES[name], valid_examples=600))
     np.savez(folder / f"{name}.npz", **arrays)
     task = data.load(name, device="cpu", dtype=dtype)
     assert task.dtype == dtype
@@ -175,7 +176,7 @@ def test_another_seed_gives_another_split_but_the_same_test_set(digits: Task) ->
 def test_the_split_of_images_depends_on_the_seed_and_their_test_set_does_not(
     folder: Path, raw: dict[str, downloads.Arrays], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(datasets._VALID_EXAMPLES, "mnist", 50)
+    monkeypatch.setitem(downloads.SOURCES, "mnist", replace(downloads.SOURCES["mnist"], valid_examples=50))
     np.savez(folder / "mnist.npz", **{key: array[:100] for key, array in raw["mnist"].items()})
     first, again, other = (data.load("mnist", device="cpu", seed=seed) for seed in (0, 0, 1))
     assert torch.equal(first.x_train, again.x_train)
@@ -193,7 +194,7 @@ def test_too_few_images_for_the_validation_set_are_refused(folder: Path, raw: di
 def test_images_that_cannot_be_normalised_are_refused(
     value: int, folder: Path, raw: dict[str, downloads.Arrays], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(datasets._VALID_EXAMPLES, "cifar10", 50)
+    monkeypatch.setitem(downloads.SOURCES, "cifar10", replace(downloads.SOURCES["cifar10"], valid_examples=50))
     arrays = {key: array[:100].copy() for key, array in raw["cifar10"].items()}
     arrays["x_train"][..., 2] = value
     np.savez(folder / "cifar10.npz", **arrays)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from lossprune_lib import Study
-from lossprune_lib.data import datasets, downloads
+from lossprune_lib.data import downloads
 from lossprune_lib.studies import experiment
 
 FOLDER = Path(__file__).parents[2] / "data" / "results"
@@ -24,7 +24,8 @@ def made_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         labels = {f"y_{split}": draws.permutation(np.arange(20) % 10) for split in ("train", "test")}
         np.savez(tmp_path / f"{name}.npz", **arrays, **labels)
     monkeypatch.setenv(downloads.FOLDER_VARIABLE, str(tmp_path))
-    monkeypatch.setattr(datasets, "_VALID_EXAMPLES", {"mnist": 10, "cifar10": 10})
+    for name in ("mnist", "cifar10"):
+        monkeypatch.setitem(downloads.SOURCES, name, replace(downloads.SOURCES[name], valid_examples=10))
     experiment.load_task.cache_clear()
     yield
     experiment.load_task.cache_clear()
