@@ -1,76 +1,205 @@
-"""Checking an answer: what is right is said, and what is wrong is named."""
+"""Checking an answer: what is right is confirmed, and what is wrong is named.
+
+An exercise is a set of cases and a table of named mistakes. A learner's function is called on every case, and the first
+mistake in the table that explains what came out of *all* of them is named: one case alone may fit by chance.
+"""
 
 from __future__ import annotations
 
 import html
 import importlib
-from collections.abc import Callable
+import inspect
+import textwrap
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from secrets import randbits
 from typing import Any
 
 import torch
+from torch import Tensor
 
-from lossprune_lib.checks import check_choice, check_float
+from lossprune_lib.checks import check_choice
+from lossprune_lib.exercises.answers import NotAttempted, Refusal, as_tensor, call, counterexample, near, read
 
-Answer = Any
-_CHAPTERS = ("landscapes", "taylor", "locality", "fine_tuning")  # a module of checks a notebook
+_CHAPTERS = ("landscapes", "taylor", "locality", "fine_tuning", "choices")  # the modules that register exercises
+_HEADINGS = {True: ("Right", "#009E73"), False: ("Not yet", "#D55E00"), None: ("Not attempted", "#7F7F7F")}
+_STUB = "Write your answer in the cell above, run it, then run this cell again (a function must return something)."
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a check found: `passed` is None if the exercise was not attempted; `text` says why, in a sentence or two."""
+    """What a check found.
+
+    Attributes
+    ----------
+    passed : None if the exercise was not attempted
+    text : why, in a sentence or two
+    mistake : the mistake's identifier, for a report; None if the answer is right or was not attempted
+    """
 
     exercise: str
     passed: bool | None
     text: str
-
-    @property
-    def _heading(self) -> str:
-        return {True: "Right", False: "Not yet", None: "Not attempted"}[self.passed]
+    mistake: str | None = None
 
     def __repr__(self) -> str:
-        return f"{self._heading}: {self.text}"
+        return f"{_HEADINGS[self.passed][0]}: {self.text}"
 
     def _repr_html_(self) -> str:
-        # A border in a colour that is told apart by its heading too.
-        colour = {True: "#009E73", False: "#D55E00", None: "#7F7F7F"}[self.passed]
+        heading, colour = _HEADINGS[self.passed]  # the heading says in words what the colour says
         return (
-            f'<div style="border-left: 4px solid {colour}; padding: 0.3em 0.8em"><b>{self._heading}.</b> '
+            f'<div style="border-left: 4px solid {colour}; padding: 0.3em 0.8em"><b>{heading}.</b> '
             f"{html.escape(self.text)}</div>"
         )
 
 
-class Mistake(Exception):
-    """What is wrong with an answer, in words for the learner: the message names the mistake and says where to look."""
+@dataclass
+class Exercise:
+    """A function to write: its cases, and the mistakes that its answers are known to contain.
+
+    Attributes
+    ----------
+    right : the solution; its parameters have the names that the notebook gives them
+    cases : returns the arguments of each case, fresh each time
+    wrong : (*arguments) -> {mistake: what it would return}; None stands for a part that may be anything
+    words : the mistakes in the order in which they are tried, as a text (see `read_words`)
+    parts : what the result is made of, as sentences call it
+    signs : (found, *arguments) -> {mistake: whether a wrong result shows it}; found has one tensor for each part
+    same : (found, wanted, *arguments) -> whether one part of a result is as good as another
+    """
+
+    right: Callable[..., Any]
+    cases: Callable[[], Iterable[Sequence[Any]]]
+    wrong: Callable[..., dict[str, Any]]
+    words: str
+    parts: tuple[str, ...]
+    signs: Callable[..., dict[str, bool]] = lambda found, *arguments: {}
+    same: Callable[..., bool] = lambda found, wanted, *arguments: near(found, wanted)
+
+    def __post_init__(self) -> None:
+        self.mistakes = read_words(self.words)
+        self.praise, self.hint = self.mistakes.pop("right"), self.mistakes.pop("hint", "")
+
+    def judge(self, answer: Any) -> None:
+        """Raise Refusal if the answer is wrong, with the first mistake that explains every case."""
+        attempts = [_Attempt(self, answer, arguments) for arguments in self.cases()]
+        failed = [attempt for attempt in attempts if not attempt.passed]
+        if not failed:
+            return
+        explained = set.intersection(*(attempt.explained() for attempt in attempts))
+        for mistake, sentence in self.mistakes.items():
+            if mistake in explained:
+                raise Refusal(mistake, sentence)
+        for attempt in failed:
+            if attempt.problem:
+                raise attempt.problem
+        raise Refusal("other", f"{min(failed, key=_Attempt.size).told()} {self.hint}".strip())
 
 
-class NotAttempted(Exception):
-    """The stub was left as it was."""
+class _Attempt:
+    """An answer to one case of an exercise."""
+
+    def __init__(self, exercise: Exercise, answer: Any, arguments: Sequence[Any]) -> None:
+        self.exercise, self.arguments = exercise, arguments
+        self.right = [as_tensor(part) for part in self._parts(exercise.right(*arguments))]
+        self.found, self.problem = read(call(answer, arguments), self.right, exercise.parts)
+        self.passed = self.problem is None and self._same(self.right)
+
+    def _parts(self, result: Any) -> tuple[Any, ...]:
+        return result if len(self.exercise.parts) > 1 else (result,)
+
+    def _same(self, wanted: Iterable[Any]) -> bool:
+        pairs = zip(self.found or (), wanted, strict=True)
+        return all(part is None or self.exercise.same(found, part, *self.arguments) for found, part in pairs)
+
+    def explained(self) -> set[str]:
+        """Return the mistakes that explain what was found."""
+        if self.found is None:
+            return set()
+        would = self.exercise.wrong(*self.arguments)
+        fitting = {mistake for mistake, result in would.items() if self._same(self._parts(result))}
+        if self.passed:  # a sign is looked for where something is wrong
+            return fitting | (self.exercise.mistakes.keys() - would.keys())
+        return fitting | {
+            mistake for mistake, shown in self.exercise.signs(self.found, *self.arguments).items() if shown
+        }
+
+    def size(self) -> int:
+        """Return how many numbers were given: a small case is easier to follow by hand."""
+        return sum(argument.numel() for argument in self.arguments if isinstance(argument, Tensor))
+
+    def told(self) -> str:
+        assert self.found is not None
+        named = dict(zip(inspect.signature(self.exercise.right).parameters, self.arguments, strict=True))
+        name, found, right = next(
+            (name, found, right)
+            for name, found, right in zip(self.exercise.parts, self.found, self.right, strict=True)
+            if not self.exercise.same(found, right, *self.arguments)
+        )
+        return counterexample(named, name, found, right)
 
 
-CHECKS: dict[str, Callable[[Answer], str]] = {}
+@dataclass
+class Choice:
+    """Some options, one of which is right; each of the others is a mistake, in their order in `words`."""
+
+    options: str
+    right: str
+    words: str
+
+    def __post_init__(self) -> None:
+        self.mistakes = read_words(self.words)
+        self.praise = self.mistakes.pop("right")
+
+    def judge(self, answer: Any) -> None:
+        """Raise Refusal if the answer is another option, or none."""
+        given = answer.strip(" .()").lower() if isinstance(answer, str) else ""
+        if len(given) != 1 or given not in self.options.lower():
+            raise Refusal("no-option", f"The answer must be one of {', '.join(self.options)}, in quotes.")
+        others = self.options.replace(self.right, "").lower()
+        for option, (mistake, sentence) in zip(others, self.mistakes.items(), strict=True):
+            if given == option:
+                raise Refusal(mistake, sentence)
 
 
-def exercise(name: str) -> Callable[[Callable[[Answer], str]], Callable[[Answer], str]]:
-    """Register a check: a function of the answer that returns what the learner saw by it, or raises `Mistake`."""
-
-    def register(checked: Callable[[Answer], str]) -> Callable[[Answer], str]:
-        if name in CHECKS:
-            raise ValueError(f"There are two exercises called {name!r}.")
-        CHECKS[name] = checked
-        return checked
-
-    return register
+EXERCISES: dict[str, Exercise | Choice] = {}
 
 
-def check(name: str, answer: Answer) -> Verdict:
+def register(name: str, exercise: Exercise | Choice) -> None:
+    """Make an exercise known under the name that its notebook gives it; raise ValueError if there is one."""
+    if name in EXERCISES:
+        raise ValueError(f"There are two exercises called {name!r}.")
+    EXERCISES[name] = exercise
+
+
+def read_words(text: str) -> dict[str, str]:
+    """Return the sentences of an exercise by their identifiers.
+
+    Parameters
+    ----------
+    text : a line for each sentence, "identifier: sentence"; an indented line goes on with it
+        "right" is what a right answer is told, "hint" what is said where no mistake explains a wrong one; the others are mistakes.
+
+    Raises
+    ------
+    ValueError
+        if an identifier stands there twice.
+    """
+    lines = textwrap.dedent(text).replace("\n ", " ").strip().splitlines()
+    pairs = [" ".join(line.split()).split(": ", maxsplit=1) for line in lines]
+    words = {identifier: sentence for identifier, sentence in pairs}
+    if len(words) < len(pairs):
+        raise ValueError(f"Two sentences have the same identifier: {[identifier for identifier, _ in pairs]}.")
+    return words
+
+
+def check(name: str, answer: Any) -> Verdict:
     """Return whether an answer to an exercise is right, and if it is not, what is wrong with it.
 
     Parameters
     ----------
     name : of the exercise, as its notebook gives it
-    answer : a function, a number, a name or a letter, as the exercise asks; None and an untouched stub are not attempted
+    answer : a function or a letter, as the exercise asks; None and an untouched stub are not attempted
 
     Raises
     ------
@@ -79,104 +208,24 @@ def check(name: str, answer: Answer) -> Verdict:
     """
     for chapter in _CHAPTERS:
         importlib.import_module(f"lossprune_lib.exercises.{chapter}")
-    checked = CHECKS[check_choice(name, CHECKS, "exercise")]
-    if answer is None or answer is ...:
-        return _not_attempted(name)
+    exercise = EXERCISES[check_choice(name, EXERCISES, "exercise")]
     try:
+        if answer is None or answer is ...:
+            raise NotAttempted
         with torch.random.fork_rng(devices=[]):  # a check leaves the learner's own random numbers alone
-            return Verdict(name, True, checked(answer))
+            exercise.judge(answer)
     except (NotAttempted, NotImplementedError):
-        return _not_attempted(name)
-    except Mistake as mistake:
-        return Verdict(name, False, str(mistake))
-
-
-def _not_attempted(name: str) -> Verdict:
-    return Verdict(
-        name,
-        None,
-        "Write your answer in the cell above, run it, then run this cell again (a function must return something).",
-    )
-
-
-def call(function: Answer, *arguments: Any) -> Any:
-    """Return what a learner's function gives for fresh arguments.
-
-    Raises
-    ------
-    Mistake
-        if it is no function, raises an error, or changes the tensors that it was given.
-    NotAttempted
-        if it returns nothing.
-    """
-    if not callable(function):
-        raise Mistake(f"The answer must be a function, not {type(function).__name__}: write its name without brackets.")
-    before = [x.clone() if isinstance(x, torch.Tensor) else x for x in arguments]
-    try:
-        result = function(*arguments)
-    except (NotImplementedError, Mistake):
-        raise
-    except Exception as error:
-        raise Mistake(f"Your function stops with {type(error).__name__}: {error}") from error
-    for was, now in zip(before, arguments, strict=True):
-        if isinstance(now, torch.Tensor) and not torch.equal(was, now):
-            raise Mistake("Your function changes its input in place: work on a copy, or write x * y, not x *= y.")
-    if result is None or result is ...:
-        raise NotAttempted
-    return result
-
-
-def tensor(result: Any, shape: tuple[int, ...], what: str) -> torch.Tensor:
-    """Return a result as a float64 tensor of a shape; raise Mistake if it is none, has another shape or is not finite."""
-    try:
-        found = torch.as_tensor(result)
-    except (TypeError, ValueError, RuntimeError):
-        raise Mistake(f"{what} must be a tensor, not {type(result).__name__}.") from None
-    if tuple(found.shape) != shape:
-        raise Mistake(f"{what} has the shape {list(found.shape)}, but must have {list(shape)}.")
-    found = found.detach().double()
-    if not torch.isfinite(found).all():
-        raise Mistake(f"{what} holds values that are NaN or infinite.")
-    return found
-
-
-def number(result: Any, what: str) -> float:
-    """Return a result as a float; raise Mistake if it is no finite number."""
-    if isinstance(result, torch.Tensor) and result.numel() == 1:
-        result = result.item()
-    try:
-        return check_float(result, what, least=float("-inf"))
-    except (TypeError, ValueError) as error:
-        raise Mistake(str(error).replace(" and at least -inf", "")) from None
-
-
-def choice(answer: Any, options: str | list[str]) -> str:
-    """Return one of some options, letters for example, whatever its case; raise Mistake if it is none of them."""
-    lower = {option.lower(): option for option in options}
-    given = answer.strip(" .()").lower() if isinstance(answer, str) else answer
-    if not isinstance(given, str) or given not in lower:
-        raise Mistake(f"The answer must be one of {', '.join(options)}, in quotes.")
-    return lower[given]
-
-
-def close(found: torch.Tensor | float, wanted: torch.Tensor | float, tolerance: float = 1e-4) -> bool:
-    """Return whether two numbers or tensors agree, to a share of the largest entry of `wanted`."""
-    a, b = torch.as_tensor(found).double(), torch.as_tensor(wanted).double()
-    return a.shape == b.shape and bool((a - b).abs().max() <= tolerance * b.abs().max().clamp_min(1e-12))
+        return Verdict(name, None, _STUB)
+    except Refusal as refusal:
+        return Verdict(name, False, str(refusal), refusal.mistake)
+    return Verdict(name, True, exercise.praise)
 
 
 def entropy() -> int:
-    """Return a seed that nobody can foresee; tests put seeds of their own in its place."""
+    """Return a seed that nobody can predict; tests put seeds of their own in its place."""
     return randbits(63)
 
 
 def fresh() -> torch.Generator:
     """Return a generator that gives other cases each time, and leaves the learner's own random numbers alone."""
     return torch.Generator().manual_seed(entropy())
-
-
-def name_mistake(cases: list[tuple[Any, dict[str, Any]]], same: Callable[[Any, Any], bool]) -> None:
-    """Raise the first mistake that explains what was found in every case; one case alone may fit several by chance."""
-    for message in cases[0][1]:
-        if all(same(found, wrong[message]) for found, wrong in cases):
-            raise Mistake(message)

@@ -1,13 +1,16 @@
-"""Guesses beside outcomes, and what a check says of an answer."""
+"""How an answer is checked: on every case, with the first mistake that explains them all; guesses beside outcomes."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
+from torch import Tensor
 
-from lossprune_lib import exercises
+from lossprune_lib import WeightSpace, exercises
 from lossprune_lib.exercises import checking
-from lossprune_lib.exercises.checking import Mistake, Verdict, call, choice, close, exercise, number, tensor
+from lossprune_lib.exercises.checking import Choice, Exercise, Verdict, read_words, register
 
 
 @pytest.mark.parametrize(
@@ -31,53 +34,110 @@ def test_a_guess_is_a_number(guess: object) -> None:
         exercises.reconcile("sparsity", guess, 0.88)
 
 
+DOUBLE = """
+    right: Twice as much.
+    hint: Add it to itself.
+    fourfold: That is <four> times as much.
+    square: That is the square,
+        not the double.
+    undefined: Anything fits where this mistake has no result.
+    negative: It should not be below zero.
+"""
+
+
 @pytest.fixture
 def double(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An exercise: a function that doubles."""
+    """An exercise: a function that doubles. For x = 2 alone, the double is the square."""
     with pytest.raises(ValueError, match="no exercise"):
         exercises.check("nothing of this name", 1)  # loads all chapters, which would else land in the copy
-    monkeypatch.setattr(checking, "CHECKS", dict(checking.CHECKS))
+    monkeypatch.setattr(checking, "EXERCISES", dict(checking.EXERCISES))
+    register(
+        "double",
+        Exercise(
+            lambda x: 2 * x,
+            lambda: [(torch.tensor([2.0, 2.0]),), (torch.arange(3.0),), (torch.full((20,), 2.0),)],
+            lambda x: {"fourfold": 4 * x, "square": x**2, "undefined": 7 * x / (x != 0)},
+            DOUBLE,
+            ("the double",),
+            signs=lambda found, x: {"negative": bool((found[0] < 0).any())},
+        ),
+    )
+    register(
+        "both", Exercise(lambda x: (x, -x), lambda: [(1.0,)], lambda x: {"sign": (None, x)}, SIGN, ("x", "minus x"))
+    )
+    register("letter", Choice("ABC", "B", "right: Yes.\nfirst: Not A.\nlast: Not C."))
 
-    @exercise("double")
-    def _(answer: object) -> str:
-        x = torch.arange(3.0)
-        if not close(tensor(call(answer, x), (3,), "The result"), 2 * x):
-            raise Mistake("That is not the double <of> it.")
-        return "Twice as much."
+
+SIGN = "right: Yes.\nsign: The second has the wrong sign."
 
 
-def inplace(x: torch.Tensor) -> torch.Tensor:
+def changed(x: Tensor) -> Tensor:
     x *= 2
     return x
 
 
-def todo(x: torch.Tensor) -> torch.Tensor:
+def todo(x: Tensor) -> Tensor:
     raise NotImplementedError
 
 
 @pytest.mark.parametrize(
-    ("answer", "passed", "text"),
+    ("answer", "passed", "mistake", "text"),
     [
-        (lambda x: 2 * x, True, "Twice as much."),
-        (lambda x: (2 * x).tolist(), True, "Twice as much."),
-        (lambda x: 3 * x, False, "not the double <of>"),
-        (lambda x: x[:2], False, r"shape [2], but must have [3]"),
-        (lambda x: x / 0, False, "NaN or infinite"),
-        (lambda x: "four", False, "must be a tensor, not str"),
-        (lambda x: x.nothing, False, "stops with AttributeError"),
-        (inplace, False, "changes its input in place"),
-        (4, False, "must be a function, not int"),
-        (None, None, "a function must return something"),
-        (..., None, "a function must return something"),
-        (lambda x: None, None, "a function must return something"),
-        (lambda x: ..., None, "a function must return something"),
-        (todo, None, "a function must return something"),
+        (lambda x: 2 * x, True, None, "Twice as much."),
+        (lambda x: (2 * x).tolist(), True, None, "Twice as much."),
+        (lambda x: 4 * x, False, "fourfold", "That is <four> times as much."),
+        (lambda x: x**2, False, "square", "That is the square, not the double."),
+        (lambda x: torch.where(x == 0, 5, 7 * x), False, "undefined", "Anything"),
+        (lambda x: -x, False, "negative", "below zero"),
+        (lambda x: 3 * x, False, "other", "For x = [2, 2]: the double should be [4, 4], but yours is [6, 6]. Add it"),
+        (
+            lambda x: 2 * x + (len(x) > 3),
+            False,
+            "other",
+            "x = 2: the double at [0] should be 4, but yours is 5. Add it",
+        ),
+        (lambda x: x[:1], False, "shape", "shape [1], but must have [2]"),
+        (lambda x: x / 0, False, "not-finite", "NaN or infinite"),
+        (lambda x: "four", False, "type", "not str"),
+        (lambda x: x > 0, False, "dtype", "True and False"),
+        (lambda x: x.nothing, False, "exception", "stops with AttributeError"),
+        (changed, False, "in-place", "changes its input in place"),
+        (4, False, "no-function", "must be a function, not int"),
+        (None, None, None, "a function must return something"),
+        (..., None, None, "a function must return something"),
+        (lambda x: None, None, None, "a function must return something"),
+        (lambda x: ..., None, None, "a function must return something"),
+        (todo, None, None, "a function must return something"),
     ],
 )
-def test_a_check_names_the_mistake(double: None, answer: object, passed: bool | None, text: str) -> None:
+def test_a_check_names_the_mistake(
+    double: None, answer: Any, passed: bool | None, mistake: str | None, text: str
+) -> None:
     verdict = exercises.check("double", answer)
-    assert verdict.passed is passed
+    assert (verdict.passed, verdict.mistake) == (passed, mistake), verdict
     assert text in verdict.text
+
+
+def test_a_part_may_be_left_open(double: None) -> None:
+    assert exercises.check("both", lambda x: (x, -x)).passed
+    assert exercises.check("both", lambda x: (5 * x, x)).mistake == "sign"
+    assert "minus x should be -1, but yours is 3" in exercises.check("both", lambda x: (x, 3 * x)).text
+    assert exercises.check("both", lambda x: x).mistake == "parts"
+
+
+@pytest.mark.parametrize(
+    ("answer", "mistake"), [(" a ", "first"), ("(C)", "last"), ("B.", None), ("d", "no-option"), (1, "no-option")]
+)
+def test_an_option_is_taken_in_either_case(double: None, answer: object, mistake: str | None) -> None:
+    assert exercises.check("letter", answer).mistake == mistake
+
+
+def test_a_network_that_was_changed_is_restored(trained: torch.nn.Module) -> None:
+    space = WeightSpace(trained)
+    before = space.read()
+    with pytest.raises(checking.Refusal, match="network changed"):
+        checking.call(lambda space: space.write_(space.read() + 1), [space])
+    assert torch.equal(space.read(), before)
 
 
 def test_an_unknown_exercise_is_refused_with_a_near_match(double: None) -> None:
@@ -85,30 +145,14 @@ def test_an_unknown_exercise_is_refused_with_a_near_match(double: None) -> None:
         exercises.check("duoble", 1)
 
 
-def test_two_exercises_cannot_share_a_name(double: None) -> None:
-    with pytest.raises(ValueError, match="two exercises called 'double'"):
-        exercise("double")(lambda answer: "")
+def test_names_and_identifiers_are_unique(double: None) -> None:
+    with pytest.raises(ValueError, match="two exercises called 'letter'"):
+        register("letter", checking.EXERCISES["letter"])
+    with pytest.raises(ValueError, match="same identifier"):
+        read_words("right: Yes.\nsign: One.\nsign: Two.")
 
 
 def test_a_verdict_is_shown_in_words_and_escaped() -> None:
-    verdict = Verdict("double", False, "<b> is missing")
+    verdict = Verdict("double", False, "<b> is missing", "sign")
     assert repr(verdict) == "Not yet: <b> is missing"
     assert "<b>Not yet.</b> &lt;b&gt; is missing" in verdict._repr_html_()
-
-
-@pytest.mark.parametrize("answer", ["a", " A ", "a)", "(a)"])
-def test_a_letter_is_taken_in_either_case(answer: str) -> None:
-    assert choice(answer, "abc") == "a"
-
-
-@pytest.mark.parametrize("answer", ["d", 1, "", ["a"]])
-def test_another_letter_is_named(answer: object) -> None:
-    with pytest.raises(Mistake, match="one of a, b, c"):
-        choice(answer, "abc")
-
-
-def test_a_number_may_be_a_tensor_and_nothing_else() -> None:
-    assert number(torch.tensor(0.5), "It") == 0.5
-    for wrong in ("0.5", torch.zeros(2), float("nan"), True):
-        with pytest.raises(Mistake, match="It"):
-            number(wrong, "It")

@@ -14,7 +14,7 @@ from scipy.stats import spearmanr
 from torch.nn import functional as F
 
 from lossprune_lib import criteria, exercises
-from lossprune_lib.exercises.checking import CHECKS
+from lossprune_lib.exercises.checking import EXERCISES
 from lossprune_lib.networks.masks import smallest
 
 SOURCES = sorted((Path(__file__).parents[2] / "notebooks" / "source").glob("*.py"))
@@ -56,4 +56,4 @@ def test_a_check_leaves_the_learners_random_numbers_alone(stem: str, name: str, 
 def test_every_check_stands_in_a_notebook_once() -> None:
     with pytest.raises(ValueError, match="no exercise"):
         exercises.check("nothing of this name", 1)  # loads all chapters
-    assert sorted(name for _, name, _ in CASES) == sorted(CHECKS)
+    assert sorted(name for _, name, _ in CASES) == sorted(EXERCISES)

@@ -1,146 +1,139 @@
-"""The check of the fair choice in the notebook on fine-tuning."""
+"""Exercise 4.2: a fair choice of the step penalty. Errors are [L, S]: a row for each penalty, a column for each seed."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from lossprune_lib.exercises.checking import Answer, Mistake, call, close, exercise, fresh, name_mistake, number
+from lossprune_lib.exercises.checking import Exercise, fresh, register
 
-Pair = tuple[Tensor, Tensor]
-
-
-def _fair(valid: Tensor, test: Tensor) -> tuple[float, float, float]:
-    row = int(valid.mean(1).argmin())
-    return row, float(test[row].mean()), float(test[row].std())
+Errors = tuple[Tensor, Tensor]
 
 
-def _chosen_otherwise(valid: Tensor, test: Tensor) -> dict[str, int]:
-    """Return which row each plausible mistake chooses."""
-    return {
-        "You chose by the test error. Then the test set is used up, and the error that it shows there is too good: choose by "
-        "valid_error, and only look up test_error.": int(test.mean(1).argmin()),
-        "You chose by the mean plus the spread: the rule here is the mean alone.": int(
-            (valid.mean(1) + valid.std(1)).argmin()
-        ),
-        "You took the row with the single lowest entry: one lucky seed. Take the mean over seeds first, then the lowest "
-        "mean.": int(valid.argmin()) // valid.shape[1],
-        "You chose by the first seed alone: take the mean over all seeds.": int(valid[:, 0].argmin()),
-        "You chose the row with the largest error: errors should be small.": int(valid.mean(1).argmax()),
-        "Your choice looks at test errors as well: validation and test are added up or averaged. The test set chooses "
-        "nothing.": int((valid + test).mean(1).argmin()),
-        "You chose by the median over seeds: the rule here is the mean.": int(valid.median(1).values.argmin()),
-        "You took the mean over the wrong axis: there is a row for each step penalty and a column for each seed.": int(
-            valid.mean(0).argmin()
-        ),
-        "You chose the row that varies least over seeds, not the one with the lowest mean.": int(valid.std(1).argmin()),
-        "You chose by the worst seed of each row: the rule here is the mean.": int(valid.amax(1).argmin()),
-    }
+def _right(valid_error: Tensor, test_error: Tensor) -> tuple[int, Tensor, Tensor]:
+    row = int(valid_error.mean(1).argmin())
+    return row, test_error[row].mean(), test_error[row].std()
 
 
-@exercise("fair choice")
-def fair_choice(answer: Answer) -> str:
+def _cases() -> list[Errors]:
+    """Return errors in which each mistake chooses another row than the right one; many, as two often choose the same."""
     source = fresh()
-    for rows, seeds in ((9, 5), (9, 3), (6, 4)):
-        valid, test = _errors(rows, seeds, source)
-        _check_choice(answer, valid, test)
-    valid, test = _errors(5, 4, source)
-    valid[3] = valid[1] = valid.min() - 0.01  # equal ones: the first, whose penalty is smaller
-    found = _three(call(answer, valid.clone(), test.clone()))
-    if found[0] == 3:
-        raise Mistake(
-            "Two rows have the same mean validation error, and you took the later one: of equal ones, take the first."
-        )
-    _check_choice(answer, valid, test)
-    return (
-        "Validation chooses, the mean over seeds decides, and the test set is only read. What you report is an honest "
-        "estimate, with its spread."
-    )
+    cases = [_errors(*shape, source) for shape in [(5, 4)] + 10 * [(9, 5), (9, 3), (6, 4)]]
+    valid_error, _ = tied = _errors(5, 4, source)
+    valid_error[3] = valid_error[1] = valid_error.min() - 0.01  # equal ones: the first, whose penalty is smaller
+    return [*cases, tied]
 
 
-def _errors(rows: int, seeds: int, source: torch.Generator) -> Pair:
-    """Return errors in which each mistake chooses another row than the right one."""
+def _errors(rows: int, seeds: int, source: torch.Generator) -> Errors:
     while True:
-        valid, test = 0.02 + 0.06 * torch.rand(2, rows, seeds, generator=source, dtype=torch.float64)
-        right = _fair(valid, test)[0]
-        others = list(_chosen_otherwise(valid, test).values())
-        if right not in others:
-            return valid, test
+        valid_error, test_error = 0.02 + 0.06 * torch.rand(2, rows, seeds, generator=source, dtype=torch.float64)
+        if _right(valid_error, test_error)[0] not in _other_rows(valid_error, test_error).values():
+            return valid_error, test_error
 
 
-def _three(found: Any) -> tuple[int, float, float]:
-    if isinstance(found, (Tensor, np.ndarray)):
-        found = found.tolist()
-    if not isinstance(found, (tuple, list)) or len(found) != 3:
-        raise Mistake("Return three numbers: the row that you chose, its mean test error, and the spread.")
-    row, mean, spread = (
-        number(value, what) for value, what in zip(found, ("The row", "The mean", "The spread"), strict=True)
-    )
-    if row != int(row):
-        raise Mistake(f"The row is a whole number from 0, not {row:g}: return its index, not its error.")
-    return int(row), mean, spread
+_WORDS = """
+    right: Validation chooses, the mean over seeds decides, and the test set is only read. What you report is an honest estimate, with its spread.
+    hint: The mean validation error over seeds chooses the row; the test errors of that row are reported.
+    row-per-seed: Each seed chose a row of its own, so no single step penalty is reported: choose one for all seeds.
+    row-not-index: The row is not a whole number from 0: return its index, not its error.
+    counted-from-one: The row is one too high: count rows from 0.
+    by-test: You chose by the test error. Then the test set is used up, and the error that it shows there is too good: choose by
+        valid_error, and only look up test_error.
+    mean-plus-spread: You chose by the mean plus the spread, but the rule here is the mean alone.
+    single-entry: You took the row with the single lowest entry: one lucky seed. Take the mean over seeds first, then the lowest
+        mean.
+    first-seed: You chose by the first seed alone: take the mean over all seeds.
+    largest: You chose the row with the largest error: errors should be small.
+    by-both: Your choice looks at test errors as well: validation and test are added up or averaged. The test set must choose
+        nothing.
+    median: You chose by the median over seeds, but the rule here is the mean.
+    wrong-axis: You took the mean over the wrong axis: there is a row for each step penalty and a column for each seed.
+    least-spread: You chose the row that varies least over seeds, not the one with the lowest mean.
+    worst-seed: You chose by the worst seed of each row, but the rule here is the mean.
+    last-of-equals: Two rows have the same mean validation error, and you took the later one: of equal ones, take the first.
+    validation-reported: The row is right, but you report its validation error. That one chose the row, so it is too good: report
+        the test error.
+    best-seed-reported: The row is right, but you report the test error of its best seed. Report the mean over seeds.
+    lowest-test-reported: The row is right, but you report the lowest mean test error of all rows, which belongs to another row.
+    all-rows-reported: The row is right, but you report the mean test error of all rows.
+    median-reported: The row is right, but you report the median over seeds: report the mean.
+    per-cent: The error is in per cent, but here errors are fractions, as they came in.
+    first-seed-reported: The row is right, but you report the test error of the first seed alone.
+    difference-reported: The row is right, but you report the difference between test and validation error: report the test
+        error itself.
+    divided-by-n: The spread is divided by n, which makes it too small for a few seeds. Divide by n - 1.
+    variance: That is the variance: take its square root.
+    standard-error: That is the standard error of the mean. The spread asked for is the standard deviation over seeds, not divided
+        by the root of their number.
+    range: That is the largest minus the smallest, but the spread here is the standard deviation over seeds.
+    spread-of-validation: That is the spread of the validation errors: return that of the test errors that you report.
+    spread-over-rows: That is the spread over rows, not over seeds.
+    spread-of-all: That is the spread of all test errors: return that of the row that you chose.
+    spread-per-cent: The spread is in per cent, but here errors are fractions.
+"""
 
 
-def _check_choice(answer: Answer, valid: Tensor, test: Tensor) -> None:
-    row, mean, spread = _three(call(answer, valid, test))
-    right, wanted, spread_wanted = _fair(valid, test)
-    own = valid.argmin(0)  # for each seed, its own row
-    mixed = test.gather(0, own[None]).mean()
-    if close(mean, mixed, tolerance=1e-7) and not close(mean, wanted):
-        raise Mistake(
-            "Each seed chose a row of its own. Then no single step penalty is reported: choose one for all seeds."
-        )
-    if row == right + 1 and close(mean, wanted):
-        raise Mistake("The row is one too high: count rows from 0.")
-    if row != right:
-        cases = [(row, _chosen_otherwise(valid, test))]
-        for _ in range(30):  # two mistakes often choose the same row
-            more = _errors(len(valid), valid.shape[1], fresh())
-            cases.append((_three(call(answer, *more))[0], _chosen_otherwise(*more)))
-        name_mistake(cases, int.__eq__)
-        raise Mistake(
-            f"You chose row {row}. The mean validation errors are {[round(x, 4) for x in valid.mean(1).tolist()]}, "
-            f"so it should be row {right}."
-        )
-    means: dict[str, Tensor | float] = {
-        "The row is right, but you report its validation error. That one chose the row, so it is too good: report the test "
-        "error.": valid[row].mean(),
-        "The row is right, but you report the test error of its best seed. Report the mean over seeds.": test[
-            row
-        ].min(),
-        "The row is right, but you report the lowest mean test error of all rows, which belongs to another row.": (
-            test.mean(1).min()
-        ),
-        "The row is right, but you report the mean test error of all rows.": test.mean(),
-        "The row is right, but you report the median over seeds: report the mean.": test[row].median(),
-        "The error is in per cent; here errors are fractions, as they came in.": 100 * wanted,
-        "The row is right, but you report the test error of the first seed alone.": test[row, 0],
-        "The row is right, but you report the difference of test and validation error: report the test error itself.": (
-            (test[row] - valid[row]).mean()
-        ),
+def _other_rows(valid: Tensor, test: Tensor) -> dict[str, int]:
+    """Return which row each mistake chooses."""
+    rows = {
+        "by-test": test.mean(1).argmin(),
+        "mean-plus-spread": (valid.mean(1) + valid.std(1)).argmin(),
+        "single-entry": valid.argmin() // valid.shape[1],
+        "first-seed": valid[:, 0].argmin(),
+        "largest": valid.mean(1).argmax(),
+        "by-both": (valid + test).mean(1).argmin(),
+        "median": valid.median(1).values.argmin(),
+        "wrong-axis": valid.mean(0).argmin(),
+        "least-spread": valid.std(1).argmin(),
+        "worst-seed": valid.amax(1).argmin(),
     }
-    for message, value in means.items():
-        if close(mean, value) and not close(mean, wanted):
-            raise Mistake(message)
-    if not close(mean, wanted):
-        raise Mistake(f"The mean test error of row {row} is {wanted:.4f}, but you return {mean:.4f}.")
-    errors, count = test[row], test.shape[1]
-    for message, value in {
-        "The spread is divided by n: that is too small for a few seeds. Divide by n - 1.": errors.std(correction=0),
-        "That is the variance: take its root.": errors.var(),
-        "That is the standard error of the mean. The spread asked for is the standard deviation over seeds, not divided by "
-        "the root of their number.": errors.std() / count**0.5,
-        "That is largest less smallest: the spread here is the standard deviation over seeds.": errors.max()
-        - errors.min(),
-        "That is the spread of the validation errors: give that of the test errors that you report.": valid[row].std(),
-        "That is the spread over rows, not over seeds.": test.mean(1).std(),
-        "That is the spread of all test errors: give that of the row that you chose.": test.std(),
-        "The spread is in per cent; here errors are fractions.": 100 * errors.std(),
-    }.items():
-        if close(spread, value) and not close(spread, spread_wanted):
-            raise Mistake(message)
-    if not close(spread, spread_wanted):
-        raise Mistake(f"The standard deviation (n - 1) of {errors.tolist()} is {spread_wanted:.4f}, not {spread:.4f}.")
+    return {name: int(row) for name, row in rows.items()}
+
+
+def _wrong(valid_error: Tensor, test_error: Tensor) -> dict[str, Any]:
+    row, mean, spread = _right(valid_error, test_error)
+    lowest = valid_error.mean(1)
+    valid, test = valid_error[row], test_error[row]
+    means = {
+        "validation-reported": valid.mean(),
+        "best-seed-reported": test.min(),
+        "lowest-test-reported": test_error.mean(1).min(),
+        "all-rows-reported": test_error.mean(),
+        "median-reported": test.median(),
+        "per-cent": 100 * mean,
+        "first-seed-reported": test[0],
+        "difference-reported": (test - valid).mean(),
+    }
+    spreads = {
+        "divided-by-n": test.std(correction=0),
+        "variance": test.var(),
+        "standard-error": spread / len(test) ** 0.5,
+        "range": test.max() - test.min(),
+        "spread-of-validation": valid.std(),
+        "spread-over-rows": test_error.mean(1).std(),
+        "spread-of-all": test_error.std(),
+        "spread-per-cent": 100 * spread,
+    }
+    return {
+        "row-per-seed": (None, test_error.gather(0, valid_error.argmin(0)[None]).mean(), None),
+        "counted-from-one": (row + 1, mean, None),
+        "last-of-equals": (int((lowest == lowest.min()).nonzero()[-1]), None, None),
+        **{name: (other, None, None) for name, other in _other_rows(valid_error, test_error).items()},
+        **{name: (row, value, None) for name, value in means.items()},
+        **{name: (row, mean, value) for name, value in spreads.items()},
+    }
+
+
+register(
+    "fair choice",
+    Exercise(
+        _right,
+        _cases,
+        _wrong,
+        _WORDS,
+        ("the row", "the mean test error of the row", "its spread over seeds"),
+        signs=lambda found, *errors: {"row-not-index": found[0].numel() == 1 and float(found[0]) % 1 > 0},
+    ),
+)

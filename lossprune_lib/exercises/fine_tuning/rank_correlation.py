@@ -1,4 +1,4 @@
-"""The check of the rank correlation in the notebook on fine-tuning."""
+"""Exercise 4.3: Spearman's rank correlation by hand."""
 
 from __future__ import annotations
 
@@ -7,136 +7,107 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy.stats import kendalltau, rankdata, spearmanr
+from scipy.stats import kendalltau, pearsonr, rankdata, spearmanr
 from torch import Tensor
 
-from lossprune_lib.exercises.checking import Answer, Mistake, call, exercise, fresh, name_mistake, number
+from lossprune_lib.exercises.checking import Exercise, fresh, register
 
 Pair = tuple[Tensor, Tensor]
 
 
-def pearson(a: Any, b: Any) -> float:
-    return float(np.corrcoef(a, b)[0, 1])
+def _right(a: Tensor, b: Tensor) -> float:
+    return float(spearmanr(a, b).statistic)
 
 
-def _order(values: Any) -> Any:
-    return np.argsort(np.asarray(values), kind="stable")
-
-
-def _from_differences(a: Any, b: Any) -> float:
-    return float(1 - 6 * ((a - b) ** 2).sum() / (len(a) * (len(a) ** 2 - 1)))
-
-
-def _ranks(method: str) -> Callable[[Any, Any], float]:
-    return lambda a, b: pearson(rankdata(a, method), rankdata(b, method))
-
-
-_RANK_MISTAKES: dict[str, Callable[[Any, Any], float]] = {
-    "That is Pearson's correlation of the numbers themselves: replace each number by its rank first.": pearson,
-    "argsort gives which entry comes first, not which rank an entry has. Sort the order once more, and look after ties.": (
-        lambda a, b: pearson(_order(a), _order(b))
-    ),
-    "Equal numbers got different ranks, by where they stand. Equal numbers share the mean of their ranks.": (
-        _ranks("ordinal")
-    ),
-    "Equal numbers got the lowest of their ranks, as in sports. Here they share the mean of their ranks.": _ranks(
-        "min"
-    ),
-    "Equal numbers got the highest of their ranks. Here they share the mean of their ranks.": _ranks("max"),
-    "Ranks without gaps: after two equal numbers the next rank is left out. Equal numbers share the mean of the ranks that "
-    "they take up together.": _ranks("dense"),
-    "The ranks are right, but the short formula with 6 times the squared differences only holds without ties. Take "
-    "Pearson's correlation of the ranks.": lambda a, b: _from_differences(rankdata(a), rankdata(b)),
-    "The short formula with 6 times the squared differences, on ranks that ignore ties: it only holds without them.": (
-        lambda a, b: _from_differences(rankdata(a, "ordinal"), rankdata(b, "ordinal"))
-    ),
-    "That is Kendall's tau, another rank correlation: it counts pairs in the same order.": (
-        lambda a, b: float(kendalltau(a, b).statistic)
-    ),
-    "The sign is wrong: only one of the two is ranked from the smallest up. Rank both in the same direction.": (
-        lambda a, b: -_ranks("average")(a, b)
-    ),
-    "The correlation is without its sign: if one falls while the other rises, it is below zero.": (
-        lambda a, b: abs(_ranks("average")(a, b))
-    ),
-    "The correlation is squared: take it as it is.": lambda a, b: _ranks("average")(a, b) ** 2,
-    "That is the covariance of the ranks: divide by both standard deviations.": (
-        lambda a, b: float(np.cov(rankdata(a), rankdata(b), ddof=0)[0, 1])
-    ),
-    "That is the covariance of the ranks (with n - 1): divide by both standard deviations.": (
-        lambda a, b: float(np.cov(rankdata(a), rankdata(b))[0, 1])
-    ),
-    "The covariance is divided by n and the standard deviations by n - 1, or the other way: the same in both.": (
-        lambda a, b: _ranks("average")(a, b) * (len(a) - 1) / len(a)
-    ),
-    "The covariance is divided by n - 1 and the standard deviations by n: the same in both.": (
-        lambda a, b: _ranks("average")(a, b) * len(a) / (len(a) - 1)
-    ),
-    "The mean rank is not taken away before multiplying: a correlation compares with the means.": (
-        lambda a, b: float(
-            (rankdata(a) * rankdata(b)).sum() / np.sqrt((rankdata(a) ** 2).sum() * (rankdata(b) ** 2).sum())
-        )
-    ),
-    "That is the sum of the products, not divided: divide by the root of the product of both sums of squares.": (
-        lambda a, b: float(np.cov(rankdata(a), rankdata(b))[0, 1] * (len(a) - 1))
-    ),
-    "The root is missing: divide by the root of the product of both sums of squares.": (
-        lambda a, b: float(
-            _ranks("average")(a, b) / (len(a) - 1) / np.std(rankdata(a), ddof=1) / np.std(rankdata(b), ddof=1)
-        )
-    ),
-    "Only the first argument is ranked: rank both.": lambda a, b: pearson(rankdata(a), b),
-    "Only the second argument is ranked: rank both.": lambda a, b: pearson(a, rankdata(b)),
-}
-
-
-@exercise("rank correlation")
-def rank_correlation(answer: Answer) -> str:
+def _cases() -> list[Pair]:
     source = fresh()
-    cases, wrong = [], []
-    pairs = [
-        *(_distinct(size, source) for size in (11, 12, 13)),
-        *(_tied(size, levels, source) for size, levels in ((9, 4), (14, 5), (7, 3), (20, 6))),
-    ]
-    pairs[4] = pairs[4][0], -pairs[4][1]  # one that rises, so that a lost sign is told from a turned one
-    for a, b in pairs:
-        found = number(call(answer, a, b), "The correlation")
-        cases.append((found, {name: of(a.numpy(), b.numpy()) for name, of in _RANK_MISTAKES.items()}))
-        wrong.append(not near(found, float(spearmanr(a, b).statistic)))
-    if any(wrong[:3]):
-        name_mistake(cases, near)
-        name_mistake(cases[:3], near)  # how ties are sorted is open, so mistakes that sort agree without ties only
-    if any(wrong):
-        name_mistake(cases, near)
-        small = torch.tensor([1.0, 2.0, 2.0, 5.0]).double(), torch.tensor([3.0, 1.0, 7.0, 7.0]).double()
-        first = "" if any(wrong[:3]) else "Right without ties, but equal numbers must share the mean of their ranks. "
-        raise Mistake(
-            f"{first}For [1, 2, 2, 5] and [3, 1, 7, 7], whose ranks are [1, 2.5, 2.5, 4] and [2, 1, 3.5, 3.5], it should be "
-            f"{spearmanr(*small).statistic:.4f}; yours gives {number(call(answer, *small), 'The correlation'):.4f}."
-        )
-    return (
-        "It is one for any rising curve, however bent: only the order counts, and equal numbers share their mean rank."
-    )
+    by_hand = torch.tensor([1.0, 2.0, 2.0, 5.0]).double(), torch.tensor([3.0, 7.0, 1.0, 1.0]).double()
+    distinct = [_drawn(source, size) for size in (11, 12, 13)]
+    tied = [_drawn(source, size, levels) for size, levels in ((9, 4), (14, 5), (7, 3), (20, 6))]
+    tied[1] = tied[1][0], -tied[1][1]  # one that rises, so that a lost sign is told from a turned one
+    return [by_hand, *distinct, *tied]
 
 
-def near(a: float, b: float) -> bool:
-    return abs(a - b) < 1e-4
-
-
-def _distinct(size: int, source: torch.Generator) -> Pair:
-    """Return numbers without ties, in a falling and curved relation."""
+def _drawn(source: torch.Generator, size: int, levels: int = 0) -> Pair:
+    """Return numbers in a falling and curved relation: with `levels`, there are ties, and some numbers are below zero."""
     while True:
-        a, noise = torch.randn(2, size, generator=source, dtype=torch.float64)
-        b = (0.7 * noise - a) ** 3
-        if spearmanr(a, b).statistic < -0.2:
+        if levels:
+            a, noise = torch.randint(-levels, levels, (2, size), generator=source).double()
+            a, b = (a / levels).exp() * 3 - 2, ((noise - a) / levels) ** 3
+        else:
+            a, noise = torch.randn(2, size, generator=source, dtype=torch.float64)
+            b = (0.7 * noise - a) ** 3
+        if min(len(a.unique()), len(b.unique())) > 2 and _right(a, b) < -0.2:
             return a, b
 
 
-def _tied(size: int, levels: int, source: torch.Generator) -> Pair:
-    """Return numbers with ties, some below zero, in a falling and curved relation, with a correlation."""
-    while True:
-        a = torch.randint(-levels, levels, (size,), generator=source).double()
-        b = torch.randint(-levels, levels, (size,), generator=source).double() - a
-        a, b = (a / levels).exp() * 3 - 2, (b / levels) ** 3
-        if a.unique().numel() > 2 and b.unique().numel() > 2 and spearmanr(a, b).statistic < -0.2:
-            return a, b
+_WORDS = """
+    right: It is one for any rising curve, however bent: only the order counts, and equal numbers share their mean rank.
+    hint: The ranks of [1, 2, 2, 5] are [1, 2.5, 2.5, 4].
+    no-ranks: That is Pearson's correlation of the numbers themselves: replace each number by its rank first.
+    argsort-once: argsort gives which entry comes first, not which rank an entry has. Sort the order once more, and watch out for
+        ties.
+    ties-in-order: Equal numbers got different ranks, by where they stand. Equal numbers share the mean of their ranks.
+    ties-lowest: Equal numbers got the lowest of their ranks, as in sports. Here they share the mean of their ranks.
+    ties-highest: Equal numbers got the highest of their ranks. Here they share the mean of their ranks.
+    ties-dense: Your ranks have no gaps, but after two equal numbers the next rank is left out: equal numbers share the mean of
+        the ranks that they take up together.
+    short-formula: The ranks are right, but the short formula with 6 times the squared differences only holds without ties. Take
+        Pearson's correlation of the ranks.
+    kendall: That is Kendall's tau, another rank correlation: it counts pairs in the same order.
+    sign: The sign is wrong: only one of the two is ranked from the smallest up. Rank both in the same direction.
+    no-sign: The correlation has lost its sign: if one falls while the other rises, it is below zero.
+    squared: The correlation is squared: take it as it is.
+    covariance: That is the covariance of the ranks: divide by both standard deviations.
+    covariance-n-minus-one: That is the covariance of the ranks (with n - 1): divide by both standard deviations.
+    n-over-n-minus-one: The covariance is divided by n and the standard deviations by n - 1: use the same in both.
+    n-minus-one-over-n: The covariance is divided by n - 1 and the standard deviations by n: use the same in both.
+    not-centred: The mean rank is not subtracted before multiplying, but a correlation compares with the means.
+    not-divided: That is the sum of the products, not divided: divide by the root of the product of both sums of squares.
+    no-root: The square root is missing: divide by the root of the product of both sums of squares.
+    second-not-ranked: Only the first argument is ranked: rank both.
+    first-not-ranked: Only the second argument is ranked: rank both.
+    ties: Right without ties, but equal numbers must share the mean of their ranks.
+"""
+
+
+def _wrong(a: Tensor, b: Tensor) -> dict[str, float | None]:
+    def by(rank: Callable[[Any], Any], other: Callable[[Any], Any] | None = None) -> float:
+        return float(pearsonr(rank(a.numpy()), (other or rank)(b.numpy())).statistic)
+
+    n, right, tied = len(a), _right(a, b), _tied(a, b)
+    x, y = rankdata(a), rankdata(b)
+    products = float(((x - x.mean()) * (y - y.mean())).sum())
+    return {
+        "no-ranks": by(np.asarray),
+        # Where numbers tie, it depends on how they are sorted.
+        "argsort-once": None if tied else by(np.argsort),
+        "ties-in-order": by(lambda z: rankdata(z, "ordinal")),
+        "ties-lowest": by(lambda z: rankdata(z, "min")),
+        "ties-highest": by(lambda z: rankdata(z, "max")),
+        "ties-dense": by(lambda z: rankdata(z, "dense")),
+        "short-formula": 1 - 6 * float(((x - y) ** 2).sum()) / (n**3 - n),
+        "kendall": float(kendalltau(a, b).statistic),
+        "sign": -right,
+        "no-sign": abs(right),
+        "squared": right**2,
+        "covariance": products / n,
+        "covariance-n-minus-one": products / (n - 1),
+        "n-over-n-minus-one": right * (n - 1) / n,
+        "n-minus-one-over-n": right * n / (n - 1),
+        "not-centred": float((x * y).sum() / np.sqrt((x**2).sum() * (y**2).sum())),
+        "not-divided": products,
+        "no-root": products / (n**2 * x.var() * y.var()),
+        "second-not-ranked": by(rankdata, np.asarray),
+        "first-not-ranked": by(np.asarray, rankdata),
+    }
+
+
+def _tied(a: Tensor, b: Tensor) -> bool:
+    return min(len(a.unique()), len(b.unique())) < len(a)
+
+
+register(
+    "rank correlation",
+    Exercise(_right, _cases, _wrong, _WORDS, ("the correlation",), signs=lambda found, a, b: {"ties": _tied(a, b)}),
+)

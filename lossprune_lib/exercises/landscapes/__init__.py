@@ -1,5 +1,5 @@
-"""The checks of the exercises in notebook 01, loss landscapes."""
+"""The exercises of notebook 01, loss landscapes."""
 
-from lossprune_lib.exercises.landscapes import geometry, slices
+from lossprune_lib.exercises.landscapes import filters, line, plane, step_length
 
-__all__ = ["geometry", "slices"]
+__all__ = ["filters", "line", "plane", "step_length"]

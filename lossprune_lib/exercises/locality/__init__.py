@@ -1,5 +1,5 @@
-"""The checks of the exercises in notebook 03, locality."""
+"""The exercises of notebook 03, locality."""
 
-from lossprune_lib.exercises.locality import stage_loop, stages
+from lossprune_lib.exercises.locality import one_stage, schedule, stage_loop
 
-__all__ = ["stage_loop", "stages"]
+__all__ = ["one_stage", "schedule", "stage_loop"]

@@ -1,4 +1,4 @@
-"""The check of the stage loop, in notebook locality: it is run on a small loss with known derivatives, and watched."""
+"""Exercise 3.3: the stage loop, run on a small loss with known derivatives that keeps what it was asked."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lossprune_lib.exercises.checking import Answer, Mistake, call, close, exercise, fresh, tensor
+from lossprune_lib.exercises.answers import Refusal
+from lossprune_lib.exercises.checking import Exercise, fresh, register
 from lossprune_lib.loss_modelling.model import LossModel
 from lossprune_lib.networks import masks
 from lossprune_lib.pruning import criteria, schedules
@@ -18,36 +19,16 @@ from lossprune_lib.pruning import criteria, schedules
 _STAGES_SEEN = 4
 
 
-@exercise("stage loop")
-def stage_loop(answer: Answer) -> str:
-    """Check a function (dense [D], model_at, sparsities, criterion, step_penalty) -> kept [D] after the last stage."""
-    cases = [
-        ("qm", 0.3, 0.398, 3),
-        ("lm", 0.0, 0.402, 3),
-        ("obd", 0.0, 0.7, 4),
-        ("qm", 0.0, 0.9, 4),
-        ("lm", 1e6, 0.6, 1),
-    ]
-    for criterion, penalty, sparsity, stages in cases:
-        kappas = schedules.sparsities("exponential", sparsity, stages)
-        _judge_loop(answer, _Landscape(), kappas, criterion, penalty)
-    _judge_loop(answer, _Landscape(dark=120), schedules.sparsities("exponential", 0.5, 2), "lm", 0.0)
-    return (
-        "This is the paper's algorithm: a fresh model at the weights that are left, a ranking, a mask, and again. "
-        "A criterion is one argument of it, the schedule another."
-    )
-
-
-class _Landscape:
-    """A small loss with known derivatives, another one at each stage, as on fresh batches; it keeps who asked for what.
+class _ModelAt:
+    """A small loss with known derivatives, a different one at each stage, as on fresh batches; it keeps what it was asked.
 
     In the batch of stage 2 the first `dark` weights see no input, so their saliency is zero there, as that of pruned ones is.
     """
 
     def __init__(self, size: int = 200, dark: int = 0) -> None:
-        random = fresh()
-        self.dense = torch.randn(size, generator=random, dtype=torch.float64)
-        root = torch.randn(_STAGES_SEEN + 2, size, size, generator=random, dtype=torch.float64) / math.sqrt(size)
+        source = fresh()
+        self.dense = torch.randn(size, generator=source, dtype=torch.float64)
+        root = torch.randn(_STAGES_SEEN + 2, size, size, generator=source, dtype=torch.float64) / math.sqrt(size)
         root[1:] = root[0] + 0.5 * root[1:]
         root[:, -6:] = 0  # some weights that change nothing, as behind dead inputs: their saliencies tie at zero
         root[2, :dark] = 0
@@ -55,7 +36,7 @@ class _Landscape:
         self.idle[:dark] = self.idle[-6:] = True
         self.dark = dark
         self.hessians = root @ root.mT
-        self.target = self.dense + 0.5 * torch.randn(size, generator=random, dtype=torch.float64)
+        self.target = self.dense + 0.5 * torch.randn(size, generator=source, dtype=torch.float64)
         self.asked: list[tuple[Tensor, int]] = []
 
     def model(self, weights: Tensor, stage: int) -> LossModel:
@@ -64,150 +45,177 @@ class _Landscape:
         gradient = hessian @ away
         return LossModel(weights, float(away @ gradient / 2), gradient, hessian.diagonal().clone())
 
-    def model_at(self, weights: Any, stage: Any) -> LossModel:
+    def __call__(self, weights: Any, stage: Any) -> LossModel:
         if not isinstance(weights, Tensor) or weights.shape != self.dense.shape:
             shape = list(weights.shape) if isinstance(weights, Tensor) else type(weights).__name__
-            raise Mistake(f"model_at takes weights [D] first, here [{len(self.dense)}], but it was given {shape}.")
-        if isinstance(stage, float) and not isinstance(stage, bool):
-            raise Mistake("model_at takes the number of the stage second (1, 2, ...), not its sparsity.")
+            size = len(self.dense)
+            raise Refusal(
+                "weights-first", f"model_at takes weights [D] first, here [{size}], but it was given {shape}."
+            )
+        if isinstance(stage, float):
+            raise Refusal(
+                "stage-number", "model_at takes the number of the stage second (1, 2, ...), not its sparsity."
+            )
         self.asked.append((weights.detach().double().clone(), int(stage)))
         return self.model(weights.double(), int(stage))
 
 
 def _loop(
-    place: _Landscape, kappas: list[float], criterion: str, penalty: float, *, renew: bool = True, masked: bool = True,
-    keep: bool = True, relative: bool = False, first: int = 1, rule: Callable[..., Tensor] = criteria.saliency,
+    dense: Tensor,
+    model_at: _ModelAt,
+    sparsities: list[float],
+    criterion: str,
+    step_penalty: float,
+    *,
+    renew: bool = True,
+    masked: bool = True,
+    keep: bool = True,
+    relative: bool = False,
+    rule: Callable[..., Tensor] = criteria.saliency,
     rounding: Callable[[float], int] = round,
-) -> Tensor:  # fmt: skip
+) -> Tensor:
     """Return what the loop keeps, right or with one of the mistakes."""
-    dense = place.dense
     kept = torch.ones_like(dense, dtype=torch.bool)
-    model = place.model(dense, first)
-    for stage, kappa in enumerate(kappas, start=first):
+    model = model_at.model(dense, 1)
+    for stage, sparsity in enumerate(sparsities, start=1):
         if renew:
-            model = place.model(dense * kept if masked else dense, stage)
-        scores = rule(model, criterion, penalty)
+            model = model_at.model(dense * kept if masked else dense, stage)
+        scores = rule(model, criterion, step_penalty)
         if keep:
             scores = scores.masked_fill(~kept, -torch.inf)
-        k = rounding(len(dense) * kappa)
+        k = rounding(len(dense) * sparsity)
         if relative:
-            k = min(len(dense), int((~kept).sum()) + round(int(kept.sum()) * kappa))
+            k = min(len(dense), int((~kept).sum()) + round(int(kept.sum()) * sparsity))
         kept = ~masks.smallest(scores, k)
     return kept
 
 
-def _signed(model: LossModel, criterion: str, penalty: float) -> Tensor:
-    return criteria.modelled_change(model, criterion) + 0.5 * penalty * model.weights.square()
+def _right(dense: Tensor, model_at: _ModelAt, sparsities: list[float], criterion: str, step_penalty: float) -> Tensor:
+    return _loop(dense, model_at, sparsities, criterion, step_penalty)
 
 
-def _judge_loop(answer: Answer, place: _Landscape, kappas: list[float], criterion: str, penalty: float) -> None:
-    dense, stages = place.dense, len(kappas)
-    result = call(answer, dense, place.model_at, list(kappas), criterion, penalty)
-    what = f"{criterion.upper()}, λ = {penalty:g}, {stages} {'stage' if stages == 1 else 'stages'}"
-    found = as_mask(result, torch.ones_like(dense, dtype=torch.bool), place.model(dense, 1).weights, kappas[-1])
-    right = _loop(place, kappas, criterion, penalty)
-    asked, numbers = place.asked, [stage for _, stage in place.asked]
-    if torch.equal(found, ~right) and int(right.sum()) * 2 != len(right):
-        raise Mistake(f"{what}: you return what is pruned. Asked for is what is kept.")
-    if not asked:
-        raise Mistake("Your function never calls model_at, so it ranks without a model of the loss.")
-    if stages > 1 and len(asked) == 1 and int((~found).sum()) == masks.count(len(dense), kappas[0]):
-        raise Mistake(f"{what}: your function ends after the first stage. Does the return stand inside the loop?")
-    if stages > 1 and len(asked) == 1:
-        raise Mistake(
-            f"{what}: model_at is called once. The model is made for the weights at one point; each stage moves on, "
-            "so each needs a model of its own. Look at what stands inside the loop."
-        )
-    if stages > 1 and len(asked) > 1 and all(torch.equal(weights, dense) for weights, _ in asked):
-        raise Mistake(
-            f"{what}: every model is made at the dense weights. From the second stage on, the point is where the "
-            "pruned weights are zero."
-        )
-    if stages > 1 and len(set(numbers)) == 1:
-        raise Mistake(f"{what}: every stage gets the number {numbers[0]}, so all use the same batch. Count the stages.")
-    if min(numbers) < 1:
-        raise Mistake(
-            f"{what}: the stages are counted 1, 2, ..., but the first number that model_at gets is {min(numbers)}."
-        )
-    if len(asked) < stages:
-        raise Mistake(
-            f"{what}: there are {len(asked)} models for {stages} stages. Is the last stage (or the first) left out?"
-        )
-    zeros, wanted = int((~found).sum()), masks.count(len(dense), kappas[-1])
-    if torch.equal(found, _loop(place, kappas, criterion, penalty, relative=True)) and zeros != wanted:
-        raise Mistake(
-            f"{what}: {zeros} of {len(dense)} weights are zero, not {wanted}. The sparsities are shares of all D weights, not of those left."
-        )
-    added = sum(masks.count(len(dense), kappa) for kappa in kappas)
-    if zeros == min(len(dense), added) and zeros != wanted:
-        raise Mistake(
-            f"{what}: {zeros} of {len(dense)} weights are zero, not {wanted}. Each stage's sparsity counts the weights pruned before it too."
-        )
-    if abs(zeros - wanted) == 1:
-        raise Mistake(
-            f"{what}: {zeros} weights are zero, not {wanted}. D κ is rounded to the nearest whole number, neither cut down nor rounded up."
-        )
-    if zeros != wanted and place.dark:
-        raise Mistake(
-            f"{what}: {zeros} of {len(dense)} weights are zero, not {wanted}. Here many weights tie at a saliency of 0, and a threshold "
-            "cannot cut between them: smallest() can."
-        )
-    if zeros != wanted:
-        raise Mistake(
-            f"{what}: {zeros} of {len(dense)} weights are zero, but after the last stage it must be {wanted}."
-        )
-    wrongs: list[tuple[dict[str, Any], str]] = [
-        ({"penalty": 0.0}, "the step penalty has no effect. Does it reach the saliency?"),
-        ({"keep": False}, "pruned weights come back where others tie with them at zero. "
-         "Set the saliency of what is pruned to minus infinity, so that it goes first."),
-        ({"rule": _signed}, "the sign of the modelled change is left in: a weight that promises a lower loss goes before one that "
-         "promises none. The saliency is its size."),
-        ({"rule": lambda m, c, p: criteria.saliency(m, "mp")}, "this is what magnitude alone would keep. Rank by the saliency of the criterion."),
-        ({"rule": lambda m, c, p: -criteria.saliency(m, c, p)}, "the largest saliencies are pruned. The smallest go first."),
-        ({"rule": lambda m, c, p: -criteria.saliency(m, c, p), "keep": False}, "the largest saliencies are pruned. The smallest go first."),
-        ({"rounding": int}, "the number of zeros is cut down to a whole number in the stages before the last. Round it to the nearest."),
-        ({"rounding": math.ceil}, "the number of zeros is rounded up in the stages before the last. Round it to the nearest."),
-        ({"renew": False}, "the models are made, but the ranking uses the first one only."),
-        ({"masked": False}, "the ranking is that of models at the dense weights."),
-    ]  # fmt: skip
-    wrongs += [({"criterion": other}, f"this is what {other.upper()} would keep. Use the criterion that is given.")
-               for other in ("qm", "lm", "obd") if other != criterion]  # fmt: skip
-    if torch.equal(found, right):
-        return
-    settings: dict[str, Any] = {"criterion": criterion, "penalty": penalty}
-    for changes, words in wrongs:
-        if torch.equal(found, _loop(place, kappas, **settings | changes)):
-            raise Mistake(f"{what}: {words}")
-    points = [weights for weights, _ in asked] + [dense * found]
-    back = any(((a == 0) & (b != 0)).any() for a, b in itertools.pairwise(points))
-    if back:
-        raise Mistake(
-            f"{what}: weights that were pruned at one stage are there again at a later one. What is pruned must go first."
-        )
-    if len(asked) > stages:
-        raise Mistake(f"{what}: there are {len(asked)} models for {stages} stages: one each is enough.")
-    if _same_but_for_ties(found, right, place.idle):
-        return
-    raise Mistake(
-        f"{what}: {int((found != right).sum())} of {len(dense)} weights are not as they should be. In each stage: a model at the masked "
-        "weights, the saliency, what is pruned already first, then exactly round(D κ) zeros."
-    )  # fmt: skip
+def _cases() -> list[tuple[Tensor, _ModelAt, list[float], str, float]]:
+    cases = []
+    for criterion, penalty, sparsity, stages, dark in (
+        ("qm", 0.3, 0.398, 3, 0),
+        ("lm", 0.0, 0.402, 3, 0),
+        ("obd", 0.0, 0.7, 4, 0),
+        ("qm", 0.0, 0.9, 4, 0),
+        ("lm", 1e6, 0.6, 1, 0),
+        ("lm", 0.0, 0.5, 2, 120),
+    ):
+        model_at = _ModelAt(dark=dark)
+        sparsities = schedules.sparsities("exponential", sparsity, stages)
+        cases.append((model_at.dense, model_at, sparsities, criterion, penalty))
+    return cases
 
 
-def _same_but_for_ties(found: Tensor, right: Tensor, idle: Tensor) -> bool:
-    """Whether only weights that change nothing were chosen otherwise: they tie, and may be."""
-    return not bool(((found != right) & ~idle).any()) and int(found.sum()) == int(right.sum())
+_WORDS = """
+    right: This is the paper's algorithm: a fresh model at the weights that are left, a ranking, a mask, and again. A criterion is one argument of it, the schedule another.
+    hint: In each stage: a model at the masked weights, the saliency, what is pruned already first, then exactly round(D κ) zeros.
+    pruned-marked: You return what is pruned. What is asked for is what is kept.
+    no-model: Your function never calls model_at, so it ranks without a model of the loss.
+    return-in-loop: Your function ends after the first stage. Does the return stand inside the loop?
+    one-model: model_at is called once. A model is made for the weights at one point; each stage moves on, so each needs a
+        model of its own. Look at what stands inside the loop.
+    dense-weights: Every model is made at the dense weights. From the second stage on, the point is where the pruned weights are
+        zero.
+    same-batch: Every stage gets the same number, so all use the same batch. Count the stages.
+    counted-from-zero: The stages are counted 1, 2, ..., but model_at is called with a smaller number.
+    stage-left-out: There are fewer models than stages. Is the last stage (or the first) left out?
+    share-of-left: Too many weights are zero: the sparsities are shares of all D weights, not of those left.
+    pruned-again: Too many weights are zero: each stage's sparsity counts the weights pruned before it too.
+    threshold: The number of zeros is not round(D κ) where many weights tie at a saliency of 0: a threshold cannot separate
+        them, but smallest() can.
+    no-penalty: The step penalty has no effect. Does it reach the saliency?
+    revived-ties: Pruned weights come back where others tie with them at zero. Set the saliency of what is pruned to minus
+        infinity, so that it goes first.
+    signed: The sign of the predicted change is left in, so a weight whose removal is predicted to lower the loss goes before
+        one that changes nothing. The saliency is the size of the change.
+    magnitude: This is what magnitude alone would keep. Rank by the saliency of the criterion.
+    largest: The largest saliencies are pruned. The smallest go first.
+    largest-revived: The largest saliencies are pruned, and what is pruned comes back. The smallest go first, after those that
+        are pruned already.
+    rounded-down: D κ is cut down to a whole number. Round it to the nearest, as Python's round() does.
+    rounded-up: D κ is rounded up to a whole number. Round it to the nearest, as Python's round() does.
+    first-model: The models are made, but the ranking uses the first one only.
+    dense-ranking: The ranking is that of models at the dense weights.
+    always-qm: This is what QM would keep, whatever the criterion. Use the criterion that is given.
+    always-lm: This is what LM would keep, whatever the criterion. Use the criterion that is given.
+    always-obd: This is what OBD would keep, whatever the criterion. Use the criterion that is given.
+    revived: Weights that were pruned at one stage are there again at a later one. What is pruned must go first.
+    too-many-models: There are more models than stages: one for each is enough.
+"""
 
 
-def as_mask(result: Any, kept: Tensor, saliency: Tensor, sparsity: float) -> Tensor:
-    """Return an answer as a mask, bool [D]; raise Mistake if it is none."""
-    size = len(kept)
-    found = torch.as_tensor(result) if not isinstance(result, str | tuple | dict) else result
-    if isinstance(found, Tensor) and found.ndim == 1 and found.dtype == torch.int64 and len(found) != size:
-        raise Mistake("You return indices. Asked for is a mask: a bool tensor [D], True where the weight is kept.")
-    found = tensor(found, (size,), "The mask")
-    if not ((found == 0) | (found == 1)).all():
-        if close(found, saliency * kept) or close(found, saliency):
-            raise Mistake("You return the saliencies. Asked for is a mask: True where the weight is kept.")
-        raise Mistake("The mask must be bool: True where the weight is kept, False where it is zero.")
-    return found.bool()
+def _signed(model: LossModel, criterion: str, step_penalty: float) -> Tensor:
+    return criteria.modelled_change(model, criterion) + 0.5 * step_penalty * model.weights.square()
+
+
+def _largest(model: LossModel, criterion: str, step_penalty: float) -> Tensor:
+    return -criteria.saliency(model, criterion, step_penalty)
+
+
+def _wrong(
+    dense: Tensor, model_at: _ModelAt, sparsities: list[float], criterion: str, step_penalty: float
+) -> dict[str, Tensor]:
+    def loop(criterion: str = criterion, step_penalty: float = step_penalty, **changes: Any) -> Tensor:
+        return _loop(dense, model_at, sparsities, criterion, step_penalty, **changes)
+
+    return {
+        "pruned-marked": ~loop(),
+        "share-of-left": loop(relative=True),
+        "no-penalty": loop(step_penalty=0.0),
+        "revived-ties": loop(keep=False),
+        "signed": loop(rule=_signed),
+        "magnitude": loop(criterion="mp"),
+        "largest": loop(rule=_largest),
+        "largest-revived": loop(rule=_largest, keep=False),
+        "rounded-down": loop(rounding=int),
+        "rounded-up": loop(rounding=math.ceil),
+        "first-model": loop(renew=False),
+        "dense-ranking": loop(masked=False),
+        "always-qm": loop(criterion="qm"),
+        "always-lm": loop(criterion="lm"),
+        "always-obd": loop(criterion="obd"),
+    }
+
+
+def _signs(
+    found: list[Tensor],
+    dense: Tensor,
+    model_at: _ModelAt,
+    sparsities: list[float],
+    criterion: str,
+    step_penalty: float,
+) -> dict[str, bool]:
+    asked, stages, size = model_at.asked, len(sparsities), len(dense)
+    if found[0].shape != dense.shape or found[0].dtype != torch.bool:
+        return {}
+    numbers, zeros = {stage for _, stage in asked}, int((~found[0]).sum())
+    counts = [masks.count(size, sparsity) for sparsity in sparsities]
+    points = [weights for weights, _ in asked] + [dense * found[0]]
+    once, often = stages > 1 and len(asked) == 1, stages > 1 and len(asked) > 1
+    return {
+        "no-model": not asked,
+        "return-in-loop": once and zeros == counts[0],
+        "one-model": once,
+        "dense-weights": often and all(torch.equal(weights, dense) for weights, _ in asked),
+        "same-batch": often and len(numbers) == 1,
+        "counted-from-zero": min(numbers, default=1) < 1,
+        "stage-left-out": len(asked) < stages or stages == 1,  # with one stage, what is left out cannot be told
+        "pruned-again": zeros == min(size, sum(counts)) != counts[-1],
+        "threshold": model_at.dark > 0 and zeros != counts[-1],
+        "revived": any(bool(((a == 0) & (b != 0)).any()) for a, b in itertools.pairwise(points)),
+        "too-many-models": len(asked) > stages,
+    }
+
+
+def _same(found: Tensor, wanted: Any, dense: Tensor, model_at: _ModelAt, *others: Any) -> bool:
+    """Return whether two masks agree but for weights that change nothing: they tie, and any of them may go."""
+    if found.shape != wanted.shape or found.dtype != torch.bool:
+        return False
+    return not bool(((found != wanted) & ~model_at.idle).any()) and found.sum() == wanted.sum()
+
+
+register("stage loop", Exercise(_right, _cases, _wrong, _WORDS, ("the mask",), signs=_signs, same=_same))

@@ -1,536 +1,322 @@
-"""Wrong answers to the exercises of notebook 04, as learners give them; and what the check must say (a part of it, in any case)."""
+"""Wrong answers to the exercises of notebook 04, as learners give them, and the mistake that the check must name."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
-from scipy.stats import pearsonr, rankdata, spearmanr
+from scipy.stats import kendalltau, pearsonr, rankdata, spearmanr
+from torch import Tensor
 
+Answer = Callable[..., Any]
 
-def _plain(weights, velocity, gradient, lr, momentum, weight_decay):
-    velocity = momentum * velocity + gradient + weight_decay * weights
-    return weights - lr * velocity, velocity
 
+def plain(w: Tensor, v: Tensor, g: Tensor, lr: float, m: float, wd: float) -> tuple[Tensor, Tensor]:
+    v = m * v + g + wd * w
+    return w - lr * v, v
 
-def no_mask(weights, velocity, gradient, kept, lr, momentum, weight_decay):
-    return _plain(weights, velocity, gradient, lr, momentum, weight_decay)
 
+def masked(step: Answer = plain) -> Answer:
+    """Return an answer that masks both results of a step."""
 
-def gradient_masked_only(weights, velocity, gradient, kept, lr, momentum, weight_decay):
-    return _plain(weights, velocity, gradient * kept, lr, momentum, weight_decay)
+    def answer(w: Tensor, v: Tensor, g: Tensor, k: Tensor, *numbers: float) -> tuple[Tensor, Tensor]:
+        w, v = step(w, v, g, *numbers)
+        return w * k, v * k
 
+    return answer
 
-def velocity_masked_only(weights, velocity, gradient, kept, lr, momentum, weight_decay):
-    velocity = (momentum * velocity + gradient + weight_decay * weights) * kept
-    return weights - lr * velocity, velocity
 
+def through(how: Callable[..., Any]) -> Answer:
+    """Return an answer made of the unmasked step (new weights, new velocity) and the arguments."""
+    return lambda w, v, g, k, *numbers: how(*plain(w, v, g, *numbers), w, v, g, k, *numbers)
 
-def weights_masked_only(weights, velocity, gradient, kept, lr, momentum, weight_decay):
-    weights, velocity = _plain(weights, velocity, gradient, lr, momentum, weight_decay)
-    return weights * kept, velocity
 
+def with_velocity(new: Callable[..., Tensor]) -> Answer:
+    """Return a masked step with another velocity, made of (w, v, g, lr, m, wd)."""
 
-def mask_turned_round(weights, velocity, gradient, kept, lr, momentum, weight_decay):
-    weights, velocity = _plain(weights, velocity, gradient, lr, momentum, weight_decay)
-    return weights * ~kept, velocity * ~kept
+    def step(w: Tensor, v: Tensor, g: Tensor, lr: float, m: float, wd: float) -> tuple[Tensor, Tensor]:
+        velocity = new(w, v, g, lr, m, wd)
+        return w - lr * velocity, velocity
 
+    return masked(step)
 
-def uphill(weights, velocity, gradient, kept, lr, momentum, weight_decay):
-    velocity = momentum * velocity + gradient + weight_decay * weights
-    return (weights + lr * velocity) * kept, velocity * kept
 
+def with_step(new: Callable[..., Tensor]) -> Answer:
+    """Return a masked step with other weights, made of the new velocity and (w, v, g, lr, m, wd)."""
 
-def old_velocity(weights, velocity, gradient, kept, lr, momentum, weight_decay):
-    new = momentum * velocity + gradient + weight_decay * weights
-    return (weights - lr * velocity) * kept, new * kept
+    def step(w: Tensor, v: Tensor, g: Tensor, lr: float, m: float, wd: float) -> tuple[Tensor, Tensor]:
+        velocity = m * v + g + wd * w
+        return new(velocity, w, v, g, lr, m, wd), velocity
 
+    return masked(step)
 
-def no_decay(weights, velocity, gradient, kept, lr, momentum, weight_decay):
-    velocity = momentum * velocity + gradient
-    return (weights - lr * velocity) * kept, velocity * kept
 
+def decay_afterwards(w: Tensor, v: Tensor, g: Tensor, lr: float, m: float, wd: float) -> tuple[Tensor, Tensor]:
+    v = m * v + g
+    w = w - lr * v
+    return w - lr * wd * w, v
 
-def decay_after_the_step(weights, velocity, gradient, kept, lr, momentum, weight_decay):
-    velocity = momentum * velocity + gradient
-    weights = weights - lr * velocity
-    return (weights - lr * weight_decay * weights) * kept, velocity * kept
 
+def decay_apart(w: Tensor, v: Tensor, g: Tensor, lr: float, m: float, wd: float) -> tuple[Tensor, Tensor]:
+    v = m * v + g
+    return w - lr * v - lr * wd * w, v
 
-def decay_subtracted(weights, velocity, gradient, kept, lr, momentum, weight_decay):
-    velocity = momentum * velocity + gradient - weight_decay * weights
-    return (weights - lr * velocity) * kept, velocity * kept
 
+def inputs_in_place(w: Tensor, v: Tensor, g: Tensor, k: Tensor, *numbers: float) -> tuple[Tensor, Tensor]:
+    for x in (w, v, g):
+        x[~k] = 0
+    return plain(w, v, g, *numbers)
 
-def dampened(weights, velocity, gradient, kept, lr, momentum, weight_decay):
-    velocity = momentum * velocity + (1 - momentum) * (gradient + weight_decay * weights)
-    return (weights - lr * velocity) * kept, velocity * kept
 
+def momentum_in_place(w: Tensor, v: Tensor, g: Tensor, k: Tensor, lr: float, m: float, wd: float) -> Any:
+    v.mul_(m).add_(g).add_(wd * w)
+    w.sub_(lr * v)
+    return w * k, v * k
 
-def rate_inside_velocity(weights, velocity, gradient, kept, lr, momentum, weight_decay):
-    velocity = momentum * velocity + lr * (gradient + weight_decay * weights)
-    return (weights - velocity) * kept, velocity * kept
 
+def choose(row: Answer) -> Answer:
+    """Return an answer that chooses another row, and reports its mean test error and spread."""
 
-def no_momentum(weights, velocity, gradient, kept, lr, momentum, weight_decay):
-    velocity = gradient + weight_decay * weights
-    return (weights - lr * velocity) * kept, velocity * kept
+    def answer(valid: Tensor, test: Tensor) -> tuple[int, Tensor, Tensor]:
+        found = int(row(valid, test))
+        return found, test[found].mean(), test[found].std()
 
+    return answer
 
-def velocity_undamped(weights, velocity, gradient, kept, lr, momentum, weight_decay):
-    velocity = velocity + gradient + weight_decay * weights
-    return (weights - lr * velocity) * kept, velocity * kept
 
+def report(mean: Answer = torch.mean, spread: Answer = torch.std) -> Answer:
+    """Return an answer with the right row, and another mean or spread of its test errors."""
 
-def rate_forgotten(weights, velocity, gradient, kept, lr, momentum, weight_decay):
-    velocity = momentum * velocity + gradient + weight_decay * weights
-    return (weights - velocity) * kept, velocity * kept
+    def answer(valid: Tensor, test: Tensor) -> tuple[Tensor, Any, Any]:
+        row = valid.mean(1).argmin()
+        return row, mean(test[row]), spread(test[row])
 
+    return answer
 
-def step_in_place(weights, velocity, gradient, kept, lr, momentum, weight_decay):
-    velocity.mul_(momentum).add_(gradient).add_(weight_decay * weights)
-    weights.sub_(lr * velocity)
-    weights[~kept] = 0
-    velocity[~kept] = 0
-    return weights, velocity
 
+def report_all(
+    mean: Answer = lambda v, t, row: t[row].mean(), spread: Answer = lambda v, t, row: t[row].std()
+) -> Answer:
+    """Return an answer with the right row, and a mean or spread of all errors."""
 
-def mask_the_input_in_place(weights, velocity, gradient, kept, lr, momentum, weight_decay):
-    gradient[~kept] = 0
-    velocity[~kept] = 0
-    weights[~kept] = 0
-    return _plain(weights, velocity, gradient, lr, momentum, weight_decay)
+    def answer(valid: Tensor, test: Tensor) -> tuple[Tensor, Any, Any]:
+        row = valid.mean(1).argmin()
+        return row, mean(valid, test, row), spread(valid, test, row)
 
+    return answer
 
-def only_the_weights(weights, velocity, gradient, kept, lr, momentum, weight_decay):
-    return _plain(weights, velocity, gradient, lr, momentum, weight_decay)[0] * kept
 
+def row_per_seed(valid: Tensor, test: Tensor) -> tuple[int, Tensor, Tensor]:
+    rows = valid.argmin(0)
+    errors = test[rows, torch.arange(test.shape[1])]
+    return int(rows.mode().values), errors.mean(), errors.std()
 
-def velocity_first(weights, velocity, gradient, kept, lr, momentum, weight_decay):
-    weights, velocity = _plain(weights, velocity, gradient, lr, momentum, weight_decay)
-    return velocity * kept, weights * kept
 
+def last_of_equals(valid: Tensor, test: Tensor) -> Tensor:
+    return (valid.mean(1) == valid.mean(1).min()).nonzero()[-1]
 
-def shortened(weights, velocity, gradient, kept, lr, momentum, weight_decay):
-    weights, velocity = _plain(weights, velocity, gradient, lr, momentum, weight_decay)
-    return weights[kept], velocity[kept]
 
+def counted_from_one(valid: Tensor, test: Tensor) -> tuple[int, Tensor, Tensor]:
+    row, mean, spread = choose(lambda v, t: v.mean(1).argmin())(valid, test)
+    return row + 1, mean, spread
 
-def zeros_stay_zero(weights, velocity, gradient, kept, lr, momentum, weight_decay):
-    new, velocity = _plain(weights, velocity, gradient, lr, momentum, weight_decay)
-    alive = weights != 0
-    return new * alive, velocity * alive
 
+def pearson(a: Any, b: Any) -> float:
+    return float(np.corrcoef(np.asarray(a), np.asarray(b))[0, 1])
 
-def chosen_by_test(valid_error, test_error):
-    row = test_error.mean(dim=1).argmin()
-    return int(row), float(test_error[row].mean()), float(test_error[row].std())
 
+def ranked(rank: Answer, other: Answer | None = None) -> Answer:
+    """Return Pearson's correlation of other ranks; of `other` ranks of the second argument."""
+    return lambda a, b: pearson(rank(a), (other or rank)(b))
 
-def validation_reported(valid_error, test_error):
-    row = valid_error.mean(dim=1).argmin()
-    return int(row), float(valid_error[row].mean()), float(valid_error[row].std())
 
+def products(of: Answer) -> Answer:
+    """Return an answer made of the ranks less their means."""
+    return lambda a, b: float(of(*(rankdata(z) - (len(z) + 1) / 2 for z in (a, b))))
 
-def chosen_by_both(valid_error, test_error):
-    row = (valid_error + test_error).mean(dim=1).argmin()
-    return int(row), float(test_error[row].mean()), float(test_error[row].std())
-
-
-def divided_by_n(valid_error, test_error):
-    row = valid_error.mean(dim=1).argmin()
-    return int(row), float(test_error[row].mean()), float(np.std(test_error[row].numpy()))
-
-
-def standard_error(valid_error, test_error):
-    row = valid_error.mean(dim=1).argmin()
-    chosen = test_error[row]
-    return int(row), float(chosen.mean()), float(chosen.std() / len(chosen) ** 0.5)
-
-
-def variance(valid_error, test_error):
-    row = valid_error.mean(dim=1).argmin()
-    return int(row), float(test_error[row].mean()), float(test_error[row].var())
-
-
-def lowest_single_error(valid_error, test_error):
-    row = int(valid_error.argmin()) // valid_error.shape[1]
-    return row, float(test_error[row].mean()), float(test_error[row].std())
-
-
-def best_seed_of_each_row(valid_error, test_error):
-    row = valid_error.min(dim=1).values.argmin()
-    return int(row), float(test_error[row].mean()), float(test_error[row].std())
-
-
-def largest(valid_error, test_error):
-    row = valid_error.mean(dim=1).argmax()
-    return int(row), float(test_error[row].mean()), float(test_error[row].std())
-
-
-def wrong_axis(valid_error, test_error):
-    column = valid_error.mean(dim=0).argmin()
-    return int(column), float(test_error[:, column].mean()), float(test_error[:, column].std())
-
-
-def one_per_seed(valid_error, test_error):
-    rows = valid_error.argmin(dim=0)
-    errors = test_error[rows, torch.arange(test_error.shape[1])]
-    return int(rows.mode().values), float(errors.mean()), float(errors.std())
-
-
-def last_of_equals(valid_error, test_error):
-    mean = valid_error.mean(dim=1)
-    row = int((mean == mean.min()).nonzero()[-1])
-    return row, float(test_error[row].mean()), float(test_error[row].std())
-
-
-def counted_from_one(valid_error, test_error):
-    row = valid_error.mean(dim=1).argmin()
-    return int(row) + 1, float(test_error[row].mean()), float(test_error[row].std())
-
-
-def spread_of_all(valid_error, test_error):
-    row = valid_error.mean(dim=1).argmin()
-    return int(row), float(test_error[row].mean()), float(test_error.std())
-
-
-def spread_over_lambda(valid_error, test_error):
-    row = valid_error.mean(dim=1).argmin()
-    return int(row), float(test_error[row].mean()), float(test_error.mean(dim=1).std())
-
-
-def spread_of_validation(valid_error, test_error):
-    row = valid_error.mean(dim=1).argmin()
-    return int(row), float(test_error[row].mean()), float(valid_error[row].std())
-
-
-def in_percent(valid_error, test_error):
-    row = valid_error.mean(dim=1).argmin()
-    return int(row), 100 * float(test_error[row].mean()), 100 * float(test_error[row].std())
-
-
-def errors_of_the_seeds(valid_error, test_error):
-    row = valid_error.mean(dim=1).argmin()
-    return int(row), test_error[row], float(test_error[row].std())
-
-
-def mean_only(valid_error, test_error):
-    return float(test_error[valid_error.mean(dim=1).argmin()].mean())
-
-
-def spread_decides_too(valid_error, test_error):
-    row = (valid_error.mean(dim=1) + valid_error.std(dim=1)).argmin()
-    return int(row), float(test_error[row].mean()), float(test_error[row].std())
-
-
-def by_the_median(valid_error, test_error):
-    row = valid_error.median(dim=1).values.argmin()
-    return int(row), float(test_error[row].mean()), float(test_error[row].std())
-
-
-def _pearson(a, b):
-    a, b = a.double() - a.double().mean(), b.double() - b.double().mean()
-    return float((a * b).sum() / ((a**2).sum() * (b**2).sum()).sqrt())
-
-
-def no_ranks(a, b):
-    return _pearson(a, b)
-
-
-def ties_in_order(a, b):
-    return _pearson(a.argsort(stable=True).argsort(), b.argsort(stable=True).argsort())
-
-
-def argsort_once(a, b):
-    return _pearson(a.argsort(), b.argsort())
-
-
-def ties_lowest(a, b):
-    return _pearson((a[:, None] > a[None, :]).sum(1), (b[:, None] > b[None, :]).sum(1))
-
-
-def ties_highest(a, b):
-    return _pearson((a[:, None] >= a[None, :]).sum(1), (b[:, None] >= b[None, :]).sum(1))
-
-
-def ties_dense(a, b):
-    return _pearson(torch.unique(a, return_inverse=True)[1], torch.unique(b, return_inverse=True)[1])
-
-
-def short_formula(a, b):
-    n = len(a)
-    d = rankdata(a) - rankdata(b)
-    return float(1 - 6 * (d**2).sum() / (n * (n**2 - 1)))
-
-
-def not_divided(a, b):
-    ranks = [torch.from_numpy(rankdata(x)) for x in (a, b)]
-    x, y = (r - r.mean() for r in ranks)
-    return float((x * y).sum())
-
-
-def covariance(a, b):
-    return float(np.cov(rankdata(a), rankdata(b))[0, 1])
-
-
-def n_and_n_minus_one(a, b):
-    x, y = (torch.from_numpy(rankdata(v)) for v in (a, b))
-    return float(((x - x.mean()) * (y - y.mean())).mean() / (x.std() * y.std()))
-
-
-def not_centred(a, b):
-    x, y = (torch.from_numpy(rankdata(v)) for v in (a, b))
-    return float((x * y).sum() / ((x**2).sum() * (y**2).sum()).sqrt())
-
-
-def root_forgotten(a, b):
-    x, y = (torch.from_numpy(rankdata(v) - (len(v) + 1) / 2) for v in (a, b))
-    return float((x * y).sum() / ((x**2).sum() * (y**2).sum()))
-
-
-def squared(a, b):
-    return _pearson(torch.from_numpy(rankdata(a)), torch.from_numpy(rankdata(b))) ** 2
-
-
-def kendall(a, b):
-    up = torch.sign(a[:, None] - a[None, :]) * torch.sign(b[:, None] - b[None, :])
-    return float(up.sum() / (len(a) * (len(a) - 1)))
-
-
-def ranks_downwards(a, b):
-    return _pearson(torch.from_numpy(rankdata(-a.numpy())), torch.from_numpy(rankdata(b)))
-
-
-def itself_not_counted(a, b):
-    def ranks(x):
-        smaller = (x[:, None] > x[None, :]).sum(1)
-        others = (x[:, None] == x[None, :]).sum(1) - 1
-        return smaller + torch.where(others > 0, others / 2, torch.ones(len(x)))
-
-    return _pearson(ranks(a), ranks(b))
-
-
-def only_a_ranked(a, b):
-    return _pearson(torch.from_numpy(rankdata(a)), b)
-
-
-def scipys_pair(a, b):
-    return spearmanr(a, b)
-
-
-def absolute(a, b):
-    return abs(_pearson(torch.from_numpy(rankdata(a)), torch.from_numpy(rankdata(b))))
-
-
-def the_ranks(a, b):
-    return torch.from_numpy(rankdata(a)), torch.from_numpy(rankdata(b))
-
-
-def _each(change, gap):
-    return np.array([spearmanr(c, g).statistic for c, g in zip(change, gap, strict=True)])
-
-
-def runs_pooled(change, gap, drawn):
-    means = [spearmanr(change[d].flatten(), gap[d].flatten()).statistic for d in drawn]
-    return tuple(np.percentile(means, [2.5, 97.5]))
-
-
-def of_seed_means(change, gap, drawn):
-    c, g = change.mean(dim=1), gap.mean(dim=1)
-    return tuple(np.percentile([spearmanr(c[d], g[d]).statistic for d in drawn], [2.5, 97.5]))
-
-
-def no_percentiles(change, gap, drawn):
-    means = _each(change, gap)[np.asarray(drawn)].mean(axis=1)
-    return float(means.min()), float(means.max())
-
-
-def five_and_ninety_five(change, gap, drawn):
-    return tuple(np.percentile(_each(change, gap)[np.asarray(drawn)].mean(axis=1), [5, 95]))
-
-
-def percent_as_fraction(change, gap, drawn):
-    return tuple(np.percentile(_each(change, gap)[np.asarray(drawn)].mean(axis=1), [0.025, 0.975]))
-
-
-def wrong_axis_of_draws(change, gap, drawn):
-    return tuple(np.percentile(_each(change, gap)[np.asarray(drawn)].mean(axis=0), [2.5, 97.5]))
-
-
-def no_mean(change, gap, drawn):
-    return tuple(np.percentile(_each(change, gap)[np.asarray(drawn)], [2.5, 97.5]))
-
-
-def of_the_seeds_themselves(change, gap, drawn):
-    return tuple(np.percentile(_each(change, gap), [2.5, 97.5]))
-
-
-def pearsons(change, gap, drawn):
-    each = np.array([pearsonr(c, g).statistic for c, g in zip(change, gap, strict=True)])
-    return tuple(np.percentile(each[np.asarray(drawn)].mean(axis=1), [2.5, 97.5]))
-
-
-def turned_round(change, gap, drawn):
-    return tuple(np.percentile(_each(change, gap)[np.asarray(drawn)].mean(axis=1), [97.5, 2.5]))
-
-
-def own_draws(change, gap, drawn):
-    source = np.random.default_rng(0)
-    own = source.integers(0, len(change), tuple(drawn.shape))
-    return tuple(np.percentile(_each(change, gap)[own].mean(axis=1), [2.5, 97.5]))
-
-
-def two_standard_deviations(change, gap, drawn):
-    means = _each(change, gap)[np.asarray(drawn)].mean(axis=1)
-    return float(means.mean() - 1.96 * means.std()), float(means.mean() + 1.96 * means.std())
-
-
-def each_seed_once(change, gap, drawn):
-    each = _each(change, gap)
-    means = [each[np.unique(d)].mean() for d in np.asarray(drawn)]
-    return tuple(np.percentile(means, [2.5, 97.5]))
-
-
-def runs_drawn(change, gap, drawn):
-    means = [
-        np.mean([spearmanr(c[d], g[d]).statistic for c, g in zip(change, gap, strict=True)])
-        for d in drawn % change.shape[1]
-    ]
-    return tuple(np.percentile(means, [2.5, 97.5]))
-
-
-def across_seeds(change, gap, drawn):
-    each = np.array([spearmanr(c, g).statistic for c, g in zip(change.T, gap.T, strict=True)])
-    return tuple(np.percentile(each[np.asarray(drawn)].mean(axis=1), [2.5, 97.5]))
-
-
-def the_mean_too(change, gap, drawn):
-    return tuple(np.percentile(_each(change, gap)[np.asarray(drawn)].mean(axis=1), [2.5, 50, 97.5]))
-
-
-def median_of_each_draw(change, gap, drawn):
-    return tuple(np.percentile(np.median(_each(change, gap)[np.asarray(drawn)], axis=1), [2.5, 97.5]))
-
-
-def sum_of_each_draw(change, gap, drawn):
-    return tuple(np.percentile(_each(change, gap)[np.asarray(drawn)].sum(axis=1), [2.5, 97.5]))
-
-
-def only_the_width(change, gap, drawn):
-    low, high = np.percentile(_each(change, gap)[np.asarray(drawn)].mean(axis=1), [2.5, 97.5])
-    return float(high - low)
-
-
-def the_means(change, gap, drawn):
-    return _each(change, gap)[np.asarray(drawn)].mean(axis=1)
-
-
-def two_and_a_half_off_one_end(change, gap, drawn):
-    return tuple(np.percentile(_each(change, gap)[np.asarray(drawn)].mean(axis=1), [5, 100]))
-
-
-WRONG: dict[str, dict[str, tuple[Any, str]]] = {
-    "masked step": {
-        "no mask at all": (no_mask, "Nothing is masked"),
-        "only the gradient is masked": (gradient_masked_only, "Only the gradient is masked"),
-        "only the velocity is masked": (velocity_masked_only, "but the weights are not: what a pruned"),
-        "only the weights are masked": (weights_masked_only, "velocity of pruned weights is not zero"),
-        "mask the wrong way round": (mask_turned_round, "mask is turned round"),
-        "plus for minus": (uphill, "step goes uphill"),
-        "moved by the old velocity": (old_velocity, "with the old velocity: renew it"),
-        "weight decay forgotten": (no_decay, "Weight decay is missing"),
-        "weight decay apart, after the step": (decay_after_the_step, "Weight decay is a second step"),
-        "weight decay with a minus": (decay_subtracted, "Weight decay has the wrong sign"),
-        "gradient times 1 - momentum": (dampened, "multiplied by 1 - momentum"),
-        "learning rate in the velocity": (rate_inside_velocity, "learning rate is inside the velocity"),
-        "momentum forgotten": (no_momentum, "The old velocity is missing"),
-        "velocity not damped": (velocity_undamped, "multiply it by momentum"),
-        "learning rate forgotten": (rate_forgotten, "learning rate is missing"),
-        "in place": (step_in_place, "changes its input in place"),
-        "input masked in place": (mask_the_input_in_place, "changes its input in place"),
-        "weights only": (only_the_weights, "Return two things"),
-        "velocity first": (velocity_first, "in the wrong order"),
-        "pruned entries left out": (shortened, "weights has the shape [6]"),
-        "kept is taken from the weights": (zeros_stay_zero, "mask from the weights that are zero"),
-    },
-    "fair choice": {
-        "chosen by the test error": (chosen_by_test, "You chose by the test error"),
-        "validation error reported": (validation_reported, "you report its validation error"),
-        "chosen by the sum of both": (chosen_by_both, "looks at test errors as well"),
-        "spread divided by n": (divided_by_n, "Divide by n - 1"),
-        "standard error": (standard_error, "standard error of the mean"),
-        "variance": (variance, "variance: take its root"),
-        "row of the lowest single error": (lowest_single_error, "single lowest entry"),
-        "row with the best seed": (best_seed_of_each_row, "single lowest entry"),
-        "largest error": (largest, "row with the largest error"),
-        "mean over the wrong axis": (wrong_axis, "mean over the wrong axis"),
-        "a row for each seed": (one_per_seed, "Each seed chose a row of its own"),
-        "last of equal rows": (last_of_equals, "of equal ones, take the first"),
-        "counted from one": (counted_from_one, "count rows from 0"),
-        "spread of all test errors": (spread_of_all, "spread of all test errors"),
-        "spread over the rows": (spread_over_lambda, "spread over rows, not over seeds"),
-        "spread of the validation error": (spread_of_validation, "spread of the validation errors"),
-        "in per cent": (in_percent, "error is in per cent"),
-        "a tensor for the mean": (errors_of_the_seeds, "mean must be a number"),
-        "the mean only": (mean_only, "Return three numbers"),
-        "mean plus spread chooses": (spread_decides_too, "mean plus the spread"),
-        "median chooses": (by_the_median, "median over seeds"),
-    },
-    "rank correlation": {
-        "no ranks": (no_ranks, "correlation of the numbers themselves"),
-        "ties in the order they come": (ties_in_order, "by where they stand"),
-        "argsort once": (argsort_once, "Sort the order once more"),
-        "ties take the lowest rank": (ties_lowest, "lowest of their ranks"),
-        "ties take the highest rank": (ties_highest, "highest of their ranks"),
-        "ties take one rank": (ties_dense, "Ranks without gaps"),
-        "short formula in spite of ties": (short_formula, "short formula"),
-        "not divided": (not_divided, "sum of the products, not divided"),
-        "covariance of the ranks": (covariance, "covariance of the ranks"),
-        "n above, n - 1 below": (n_and_n_minus_one, "standard deviations by n - 1"),
-        "mean not taken away": (not_centred, "mean rank is not taken away"),
-        "root forgotten": (root_forgotten, "The root is missing"),
-        "squared": (squared, "correlation is squared"),
-        "Kendall's": (kendall, "Kendall's tau"),
-        "one ranking downwards": (ranks_downwards, "only one of the two is ranked from"),
-        "x itself not counted": (itself_not_counted, "Right without ties"),
-        "only a is ranked": (only_a_ranked, "Only the first argument is ranked"),
-        "all that scipy returns": (scipys_pair, "must be a number, not SignificanceResult"),
-        "without the sign": (absolute, "correlation is without its sign"),
-        "the ranks": (the_ranks, "must be a number, not (tensor"),
-    },
-    "interval over seeds": {
-        "runs of all seeds in one": (runs_pooled, "runs were thrown together"),
-        "correlation of the seeds' means": (of_seed_means, "across seeds, of their means"),
-        "smallest and largest": (no_percentiles, "smallest and largest of the draws"),
-        "5 and 95": (five_and_ninety_five, "between them lie 90 %"),
-        "0.025 and 0.975 per cent": (percent_as_fraction, "counts from 0 to 100"),
-        "mean over the draws": (wrong_axis_of_draws, "mean over the wrong axis"),
-        "no mean": (no_mean, "correlations are not averaged"),
-        "percentiles of the seeds": (of_the_seeds_themselves, "percentiles of the seeds' correlations"),
-        "Pearson's": (pearsons, "(Pearson): take Spearman's"),
-        "ends turned round": (turned_round, "interval turned round"),
-        "own draws": (own_draws, "use the given draws"),
-        "mean and two standard deviations": (two_standard_deviations, "1.96 standard deviations"),
-        "each drawn seed once": (each_seed_once, "Each drawn seed counts once"),
-        "runs drawn for seeds": (runs_drawn, "rows of change and gap"),
-        "correlation across seeds": (across_seeds, "You correlated across seeds"),
-        "the median too": (the_mean_too, "Return two numbers"),
-        "median of each draw": (median_of_each_draw, "median of each draw"),
-        "sum of each draw": (sum_of_each_draw, "sum of each draw: take the mean"),
-        "the width": (only_the_width, "Return two numbers"),
-        "the means": (the_means, "Return two numbers"),
-        "5 per cent at one end": (two_and_a_half_off_one_end, "5 % at the lower end only"),
-    },
-    "finding three": {
-        "a": ("a", "it sorts out the prunings"),
-        "b": ("b", "chooses among the good ones"),
-        "d": ("d", "is no proof that there is nothing"),
-        "capital B": ("B", "chooses among the good ones"),
-        "no letter of the four": ("e", "one of a, b, c, d"),
-        "a number": (3, "one of a, b, c, d"),
-        "two letters": ("c and d", "one of a, b, c, d"),
-        "the sentence": ("Keeping the loss does not matter for the network after fine-tuning.", "one of a, b, c, d"),
-    },
+
+def short_formula(method: str) -> Answer:
+    def answer(a: Tensor, b: Tensor) -> float:
+        d, n = rankdata(a, method) - rankdata(b, method), len(a)
+        return float(1 - 6 * (d**2).sum() / (n * (n**2 - 1)))
+
+    return answer
+
+
+def itself_not_counted(x: Tensor) -> Tensor:
+    others = (x[:, None] == x[None, :]).sum(1) - 1
+    return (x[:, None] > x[None, :]).sum(1) + torch.where(others > 0, others / 2, torch.ones(len(x)))
+
+
+def each(change: Any, gap: Any, of: Answer = spearmanr) -> np.ndarray:
+    return np.array([of(x, y).statistic for x, y in zip(change, gap, strict=True)])
+
+
+def ends(values: Any, low: float = 2.5, high: float = 97.5) -> tuple[float, float]:
+    found = np.percentile(np.asarray(values), [low, high])
+    return float(found[0]), float(found[1])
+
+
+def of_draws(how: Answer = ends, mean: Answer = lambda x: x.mean(1), correlations: Answer = each) -> Answer:
+    """Return an interval read off otherwise, from another summary of each draw, or from other correlations."""
+    return lambda change, gap, drawn: how(mean(correlations(change, gap)[drawn.numpy()]))
+
+
+def around(values: np.ndarray, width: float) -> tuple[float, float]:
+    return float(values.mean() - width), float(values.mean() + width)
+
+
+def of_each_draw(of: Answer) -> Answer:
+    """Return an interval of one number for each draw, made of (change, gap, the seeds of the draw)."""
+    return lambda change, gap, drawn: ends([of(change, gap, draw) for draw in drawn])
+
+
+def runs_drawn_afresh(change: Tensor, gap: Tensor, drawn: Tensor) -> tuple[float, float]:
+    means = []
+    for _ in range(150):
+        runs = torch.randint(change.shape[1], (change.shape[1],))
+        means.append(each(change[:, runs], gap[:, runs]).mean())
+    return ends(means)
+
+
+def own_draws(change: Tensor, gap: Tensor, drawn: Tensor) -> tuple[float, float]:
+    own = np.random.default_rng(0).integers(0, len(change), (5000, len(change)))
+    return ends(each(change, gap)[own].mean(1))
+
+
+WRONG: dict[str, list[tuple[str, Any]]] = {
+    "masked step": [
+        ("no-mask", lambda w, v, g, k, *r: plain(w, v, g, *r)),
+        ("gradient-alone", lambda w, v, g, k, *r: plain(w, v, g * k, *r)),
+        ("momentum-trap", lambda w, v, g, k, *r: plain(w * k, v, g * k, *r)),
+        ("velocity-not-masked", through(lambda new, velocity, w, v, g, k, *r: (new * k, velocity))),
+        ("velocity-keeps-momentum", lambda w, v, g, k, *r: (plain(w, v, g, *r)[0] * k, plain(w * k, v, g * k, *r)[1])),
+        ("weights-not-masked", through(lambda new, u, w, v, g, k, lr, *r: (w - lr * u * k, u * k))),
+        ("mask-inverted", lambda w, v, g, k, *r: masked()(w, v, g, ~k, *r)),
+        ("mask-from-zeros", lambda w, v, g, k, *r: masked()(w, v, g, w != 0, *r)),
+        ("pruned-not-zero", lambda w, v, g, k, *r: [x + 0.5 * ~k for x in masked()(w, v, g, k, *r)]),
+        ("no-decay", with_velocity(lambda w, v, g, lr, m, wd: m * v + g)),
+        ("decay-sign", with_velocity(lambda w, v, g, lr, m, wd: m * v + g - wd * w)),
+        ("decay-afterwards", masked(decay_afterwards)),
+        ("decay-apart", masked(decay_apart)),
+        ("no-momentum", with_velocity(lambda w, v, g, lr, m, wd: g + wd * w)),
+        ("momentum-one", with_velocity(lambda w, v, g, lr, m, wd: v + g + wd * w)),
+        ("damped", with_velocity(lambda w, v, g, lr, m, wd: m * v + (1 - m) * (g + wd * w))),
+        ("rate-in-velocity", masked(lambda w, v, g, lr, m, wd: (w - (u := m * v + lr * (g + wd * w)), u))),
+        ("uphill", with_step(lambda u, w, v, g, lr, m, wd: w + lr * u)),
+        ("no-rate", with_step(lambda u, w, v, g, lr, m, wd: w - u)),
+        ("old-velocity", with_step(lambda u, w, v, g, lr, m, wd: w - lr * v)),
+        ("gradient-step", with_step(lambda u, w, v, g, lr, m, wd: w - lr * (g + wd * w))),
+        ("nesterov", with_step(lambda u, w, v, g, lr, m, wd: w - lr * (g + wd * w + m * u))),
+        ("order", lambda *given: masked()(*given)[::-1]),
+        ("parts", lambda *given: masked()(*given)[0]),
+        ("shape", through(lambda new, velocity, w, v, g, k, *r: (new[k], velocity[k]))),
+        ("in-place", inputs_in_place),
+        ("in-place", momentum_in_place),
+        ("other", lambda *given: (masked()(*given)[0] * 2, masked()(*given)[1])),
+    ],
+    "fair choice": [
+        ("by-test", choose(lambda v, t: t.mean(1).argmin())),
+        ("by-both", choose(lambda v, t: (v + t).mean(1).argmin())),
+        ("single-entry", choose(lambda v, t: v.argmin() // v.shape[1])),
+        ("single-entry", choose(lambda v, t: v.amin(1).argmin())),
+        ("first-seed", choose(lambda v, t: v[:, 0].argmin())),
+        ("largest", choose(lambda v, t: v.mean(1).argmax())),
+        ("wrong-axis", choose(lambda v, t: v.mean(0).argmin())),
+        ("mean-plus-spread", choose(lambda v, t: (v.mean(1) + v.std(1)).argmin())),
+        ("median", choose(lambda v, t: v.median(1).values.argmin())),
+        ("least-spread", choose(lambda v, t: v.std(1).argmin())),
+        ("worst-seed", choose(lambda v, t: v.amax(1).argmin())),
+        ("last-of-equals", choose(last_of_equals)),
+        ("last-of-equals", choose(lambda v, t: (len(v) - 1) - v.mean(1).flip(0).argmin())),
+        ("row-per-seed", row_per_seed),
+        ("row-not-index", lambda v, t: (v.mean(1).min(), 0.1, 0.1)),
+        ("counted-from-one", counted_from_one),
+        ("validation-reported", report_all(lambda v, t, row: v[row].mean(), lambda v, t, row: v[row].std())),
+        ("lowest-test-reported", report_all(lambda v, t, row: t.mean(1).min())),
+        ("all-rows-reported", report_all(lambda v, t, row: t.mean())),
+        ("difference-reported", report_all(lambda v, t, row: (t[row] - v[row]).mean())),
+        ("best-seed-reported", report(torch.min)),
+        ("median-reported", report(torch.median)),
+        ("first-seed-reported", report(lambda t: t[0])),
+        ("per-cent", report(lambda t: 100 * t.mean(), lambda t: 100 * t.std())),
+        ("spread-per-cent", report(spread=lambda t: 100 * t.std())),
+        ("divided-by-n", report(spread=lambda t: t.std(correction=0))),
+        ("standard-error", report(spread=lambda t: t.std() / len(t) ** 0.5)),
+        ("variance", report(spread=torch.var)),
+        ("range", report(spread=lambda t: t.max() - t.min())),
+        ("spread-of-all", report_all(spread=lambda v, t, row: t.std())),
+        ("spread-over-rows", report_all(spread=lambda v, t, row: t.mean(1).std())),
+        ("spread-of-validation", report_all(spread=lambda v, t, row: v[row].std())),
+        ("shape", report(lambda t: t)),
+        ("parts", lambda v, t: t[v.mean(1).argmin()].mean()),
+        ("other", report(spread=lambda t: 0.7)),
+    ],
+    "rank correlation": [
+        ("no-ranks", pearson),
+        ("argsort-once", ranked(lambda z: z.argsort())),
+        ("ties-in-order", ranked(lambda z: z.argsort(stable=True).argsort())),
+        ("ties-in-order", ranked(lambda z: rankdata(z, "ordinal"))),
+        ("ties-lowest", ranked(lambda z: (z[:, None] > z[None, :]).sum(1))),
+        ("ties-highest", ranked(lambda z: (z[:, None] >= z[None, :]).sum(1))),
+        ("ties-dense", ranked(lambda z: torch.unique(z, return_inverse=True)[1])),
+        ("ties", ranked(itself_not_counted)),
+        ("short-formula", short_formula("average")),
+        ("ties-in-order", short_formula("ordinal")),
+        ("kendall", lambda a, b: kendalltau(a, b).statistic),
+        ("sign", ranked(rankdata, lambda z: rankdata(-z))),
+        ("no-sign", lambda a, b: abs(spearmanr(a, b).statistic)),
+        ("squared", lambda a, b: spearmanr(a, b).statistic ** 2),
+        ("not-divided", products(lambda x, y: (x * y).sum())),
+        ("covariance", products(lambda x, y: (x * y).mean())),
+        ("covariance-n-minus-one", lambda a, b: np.cov(rankdata(a), rankdata(b))[0, 1]),
+        ("n-over-n-minus-one", products(lambda x, y: (x * y).mean() / (x.std(ddof=1) * y.std(ddof=1)))),
+        ("n-minus-one-over-n", products(lambda x, y: (x * y).sum() / (len(x) - 1) / (x.std() * y.std()))),
+        ("no-root", products(lambda x, y: (x * y).sum() / ((x**2).sum() * (y**2).sum()))),
+        ("not-centred", lambda a, b: (x := rankdata(a)) @ (y := rankdata(b)) / np.sqrt((x @ x) * (y @ y))),
+        ("second-not-ranked", ranked(rankdata, np.asarray)),
+        ("first-not-ranked", ranked(np.asarray, rankdata)),
+        ("shape", spearmanr),
+        ("type", lambda a, b: (torch.from_numpy(rankdata(a)), spearmanr)),
+        ("other", lambda a, b: 0.123),
+    ],
+    "interval over seeds": [
+        ("ninety-per-cent", of_draws(lambda m: ends(m, 5, 95))),
+        ("upper-end-only", of_draws(lambda m: ends(m, 0, 95))),
+        ("lower-end-only", of_draws(lambda m: ends(m, 5, 100))),
+        ("quartiles", of_draws(lambda m: ends(m, 25, 75))),
+        ("ninety-nine-per-cent", of_draws(lambda m: ends(m, 0.5, 99.5))),
+        ("quantile-for-percentile", of_draws(lambda m: ends(m, 0.025, 0.975))),
+        ("extremes", of_draws(lambda m: (m.min(), m.max()))),
+        ("turned-round", of_draws(lambda m: ends(m)[::-1])),
+        ("normal-of-draws", of_draws(lambda m: around(m, 1.96 * m.std()))),
+        ("normal-of-seeds", lambda c, g, d: around(r := each(c, g), 1.96 * r.std(ddof=1) / len(r) ** 0.5)),
+        ("spread-of-seeds", lambda c, g, d: around(r := each(c, g), r.std(ddof=1))),
+        ("of-seeds", lambda c, g, d: ends(each(c, g))),
+        ("no-mean", of_draws(mean=lambda x: x)),
+        ("wrong-axis", of_draws(mean=lambda x: x.mean(0))),
+        ("median", of_draws(mean=lambda x: np.median(x, 1))),
+        ("sum", of_draws(mean=lambda x: x.sum(1))),
+        ("each-seed-once", lambda c, g, d: ends([each(c, g)[np.unique(draw)].mean() for draw in d])),
+        ("pearson", of_draws(correlations=lambda c, g: each(c, g, pearsonr))),
+        ("across-seeds", of_draws(correlations=lambda c, g: each(c.T, g.T))),
+        ("across-seeds", of_each_draw(lambda c, g, d: spearmanr(c.mean(1)[d], g.mean(1)[d]).statistic)),
+        ("pooled", of_each_draw(lambda c, g, d: spearmanr(c[d].flatten(), g[d].flatten()).statistic)),
+        ("drawn-as-runs", of_each_draw(lambda c, g, d: each(c[:, d], g[:, d]).mean())),
+        ("undefined", lambda c, g, d: (np.nan, 0.5)),
+        ("runs-drawn", runs_drawn_afresh),
+        ("own-draws", own_draws),
+        ("parts", lambda c, g, d: float(each(c, g).mean())),
+        ("parts", of_draws(lambda m: tuple(np.percentile(m, [2.5, 50, 97.5])))),
+        ("parts", of_draws(lambda m: m)),
+        ("other", lambda c, g, d: (-5, 5)),
+    ],
+    "finding three": [
+        ("no-relation", "a"),
+        ("best-run", "B"),
+        ("proved-zero", "d"),
+        *(("no-option", answer) for answer in ("e", 3, "c and d", "Keeping the loss does not matter.")),
+    ],
 }

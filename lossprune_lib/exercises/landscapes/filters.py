@@ -1,0 +1,112 @@
+"""Exercise 1.3: filter normalisation."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from lossprune_lib.exercises.answers import near
+from lossprune_lib.exercises.checking import Exercise, fresh, register
+
+
+def _norms(x: Tensor, dims: tuple[int, ...]) -> Tensor:
+    return x.square().sum(dims, keepdim=True).sqrt()
+
+
+def _rows(x: Tensor) -> Tensor:
+    return _norms(x, tuple(range(1, x.ndim)))
+
+
+def _right(direction: Tensor, weight: Tensor) -> Tensor:
+    return direction / _rows(direction) * _rows(weight)
+
+
+def _cases() -> list[tuple[Tensor, Tensor]]:
+    source, cases = fresh(), []
+    for shape in ((2, 3), (5, 5), (30, 8), (6, 3, 3, 3), (4, 2, 1, 5)):
+        direction, weight = torch.randn(2, *shape, generator=source, dtype=torch.float64)
+        scale = torch.logspace(-2, 1, shape[0], dtype=torch.float64)[torch.randperm(shape[0], generator=source)]
+        weight *= scale.view(-1, *[1] * (len(shape) - 1))
+        if shape[0] > 4:
+            weight[2] = 0  # a unit of which every weight is pruned
+        cases.append((direction, weight))
+    return cases
+
+
+_WORDS = """
+    right: Now each unit's part of the direction is as long as the unit's own weights, so no layer is shaken harder than its size allows, and a pruned unit stays where it is.
+    hint: Each row should point where the direction's row points, and be as long as the weight's row.
+    nan: Your direction is NaN where all weights of a unit are zero: something divides by the length of that row. Such a
+        unit gets zeros.
+    unchanged: The direction comes back as it was: each row needs a factor of its own.
+    weight: This is the weight itself. Keep the random direction, and change only the lengths of its rows.
+    unit-length: Your rows have length 1: the factor that makes them as long as the weight's rows is missing.
+    not-divided: You multiply by the length of the weight's rows, but do not divide by the direction's own first.
+    divisor-squared: You divide by the squared length of the direction's rows: a root is missing.
+    factor-squared: You multiply by the squared length of the weight's rows: a root is missing.
+    both-squared: You divide by squared lengths and multiply by squared lengths: both roots are missing.
+    whole-layer: You normalise the layer as a whole. Each row (or filter) needs its own factor.
+    direction-as-a-whole: The length of the direction is taken over the whole layer: it must be taken row by row.
+    weight-as-a-whole: The length of the weight is taken over the whole layer: it must be taken row by row.
+    columns: You normalise columns, which hold what goes out of one input. A unit's weights are a row, along dimension 0.
+    upside-down: The factor is upside down: it is the weight's length over the direction's length.
+    sum-of-sizes: You add up sizes. The length of a row is the root of the sum of squares.
+    divided-by-weight: You divide by the weight's lengths. Divide by the direction's, and multiply by the weight's.
+    weight-stretched: You stretch the weight to the direction's lengths: it should be the other way round.
+    entry-by-entry: You multiply entry by entry. A row has one factor for all of its entries.
+    sizes-of-weights: Each entry gets the size of its weight. Only the length of a whole row should be the weight's.
+    weight-added: You add the weight. What is asked for is the direction alone, not the point it leads to.
+    zeros-keep: A unit whose weights are all zero keeps its direction: it gets zeros, as its length is zero.
+    turned: The direction is turned around: a length is never negative, so no sign can change.
+    one-dimension: A convolution's weight is [out, in, height, width], and a filter is all but dimension 0: take the length
+        over all three others, not over one.
+    last-dimension: A convolution's weight is [out, in, height, width], and a filter is all but dimension 0: take the length
+        over all three others, not over the last alone.
+    other-direction: Your rows have the right lengths, but do not point where the given direction points: only stretch them.
+"""
+
+
+def _wrong(direction: Tensor, weight: Tensor) -> dict[str, Tensor]:
+    d, w, right = _rows(direction), _rows(weight), _right(direction, weight)
+    whole, inner = tuple(range(weight.ndim)), tuple(range(1, weight.ndim))
+
+    def over(*dims: int) -> Tensor:
+        return direction / _norms(direction, dims) * _norms(weight, dims)
+
+    return {
+        "unchanged": direction,
+        "weight": weight,
+        "unit-length": direction / d,
+        "not-divided": direction * w,
+        "divisor-squared": direction / d.square() * w,
+        "factor-squared": direction / d * w.square(),
+        "both-squared": direction / d.square() * w.square(),
+        "whole-layer": over(*whole),
+        "direction-as-a-whole": direction / _norms(direction, whole) * w,
+        "weight-as-a-whole": direction / d * _norms(weight, whole),
+        "columns": over(0),
+        "upside-down": direction * d / w,
+        "sum-of-sizes": direction / direction.abs().sum(inner, keepdim=True) * weight.abs().sum(inner, keepdim=True),
+        "divided-by-weight": direction / w,
+        "weight-stretched": weight / w * d,
+        "entry-by-entry": direction * weight.abs(),
+        "sizes-of-weights": direction.sign() * weight.abs(),
+        "weight-added": right + weight,
+        "zeros-keep": torch.where(w == 0, direction, right),
+        "turned": -right,
+        "one-dimension": over(1),
+        "last-dimension": over(-1),
+    }
+
+
+def _signs(found: list[Tensor], direction: Tensor, weight: Tensor) -> dict[str, bool]:
+    if found[0].shape != weight.shape:
+        return {}
+    dead = _rows(weight).flatten() == 0
+    return {
+        "nan": bool(found[0][dead].isnan().any()),
+        "other-direction": near(_rows(found[0]), _rows(weight)),
+    }
+
+
+register("filter normalisation", Exercise(_right, _cases, _wrong, _WORDS, ("the normalised direction",), signs=_signs))

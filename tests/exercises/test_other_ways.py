@@ -1,0 +1,199 @@
+"""Right answers that are written in other ways than the notebooks' solutions pass too; formulas agree with torch and the library."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import rankdata, spearmanr
+from test_solutions import answers
+from torch import Tensor
+from torch.nn import functional as F
+
+from lossprune_lib import LossModel, criteria, exercises
+from lossprune_lib.exercises.taylor import last_layer
+
+
+def loss_at_once(space: Any, rest: Any, x: Tensor, y: Tensor, direction: Tensor, at: Tensor) -> Tensor:
+    points = space.read() + at.unsqueeze(1) * direction
+    return torch.stack([F.cross_entropy(logits, y) for logits in space.call(points, rest, x)])
+
+
+def losses_as_numbers(space: Any, rest: Any, x: Tensor, y: Tensor, direction: Tensor, at: Tensor) -> list[float]:
+    return [F.cross_entropy(space.call(space.read() + t * direction, rest, x), y).item() for t in at.tolist()]
+
+
+def length_in_a_loop(weights: Tensor, kept: Tensor) -> list[float]:
+    squares = [float(w) ** 2 for w, stays in zip(weights, kept, strict=True) if not stays]
+    return [math.sqrt(sum(squares)), math.sqrt(sum(squares)) / math.sqrt(sum(float(w) ** 2 for w in weights))]
+
+
+def length_in_numpy(weights: Tensor, kept: Tensor) -> tuple[Any, Any]:
+    gone = np.linalg.norm(weights.numpy()[~kept.numpy()])
+    return gone, gone / np.linalg.norm(weights.numpy())
+
+
+def length_in_float32(weights: Tensor, kept: Tensor) -> Tensor:
+    gone = weights.float()[~kept].norm()
+    return torch.stack([gone, gone / weights.float().norm()])
+
+
+def least_squares(step: Tensor, first: Tensor, second: Tensor) -> tuple[float, float, float]:
+    a, b = torch.linalg.lstsq(torch.stack([first, second], 1), step.unsqueeze(1)).solution.flatten().tolist()
+    return a, b, (step - a * first - b * second).norm().item()
+
+
+def qm_in_a_loop(w: Tensor, g: Tensor, c: Tensor, penalty: float) -> Tensor:
+    each = [abs(-b * a + 0.5 * d * a * a) + 0.5 * penalty * a * a for a, b, d in zip(w, g, c, strict=True)]
+    return torch.stack(each).float()
+
+
+def change_of_pruned_weights(w: Tensor, g: Tensor, c: Tensor, kept: Tensor) -> float:
+    w, g, c = w[~kept], g[~kept], c[~kept]
+    return (-(g @ w) + c @ (w * w) / 2).item()
+
+
+def change_in_numpy(w: Tensor, g: Tensor, c: Tensor, kept: Tensor) -> np.ndarray:
+    step = np.where(kept.numpy(), 0, -w.numpy())
+    return np.sum(g.numpy() * step + c.numpy() * step**2 / 2, keepdims=True)
+
+
+def diagonal_in_numpy(x: Tensor, z: Tensor) -> np.ndarray:
+    p = np.exp(z.numpy()) / np.exp(z.numpy()).sum(1, keepdims=True)
+    return np.einsum("nc,nf->cf", p - p**2, x.numpy() ** 2) / len(x)
+
+
+def diagonal_by_hessians(x: Tensor, z: Tensor) -> Tensor:
+    p = z.softmax(1)
+    hessians = torch.diag_embed(p) - p.unsqueeze(2) * p.unsqueeze(1)
+    return torch.einsum("ncc,nf->cf", hessians, x**2) / len(x)
+
+
+def shares_multiplied(sparsity: float, stages: int) -> tuple[float, ...]:
+    left, found = 1.0, []
+    for _ in range(stages):
+        left *= (1 - sparsity) ** (1 / stages)
+        found.append(1 - left)
+    return tuple(found)
+
+
+def stage_in_a_loop(saliency: Tensor, kept: Tensor, sparsity: float) -> Tensor:
+    found = kept.clone()
+    order = [i for i in saliency.argsort().tolist() if kept[i]]
+    for i in order[: max(0, round(len(kept) * sparsity) - int((~kept).sum()))]:
+        found[i] = False
+    return found
+
+
+def stage_in_numpy(saliency: Tensor, kept: Tensor, sparsity: float) -> np.ndarray:
+    order = np.where(kept.numpy(), saliency.numpy(), -np.inf).argsort()
+    found = np.ones(len(order), dtype=bool)
+    found[order[: round(len(order) * sparsity)]] = False
+    return found
+
+
+def last_of_ties(saliency: Tensor, kept: Tensor, sparsity: float) -> list[bool]:
+    order = saliency.masked_fill(~kept, -torch.inf).flip(0).argsort(stable=True)[: round(len(kept) * sparsity)]
+    return torch.ones_like(kept).index_fill(0, order, False).flip(0).tolist()
+
+
+def loop_with_sets(dense: Tensor, model_at: Any, kappas: list[float], criterion: str, penalty: float) -> Tensor:
+    weights, gone = dense.clone(), set()
+    for i in range(len(kappas)):
+        saliency = criteria.saliency(model_at(weights, i + 1), criterion, penalty)
+        order = [k for k in saliency.argsort(stable=True).tolist() if k not in gone]
+        gone |= set(order[: round(len(dense) * kappas[i]) - len(gone)])
+        weights = weights.index_fill(0, torch.tensor(sorted(gone)), 0.0)
+    return torch.tensor([k not in gone for k in range(len(dense))])
+
+
+def loop_that_asks_twice(dense: Tensor, model_at: Any, *others: Any) -> Tensor:
+    return loop_with_sets(dense, lambda w, i: model_at(w, i) and model_at(w, i), *others)
+
+
+def masked(w: Tensor, v: Tensor, g: Tensor, k: Tensor, lr: float, m: float, wd: float) -> tuple[Tensor, Tensor]:
+    v = (m * v + g + wd * w) * k
+    return (w - lr * v) * k, v
+
+
+def choice_in_numpy(valid: Tensor, test: Tensor) -> np.ndarray:
+    row = valid.numpy().mean(1).argmin()
+    return np.array([row, test[row].numpy().mean(), test[row].numpy().std(ddof=1)])
+
+
+def means_of_draws(change: Tensor, gap: Tensor, drawn: Tensor) -> np.ndarray:
+    each = np.array([spearmanr(a, b).statistic for a, b in zip(change, gap, strict=True)])
+    return each[drawn.numpy()].mean(1)
+
+
+RIGHT: list[tuple[str, Any]] = [
+    ("loss on a line", loss_at_once),
+    ("loss on a line", losses_as_numbers),
+    ("step length", length_in_a_loop),
+    ("step length", length_in_numpy),
+    ("step length", length_in_float32),
+    ("in the plane", least_squares),
+    ("LM saliency", lambda w, g: np.abs(w.numpy() * g.numpy())),
+    ("QM saliency", qm_in_a_loop),
+    ("predicted change", change_of_pruned_weights),
+    ("predicted change", change_in_numpy),
+    ("diagonal of the last layer", diagonal_by_hessians),
+    ("diagonal of the last layer", diagonal_in_numpy),
+    ("exponential schedule", shares_multiplied),
+    ("exponential schedule", lambda k, n: 1 - (1 - k) ** (np.arange(1, n + 1) / n)),
+    ("exponential schedule", lambda k, n: 1 - (1 - k) ** (torch.arange(1, n + 1) / n)),
+    ("one stage", stage_in_a_loop),
+    ("one stage", stage_in_numpy),
+    ("one stage", last_of_ties),
+    ("stage loop", loop_with_sets),
+    ("stage loop", loop_that_asks_twice),
+    ("masked step", lambda *given: [x.numpy() for x in masked(*given)]),
+    ("masked step", lambda *given: tuple(x.float() for x in masked(*given))),
+    ("fair choice", choice_in_numpy),
+    ("rank correlation", lambda a, b: torch.tensor(spearmanr(a, b).statistic)),
+    ("rank correlation", lambda a, b: np.corrcoef(rankdata(a.float()), rankdata(b.float()))[0, 1]),
+    ("interval over seeds", lambda *given: torch.tensor(np.percentile(means_of_draws(*given), [2.5, 97.5]))),
+    (
+        "interval over seeds",
+        lambda *given: tuple(np.quantile(means_of_draws(*given), [0.025, 0.975], method="nearest")),
+    ),
+    ("read a slice", " (C) "),
+    ("when the gradient is zero", " B "),
+    ("reading the split", "b"),
+    ("promise and truth", "b)"),
+    ("limit of the penalty", "C."),
+    ("finding three", " C "),
+]
+
+
+@pytest.mark.parametrize(("name", "answer"), RIGHT, ids=[f"{name}-{i}" for i, (name, _) in enumerate(RIGHT)])
+def test_an_answer_written_in_another_way_passes(name: str, answer: Any) -> None:
+    for _ in range(5):
+        verdict = exercises.check(name, answer)
+        assert verdict.passed, verdict
+        assert verdict.mistake is None
+
+
+def test_the_right_step_is_that_of_torch() -> None:
+    weight = torch.nn.Parameter(torch.randn(6, dtype=torch.float64))
+    optimizer = torch.optim.SGD([weight], lr=0.1, momentum=0.9, weight_decay=0.05)
+    kept, velocity = torch.tensor([True, False, True, True, False, True]), torch.zeros(6, dtype=torch.float64)
+    ours = weight.detach() * kept
+    solved = answers("04_fine_tuning", "solution")["masked_step"]
+    for _ in range(3):
+        weight.grad = torch.randn(6, dtype=torch.float64)
+        ours, velocity = solved(ours, velocity, weight.grad, kept, 0.1, 0.9, 0.05)
+        optimizer.step()
+    assert torch.allclose(ours[kept], weight.detach()[kept])
+    assert (ours[~kept] == 0).all()
+
+
+def test_the_diagonal_of_the_last_layer_is_that_of_the_loss_model() -> None:
+    layer = torch.nn.Linear(3, 5).double()
+    x, y = torch.randn(20, 3, dtype=torch.float64), torch.arange(20) % 5
+    curvature = LossModel.at(layer, (x, y)).curvature
+    assert curvature is not None
+    assert torch.allclose(last_layer.right(x, layer(x)).flatten(), curvature)
