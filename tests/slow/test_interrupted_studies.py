@@ -58,7 +58,7 @@ def prepare(store, inner=Store._prepare):
 Store._prepare = prepare
 saying(sgd, "evaluate", "train")       # once an epoch, and after
 saying(ensembles._Best, "update", "tune")   # once an epoch
-saying(local, "step_together", "prune")   # once a stage
+saying(local, "run_stage", "prune")      # once a stage of each pruner
 STUDY.run(sys.argv[1], progress=False)
 print("done", flush=True)
 """
