@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,7 +26,7 @@ class NotAttempted(Exception):
     """The stub was left as it was."""
 
 
-def call(function: Any, arguments: Sequence[Any]) -> Any:
+def call(function: Any, arguments: Iterable[Any]) -> Any:
     """Return what a learner's function returns for copies of some arguments.
 
     Raises
@@ -39,124 +39,106 @@ def call(function: Any, arguments: Sequence[Any]) -> Any:
     if not callable(function):
         kind = type(function).__name__
         raise Refusal("no-function", f"The answer must be a function, not {kind}: write its name without brackets.")
-    given = [_copy(argument) for argument in arguments]
-    before = [_weights(argument) for argument in arguments]
+    given = [x.clone() if isinstance(x, Tensor) else list(x) if isinstance(x, list) else x for x in arguments]
+    before = [_contents(x) for x in given]
     try:
         result = function(*given)
     except (NotImplementedError, Refusal):
         raise
     except Exception as error:
         raise Refusal("exception", f"Your function stops with {type(error).__name__}: {error}") from error
-    for argument, was, now in zip(given, before, map(_weights, given), strict=True):
-        if was is None or now is None or torch.equal(was, now):
+    for argument, was in zip(given, before, strict=True):
+        if was is None or torch.equal(was, _contents(argument)):
             continue
         if isinstance(argument, WeightSpace):
             argument.write_(was)
             raise Refusal(
-                "network-changed",
-                "Your function leaves the network changed. Put the weights in with space.call, which changes nothing.",
+                "network-changed", "Your function changes the network. space.call runs it with other weights."
             )
-        raise Refusal(
-            "in-place", "Your function changes its input in place: work on a copy, or write x * y instead of x *= y."
-        )
+        raise Refusal("in-place", "Your function changes its input in place: write x = x * y instead of x *= y.")
     if result is None or result is ...:
         raise NotAttempted
     return result
 
 
-def _copy(argument: Any) -> Any:
-    if isinstance(argument, Tensor):
-        return argument.clone()
-    return list(argument) if isinstance(argument, list) else argument
-
-
-def _weights(argument: Any) -> Tensor | None:
-    """Return what an answer must not change; `_copy` keeps lists and tensors safe, a network is shared."""
+def _contents(argument: Any) -> Any:
+    """Return a copy of what a function must not change, None if there is no such thing."""
     if isinstance(argument, WeightSpace):
         return argument.read()
     return argument.clone() if isinstance(argument, Tensor) else None
 
 
 def read(result: Any, right: Sequence[Tensor], names: Sequence[str]) -> tuple[list[Tensor] | None, Refusal | None]:
-    """Return a result as one tensor for each part, None if it cannot be read, and what is wrong with its form, if anything.
+    """Return a result as a tensor for each part, None if it cannot be read; and what is wrong with its form, if so.
 
     Parameters
     ----------
     right : one tensor for each part, whose shape and kind the result must have
     names : of the parts; with one name, the result is that part
     """
-    several = len(names) > 1 and (isinstance(result, (tuple, list)) or getattr(result, "ndim", 0))
+    several = len(names) > 1 and (isinstance(result, (tuple, list)) or getattr(result, "ndim", False))
     parts = list(result) if several else [result]
     if len(parts) != len(names):
         return None, Refusal("parts", f"Return {len(names)} things: {', '.join(names[:-1])} and {names[-1]}.")
-    found, problems = [], []
-    for part, wanted, name in zip(parts, right, names, strict=True):
+    found: list[Tensor] = []
+    problem = None
+    for part, wanted, name in zip(parts, right, (name[0].upper() + name[1:] for name in names), strict=True):
         try:
             tensor = as_tensor(part)
         except (TypeError, ValueError, RuntimeError):
             kind = f"a tensor of shape {list(wanted.shape)}" if wanted.ndim else "a number"
-            return None, Refusal("type", f"{_capital(name)} must be {kind}, not {type(part).__name__}.")
-        tensor = tensor.reshape(()) if not wanted.ndim and tensor.numel() == 1 else tensor
-        found.append(tensor)
-        problems.append(_problem(tensor, wanted, _capital(name)))
-    return found, next((problem for problem in problems if problem), None)
+            return None, Refusal("type", f"{name} must be {kind}, not {type(part).__name__}.")
+        found.append(tensor.reshape(()) if not wanted.ndim and tensor.numel() == 1 else tensor)
+        problem = problem or _problem(found[-1], wanted, name)
+    return found, problem
 
 
 def as_tensor(value: Any) -> Tensor:
-    """Return a number, an array, a tensor or a list of such as a tensor; raise TypeError, ValueError or RuntimeError."""
+    """Return numbers, an array or a list of tensors as a tensor; raise TypeError, ValueError or RuntimeError."""
     if isinstance(value, (list, tuple)) and any(isinstance(entry, Tensor) for entry in value):
         return torch.stack([torch.as_tensor(entry).detach() for entry in value])
-    return value.detach() if isinstance(value, Tensor) else torch.as_tensor(np.asarray(value))  # numbers in float64
+    return value.detach() if isinstance(value, Tensor) else torch.as_tensor(np.asarray(value))
 
 
 def _problem(found: Tensor, wanted: Tensor, name: str) -> Refusal | None:
-    if found.shape != wanted.shape and not wanted.ndim:
-        return Refusal("shape", f"{name} must be a single number, but yours has the shape {list(found.shape)}.")
     if found.shape != wanted.shape:
-        return Refusal("shape", f"{name} has the shape {list(found.shape)}, but must have {list(wanted.shape)}.")
+        needed = f"have {list(wanted.shape)}" if wanted.ndim else "be a single number"
+        return Refusal("shape", f"{name} has the shape {list(found.shape)}, but must {needed}.")
     if wanted.dtype == torch.bool != found.dtype:
         kind = str(found.dtype).removeprefix("torch.")
-        return Refusal(
-            "dtype", f"{name} must be a bool tensor of True and False, but yours is {kind}: convert it with .bool()."
-        )
+        return Refusal("dtype", f"{name} must be a bool tensor of True and False, not {kind}: convert it with .bool().")
     if found.dtype == torch.bool != wanted.dtype:
-        return Refusal("dtype", f"{name} must be made of numbers, not of True and False.")
+        return Refusal("dtype", f"{name} must consist of numbers, not of True and False.")
     if not torch.isfinite(found).all():
-        return Refusal(
-            "not-finite", f"{name} is NaN or infinite: does your code divide by zero, or take a root of less?"
-        )
+        return Refusal("not-finite", f"{name} is NaN or infinite: do you divide by zero, or take the root of less?")
     return None
 
 
 def near(found: Tensor, wanted: Any, tolerance: float = 1e-4) -> bool:
-    """Return whether numbers agree, to a share of the largest wanted; where the wanted is NaN or infinite, anything fits."""
+    """Return whether numbers agree, to a share of the largest wanted; anything fits where that is NaN or infinite."""
     a, b = found.double(), as_tensor(wanted).double()
     if a.shape != b.shape:
         return False
-    defined = b.isfinite()
-    if not defined.any():
-        return True
-    return bool(((a - b)[defined].abs() <= tolerance * b[defined].abs().max().clamp_min(0.01)).all())
+    a, b = a[b.isfinite()], b[b.isfinite()]
+    return not len(b) or bool(((a - b).abs() <= tolerance * b.abs().max().clamp_min(0.01)).all())
 
 
 def counterexample(arguments: Mapping[str, Any], name: str, found: Tensor, right: Tensor) -> str:
     """Return a sentence with a case: what was given, what one part of the result should be, and what it is."""
-    place = ""
-    wanted, got = _show(right), _show(found)
+    place, wanted, got = "", _show(right), _show(found)
     if right.dtype == torch.bool and right.sum() != found.sum():
-        wanted, got = (f"{int((~part).sum())} times False" for part in (right, found))
-        place = " in all"
+        wanted, got = (f"False {int((~mask).sum())} times" for mask in (right, found))
     elif right.numel() > _SHOWN:
         k = int((found.double() - right.double()).abs().argmax())
         place = f" at {[int(i) for i in np.unravel_index(k, tuple(right.shape))]}"
-        arguments = {key: _entry(value, k, right.shape) for key, value in arguments.items()}
-        wanted, got = _show(right.flatten()[k]), _show(found.flatten()[k])
+        entry = {key: value.flatten()[k] for key, value in arguments.items() if _shape(value) == right.shape}
+        arguments, wanted, got = {**arguments, **entry}, _show(right.flatten()[k]), _show(found.flatten()[k])
     given = ", ".join(f"{key} = {_show(value)}" for key, value in arguments.items() if _show(value))
     return f"For {given}: {name}{place} should be {wanted}, but yours is {got}."
 
 
-def _entry(value: Any, k: int, shape: torch.Size) -> Any:
-    return value.flatten()[k] if isinstance(value, Tensor) and value.shape == shape else value
+def _shape(value: Any) -> torch.Size | None:
+    return value.shape if isinstance(value, Tensor) else None
 
 
 def _show(value: Any) -> str:
@@ -165,10 +147,4 @@ def _show(value: Any) -> str:
         return _show(value.tolist()) if value.numel() <= _SHOWN else f"numbers {list(value.shape)}"
     if isinstance(value, list):
         return f"[{', '.join(map(_show, value))}]"
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    return str(value) if isinstance(value, (bool, int, str)) else ""
-
-
-def _capital(name: str) -> str:
-    return name[0].upper() + name[1:]
+    return f"{value:.4g}" if isinstance(value, float) else str(value) if isinstance(value, (int, str)) else ""

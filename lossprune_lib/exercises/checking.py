@@ -9,9 +9,11 @@ from __future__ import annotations
 import html
 import importlib
 import inspect
+import pkgutil
 import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from secrets import randbits
 from typing import Any
 
@@ -21,7 +23,6 @@ from torch import Tensor
 from lossprune_lib.checks import check_choice
 from lossprune_lib.exercises.answers import NotAttempted, Refusal, as_tensor, call, counterexample, near, read
 
-_CHAPTERS = ("landscapes", "taylor", "locality", "fine_tuning", "choices")  # the modules that register exercises
 _HEADINGS = {True: ("Right", "#009E73"), False: ("Not yet", "#D55E00"), None: ("Not attempted", "#7F7F7F")}
 _STUB = "Write your answer in the cell above, run it, then run this cell again (a function must return something)."
 
@@ -178,7 +179,7 @@ def read_words(text: str) -> dict[str, str]:
     Parameters
     ----------
     text : a line for each sentence, "identifier: sentence"; an indented line goes on with it
-        "right" is what a right answer is told, "hint" what is said where no mistake explains a wrong one; the others are mistakes.
+        "right" is what a right answer is told, "hint" what follows a counterexample; the others are mistakes.
 
     Raises
     ------
@@ -186,8 +187,8 @@ def read_words(text: str) -> dict[str, str]:
         if an identifier stands there twice.
     """
     lines = textwrap.dedent(text).replace("\n ", " ").strip().splitlines()
-    pairs = [" ".join(line.split()).split(": ", maxsplit=1) for line in lines]
-    words = {identifier: sentence for identifier, sentence in pairs}
+    pairs = [line.split(": ", maxsplit=1) for line in lines]
+    words = {identifier: " ".join(sentence.split()) for identifier, sentence in pairs}
     if len(words) < len(pairs):
         raise ValueError(f"Two sentences have the same identifier: {[identifier for identifier, _ in pairs]}.")
     return words
@@ -206,8 +207,8 @@ def check(name: str, answer: Any) -> Verdict:
     ValueError
         if there is no exercise of this name.
     """
-    for chapter in _CHAPTERS:
-        importlib.import_module(f"lossprune_lib.exercises.{chapter}")
+    for module in pkgutil.walk_packages([str(Path(__file__).parent)], f"{__package__}."):
+        importlib.import_module(module.name)  # which registers its exercises
     exercise = EXERCISES[check_choice(name, EXERCISES, "exercise")]
     try:
         if answer is None or answer is ...:

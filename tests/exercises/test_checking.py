@@ -135,7 +135,7 @@ def test_an_option_is_taken_in_either_case(double: None, answer: object, mistake
 def test_a_network_that_was_changed_is_restored(trained: torch.nn.Module) -> None:
     space = WeightSpace(trained)
     before = space.read()
-    with pytest.raises(checking.Refusal, match="network changed"):
+    with pytest.raises(checking.Refusal, match="changes the network"):
         checking.call(lambda space: space.write_(space.read() + 1), [space])
     assert torch.equal(space.read(), before)
 

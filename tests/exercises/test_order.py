@@ -60,7 +60,8 @@ def test_a_kernel_shows_the_error_and_then_the_sentence() -> None:
 def test_a_handler_of_the_user_s_own_stays() -> None:
     code = (
         "from IPython.core.interactiveshell import InteractiveShell; shell = InteractiveShell.instance(); "
-        "shell.set_custom_exc((ValueError,), lambda *a, **k: None); shell.run_cell('from lossprune_lib import exercises'); "
+        "shell.set_custom_exc((ValueError,), lambda *a, **k: None); "
+        "shell.run_cell('from lossprune_lib import exercises'); "
         "print(shell.custom_exceptions)"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -1,4 +1,4 @@
-"""Right answers that are written in other ways than the notebooks' solutions pass too; formulas agree with torch and the library."""
+"""Right answers that are written in other ways than the notebooks' solutions pass too."""
 
 from __future__ import annotations
 

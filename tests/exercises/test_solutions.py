@@ -1,4 +1,4 @@
-"""The notebooks' own solutions pass every check, whatever fresh cases it draws, and untouched stubs are not attempted."""
+"""The notebooks' own solutions pass every check, whatever its cases, and untouched stubs are not attempted."""
 
 from __future__ import annotations
 

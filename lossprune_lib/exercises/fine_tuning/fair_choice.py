@@ -1,4 +1,4 @@
-"""Exercise 4.2: a fair choice of the step penalty. Errors are [L, S]: a row for each penalty, a column for each seed."""
+"""Exercise 4.2: a fair choice of the step penalty. Errors are [L, S], one row for each penalty."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def _right(valid_error: Tensor, test_error: Tensor) -> tuple[int, Tensor, Tensor
 
 
 def _cases() -> list[Errors]:
-    """Return errors in which each mistake chooses another row than the right one; many, as two often choose the same."""
+    """Return many cases, as two mistakes often choose the same row, and one with equal rows."""
     source = fresh()
     cases = [_errors(*shape, source) for shape in [(5, 4)] + 10 * [(9, 5), (9, 3), (6, 4)]]
     valid_error, _ = tied = _errors(5, 4, source)
@@ -27,6 +27,7 @@ def _cases() -> list[Errors]:
 
 
 def _errors(rows: int, seeds: int, source: torch.Generator) -> Errors:
+    """Return errors in which each mistake chooses another row than the right one."""
     while True:
         valid_error, test_error = 0.02 + 0.06 * torch.rand(2, rows, seeds, generator=source, dtype=torch.float64)
         if _right(valid_error, test_error)[0] not in _other_rows(valid_error, test_error).values():
@@ -34,39 +35,33 @@ def _errors(rows: int, seeds: int, source: torch.Generator) -> Errors:
 
 
 _WORDS = """
-    right: Validation chooses, the mean over seeds decides, and the test set is only read. What you report is an honest estimate, with its spread.
+    right: Validation chooses, the mean over seeds decides, and the test set is only read. What you report is an honest
+        estimate, with its spread.
     hint: The mean validation error over seeds chooses the row; the test errors of that row are reported.
     row-per-seed: Each seed chose a row of its own, so no single step penalty is reported: choose one for all seeds.
     row-not-index: The row is not a whole number from 0: return its index, not its error.
     counted-from-one: The row is one too high: count rows from 0.
-    by-test: You chose by the test error. Then the test set is used up, and the error that it shows there is too good: choose by
-        valid_error, and only look up test_error.
+    by-test: You chose by the test error, so the error that it shows there is too good: choose by valid_error, and only
+        look up test_error.
     mean-plus-spread: You chose by the mean plus the spread, but the rule here is the mean alone.
-    single-entry: You took the row with the single lowest entry: one lucky seed. Take the mean over seeds first, then the lowest
-        mean.
+    single-entry: You took the row with the single lowest entry: one lucky seed. Take the lowest mean over seeds.
     first-seed: You chose by the first seed alone: take the mean over all seeds.
     largest: You chose the row with the largest error: errors should be small.
-    by-both: Your choice looks at test errors as well: validation and test are added up or averaged. The test set must choose
-        nothing.
+    by-both: Your choice looks at test errors as well as validation errors. The test set must choose nothing.
     median: You chose by the median over seeds, but the rule here is the mean.
-    wrong-axis: You took the mean over the wrong axis: there is a row for each step penalty and a column for each seed.
-    least-spread: You chose the row that varies least over seeds, not the one with the lowest mean.
+    wrong-axis: You took the mean over the wrong axis: rows are step penalties, columns are seeds.
     worst-seed: You chose by the worst seed of each row, but the rule here is the mean.
-    last-of-equals: Two rows have the same mean validation error, and you took the later one: of equal ones, take the first.
-    validation-reported: The row is right, but you report its validation error. That one chose the row, so it is too good: report
+    last-of-equals: Two rows have the same mean validation error, and you took the later one: of equals, take the first.
+    validation-reported: The row is right, but you report its validation error, which chose it and is too good. Report
         the test error.
     best-seed-reported: The row is right, but you report the test error of its best seed. Report the mean over seeds.
-    lowest-test-reported: The row is right, but you report the lowest mean test error of all rows, which belongs to another row.
-    all-rows-reported: The row is right, but you report the mean test error of all rows.
+    lowest-test-reported: The row is right, but you report the lowest mean test error, which belongs to another row.
     median-reported: The row is right, but you report the median over seeds: report the mean.
     per-cent: The error is in per cent, but here errors are fractions, as they came in.
     first-seed-reported: The row is right, but you report the test error of the first seed alone.
-    difference-reported: The row is right, but you report the difference between test and validation error: report the test
-        error itself.
     divided-by-n: The spread is divided by n, which makes it too small for a few seeds. Divide by n - 1.
     variance: That is the variance: take its square root.
-    standard-error: That is the standard error of the mean. The spread asked for is the standard deviation over seeds, not divided
-        by the root of their number.
+    standard-error: That is the standard error of the mean. The spread is the standard deviation over seeds itself.
     range: That is the largest minus the smallest, but the spread here is the standard deviation over seeds.
     spread-of-validation: That is the spread of the validation errors: return that of the test errors that you report.
     spread-over-rows: That is the spread over rows, not over seeds.
@@ -86,7 +81,6 @@ def _other_rows(valid: Tensor, test: Tensor) -> dict[str, int]:
         "by-both": (valid + test).mean(1).argmin(),
         "median": valid.median(1).values.argmin(),
         "wrong-axis": valid.mean(0).argmin(),
-        "least-spread": valid.std(1).argmin(),
         "worst-seed": valid.amax(1).argmin(),
     }
     return {name: int(row) for name, row in rows.items()}
@@ -100,11 +94,9 @@ def _wrong(valid_error: Tensor, test_error: Tensor) -> dict[str, Any]:
         "validation-reported": valid.mean(),
         "best-seed-reported": test.min(),
         "lowest-test-reported": test_error.mean(1).min(),
-        "all-rows-reported": test_error.mean(),
         "median-reported": test.median(),
         "per-cent": 100 * mean,
         "first-seed-reported": test[0],
-        "difference-reported": (test - valid).mean(),
     }
     spreads = {
         "divided-by-n": test.std(correction=0),

@@ -30,7 +30,7 @@ def _right(
     return weights * kept, velocity * kept
 
 
-def _cases() -> list[tuple[Tensor | float, ...]]:
+def _cases() -> list[tuple[Tensor, Tensor, Tensor, Tensor, float, float, float]]:
     source, cases = fresh(), []
     for size, share in ((12, 0.5), (9, 0.3), (7, 1.0), (5, 0.0)):
         weights, velocity, gradient = torch.randn(3, size, generator=source, dtype=torch.float64)
@@ -41,33 +41,31 @@ def _cases() -> list[tuple[Tensor | float, ...]]:
 
 
 _WORDS = """
-    right: Pruned weights stay at zero, and so does their velocity. A mask on the gradient alone would have let momentum bring them back.
+    right: Pruned weights stay at zero, and so does their velocity. A mask on the gradient alone would have let momentum
+        bring them back.
     hint: Follow one kept weight by hand: first its velocity, then its step.
-    no-mask: Nothing is masked: the pruned weights move like all others. Multiply by kept where a pruned weight must be zero.
-    gradient-alone: Only the gradient is masked. The momentum that a pruned weight still has, and weight decay, push on: mask what
-        comes out, not only what goes in.
-    momentum-trap: Gradient and weights are masked on their way in, but the old velocity is not: that is the momentum trap. It
-        moves pruned weights although their gradient is zero.
-    velocity-not-masked: The weights are right, but the velocity of pruned weights is not zero. It is saved for the next step, and
-        there it pushes them again: mask both things that you return.
-    velocity-keeps-momentum: The weights are right, but the velocity of pruned weights still holds the old momentum: mask both
-        things that you return.
+    no-mask: Nothing is masked, so pruned weights move like all others. Multiply by kept where they must be zero.
+    gradient-alone: Only the gradient is masked. Old momentum and weight decay still push: mask what comes out as well.
+    momentum-trap: Gradient and weights are masked on their way in, but the old velocity is not: that is the momentum
+        trap. It moves pruned weights although their gradient is zero.
+    velocity-not-masked: The weights are right, but the velocity of pruned weights is not zero, and will push them again
+        at the next step: mask both things that you return.
+    velocity-keeps-momentum: The weights are right, but the velocity of pruned weights still holds the old momentum:
+        mask both things that you return.
     weights-not-masked: The velocity is masked, but the weights are not: what a pruned weight was before stays there.
     mask-inverted: The mask is inverted: the weights that should be kept are zero. kept is True for what stays.
     no-decay: Weight decay is missing: weight_decay * weights is added to the gradient.
     decay-sign: Weight decay has the wrong sign: it is added to the gradient, so that the step makes weights smaller.
-    decay-apart: Weight decay is subtracted from the weights directly. Here it is part of the gradient, so the velocity has it
-        too.
-    decay-afterwards: Weight decay is a second step, after the first. Here it is part of the gradient, so the velocity has it too.
-    mask-from-zeros: You took the mask from the weights that are zero. A kept weight may be zero for a moment and must learn, and
-        a pruned one may come in that is not zero: use kept.
+    decay-apart: Weight decay is subtracted from the weights directly. Here it is part of the gradient and the velocity.
+    decay-afterwards: Weight decay is a second step, after the first. Here it is part of the gradient and the velocity.
+    mask-from-zeros: You took the mask from the weights that are zero. A kept weight may be zero for a moment, and a
+        pruned one may come in that is not: use kept.
     no-momentum: The old velocity is missing: the new one is momentum times the old one plus the gradient.
     momentum-one: The old velocity is taken whole: multiply it by momentum.
     damped: The gradient is multiplied by 1 - momentum. The rule here takes it whole.
     uphill: The step goes uphill: subtract lr times the velocity.
     no-rate: The learning rate is missing in the step: subtract lr times the velocity.
-    rate-in-velocity: The learning rate is inside the velocity. Here the velocity is without it, and the step is lr times the
-        velocity.
+    rate-in-velocity: The learning rate is inside the velocity. Here it comes in with the step, lr times the velocity.
     old-velocity: The step is taken with the old velocity: renew it first.
     gradient-step: The step ignores the velocity: the weights move along the gradient alone.
     order: The two results are in the wrong order: return the weights first, then the velocity.

@@ -29,7 +29,7 @@ def _cases() -> list[Pair]:
 
 
 def _drawn(source: torch.Generator, size: int, levels: int = 0) -> Pair:
-    """Return numbers in a falling and curved relation: with `levels`, there are ties, and some numbers are below zero."""
+    """Return numbers in a falling and curved relation; with `levels`, there are ties."""
     while True:
         if levels:
             a, noise = torch.randint(-levels, levels, (2, size), generator=source).double()
@@ -45,15 +45,13 @@ _WORDS = """
     right: It is one for any rising curve, however bent: only the order counts, and equal numbers share their mean rank.
     hint: The ranks of [1, 2, 2, 5] are [1, 2.5, 2.5, 4].
     no-ranks: That is Pearson's correlation of the numbers themselves: replace each number by its rank first.
-    argsort-once: argsort gives which entry comes first, not which rank an entry has. Sort the order once more, and watch out for
-        ties.
-    ties-in-order: Equal numbers got different ranks, by where they stand. Equal numbers share the mean of their ranks.
-    ties-lowest: Equal numbers got the lowest of their ranks, as in sports. Here they share the mean of their ranks.
-    ties-highest: Equal numbers got the highest of their ranks. Here they share the mean of their ranks.
-    ties-dense: Your ranks have no gaps, but after two equal numbers the next rank is left out: equal numbers share the mean of
-        the ranks that they take up together.
-    short-formula: The ranks are right, but the short formula with 6 times the squared differences only holds without ties. Take
-        Pearson's correlation of the ranks.
+    argsort-once: argsort gives which entry comes first, not which rank an entry has. Sort the order once more.
+    ties-in-order: Equal numbers got different ranks, by where they stand. They share the mean of their ranks.
+    ties-lowest: Equal numbers got the lowest of their ranks, as in sports. They share the mean of their ranks.
+    ties-highest: Equal numbers got the highest of their ranks. They share the mean of their ranks.
+    ties-dense: Your ranks have no gaps, but equal numbers take up several ranks together, and share their mean.
+    short-formula: The short formula with 6 times the squared differences only holds without ties. Take Pearson's
+        correlation of the ranks.
     kendall: That is Kendall's tau, another rank correlation: it counts pairs in the same order.
     sign: The sign is wrong: only one of the two is ranked from the smallest up. Rank both in the same direction.
     no-sign: The correlation has lost its sign: if one falls while the other rises, it is below zero.
@@ -63,7 +61,7 @@ _WORDS = """
     n-over-n-minus-one: The covariance is divided by n and the standard deviations by n - 1: use the same in both.
     n-minus-one-over-n: The covariance is divided by n - 1 and the standard deviations by n: use the same in both.
     not-centred: The mean rank is not subtracted before multiplying, but a correlation compares with the means.
-    not-divided: That is the sum of the products, not divided: divide by the root of the product of both sums of squares.
+    not-divided: That is the sum of the products, not divided by the root of the product of both sums of squares.
     no-root: The square root is missing: divide by the root of the product of both sums of squares.
     second-not-ranked: Only the first argument is ranked: rank both.
     first-not-ranked: Only the second argument is ranked: rank both.

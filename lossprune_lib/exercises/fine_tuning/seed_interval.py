@@ -1,4 +1,4 @@
-"""Exercise 4.4: a bootstrap interval over seeds. Change and gap are [S, R]: a row for each seed, a column for each run."""
+"""Exercise 4.4: a bootstrap interval over seeds. Change and gap are [S, R], one row for each seed."""
 
 from __future__ import annotations
 
@@ -49,40 +49,35 @@ def _cases() -> list[tuple[Tensor, Tensor, Tensor]]:
 
 
 _WORDS = """
-    right: The seeds were drawn again, each with all of its runs: the interval says where the mean of other seeds might fall.
+    right: The seeds were drawn again, each with all of its runs: the interval says where the mean of other seeds might
+        fall.
     hint: Take one rank correlation for each seed, the mean of each draw of seeds, then percentiles of these means.
     turned-round: That is the interval turned round: return the lower end first.
-    ninety-per-cent: Those are the 5th and 95th percentiles: 90 % of the draws lie between them. For 95 %, leave out 2.5 % at each
-        end.
+    ninety-per-cent: Between the 5th and 95th percentiles lie 90 % of the draws. For 95 %, leave out 2.5 % at each end.
     upper-end-only: You leave out 5 % at the upper end only: for 95 %, leave out 2.5 % at each end.
     lower-end-only: You leave out 5 % at the lower end only: for 95 %, leave out 2.5 % at each end.
-    quartiles: Those are quartiles: for 95 %, leave out 2.5 % at each end.
     ninety-nine-per-cent: Those are the 0.5th and 99.5th percentiles: for 95 %, leave out 2.5 % at each end.
-    quantile-for-percentile: np.percentile counts from 0 to 100, np.quantile from 0 to 1: you took the 0.025th and 0.975th
-        percentiles.
+    quantile-for-percentile: np.percentile counts from 0 to 100, unlike np.quantile: you took 0.025 % and 0.975 %.
     extremes: Those are the smallest and largest of the draws: for 95 %, leave out 2.5 % at each end.
-    of-seeds: Those are percentiles of the seeds' correlations themselves. Where a single seed may fall is another question: draw
-        seeds, take the mean of each draw, then percentiles of the means.
-    no-mean: The drawn correlations are not averaged. Take the mean of each draw first, then percentiles of the means.
+    of-seeds: Those are percentiles of the seeds' correlations, which say where a single seed may fall. Draw seeds, take
+        the mean of each draw, then percentiles of the means.
+    no-mean: The drawn correlations are not averaged: take the mean of each draw first, then percentiles of the means.
     wrong-axis: You took the mean over the wrong axis: take one mean for each draw, over its seeds.
     median: You took the median of each draw, but the mean is asked for.
     sum: You took the sum of each draw: take the mean.
     pearson: You took the correlation of the numbers themselves (Pearson): take Spearman's, of the ranks.
-    normal-of-draws: That is the mean plus and minus 1.96 standard deviations of the draws: take percentiles of the draws, which
-        need no symmetry.
-    normal-of-seeds: That is the mean plus and minus 1.96 standard errors: take percentiles of the draws, which need no symmetry.
-    spread-of-seeds: That is the mean plus and minus the spread over seeds: take percentiles of the draws.
-    pooled: The runs of all seeds were pooled before ranking. Seeds differ in level, so that ranks seeds, not runs: take one
-        correlation within each seed, then the mean.
-    across-seeds: You correlated across seeds, run by run or of their means. The question is about the runs of one seed: take
-        one correlation for each row of change and gap.
-    each-seed-once: Each drawn seed counts once, however often it was drawn. Drawn twice, it must count twice: that is what makes
-        the draws differ.
+    normal-of-draws: That is the mean ± 1.96 standard deviations of the draws: take percentiles, which need no symmetry.
+    normal-of-seeds: That is the mean ± 1.96 standard errors: take percentiles of the draws, which need no symmetry.
+    pooled: The runs of all seeds were pooled before ranking. Seeds differ in level, so that ranks seeds, not runs: take
+        one correlation within each seed, then the mean.
+    across-seeds: You correlated across seeds, run by run or of their means. The question is about the runs of one seed:
+        take one correlation for each row of change and gap.
+    each-seed-once: Each drawn seed counts once, however often it was drawn. Drawn twice, it must count twice.
     drawn-as-runs: The drawn numbers were used to choose runs. They are seeds: rows of change and gap.
-    undefined: An end is NaN: somewhere you correlate numbers that are all equal. If your function uses `drawn` to choose runs:
-        it holds seeds, which are rows of change and gap.
-    runs-drawn: Your interval looks as if runs had been drawn, not seeds. Runs of one seed share a network, so they are not
-        independent: draw whole seeds, with `drawn`.
+    undefined: An end is NaN: somewhere you correlate numbers that are all equal. Does `drawn` choose runs? It holds
+        seeds.
+    runs-drawn: Your interval looks as if runs had been drawn, not seeds. Runs of one seed share a network, so they are
+        not independent: draw whole seeds, with `drawn`.
     own-draws: Close, but use the given draws, so that the check can follow, and the 2.5th and 97.5th percentiles.
 """
 
@@ -99,7 +94,6 @@ def _wrong(change: Tensor, gap: Tensor, drawn: Tensor) -> dict[str, Interval]:
         "ninety-per-cent": _ends(means, 5, 95),
         "upper-end-only": _ends(means, 0, 95),
         "lower-end-only": _ends(means, 5, 100),
-        "quartiles": _ends(means, 25, 75),
         "ninety-nine-per-cent": _ends(means, 0.5, 99.5),
         "quantile-for-percentile": _ends(means, 0.025, 0.975),
         "extremes": _ends(means, 0, 100),
@@ -111,7 +105,6 @@ def _wrong(change: Tensor, gap: Tensor, drawn: Tensor) -> dict[str, Interval]:
         "pearson": _ends(_pearson(change, gap)[seeds].mean(1)),
         "normal-of-draws": around(means, 1.96 * means.std()),
         "normal-of-seeds": around(each, 1.96 * each.std(ddof=1) / len(each) ** 0.5),
-        "spread-of-seeds": around(each, each.std(ddof=1)),
         "pooled": _ends(_spearman(change[drawn].flatten(1), gap[drawn].flatten(1))),
         "each-seed-once": _ends([each[np.unique(draw)].mean() for draw in seeds]),
         "drawn-as-runs": _ends(_spearman(change[:, drawn], gap[:, drawn]).mean(0)),
@@ -123,12 +116,9 @@ def _signs(found: list[Tensor], change: Tensor, gap: Tensor, drawn: Tensor) -> d
     runs = np.random.default_rng(0).integers(change.shape[1], size=(200, change.shape[1]))
     right, rough = _right(change, gap, drawn), _ends(np.nan_to_num(_spearman(change[:, runs], gap[:, runs])).mean(0))
     off, off_rough = (np.abs(np.subtract(pair, ends)).max() for ends in (right, rough))
-    across = (
-        _ends(_spearman(change.T, gap.T)[drawn.numpy()].mean(1)),
-        _ends(_spearman(change.mean(1)[drawn], gap.mean(1)[drawn])),
-    )
+    across = _spearman(change.T, gap.T)[drawn.numpy()].mean(1), _spearman(change.mean(1)[drawn], gap.mean(1)[drawn])
     return {
-        "across-seeds": any(near(torch.tensor(pair), ends) for ends in across),
+        "across-seeds": any(near(torch.tensor(pair), _ends(values)) for values in across),
         "undefined": any(bool(end.isnan().any()) for end in found),
         "runs-drawn": bool(off_rough < min(off, 0.5 * (rough[1] - rough[0]))),
         "own-draws": bool(off < 0.3 * (right[1] - right[0])),

@@ -34,21 +34,21 @@ def _cases() -> list[tuple[Tensor, Tensor]]:
 
 
 _WORDS = """
-    right: Now each unit's part of the direction is as long as the unit's own weights, so no layer is shaken harder than its size allows, and a pruned unit stays where it is.
+    right: Each unit's part of the direction is now as long as the unit's own weights, so no layer is shaken harder than
+        its size allows, and a pruned unit stays where it is.
     hint: Each row should point where the direction's row points, and be as long as the weight's row.
-    nan: Your direction is NaN where all weights of a unit are zero: something divides by the length of that row. Such a
-        unit gets zeros.
+    nan: Where all weights of a unit are zero, your direction is NaN: you divide by the length of that row. Return
+        zeros.
     unchanged: The direction comes back as it was: each row needs a factor of its own.
     weight: This is the weight itself. Keep the random direction, and change only the lengths of its rows.
     unit-length: Your rows have length 1: the factor that makes them as long as the weight's rows is missing.
     not-divided: You multiply by the length of the weight's rows, but do not divide by the direction's own first.
     divisor-squared: You divide by the squared length of the direction's rows: a root is missing.
-    factor-squared: You multiply by the squared length of the weight's rows: a root is missing.
     both-squared: You divide by squared lengths and multiply by squared lengths: both roots are missing.
     whole-layer: You normalise the layer as a whole. Each row (or filter) needs its own factor.
-    direction-as-a-whole: The length of the direction is taken over the whole layer: it must be taken row by row.
-    weight-as-a-whole: The length of the weight is taken over the whole layer: it must be taken row by row.
-    columns: You normalise columns, which hold what goes out of one input. A unit's weights are a row, along dimension 0.
+    direction-as-a-whole: The direction's length is taken over the whole layer: it must be taken row by row.
+    weight-as-a-whole: The weight's length is taken over the whole layer: it must be taken row by row.
+    columns: You normalise columns, which hold what goes out of one input. A unit's weights are a row, dimension 0.
     upside-down: The factor is upside down: it is the weight's length over the direction's length.
     sum-of-sizes: You add up sizes. The length of a row is the root of the sum of squares.
     divided-by-weight: You divide by the weight's lengths. Divide by the direction's, and multiply by the weight's.
@@ -58,11 +58,10 @@ _WORDS = """
     weight-added: You add the weight. What is asked for is the direction alone, not the point it leads to.
     zeros-keep: A unit whose weights are all zero keeps its direction: it gets zeros, as its length is zero.
     turned: The direction is turned around: a length is never negative, so no sign can change.
-    one-dimension: A convolution's weight is [out, in, height, width], and a filter is all but dimension 0: take the length
-        over all three others, not over one.
-    last-dimension: A convolution's weight is [out, in, height, width], and a filter is all but dimension 0: take the length
-        over all three others, not over the last alone.
-    other-direction: Your rows have the right lengths, but do not point where the given direction points: only stretch them.
+    one-dimension: A filter is all of [out, in, height, width] but dimension 0: take the length over all three, not one.
+    last-dimension: A filter is all of [out, in, height, width] but dimension 0: take the length over more than the
+        last.
+    other-direction: Your rows have the right lengths, but point elsewhere: only stretch the rows of the direction.
 """
 
 
@@ -79,7 +78,6 @@ def _wrong(direction: Tensor, weight: Tensor) -> dict[str, Tensor]:
         "unit-length": direction / d,
         "not-divided": direction * w,
         "divisor-squared": direction / d.square() * w,
-        "factor-squared": direction / d * w.square(),
         "both-squared": direction / d.square() * w.square(),
         "whole-layer": over(*whole),
         "direction-as-a-whole": direction / _norms(direction, whole) * w,

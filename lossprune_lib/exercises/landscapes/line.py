@@ -47,8 +47,7 @@ _WORDS = """
     hint: Check the point first: at t = 0 it must be space.read(), at t = 1 that plus direction.
     logits: You return the logits for each position: the loss of a batch is one number, the mean cross-entropy.
     not-averaged: You return the loss of every example at each position: the loss of a batch is their mean.
-    one-loss: You return a single loss, not one for each position in `at`. Does the return stand inside the loop, or is there a
-        mean too many?
+    one-loss: You return a single loss, not one for each position. Is the return inside the loop, or a mean too many?
     summed: You add up the losses of the examples. The loss of a batch is their mean.
     backwards: You walk backwards: the point is θ plus t times direction, not minus.
     from-zero: You start at zero: the line starts at the network's own weights, space.read().
@@ -60,16 +59,13 @@ _WORDS = """
     bits: Your loss is in bits. Everything here is in nats: use the natural logarithm.
     softmax-twice: You take softmax twice: F.cross_entropy does it by itself, so give it the logits.
     mean-probability: You average probabilities, not their logarithms: F.cross_entropy takes the logits.
-    mean-logit: You average the logit of the right class. Use F.cross_entropy, which normalises the logits first.
-    log-of-mean: You average the probabilities and then take the logarithm. Take the logarithm for each example first, then
-        the mean.
+    log-of-mean: You take the logarithm of a mean probability. Take it for each example first, then the mean.
     sign: Your loss has the wrong sign: the cross-entropy is minus the logarithm of the probability.
     accuracy: This is the accuracy along the line. What is asked for is the loss, F.cross_entropy.
     error: This is the error along the line. What is asked for is the loss, F.cross_entropy.
     counted-positions: You count the positions 0, 1, 2, ... instead of using their values in `at`.
     own-positions: You use positions of your own between 0 and 1: use those in `at`, which may lie anywhere.
-    walks-on: You walk on from the last point. Each point starts at θ: does your code add to one vector again and again?
-    reversed: The losses are in reverse order: one for each entry of `at`, in its order.
+    walks-on: You walk on from the last point. Each point starts at θ: do you add to one vector again and again?
     sorted: Your losses are sorted. Keep the order of `at`.
     no-biases: You run the network without its biases: pass on `rest` as it is given.
 """
@@ -100,7 +96,6 @@ def _wrong(space: WeightSpace, rest: Rest, x: Tensor, y: Tensor, direction: Tens
         "bits": right / math.log(2),
         "softmax-twice": each(lambda z: F.cross_entropy(z.softmax(1), y)),
         "mean-probability": each(lambda z: F.nll_loss(z.softmax(1), y)),
-        "mean-logit": each(lambda z: F.nll_loss(z, y)),
         "log-of-mean": each(lambda z: -z.softmax(1).gather(1, y[:, None]).mean().log()),
         "sign": -right,
         "accuracy": each(lambda z: (z.argmax(1) == y).double().mean()),
@@ -108,7 +103,6 @@ def _wrong(space: WeightSpace, rest: Rest, x: Tensor, y: Tensor, direction: Tens
         "counted-positions": along(theta + steps[:, None] * direction),
         "own-positions": along(theta + torch.linspace(0, 1, len(at))[:, None] * direction),
         "walks-on": along(theta + at.cumsum(0)[:, None] * direction),
-        "reversed": right.flip(0),
         "sorted": right.sort().values,
         "no-biases": along(line, {name: torch.zeros_like(bias) for name, bias in rest.items()}),
     }

@@ -32,13 +32,10 @@ _WORDS = """
     right: The step is as long as the vector of the weights that go: its square is the sum of their squares.
     hint: What does each coordinate of θ*m - θ hold?
     squared: Your length is squared: it is the sum of the squares, and the square root is missing.
-    sum-of-sizes: Your length adds up the sizes of the weights, but a straight line is shorter: square them, add them up,
-        take the root.
-    signed-sum: Your length adds up the weights with their signs. Square them first, and take the root of the sum.
-    kept-weights: This is the length of the weights that are kept. The step consists of those that go: where kept is False.
-    kept-squared: This is the squared length of the weights that are kept. The step consists of those that go.
-    difference-of-lengths: Lengths of vectors do not subtract: |θ| minus |θ*m| says how much closer to zero the network is,
-        not how far it went.
+    sum-of-sizes: Your length adds up the sizes of the weights. Square them first, add them up, then take the root.
+    signed-sum: Your length adds up the weights with their signs. Square them first, add them up, then take the root.
+    kept-weights: This is the length of the weights that are kept. The step consists of those that go.
+    difference-of-lengths: Lengths of vectors do not subtract: |θ| - |θ*m| says how much shorter the vector has become.
     all-weights: This is |θ|, the length of all weights: the mask plays no part in it.
     mean-square: This is a root mean square over the pruned weights: take the sum, not the mean.
     mean-square-of-all: This is a root mean square over all weights: take the sum, not the mean.
@@ -51,11 +48,8 @@ _WORDS = """
     share-inverted: Your share is upside down: divide the step's length by |θ|.
     share-of-kept: You divide by the length of what is left. The share is of |θ|, of all weights before pruning.
     sparsity: Your share is the sparsity, which counts weights. The share asked for compares lengths.
-    one-minus-share: Your share is one minus the right one: divide the step's length by |θ|.
     kept-share: Your share is that of the weights that are kept. Divide the step's length by |θ|.
-    share-of-count: You divide by the number of weights. Divide by the length of θ.
-    share-of-sizes: You divide by the sum of the weights' sizes. Divide by the length of θ, the root of the sum of squares.
-    share-of-squares: You divide by the squared length of θ: its square root is missing.
+    share-of-sizes: You divide by the sum of the weights' sizes. Divide by |θ|, the root of the sum of their squares.
 """
 
 
@@ -66,7 +60,6 @@ def _wrong(weights: Tensor, kept: Tensor) -> dict[str, Any]:
         "squared": length.square(),
         "sum-of-sizes": step.abs().sum(),
         "kept-weights": left.norm(),
-        "kept-squared": left.square().sum(),
         "difference-of-lengths": whole - left.norm(),
         "all-weights": whole,
         "mean-square": length / gone.sqrt(),
@@ -82,11 +75,8 @@ def _wrong(weights: Tensor, kept: Tensor) -> dict[str, Any]:
         "share-inverted": whole / length,
         "share-of-kept": length / left.norm(),
         "sparsity": gone / len(weights),
-        "one-minus-share": 1 - length / whole,
         "kept-share": left.norm() / whole,
-        "share-of-count": length / len(weights),
         "share-of-sizes": length / weights.abs().sum(),
-        "share-of-squares": length / whole.square(),
     }
     return {name: (value, None) for name, value in lengths.items()} | {
         name: (length, value) for name, value in shares.items()

@@ -23,9 +23,7 @@ def _cases() -> list[tuple[Tensor, Tensor, float]]:
     layers = torch.rand(200, generator=source, dtype=torch.float64) + 0.01
     layers[120:] *= 50  # a layer of another scale
     some = torch.randperm(200, generator=source) < 140
-    after = layers.where(
-        some, 0.0
-    )  # pruned weights have the saliency 0 here, and any in `layers`: only the mask can tell
+    after = layers.where(some, 0.0)  # here the saliency of pruned weights is 0; in `layers`, only the mask can tell
     zeros = after.clone()
     zeros[:110] = 0  # as behind dead inputs: more zeros than go, pruned and kept
     ties, alive = torch.randint(0, 3, (60,), generator=source).double(), torch.rand(60, generator=source) > 0.25
@@ -50,41 +48,39 @@ def _cases() -> list[tuple[Tensor, Tensor, float]]:
 
 
 _WORDS = """
-    right: Exactly round(D κ) weights are zero after each stage, whatever ties there are, and none comes back. The ranking is over all layers together, so a layer with small saliencies loses more.
+    right: Exactly round(D κ) weights are zero after each stage, whatever ties there are, and none comes back. All
+        layers are ranked together, so a layer with small saliencies loses more.
     hint: Exactly round(D κ) entries are False: first those pruned already, then the smallest saliencies.
-    indices: You return indices. What is asked for is a mask: a bool tensor [D], True where the weight is kept.
-    saliencies: You return saliencies. What is asked for is a mask: a bool tensor [D], True where the weight is kept.
+    indices: You return indices. Return a mask: a bool tensor [D], True where the weight is kept.
+    saliencies: You return saliencies. Return a mask: a bool tensor [D], True where the weight is kept.
     pruned-marked: You mark what is pruned. What is asked for is what is kept: the opposite.
-    newly-pruned-marked: You mark only the weights that this stage prunes. What is asked for is what is kept after it.
+    newly-pruned-marked: You mark only the weights that this stage prunes. Return what is kept after it.
     largest: You prune the weights with the largest saliency. They matter most: the smallest go first.
-    largest-of-all: You prune the largest saliencies of all weights, including those that are pruned already. What is pruned
-        stays pruned, and of the others the smallest go first.
-    argsort-as-ranks: You compare the result of argsort with k. Its entries are not ranks: they are the places of the smallest,
-        the next, and so on. Use the first k of them as indices.
-    share-kept: The sparsity is the share that is zero, not the share that is kept.
-    kept-first: Your ranking puts the weights that are kept first, before all others, whatever their saliency. It is those that
-        are pruned already that must come first.
-    quantile: torch.quantile gives a value between two saliencies, so its share is not exactly round(D κ) weights: compare with a
-        threshold and equal values stay or go together, even at a sparsity of 0. Choose by position in a sorted list.
-    threshold-at-zero: If you compare with a threshold, what is it when no weight goes? At a sparsity of 0 your mask should keep
-        everything.
-    ties-go: Several weights have the same saliency at the border, and in your mask all of them go. A threshold cannot separate
-        equal values: choose by position in a sorted list.
-    ties-stay: Several weights have the same saliency at the border, and in your mask all of them stay. A threshold cannot
-        separate equal values: choose by position in a sorted list.
-    zero-for-pruned: Weights that were pruned before are kept again: a weight that is kept may have the saliency 0 too, so 0 is
-        not low enough for those that are pruned. They must come before all others.
-    union: Your ranking chooses among all weights, including those that are pruned already, and you then keep these pruned as
-        well, so too few or too many go. Let what is pruned come first in the ranking.
-    revived: Weights that were pruned before are kept again. A pruned weight has a saliency too, but must stay pruned: how could
-        it always be the first to go?
-    pruned-again: You prune round(D κ) weights in addition to those pruned already. The sparsity is what is reached after the
+    argsort-as-ranks: You compare the result of argsort with k. Its entries are not ranks, but the places of the
+        smallest, the next, and so on: use the first k of them as indices.
+    share-kept: You keep round(D κ) weights. The sparsity is the share that is zero, not the share that is kept.
+    kept-first: Your ranking puts the weights that are kept first. It is those pruned already that must come first.
+    quantile: torch.quantile lies between two saliencies, so it does not cut at round(D κ). Choose by position in a
+        sorted list.
+    threshold-at-zero: At a sparsity of 0 your mask should keep everything. If you compare with a threshold, what is it
+        when no weight goes?
+    ties-go: Several weights tie at the border, and in your mask all of them go. A threshold cannot separate equal
+        values: choose by position in a sorted list.
+    ties-stay: Several weights tie at the border, and in your mask all of them stay. A threshold cannot separate equal
+        values: choose by position in a sorted list.
+    zero-for-pruned: Weights that were pruned before are kept again. One that is kept may have the saliency 0 too, so 0
+        is not low enough for those that are pruned.
+    union: You rank all weights, including those pruned already, and then prune these as well, so the number is wrong.
+        Let what is pruned come first in the ranking.
+    revived: Weights that were pruned before are kept again. A pruned weight has a saliency too: how could it always be
+        the first to go?
+    pruned-again: You prune round(D κ) weights on top of those pruned already. The sparsity is what is reached after the
         stage, with those pruned before counted in.
-    places-among-kept: You rank the kept weights only, which is fine, but then use their places in that shorter list as places
-        among all D. kept.nonzero() translates them.
+    places-among-kept: You rank the kept weights only, which is fine, but then use their places in that shorter list as
+        places among all D. kept.nonzero() translates them.
     share-of-left: You take the sparsity as a share of the weights that are left. It is a share of all D weights.
     rounding: D κ is rounded to the nearest whole number, neither cut down nor rounded up: Python's round() does it.
-    part-by-part: You rank the first and the second part of the weights separately. The ranking is global: all D together.
+    part-by-part: You rank the first and the second part of the weights separately. Rank all D together.
 """
 
 
@@ -104,7 +100,6 @@ def _wrong(saliency: Tensor, kept: Tensor, sparsity: float) -> dict[str, Tensor 
         "pruned-marked": ~right,
         "newly-pruned-marked": right ^ kept,
         "largest": kept & ~masks.smallest((-saliency).where(kept, -torch.inf), k),
-        "largest-of-all": ~masks.smallest(-saliency, k),
         "argsort-as-ranks": scores.argsort() >= k,
         "share-kept": ~masks.smallest(scores, round(len(kept) * (1 - sparsity))),
         "kept-first": ~masks.smallest(saliency.where(~kept, -torch.inf), k),

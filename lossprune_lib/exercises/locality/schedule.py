@@ -20,39 +20,34 @@ def _cases() -> list[tuple[float, int]]:
 
 
 _WORDS = """
-    right: Each stage keeps the same share of what is left, so the first stage removes the most weights and the last the fewest: small steps where the network is sensitive.
+    right: Each stage keeps the same share of what is left, so the first stage removes the most weights and the last the
+        fewest: small steps where the network is sensitive.
     hint: The share kept must shrink by the same factor at each stage.
-    last-alone: You return a single number, but each stage needs one: return the sparsity after every stage.
-    one-too-many: Your list has one number too many: it begins with the sparsity after stage 1, not with the sparsity before
-        the first stage.
+    last-alone: You return a single number: return the sparsity after every stage.
+    one-too-many: Your list has one number too many: it begins after stage 1, not with the sparsity before it.
     one-too-few: Your list has one number too few. Python's range(1, n) ends at n - 1.
     length: Your list does not have the right length: one number is needed for each stage, whatever their number.
     kept-share: These are the shares that are kept. The sparsity is the share that is zero.
     per-cent: These are per cent. In code, a sparsity is a fraction between 0 and 1.
-    one-behind: This is one stage behind: it begins at 0 and ends before the final sparsity. The first entry is the sparsity
-        after stage 1; look at where your counting starts.
+    one-behind: This is one stage behind: it begins at 0 and ends too early. Where does your counting start?
     reversed: The order is reversed: stage 1 comes first, and the sparsity rises.
-    linear: This is the linear schedule: each stage removes the same number of weights. Here each should keep the same share of
-        those that are left.
+    linear: This is the linear schedule, which removes the same number each time. Keep the same share of what is left.
     cubic: This is the cubic schedule. Here each stage should keep the same share of the weights that are left.
-    root-of-sparsity: You took the root of the sparsity: then stage 1 would be the largest step by far. What shrinks by the same
-        factor at each stage is the share that is kept.
-    one-minus-root-of-sparsity: You took one minus a root of the sparsity, but what shrinks by the same factor at each stage is
-        the share that is kept, 1 - sparsity.
-    power-of-sparsity: You took a power of the sparsity, but what shrinks by the same factor at each stage is the share that is
-        kept, 1 - sparsity.
-    sparsity-divided: You divide the sparsity by the number of stages, and take that share of what is left each time, which
-        removes too little. The shares kept are multiplied, so it takes a root, not a quotient.
-    kept-divided: You divide the share kept by the number of stages. The shares are multiplied from stage to stage, not added,
-        so it takes a root, not a quotient.
+    root-of-sparsity: You took the root of the sparsity, so stage 1 is the largest step by far. What shrinks by the same
+        factor at each stage is the share that is kept, 1 - sparsity.
+    one-minus-root: You took one minus a root of the sparsity, but what shrinks by the same factor at each stage is the
+        share that is kept, 1 - sparsity.
+    power-of-sparsity: You took a power of the sparsity, but what shrinks by the same factor at each stage is the share
+        that is kept, 1 - sparsity.
+    sparsity-divided: You divide the sparsity by the number of stages and take that share of what is left each time,
+        which removes too little. The shares kept are multiplied, so it takes a root, not a quotient.
+    kept-divided: You divide the share kept by the number of stages. Shares are multiplied, so it takes a root.
     all-at-once: Every entry is the final sparsity: then all is removed in stage 1.
-    all-at-the-end: All is removed in the last stage. The exponent is a fraction: / divides, // cuts down to a whole number.
-    small-steps-first: This has the small steps first: the exponent counts the stages still to come, not those that are done.
-    cut-of-each-stage: This is what each stage adds. What is asked for is the sparsity after it, with all earlier stages counted.
-    share-of-each-stage: This is the share that each stage removes of what is left, the same at each. What is asked for is the
-        sparsity after each stage.
-    shares-added: You add the same share at each stage, but it is a share of what is left, and less is left each time: multiply
-        the shares kept.
+    all-at-the-end: All is removed in the last stage. The exponent is a fraction: / divides, // cuts down to an integer.
+    cut-of-each-stage: This is what each stage adds. Return the sparsity after it, with all earlier stages counted.
+    share-of-each-stage: This is the share of what is left that each stage removes. Return the sparsity after each
+        stage.
+    shares-added: You add the same share at each stage, but it is a share of what is left: multiply the shares kept.
     whole-sparsity: The exponent should be the part of the stages that is done: after the last stage it must be 1.
     rounded: The numbers are rounded. Return them as they are: round only what you print.
     wrong-end: Your list does not end with the final sparsity, which the last stage must reach.
@@ -70,13 +65,12 @@ def _wrong(sparsity: float, stages: int) -> dict[str, Tensor]:
         "linear": sparsity * i / stages,
         "cubic": sparsity * (1 - (1 - i / stages) ** 3),
         "root-of-sparsity": sparsity ** (i / stages),
-        "one-minus-root-of-sparsity": 1 - sparsity ** (i / stages),
+        "one-minus-root": 1 - sparsity ** (i / stages),
         "power-of-sparsity": sparsity ** (stages / i),
         "sparsity-divided": 1 - (1 - sparsity / stages) ** i,
         "kept-divided": 1 - kept / stages * i,
         "all-at-once": torch.full((stages,), sparsity, dtype=torch.float64),
         "all-at-the-end": sparsity * (i == stages),
-        "small-steps-first": kept ** ((stages - i) / stages) - kept,
         "cut-of-each-stage": torch.diff(right, prepend=torch.zeros(1)),
         "share-of-each-stage": each,
         "shares-added": each * i,

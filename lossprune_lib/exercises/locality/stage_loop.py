@@ -1,4 +1,4 @@
-"""Exercise 3.3: the stage loop, run on a small loss with known derivatives that keeps what it was asked."""
+"""Exercise 3.3: the stage loop, run on a small loss that keeps what it was asked."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _STAGES_SEEN = 4
 
 
 class _ModelAt:
-    """A small loss with known derivatives, a different one at each stage, as on fresh batches; it keeps what it was asked.
+    """A small loss with known derivatives, a different one at each stage, as on fresh batches.
 
-    In the batch of stage 2 the first `dark` weights see no input, so their saliency is zero there, as that of pruned ones is.
+    At stage 2 the first `dark` weights see no input: their saliency is zero there, like that of pruned weights.
     """
 
     def __init__(self, size: int = 200, dark: int = 0) -> None:
@@ -47,15 +47,9 @@ class _ModelAt:
 
     def __call__(self, weights: Any, stage: Any) -> LossModel:
         if not isinstance(weights, Tensor) or weights.shape != self.dense.shape:
-            shape = list(weights.shape) if isinstance(weights, Tensor) else type(weights).__name__
-            size = len(self.dense)
-            raise Refusal(
-                "weights-first", f"model_at takes weights [D] first, here [{size}], but it was given {shape}."
-            )
+            raise Refusal("weights-first", "model_at takes weights [D] first, then the number of the stage.")
         if isinstance(stage, float):
-            raise Refusal(
-                "stage-number", "model_at takes the number of the stage second (1, 2, ...), not its sparsity."
-            )
+            raise Refusal("stage-number", "model_at takes the number of the stage (1, 2, ...), not its sparsity.")
         self.asked.append((weights.detach().double().clone(), int(stage)))
         return self.model(weights.double(), int(stage))
 
@@ -67,26 +61,19 @@ def _loop(
     criterion: str,
     step_penalty: float,
     *,
-    renew: bool = True,
-    masked: bool = True,
-    keep: bool = True,
-    relative: bool = False,
     rule: Callable[..., Tensor] = criteria.saliency,
+    keep: bool = True,
+    renew: bool = True,
     rounding: Callable[[float], int] = round,
 ) -> Tensor:
     """Return what the loop keeps, right or with one of the mistakes."""
-    kept = torch.ones_like(dense, dtype=torch.bool)
-    model = model_at.model(dense, 1)
+    kept, first = torch.ones_like(dense, dtype=torch.bool), model_at.model(dense, 1)
     for stage, sparsity in enumerate(sparsities, start=1):
-        if renew:
-            model = model_at.model(dense * kept if masked else dense, stage)
+        model = model_at.model(dense * kept, stage) if renew else first
         scores = rule(model, criterion, step_penalty)
-        if keep:
-            scores = scores.masked_fill(~kept, -torch.inf)
-        k = rounding(len(dense) * sparsity)
-        if relative:
-            k = min(len(dense), int((~kept).sum()) + round(int(kept.sum()) * sparsity))
-        kept = ~masks.smallest(scores, k)
+        kept = ~masks.smallest(
+            scores.masked_fill(~kept, -torch.inf) if keep else scores, rounding(len(dense) * sparsity)
+        )
     return kept
 
 
@@ -96,55 +83,53 @@ def _right(dense: Tensor, model_at: _ModelAt, sparsities: list[float], criterion
 
 def _cases() -> list[tuple[Tensor, _ModelAt, list[float], str, float]]:
     cases = []
-    for criterion, penalty, sparsity, stages, dark in (
-        ("qm", 0.3, 0.398, 3, 0),
-        ("lm", 0.0, 0.402, 3, 0),
-        ("obd", 0.0, 0.7, 4, 0),
-        ("qm", 0.0, 0.9, 4, 0),
-        ("lm", 1e6, 0.6, 1, 0),
-        ("lm", 0.0, 0.5, 2, 120),
+    for criterion, penalty, sparsity, stages in (
+        ("qm", 0.3, 0.398, 3),
+        ("lm", 0.0, 0.402, 3),
+        ("obd", 0.0, 0.7, 4),
+        ("qm", 0.0, 0.9, 4),
+        ("lm", 1e6, 0.6, 1),
+        ("lm", 0.0, 0.5, 2),
     ):
-        model_at = _ModelAt(dark=dark)
+        model_at = _ModelAt(dark=120 if stages == 2 else 0)
         sparsities = schedules.sparsities("exponential", sparsity, stages)
         cases.append((model_at.dense, model_at, sparsities, criterion, penalty))
     return cases
 
 
 _WORDS = """
-    right: This is the paper's algorithm: a fresh model at the weights that are left, a ranking, a mask, and again. A criterion is one argument of it, the schedule another.
-    hint: In each stage: a model at the masked weights, the saliency, what is pruned already first, then exactly round(D κ) zeros.
+    right: This is the paper's algorithm: a fresh model at the weights that are left, a ranking, a mask, and again. A
+        criterion is one argument of it, the schedule another.
+    hint: In each stage: a model at the masked weights, the saliency, what is pruned already first, then round(D κ)
+        zeros.
     pruned-marked: You return what is pruned. What is asked for is what is kept.
     no-model: Your function never calls model_at, so it ranks without a model of the loss.
-    return-in-loop: Your function ends after the first stage. Does the return stand inside the loop?
-    one-model: model_at is called once. A model is made for the weights at one point; each stage moves on, so each needs a
-        model of its own. Look at what stands inside the loop.
-    dense-weights: Every model is made at the dense weights. From the second stage on, the point is where the pruned weights are
-        zero.
+    return-in-loop: Your function ends after the first stage. Is the return inside the loop?
+    one-model: model_at is called once. A model is made for one point, and each stage moves on: each needs its own
+        model.
+    dense-weights: Every model is made at the dense weights. From stage 2 on, pruned weights are zero at that point.
     same-batch: Every stage gets the same number, so all use the same batch. Count the stages.
     counted-from-zero: The stages are counted 1, 2, ..., but model_at is called with a smaller number.
     stage-left-out: There are fewer models than stages. Is the last stage (or the first) left out?
     share-of-left: Too many weights are zero: the sparsities are shares of all D weights, not of those left.
     pruned-again: Too many weights are zero: each stage's sparsity counts the weights pruned before it too.
-    threshold: The number of zeros is not round(D κ) where many weights tie at a saliency of 0: a threshold cannot separate
-        them, but smallest() can.
+    threshold: Where many weights tie at a saliency of 0, a threshold cannot separate them, but smallest() can.
     no-penalty: The step penalty has no effect. Does it reach the saliency?
-    revived-ties: Pruned weights come back where others tie with them at zero. Set the saliency of what is pruned to minus
-        infinity, so that it goes first.
-    signed: The sign of the predicted change is left in, so a weight whose removal is predicted to lower the loss goes before
-        one that changes nothing. The saliency is the size of the change.
+    revived-ties: Pruned weights come back where others tie with them at zero. Set the saliency of what is pruned to
+        minus infinity, so that it goes first.
+    signed: The sign of the predicted change is left in, so a weight that would lower the loss goes before one that
+        changes nothing. The saliency is the size of the change.
     magnitude: This is what magnitude alone would keep. Rank by the saliency of the criterion.
     largest: The largest saliencies are pruned. The smallest go first.
-    largest-revived: The largest saliencies are pruned, and what is pruned comes back. The smallest go first, after those that
-        are pruned already.
+    largest-revived: The largest saliencies are pruned, and what is pruned comes back. What is pruned goes first, then
+        the smallest.
     rounded-down: D κ is cut down to a whole number. Round it to the nearest, as Python's round() does.
     rounded-up: D κ is rounded up to a whole number. Round it to the nearest, as Python's round() does.
     first-model: The models are made, but the ranking uses the first one only.
-    dense-ranking: The ranking is that of models at the dense weights.
     always-qm: This is what QM would keep, whatever the criterion. Use the criterion that is given.
     always-lm: This is what LM would keep, whatever the criterion. Use the criterion that is given.
     always-obd: This is what OBD would keep, whatever the criterion. Use the criterion that is given.
     revived: Weights that were pruned at one stage are there again at a later one. What is pruned must go first.
-    too-many-models: There are more models than stages: one for each is enough.
 """
 
 
@@ -156,38 +141,38 @@ def _largest(model: LossModel, criterion: str, step_penalty: float) -> Tensor:
     return -criteria.saliency(model, criterion, step_penalty)
 
 
-def _wrong(
-    dense: Tensor, model_at: _ModelAt, sparsities: list[float], criterion: str, step_penalty: float
-) -> dict[str, Tensor]:
-    def loop(criterion: str = criterion, step_penalty: float = step_penalty, **changes: Any) -> Tensor:
-        return _loop(dense, model_at, sparsities, criterion, step_penalty, **changes)
+def _always(criterion: str) -> Callable[..., Tensor]:
+    return lambda model, _, step_penalty: criteria.saliency(model, criterion, step_penalty)
 
+
+def _share_of_left(dense: Tensor, model_at: _ModelAt, sparsities: list[float], *others: Any) -> Tensor:
+    counts = [0]
+    for sparsity in sparsities:
+        counts.append(counts[-1] + round((len(dense) - counts[-1]) * sparsity))
+    return _loop(dense, model_at, [count / len(dense) for count in counts[1:]], *others)
+
+
+def _wrong(*given: Any) -> dict[str, Tensor]:
     return {
-        "pruned-marked": ~loop(),
-        "share-of-left": loop(relative=True),
-        "no-penalty": loop(step_penalty=0.0),
-        "revived-ties": loop(keep=False),
-        "signed": loop(rule=_signed),
-        "magnitude": loop(criterion="mp"),
-        "largest": loop(rule=_largest),
-        "largest-revived": loop(rule=_largest, keep=False),
-        "rounded-down": loop(rounding=int),
-        "rounded-up": loop(rounding=math.ceil),
-        "first-model": loop(renew=False),
-        "dense-ranking": loop(masked=False),
-        "always-qm": loop(criterion="qm"),
-        "always-lm": loop(criterion="lm"),
-        "always-obd": loop(criterion="obd"),
+        "pruned-marked": ~_loop(*given),
+        "share-of-left": _share_of_left(*given),
+        "no-penalty": _loop(*given, rule=lambda model, criterion, _: criteria.saliency(model, criterion)),
+        "revived-ties": _loop(*given, keep=False),
+        "signed": _loop(*given, rule=_signed),
+        "magnitude": _loop(*given, rule=_always("mp")),
+        "largest": _loop(*given, rule=_largest),
+        "largest-revived": _loop(*given, rule=_largest, keep=False),
+        "rounded-down": _loop(*given, rounding=int),
+        "rounded-up": _loop(*given, rounding=math.ceil),
+        "first-model": _loop(*given, renew=False),
+        "always-qm": _loop(*given, rule=_always("qm")),
+        "always-lm": _loop(*given, rule=_always("lm")),
+        "always-obd": _loop(*given, rule=_always("obd")),
     }
 
 
 def _signs(
-    found: list[Tensor],
-    dense: Tensor,
-    model_at: _ModelAt,
-    sparsities: list[float],
-    criterion: str,
-    step_penalty: float,
+    found: list[Tensor], dense: Tensor, model_at: _ModelAt, sparsities: list[float], *others: Any
 ) -> dict[str, bool]:
     asked, stages, size = model_at.asked, len(sparsities), len(dense)
     if found[0].shape != dense.shape or found[0].dtype != torch.bool:
@@ -207,7 +192,6 @@ def _signs(
         "pruned-again": zeros == min(size, sum(counts)) != counts[-1],
         "threshold": model_at.dark > 0 and zeros != counts[-1],
         "revived": any(bool(((a == 0) & (b != 0)).any()) for a, b in itertools.pairwise(points)),
-        "too-many-models": len(asked) > stages,
     }
 
 

@@ -1,5 +1,1 @@
-"""The exercises of notebook 02, Taylor approximations."""
-
-from lossprune_lib.exercises.taylor import last_layer, prediction, saliencies
-
-__all__ = ["last_layer", "prediction", "saliencies"]
+"""The exercises of notebook 02, Taylor approximations: one module for each that is written in code."""

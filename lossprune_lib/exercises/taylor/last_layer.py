@@ -28,7 +28,7 @@ def _cases() -> list[tuple[Tensor, Tensor]]:
 _WORDS = """
     right: The same numbers as the library's, which needs no shortcut for the last layer and handles every layer.
     transposed: Your diagonal is [inputs, classes], but a Linear layer's weight is [classes, inputs]: transpose it.
-    each-example: Your result still has a matrix for each example, but the loss is their mean: average over the examples.
+    each-example: Your result still has a matrix for each example: average over the examples, as the loss does.
     summed: You added up the examples, but the loss is their mean, and so is its curvature.
     n-minus-one: You divide by N - 1, which fails for a single example: divide by the number of examples N.
     not-squared: The inputs are not squared.
@@ -37,16 +37,16 @@ _WORDS = """
     one-minus-p: This is 1 - p alone: the diagonal of diag(p) - p pᵀ is p - p², so a factor p is missing.
     p-squared: This is p pᵀ alone, without diag(p).
     sign: The sign is wrong: it is diag(p) - p pᵀ, not the other way round. A GGN's diagonal is never negative.
-    spread-squared: You squared p (1 - p). The diagonal entry of diag(p) - p pᵀ is used as it is; only its root is squared.
+    spread-squared: You squared p (1 - p), but the diagonal entry is used as it is; only its root is squared.
     root: This is the root of p (1 - p): square it before you multiply by the squared inputs.
-    product-of-means: You averaged p (1 - p) and the squared inputs separately: multiply example by example, then average.
+    product-of-means: You averaged p (1 - p) and the squared inputs separately: multiply for each example, then average.
     square-of-mean: You squared after taking the mean over the examples: square each example's inputs first.
     mean-p: You averaged the probabilities over the examples first, but p (1 - p) is needed for each example.
-    squared-gradients: These are squared gradients for the likeliest label, but the GGN needs no labels, only p (1 - p).
+    squared-gradients: These are squared gradients for the likeliest label: the GGN needs no labels, only p (1 - p).
     mean-inputs: You squared the mean of the inputs: square each example's first.
     sigmoid: The probabilities are those of a sigmoid: cross-entropy over classes takes the softmax.
     over-examples: The softmax runs over the examples (dim=0): it must run over the classes (dim=1).
-    over-everything: The softmax runs over examples and classes together: each example has its own, over the classes (dim=1).
+    over-everything: The softmax runs over examples and classes together: each example has its own (dim=1).
     log-softmax: These are logarithms of probabilities: take softmax, not log_softmax.
     no-softmax: The logits are used as if they were probabilities: take their softmax.
     half: There is a 1/2 too many: it belongs to the Taylor expansion, not to the matrix.

@@ -37,15 +37,14 @@ _WORDS = """
     no-curvature: The quadratic term is missing: this is the first-order prediction.
     no-gradient: The gradient is ignored: that is OBD's prediction.
     not-squared: The step is not squared in the quadratic term.
-    saliencies: You added up absolute values: that is the sum of the saliencies, an upper bound. A prediction keeps its signs.
+    saliencies: You added up absolute values: that is the sum of the saliencies, a bound. A prediction keeps its signs.
     sizes-of-gradient: You took the absolute value of the gradient terms, but a prediction keeps their signs.
     size-of-total: You took the absolute value at the end, but a prediction keeps its sign.
     mean: You divided by the number of weights, but the changes of single weights add up.
-    mean-of-pruned: You divided by the number of pruned weights, which fails where none is pruned: the changes of single
-        weights add up.
+    mean-of-pruned: You divided by the number of pruned weights, which may be zero: the changes of single weights add
+        up.
     negated: Everything has the wrong sign: the change is the loss after pruning minus the loss before.
-    sign-of-quadratic: The sign of the quadratic term is wrong: a positive curvature raises the loss, whichever way the step
-        goes.
+    sign-of-quadratic: The quadratic term has the wrong sign: a positive curvature raises the loss in either direction.
     half-gradient: You halved the gradient term too: the 1/2 belongs to the quadratic term only.
     curvature-squared: The curvature is squared, but only the step should be.
     square-of-sum: You squared the sum over the weights: square each weight's step first, then sum.

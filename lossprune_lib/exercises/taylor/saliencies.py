@@ -14,7 +14,7 @@ _BY_HAND = [[2.0, -1.0, 0.0, 3.0], [2.5, 1.0, 4.0, 0.0], [1.0, 2.0, 3.0, 2.0]]
 
 
 def points() -> list[tuple[Tensor, Tensor, Tensor]]:
-    """Return weights, gradients and curvatures: by hand, then layers of different scale, zeros and ties, steep or flat."""
+    """Return weights, gradients and curvatures: by hand, then of different scales, with zeros and ties."""
     source, found = fresh(), [torch.tensor(_BY_HAND).double().unbind()]
     for scale in (1.0, 30.0, 0.01):
         weights, gradient, curvature = torch.randn(3, 60, dtype=torch.float64, generator=source)
@@ -32,14 +32,13 @@ def _lm(weights: Tensor, gradient: Tensor) -> Tensor:
 
 _LM_WORDS = """
     right: It is right for every weight, including those that are zero already: removing them changes nothing.
-    summed: Your saliency is one number, but every weight needs a saliency of its own: do not sum over the weights.
-    signed: The absolute value is missing: a weight whose removal would lower the loss gets a negative saliency and goes first.
+    summed: Your saliency is one number, but every weight needs one of its own: do not sum over the weights.
+    signed: The absolute value is missing: a weight that would lower the loss gets a negative saliency and goes first.
     product: The absolute value is missing, and the step is minus the weight, so the change is -g θ.
     gradient-alone: This is the size of the gradient alone: how far does the step go? Multiply by the weight.
     weight-alone: This is the size of the weight alone, as in magnitude pruning: the gradient is missing.
     weight-squared-alone: This is magnitude pruning, θ squared: the linear model needs the gradient.
-    product-squared: You squared the product. The ranking is the same, but it is no longer a change of the loss in nats: take
-        the absolute value.
+    product-squared: You squared the product, which is no longer a change of the loss in nats: take the absolute value.
     half: There is no 1/2 in the first-order term of the Taylor expansion.
     sign-of-weight: You took the absolute value of the gradient only: the weight's sign is still there.
     sign-of-gradient: You took the absolute value of the weight only: the gradient's sign is still there.
@@ -80,17 +79,17 @@ def _qm(weights: Tensor, gradient: Tensor, curvature: Tensor, step_penalty: floa
 
 
 _QM_WORDS = """
-    right: Leave out the curvature and it is LM, leave out the gradient and it is OBD; let λ grow and it ranks as MP does.
-    summed: Your saliency is one number, but every weight needs a saliency of its own: do not sum over the weights.
-    sign: The gradient term has the wrong sign relative to the other one: the step is minus the weight, so it is -g θ, and
-        the quadratic term has a plus.
+    right: Leave out the curvature and it is LM, leave out the gradient and it is OBD; with a large λ it ranks as MP
+        does.
+    summed: Your saliency is one number, but every weight needs one of its own: do not sum over the weights.
+    sign: The gradient term has the wrong sign: the step is minus the weight, so it is -g θ beside a plus.
     half-curvature: The 1/2 of the quadratic term is missing.
     sign-and-half: The sign of the gradient term is wrong, and the 1/2 of the quadratic term is missing.
     half-penalty: The 1/2 of the step penalty is missing.
     both-halves: Both halves are missing: the quadratic term has a 1/2, and so has the step penalty.
     signed: The absolute value is missing.
-    penalty-inside: Take the absolute value before you add the step penalty: a long step must never get cheaper by it.
-    each-term: You took the absolute value of each term. Within one weight the two may cancel: take it of their sum.
+    penalty-inside: Take the absolute value before you add the step penalty, which must never make a step cheaper.
+    each-term: You took the absolute value of each term, but the two may cancel: take it of their sum.
     quadratic-not-squared: The weight is not squared in the quadratic term.
     curvature-squared: The curvature is squared, but only the step should be.
     penalty-on-size: The weight is not squared in the step penalty: you use its absolute value.

@@ -1,4 +1,4 @@
-"""Wrong answers to the exercises of notebook 02, as learners give them, and the mistake that the check must name."""
+"""Wrong answers to the exercises of notebook 02, and the mistake that the check must name."""
 
 from __future__ import annotations
 
