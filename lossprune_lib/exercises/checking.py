@@ -83,7 +83,14 @@ class Exercise:
 
     def judge(self, answer: Any) -> None:
         """Raise Refusal if the answer is wrong, with the first mistake that explains every case."""
-        attempts = [_Attempt(self, answer, arguments) for arguments in self.cases()]
+        attempts: list[_Attempt] = []
+        for arguments in self.cases():
+            try:
+                attempts.append(_Attempt(self, answer, arguments))
+            except Refusal:
+                if all(attempt.passed for attempt in attempts):
+                    raise
+                break  # what went wrong before says more than that the function then stops
         failed = [attempt for attempt in attempts if not attempt.passed]
         if not failed:
             return

@@ -68,6 +68,17 @@ def double(monkeypatch: pytest.MonkeyPatch) -> None:
     register("letter", Choice("ABC", "B", "right: Yes.\nfirst: Not A.\nlast: Not C."))
 
 
+def fourfold_until_it_stops(x: Tensor) -> Tensor:
+    if len(x) > 3:
+        raise RuntimeError("too long")
+    return 4 * x
+
+
+def test_what_went_wrong_before_a_function_stops_is_named_first(double: None) -> None:
+    assert exercises.check("double", fourfold_until_it_stops).mistake == "fourfold"
+    assert exercises.check("double", lambda x: 2 * x if len(x) < 4 else 1 / 0).mistake == "exception"
+
+
 SIGN = "right: Yes.\nsign: The second has the wrong sign."
 
 

@@ -62,7 +62,8 @@ _WORDS = """
         pruned one may come in that is not: use kept.
     no-momentum: The old velocity is missing: the new one is momentum times the old one plus the gradient.
     momentum-one: The old velocity is taken whole: multiply it by momentum.
-    damped: The gradient is multiplied by 1 - momentum. The rule here takes it whole.
+    damped: Your velocity is a moving average: momentum and 1 - momentum add up to one. The rule here takes the gradient
+        whole.
     uphill: The step goes uphill: subtract lr times the velocity.
     no-rate: The learning rate is missing in the step: subtract lr times the velocity.
     rate-in-velocity: The learning rate is inside the velocity. Here it comes in with the step, lr times the velocity.

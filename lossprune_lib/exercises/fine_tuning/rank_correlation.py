@@ -43,6 +43,7 @@ def _drawn(source: torch.Generator, size: int, levels: int = 0) -> Pair:
 
 _WORDS = """
     right: It is one for any rising curve, however bent: only the order counts, and equal numbers share their mean rank.
+        (If scipy or pandas did it for you, build it once by hand: ranks, ties, then the correlation of the ranks.)
     hint: The ranks of [1, 2, 2, 5] are [1, 2.5, 2.5, 4].
     no-ranks: That is Pearson's correlation of the numbers themselves: replace each number by its rank first.
     argsort-once: argsort gives which entry comes first, not which rank an entry has. Sort the order once more.

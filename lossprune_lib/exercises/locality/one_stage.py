@@ -34,7 +34,6 @@ def _cases() -> list[tuple[Tensor, Tensor, float]]:
 
     return [
         (draw, whole(10), 0.4),
-        (draw, whole(10), 0.0),
         (after, some, 0.6),
         (layers, some, 0.6),
         (layers, some, nothing_more),
@@ -44,6 +43,7 @@ def _cases() -> list[tuple[Tensor, Tensor, float]]:
         (ties, whole(60), 0.5),
         (ties.where(alive, 0.0), alive, 0.62),
         (torch.zeros(12, dtype=torch.float64), whole(12), 0.5),
+        (draw, whole(10), 0.0),  # last: what stops here has shown before how it treats ties
     ]
 
 
@@ -62,10 +62,10 @@ _WORDS = """
     kept-first: Your ranking puts the weights that are kept first. It is those pruned already that must come first.
     quantile: torch.quantile lies between two saliencies, so it does not cut at round(D κ). Choose by position in a
         sorted list.
-    threshold-at-zero: At a sparsity of 0 your mask should keep everything. If you compare with a threshold, what is it
-        when no weight goes?
     ties-go: Several weights tie at the border, and in your mask all of them go. A threshold cannot separate equal
         values: choose by position in a sorted list.
+    threshold-at-zero: At a sparsity of 0 your mask should keep everything. If you compare with a threshold, what is it
+        when no weight goes?
     ties-stay: Several weights tie at the border, and in your mask all of them stay. A threshold cannot separate equal
         values: choose by position in a sorted list.
     zero-for-pruned: Weights that were pruned before are kept again. One that is kept may have the saliency 0 too, so 0
