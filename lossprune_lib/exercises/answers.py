@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 import torch
@@ -55,7 +55,7 @@ def call(function: Any, arguments: Iterable[Any]) -> Any:
             raise Refusal(
                 "network-changed", "Your function changes the network. space.call runs it with other weights."
             )
-        raise Refusal("in-place", "Your function changes its input in place: write x = x * y instead of x *= y.")
+        raise Refusal("in-place", "Your function changes its input in place: work on a copy, x.clone().")
     if result is None or result is ...:
         raise NotAttempted
     return result
@@ -86,7 +86,7 @@ def read(result: Any, right: Sequence[Tensor], names: Sequence[str]) -> tuple[li
         try:
             tensor = as_tensor(part)
         except (TypeError, ValueError, RuntimeError):
-            kind = f"a tensor of shape {list(wanted.shape)}" if wanted.ndim else "a number"
+            kind = f"a list or tensor of shape {list(wanted.shape)}" if wanted.ndim else "a number"
             return None, Refusal("type", f"{name} must be {kind}, not {type(part).__name__}.")
         found.append(tensor.reshape(()) if not wanted.ndim and tensor.numel() == 1 else tensor)
         problem = problem or _problem(found[-1], wanted, name)
@@ -110,7 +110,7 @@ def _problem(found: Tensor, wanted: Tensor, name: str) -> Refusal | None:
     if found.dtype == torch.bool != wanted.dtype:
         return Refusal("dtype", f"{name} must consist of numbers, not of True and False.")
     if not torch.isfinite(found).all():
-        return Refusal("not-finite", f"{name} is NaN or infinite: do you divide by zero, or take the root of less?")
+        return Refusal("not-finite", f"{name} is NaN or infinite: do you divide by zero?")
     return None
 
 
@@ -127,24 +127,27 @@ def counterexample(arguments: Mapping[str, Any], name: str, found: Tensor, right
     """Return a sentence with a case: what was given, what one part of the result should be, and what it is."""
     place, wanted, got = "", _show(right), _show(found)
     if right.dtype == torch.bool and right.sum() != found.sum():
-        wanted, got = (f"False {int((~mask).sum())} times" for mask in (right, found))
-    elif right.numel() > _SHOWN:
+        wanted, got = (f"False in {int((~mask).sum())} places" for mask in (right, found))
+    elif _is_large(right):
         k = int((found.double() - right.double()).abs().argmax())
         place = f" at {[int(i) for i in np.unravel_index(k, tuple(right.shape))]}"
-        entry = {key: value.flatten()[k] for key, value in arguments.items() if _shape(value) == right.shape}
-        arguments, wanted, got = {**arguments, **entry}, _show(right.flatten()[k]), _show(found.flatten()[k])
-    given = ", ".join(f"{key} = {_show(value)}" for key, value in arguments.items() if _show(value))
-    return f"For {given}: {name}{place} should be {wanted}, but yours is {got}."
+        shape, wanted, got = right.shape, _show(right.flatten()[k]), _show(found.flatten()[k])
+        arguments = {key: x.flatten()[k] if _is_large(x) and x.shape == shape else x for key, x in arguments.items()}
+    given = [
+        f"{key} of shape {list(value.shape)}" if _is_large(value) else f"{key} = {_show(value)}"
+        for key, value in arguments.items()
+        if isinstance(value, (Tensor, list, float, int, str))
+    ]
+    return f"For {', '.join(given)}: {name}{place} should be {wanted}, but yours is {got}."
 
 
-def _shape(value: Any) -> torch.Size | None:
-    return value.shape if isinstance(value, Tensor) else None
+def _is_large(value: Any) -> TypeGuard[Tensor]:
+    return isinstance(value, Tensor) and value.numel() > _SHOWN
 
 
 def _show(value: Any) -> str:
-    """Return a value in few words; nothing if there are none."""
     if isinstance(value, Tensor):
-        return _show(value.tolist()) if value.numel() <= _SHOWN else f"numbers {list(value.shape)}"
+        return _show(value.tolist())
     if isinstance(value, list):
         return f"[{', '.join(map(_show, value))}]"
-    return f"{value:.4g}" if isinstance(value, float) else str(value) if isinstance(value, (int, str)) else ""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -119,4 +119,7 @@ def _signs(found: list[Tensor], *arguments: Tensor) -> dict[str, bool]:
     return {"pruned-not-zero": any(x.shape == kept.shape and bool(x[~kept].any()) for x in found)}
 
 
-register("masked step", Exercise(_right, _cases, _wrong, _WORDS, ("the new weights", "the new velocity"), signs=_signs))
+register(
+    "masked step",
+    Exercise(_right, _cases, _wrong, _WORDS, ("the tensor of new weights", "the new velocity"), signs=_signs),
+)

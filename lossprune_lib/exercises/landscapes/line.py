@@ -117,7 +117,5 @@ def _signs(
 
 register(
     "loss on a line",
-    Exercise(
-        _right, _cases, _wrong, _WORDS, ("what your function returns, one loss for each position,",), signs=_signs
-    ),
+    Exercise(_right, _cases, _wrong, _WORDS, ("the tensor of losses",), signs=_signs),
 )

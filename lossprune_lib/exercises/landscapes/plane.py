@@ -112,4 +112,4 @@ def _signs(found: list[Tensor], step: Tensor, first: Tensor, second: Tensor) -> 
     }
 
 
-register("in the plane", Exercise(_right, _cases, _wrong, _WORDS, ("a", "b", "the distance"), signs=_signs))
+register("in the plane", Exercise(_right, _cases, _wrong, _WORDS, ("`a`", "`b`", "the distance"), signs=_signs))
