@@ -38,3 +38,23 @@ def table(changes: Numbers, gaps: Numbers | None = None, sparsity: float = 0.9, 
                 | columns
             )
     return pd.DataFrame(rows)
+
+
+# Two studies for what shows tables: several seeds, stages and penalties; and one seed alone.
+LARGE = table(
+    {
+        ("mp", 1, 0): [2.0, 4.0],
+        ("qm", 1, 0): [-5.0, 3.0],
+        ("qm", 1, 1e-3): [2.0, 3.0],
+        ("qm", 14, 0): [1.0, 2.0],
+        ("qm", 14, 1e-3): [1.0, 1.5],
+    },
+    {
+        ("mp", 1, 0): [4.0, 5.0],
+        ("qm", 1, 0): [3.0, 4.0],
+        ("qm", 1, 1e-3): [2.0, 2.5],
+        ("qm", 14, 0): [1.0, 2.0],
+        ("qm", 14, 1e-3): [-1.0, 0.0],
+    },
+)
+SMALL = table({("mp", 1, 0): [1.0], ("lm", 7, 0.5): [0.25], ("lm", 7, 0): [0.5]}, sparsity=0.5)

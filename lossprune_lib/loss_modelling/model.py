@@ -169,7 +169,7 @@ class BatchLoss:
     def value(self, weights: Tensor) -> Tensor:
         """Return the mean loss at weights [D], or at each of R vectors [R, D], as float64 [] or [R] on the CPU."""
         if isinstance(weights, Tensor) and weights.ndim == 2:
-            return torch.stack([self.value(row) for row in weights])
+            return torch.tensor([self.value(row).item() for row in weights], dtype=torch.float64)
         self.space.check_point(weights, "The point")
         weights = weights.detach()
         found = self._models.get(_Point(weights)) or self._evaluate(weights, 0, False)

@@ -383,6 +383,7 @@ def test_the_value_is_that_of_the_network_with_these_weights(max_bytes: int, los
     rows = risk.space.read() * torch.tensor([[1.0], [0.5], [0.0]], dtype=torch.float64)
     found = risk.value(rows)
     assert (found.dtype, found.shape) == (torch.float64, (3,))
+    assert risk.value(rows[:0]).shape == (0,)
     for row, value in zip(rows, found, strict=True):
         assert risk.value(row).item() == value.item() == risk.model(row, 0).loss
         other = copy.deepcopy(net)

@@ -5,27 +5,9 @@ from __future__ import annotations
 import math
 
 import pytest
-from study_tables import table
+from study_tables import LARGE, SMALL
 
 from lossprune_lib import results
-
-LARGE = table(
-    {
-        ("mp", 1, 0): [2.0, 4.0],
-        ("qm", 1, 0): [-5.0, 3.0],
-        ("qm", 1, 1e-3): [2.0, 3.0],
-        ("qm", 14, 0): [1.0, 2.0],
-        ("qm", 14, 1e-3): [1.0, 1.5],
-    },
-    {
-        ("mp", 1, 0): [4.0, 5.0],
-        ("qm", 1, 0): [3.0, 4.0],
-        ("qm", 1, 1e-3): [2.0, 2.5],
-        ("qm", 14, 0): [1.0, 2.0],
-        ("qm", 14, 1e-3): [-1.0, 0.0],
-    },
-)
-SMALL = table({("mp", 1, 0): [1.0], ("lm", 7, 0.5): [0.25], ("lm", 7, 0): [0.5]}, sparsity=0.5)
 
 
 def test_cells_are_means_and_spreads_over_seeds() -> None:

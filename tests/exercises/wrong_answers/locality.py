@@ -8,7 +8,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lossprune_lib import criteria
 from lossprune_lib.networks.masks import smallest
 
 Answer = Callable[..., Any]
@@ -62,31 +61,6 @@ def in_parts(s: Tensor, kept: Tensor, k: float) -> Tensor:
 
 def up(exact: float) -> int:
     return -int(-exact // 1)
-
-
-def loop(
-    rule: Answer = lambda model, given: criteria.saliency(model, *given),
-    scores: Answer = lambda s, kept: s.masked_fill(~kept, -INF),
-    count: Answer = lambda kept, k: round(len(kept) * k),
-    point: Answer = lambda dense, kept: dense * kept,
-    number: Callable[[int, float], Any] = lambda i, k: i,
-    once: bool = False,
-) -> Answer:
-    """Return a loop with another saliency, ranking, count, point or number of the stage; or with one model."""
-
-    def answer(dense: Tensor, model_at: Answer, kappas: list[float], *given: Any) -> Tensor:
-        kept, first = torch.ones_like(dense, dtype=torch.bool), None
-        for i, kappa in enumerate(kappas, start=1):
-            model = first if once and first else model_at(point(dense, kept), number(i, kappa))
-            first = first or model
-            kept = ~smallest(scores(rule(model, given), kept), min(len(dense), count(kept, kappa)))
-        return kept
-
-    return answer
-
-
-def by(criterion: str) -> Answer:
-    return loop(lambda model, given: criteria.saliency(model, criterion, given[1]))
 
 
 WRONG: dict[str, list[tuple[str, Any]]] = {
