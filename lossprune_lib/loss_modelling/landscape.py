@@ -141,7 +141,7 @@ def _losses(risk: BatchLoss, start: Tensor | None, directions: list[Tensor], poi
             logits_of = (_together if mlp else _one_by_one)(risk, start, torch.stack(directions), x_part)
             for i in range(0, len(points), at_once):
                 total[i : i + at_once] += _totals(risk.loss, logits_of(points[i : i + at_once]), y_part)
-    return (total / len(x)).to("cpu", start.dtype)
+    return (total / risk.loss.count(y)).to("cpu", start.dtype)
 
 
 LogitsOf = Callable[[Tensor], Tensor]  # points [P, K] -> their logits [P, N, C]
@@ -149,7 +149,7 @@ LogitsOf = Callable[[Tensor], Tensor]  # points [P, K] -> their logits [P, N, C]
 
 def _totals(loss: Loss, logits: Tensor, y: Tensor) -> Tensor:
     """Return the summed loss of each point, [P]."""
-    if loss is not cross_entropy:
+    if loss != cross_entropy or logits.ndim > 3:
         return torch.stack([loss.total(of_a_point, y) for of_a_point in logits])
     each = F.cross_entropy(logits.flatten(0, 1), y.repeat(len(logits)), reduction="none")
     return each.view(len(logits), -1).sum(1)

@@ -1,39 +1,239 @@
-"""Losses that can be modelled: the value, and a root of its Hessian by the outputs."""
+"""Losses that can be modelled: cross-entropy, squared error, binary cross-entropy, and how to add one.
+
+A loss model needs the loss's value and a root of its Hessian by the outputs: for each example, columns whose outer
+products sum to that Hessian. Outputs are [N, ...], of whatever shape the loss takes; N counts the independent examples.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+_IGNORED = -100  # torch's label of positions that do not count
+
+
+class Loss:
+    """A loss that can be modelled. One of your own overrides `total` and `hessian_root`; the rest has defaults.
+
+    Losses are compared by equality and may be pickled, so define a frozen dataclass at the top of a module.
+    """
+
+    def total(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Return the sum (not the mean) of the loss over a batch, a scalar."""
+        raise NotImplementedError
+
+    def hessian_root(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Return S columns [S, *outputs.shape] whose outer products sum to each example's Hessian of `total`."""
+        raise NotImplementedError
+
+    def sampled_column(self, outputs: Tensor, targets: Tensor, generator: torch.Generator) -> Tensor:
+        """Return one random column [*outputs.shape] whose outer product is, on average, each example's Hessian.
+
+        By default the root's columns with random signs, added up.
+        """
+        root = self.hessian_root(outputs, targets)
+        signs = _signs((outputs.shape[0], len(root)), generator).to(root)
+        return torch.einsum("ns,sn...->n...", signs, root)
+
+    def columns(self, outputs: Tensor, targets: Tensor) -> int:
+        """Return how many columns the root has, from one example."""
+        return len(self.hessian_root(outputs, targets))
+
+    def count(self, targets: Tensor) -> float:
+        """Return what `total` is divided by for the mean; by default the number of examples."""
+        return len(targets)
+
+    def check(self, shape: tuple[int, ...], targets: Tensor) -> None:
+        """Raise TypeError or ValueError unless targets go with outputs of a shape [N, ...]."""
+
 
 @dataclass(frozen=True)
-class Loss:
-    """A loss that can be modelled.
+class CrossEntropy(Loss):
+    """The softmax cross-entropy, averaged over all positions, as torch's: same settings, same value.
+
+    Outputs are [N, C], [N, C, ...] as torch takes them, or [N, ..., C] as language models give them; targets are the
+    class numbers, int64 [N] or [N, ...]. Positions labelled -100 do not count.
 
     Attributes
     ----------
-    total : (logits [N, C], labels [N]) -> scalar
-        The sum, not the mean, over the examples.
-    hessian_root : (logits [N, C], labels [N]) -> [S, N, C]
-        For each example, S columns whose outer products sum to the Hessian of its loss by its logits.
+    label_smoothing : float in [0, 1)
+    class_weights : C numbers, or None for equal ones
     """
 
-    total: Callable[[Tensor, Tensor], Tensor]
-    hessian_root: Callable[[Tensor, Tensor], Tensor]
+    label_smoothing: float = 0.0
+    class_weights: tuple[float, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.label_smoothing < 1:
+            raise ValueError(f"label_smoothing is {self.label_smoothing!r}, but must be in [0, 1), such as 0.1.")
+        if self.class_weights is not None:
+            weights = tuple(float(weight) for weight in self.class_weights)
+            if not weights or not all(math.isfinite(weight) and weight >= 0 for weight in weights) or not sum(weights):
+                raise ValueError("class_weights are one number for each class, none below zero and not all zero.")
+            object.__setattr__(self, "class_weights", weights)
+
+    def total(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        logits = outputs.movedim(class_dimension(outputs.shape, targets), 1)
+        weight = None if self.class_weights is None else logits.new_tensor(self.class_weights)
+        return F.cross_entropy(logits, targets, weight, reduction="sum", label_smoothing=self.label_smoothing)
+
+    def hessian_root(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        logits, where = self._positions(outputs, targets)
+        root = softmax_hessian_root(logits)
+        scale = self._scale(logits, targets)
+        if scale is not None:
+            root = root * scale.sqrt().reshape(-1, 1)
+        if outputs.ndim == 2:
+            return root
+        # Positions do not influence one another: each column is zero at all but one of them.
+        examples, positions = len(outputs), targets[0].numel()
+        apart = root.new_zeros(positions, len(root), examples, positions, logits.shape[1])
+        for i, part in enumerate(root.unflatten(1, (examples, positions)).unbind(2)):
+            apart[i, :, :, i] = part
+        return apart.flatten(0, 1).reshape(-1, *where).movedim(-1, class_dimension(outputs.shape, targets) + 1)
+
+    def sampled_column(self, outputs: Tensor, targets: Tensor, generator: torch.Generator) -> Tensor:
+        """p - e_y at each position, for a class y drawn from p: on average its outer product is diag(p) - p p^T."""
+        logits, where = self._positions(outputs, targets)
+        p = torch.softmax(logits, dim=1)
+        drawn = torch.rand(len(p), 1, generator=generator, dtype=torch.float64).to(p)
+        y = (p.cumsum(1) < drawn).sum(1, keepdim=True).clamp_(max=p.shape[1] - 1)
+        column = p.scatter_add(1, y, p.new_full(y.shape, -1.0))
+        scale = self._scale(logits, targets)
+        if scale is not None:
+            column = column * scale.sqrt().unsqueeze(1)
+        return column.reshape(where).movedim(-1, class_dimension(outputs.shape, targets))
+
+    def columns(self, outputs: Tensor, targets: Tensor) -> int:
+        return targets[0].numel() * (outputs.shape[class_dimension(outputs.shape, targets)] - 1)
+
+    def count(self, targets: Tensor) -> float:
+        counted = targets[targets != _IGNORED]
+        if self.class_weights is None:
+            return counted.numel()
+        return torch.tensor(self.class_weights, dtype=torch.float64)[counted.cpu()].sum().item()
+
+    def check(self, shape: tuple[int, ...], targets: Tensor) -> None:
+        if targets.dtype != torch.int64:
+            raise TypeError(f"The labels are {targets.dtype}, but must be int64: the number of a class.")
+        classes = shape[class_dimension(shape, targets)]
+        counted = targets[targets != _IGNORED]
+        if counted.numel() == 0:
+            raise ValueError(f"All labels of the batch are {_IGNORED}, which do not count: give some that do.")
+        if int(counted.min()) < 0 or int(counted.max()) >= classes:
+            raise ValueError(
+                f"The batch has labels from {int(counted.min())} to {int(counted.max())}, but the network has {classes} "
+                f"logits: labels go from 0 to {classes - 1}."
+            )
+        if self.class_weights is not None and len(self.class_weights) != classes:
+            raise ValueError(f"There are {len(self.class_weights)} class_weights for {classes} logits: give one each.")
+
+    def _positions(self, outputs: Tensor, targets: Tensor) -> tuple[Tensor, torch.Size]:
+        """Return the logits of all positions [M, C], and the shape [N, ..., C] that they came from."""
+        logits = outputs.movedim(class_dimension(outputs.shape, targets), -1)
+        return logits.reshape(-1, logits.shape[-1]), logits.shape
+
+    def _scale(self, logits: Tensor, targets: Tensor) -> Tensor | None:
+        """Return by how much each position's Hessian [M] is scaled; None where all count fully."""
+        ignored = targets.flatten() == _IGNORED
+        if self.class_weights is None:
+            return (~ignored).to(logits) if bool(ignored.any()) else None
+        weights = logits.new_tensor(self.class_weights)
+        own = weights[targets.flatten().masked_fill(ignored, 0)]
+        scale = (1 - self.label_smoothing) * own + self.label_smoothing * weights.mean()
+        return scale.masked_fill(ignored, 0)
+
+
+@dataclass(frozen=True)
+class MeanSquaredError(Loss):
+    """The squared error, averaged over all numbers, as torch's; targets are float and of the outputs' shape."""
+
+    def total(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        return F.mse_loss(outputs, targets, reduction="sum")
+
+    def hessian_root(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        return _diagonal(torch.full_like(outputs, math.sqrt(2)))
+
+    def sampled_column(self, outputs: Tensor, targets: Tensor, generator: torch.Generator) -> Tensor:
+        return math.sqrt(2) * _signs(outputs.shape, generator).to(outputs)
+
+    def columns(self, outputs: Tensor, targets: Tensor) -> int:
+        return outputs[0].numel()
+
+    def count(self, targets: Tensor) -> float:
+        return targets.numel()
+
+    def check(self, shape: tuple[int, ...], targets: Tensor) -> None:
+        _check_same_shape(shape, targets)
+
+
+@dataclass(frozen=True)
+class BinaryCrossEntropy(Loss):
+    """The cross-entropy of independent yes-or-no questions, from logits, averaged over all numbers, as torch's.
+
+    Targets are floats in [0, 1], of the outputs' shape.
+    """
+
+    def total(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        return F.binary_cross_entropy_with_logits(outputs, targets, reduction="sum")
+
+    def hessian_root(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        return _diagonal(_deviation(outputs))
+
+    def sampled_column(self, outputs: Tensor, targets: Tensor, generator: torch.Generator) -> Tensor:
+        return _deviation(outputs) * _signs(outputs.shape, generator).to(outputs)
+
+    def columns(self, outputs: Tensor, targets: Tensor) -> int:
+        return outputs[0].numel()
+
+    def count(self, targets: Tensor) -> float:
+        return targets.numel()
+
+    def check(self, shape: tuple[int, ...], targets: Tensor) -> None:
+        _check_same_shape(shape, targets)
+        if targets.min() < 0 or targets.max() > 1:
+            raise ValueError("The targets of a binary cross-entropy are from 0 to 1: 1 for yes, 0 for no.")
+
+
+cross_entropy = CrossEntropy()
+mean_squared_error = MeanSquaredError()
+binary_cross_entropy = BinaryCrossEntropy()
 
 
 def check_loss(loss: object) -> Loss:
     """Return `loss` if it is one that can be modelled; else raise TypeError."""
     if not isinstance(loss, Loss):
         raise TypeError(
-            f"A loss is a loss_modelling.Loss (its total and a root of its Hessian), not {type(loss).__name__}: leave "
-            "it out for the cross-entropy."
+            "A loss is a loss_modelling.Loss, such as losses.cross_entropy or losses.mean_squared_error, not "
+            f"{type(loss).__name__}: leave it out for the cross-entropy."
         )
     return loss
+
+
+def class_dimension(shape: tuple[int, ...], targets: Tensor) -> int:
+    """Return which dimension of outputs [N, ...] counts the classes, by the shape of the labels: 1 or the last.
+
+    Raises
+    ------
+    ValueError
+        if neither fits, or both do.
+    """
+    last, second = (shape[:-1] == targets.shape), (shape[:1] + shape[2:] == targets.shape)
+    if len(shape) < 2 or not (last or second):
+        raise ValueError(
+            f"The network's output has the shape {list(shape)}, the labels {list(targets.shape)}: for labels [N, ...] "
+            "a cross-entropy takes logits [N, C, ...] or [N, ..., C]."
+        )
+    if last and second and len(shape) > 2:
+        raise ValueError(
+            f"Logits {list(shape)} for labels {list(targets.shape)}: the classes may be the second or the last "
+            "dimension, as both are of one size. Give a batch of another length."
+        )
+    return 1 if second else len(shape) - 1
 
 
 def softmax_hessian_root(logits: Tensor) -> Tensor:
@@ -64,13 +264,25 @@ def softmax_hessian_root(logits: Tensor) -> Tensor:
     return root.scatter_add_(2, others.T.unsqueeze(2), r_others)
 
 
-def _cross_entropy_total(logits: Tensor, labels: Tensor) -> Tensor:
-    return F.cross_entropy(logits, labels, reduction="sum")
+def _diagonal(values: Tensor) -> Tensor:
+    """Return the columns [K, N, ...] of each example's diagonal matrix, for its K numbers of values [N, ...]."""
+    return torch.diag_embed(values.flatten(1), dim1=0, dim2=2).reshape(-1, *values.shape)
 
 
-def _cross_entropy_root(logits: Tensor, labels: Tensor) -> Tensor:
-    return softmax_hessian_root(logits)
+def _deviation(logits: Tensor) -> Tensor:
+    """Return sqrt(p (1 - p)), without a difference of nearly equal numbers."""
+    return (torch.sigmoid(logits) * torch.sigmoid(-logits)).sqrt()
 
 
-# Made of named functions, so that whatever holds it can be pickled.
-cross_entropy = Loss(_cross_entropy_total, _cross_entropy_root)
+def _signs(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
+    return (torch.rand(shape, generator=generator, dtype=torch.float64) < 0.5).double().mul_(2).sub_(1)
+
+
+def _check_same_shape(shape: tuple[int, ...], targets: Tensor) -> None:
+    if not targets.is_floating_point():
+        raise TypeError(f"The targets are {targets.dtype}, but this loss compares real numbers: convert with .float().")
+    if tuple(targets.shape) != tuple(shape):
+        raise ValueError(
+            f"The network's output has the shape {list(shape)}, the targets {list(targets.shape)}: they must be equal "
+            "(for one number per example write targets.unsqueeze(1))."
+        )

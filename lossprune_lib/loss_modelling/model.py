@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, partial
 from numbers import Integral
@@ -18,14 +19,16 @@ from lossprune_lib.data.task import Batch
 from lossprune_lib.loss_modelling import curvature
 from lossprune_lib.loss_modelling.footprint import Footprint
 from lossprune_lib.loss_modelling.forward import record
-from lossprune_lib.loss_modelling.losses import Loss, check_loss, cross_entropy
+from lossprune_lib.loss_modelling.losses import CrossEntropy, Loss, check_loss, cross_entropy
 from lossprune_lib.loss_modelling.preflight import preflight
 from lossprune_lib.loss_modelling.products import ggn_quadratic_form, hessian_quadratic_form
 from lossprune_lib.networks.mlps import is_mlp
-from lossprune_lib.networks.validation import check_batch, check_labels, check_mode
+from lossprune_lib.networks.validation import check_batch, check_mode
 from lossprune_lib.networks.weights import WeightSpace
+from lossprune_lib.seeds import generator
 
 MATRICES = ("ggn", "hessian")
+RootOf = Callable[[Tensor, Tensor], Tensor]  # outputs and targets of a part of the batch -> columns [S, N, ...]
 _GRAPHS = 4  # what a derivative of a derivative keeps, in graphs of a plain backward pass
 
 
@@ -42,7 +45,8 @@ class LossModel:
     gradient : [D] or None
         Of the mean loss by the prunable weights; None below order 1, or where it was left out.
     curvature : [D] or None
-        The diagonal of the generalised Gauss-Newton matrix of the mean loss; None below order 2.
+        The diagonal of the generalised Gauss-Newton matrix of the mean loss, or an unbiased sample of it; None below
+        order 2.
     """
 
     weights: Tensor
@@ -59,13 +63,15 @@ class LossModel:
         *,
         gradient: bool = True,
         loss: Loss = cross_entropy,
+        curvature_columns: int | None = None,
+        seed: int = 0,
         max_bytes: int = 2**30,
     ) -> LossModel:
         """Model the loss of a batch around a network's own weights: short for ``BatchLoss(net, batch).model(...)``.
 
         The parameters are those of `BatchLoss` and of its method `model`.
         """
-        risk = BatchLoss(net, batch, loss=loss, max_bytes=max_bytes)
+        risk = BatchLoss(net, batch, loss=loss, curvature_columns=curvature_columns, seed=seed, max_bytes=max_bytes)
         return risk.model(risk.space.read(), order, gradient=gradient)
 
     @property
@@ -129,7 +135,11 @@ class BatchLoss:
     net : a network in eval mode, [N, ...] -> logits [N, C], or its `WeightSpace`
         All that is not prunable (biases, norms) is read here, and stays as it was.
     batch : inputs [N, ...] and labels [N]
-    loss : its total, and a root of its Hessian
+    loss : one of `losses`, or your own: its total, and a root of its Hessian
+    curvature_columns : int, optional
+        Sample the curvature: this many random columns per example in place of all of the Hessian's root. Unbiased, and
+        one column costs about one more gradient however many classes there are. By default it is exact.
+    seed : of these columns; the same seed gives the same curvature
     max_bytes : the batch is cut so that activations and work space stay below this; one example is the least
 
     Raises
@@ -144,18 +154,27 @@ class BatchLoss:
     """
 
     def __init__(
-        self, net: nn.Module | WeightSpace, batch: Batch, *, loss: Loss = cross_entropy, max_bytes: int = 2**30
+        self,
+        net: nn.Module | WeightSpace,
+        batch: Batch,
+        *,
+        loss: Loss = cross_entropy,
+        curvature_columns: int | None = None,
+        seed: int | tuple[int, ...] = 0,
+        max_bytes: int = 2**30,
     ) -> None:
         self.space = net if isinstance(net, WeightSpace) else WeightSpace(net)
         self.loss, self.max_bytes = check_loss(loss), check_int(max_bytes, "max_bytes")
+        self.curvature_columns, self.seed = curvature_columns, seed if isinstance(seed, tuple) else (seed,)
+        if curvature_columns is not None:
+            check_int(curvature_columns, "curvature_columns")
         self.x, self.y = check_batch(self.space, batch)
         check_mode(self.space.net)
         self.rest = self.space.rest()
         # Nothing that the preflight looks for can happen in a multilayer perceptron, so there it waits for a model.
         mlp = is_mlp(self.space.net, tuple(self.x.shape[1:]))
         self.classes = self.space.layout[-1][1][0] if mlp else self.footprint.logits.shape[1]
-        if loss is cross_entropy:
-            check_labels(self.y, self.classes)
+        self.loss.check((len(self.x), self.classes), self.y)
         self._models: LRUCache[_Point, LossModel] = LRUCache(max_bytes, getsizeof=_bytes_of)
 
     @cached_property
@@ -202,18 +221,14 @@ class BatchLoss:
         check_choice(matrix, MATRICES, "matrix")
         self.space.check_point(weights, "The point")
         self.space.check_point(step, "The step")
-        inner, form = {
-            "ggn": (self.loss.hessian_root, ggn_quadratic_form),
-            "hessian": (self.loss.total, hessian_quadratic_form),
-        }[matrix]
+        form = {"ggn": ggn_quadratic_form, "hessian": hessian_quadratic_form}[matrix]
 
         def of_part(x: Tensor, y: Tensor) -> Tensor:
-            logits = partial(self.space.run, rest=self.rest, x=x)
-            return form(logits, lambda z: inner(z, y), weights.detach(), step.detach())
+            outputs = partial(self.space.run, rest=self.rest, x=x)
+            return form(outputs, lambda z: self.loss.total(z, y), weights.detach(), step.detach())
 
-        parts = self._parts(self._columns(), self.max_bytes // _GRAPHS)
-        total: Any = sum(of_part(*part) for part in parts)
-        return (total / len(self.x)).item()
+        total: Any = sum(of_part(*part) for part in self._parts(0, self.max_bytes // _GRAPHS))
+        return (total / self.loss.count(self.y)).item()
 
     def known(self, weights: Tensor, order: int, gradient: bool) -> LossModel:
         """Return what `model` does, at weights that were checked already and are never changed in place."""
@@ -232,29 +247,32 @@ class BatchLoss:
         return loss
 
     def _evaluate(self, weights: Tensor, order: int, gradient: bool) -> LossModel:
-        share = 1 / len(self.x)
+        share = 1 / self.loss.count(self.y)
         if order == 0:
             with torch.no_grad():
                 parts = self._parts(0, self.max_bytes)
                 losses = [self.loss.total(self.space.run(weights, self.rest, x), y).item() for x, y in parts]
             return LossModel(weights, sum(losses) * share)
-        if order > 1 and self.loss is cross_entropy and self.classes == 1:
+        if order > 1 and isinstance(self.loss, CrossEntropy) and self.classes == 1:
             warnings.warn(
                 "The network has a single logit, so its cross-entropy is zero whatever the weights are, and so is the "
                 "curvature: give it one logit for each class.",
                 stacklevel=5,
             )
         parts = self._parts(self._columns() if order > 1 else 0, self.max_bytes)
-        total, sums = self._sums(weights, *next(parts), order, gradient)
+        root_of = self._root_of()
+        total, sums = self._sums(weights, *next(parts), order, gradient, root_of)
         for part in parts:
-            value, vectors = self._sums(weights, *part, order, gradient)
+            value, vectors = self._sums(weights, *part, order, gradient, root_of)
             total += value
             for so_far, vector in zip(sums, vectors, strict=True):
                 so_far.add_(vector)
         means = [vector.mul_(share) for vector in sums]
         return LossModel(weights, total * share, means[0] if gradient else None, means[-1] if order > 1 else None)
 
-    def _sums(self, weights: Tensor, x: Tensor, y: Tensor, order: int, gradient: bool) -> tuple[float, list[Tensor]]:
+    def _sums(
+        self, weights: Tensor, x: Tensor, y: Tensor, order: int, gradient: bool, root_of: RootOf
+    ) -> tuple[float, list[Tensor]]:
         """Return the loss of a part of the batch and its derivatives, all summed; its graph goes with this function."""
         recording = record(self.space, weights, self.rest, x)
         check_finite(recording.logits.detach(), "The network's output")
@@ -262,13 +280,25 @@ class BatchLoss:
             loss = self.loss.total(recording.logits, y)
         vectors = [recording.gradient(loss, keep_graph=order > 1)] if gradient else []
         if order > 1:
-            root = self.loss.hessian_root(recording.logits.detach(), y)
+            root = root_of(recording.logits.detach(), y)
             vectors.append(curvature.ggn_diagonal(self.space, recording, root))
         return loss.item(), vectors
 
+    def _root_of(self) -> RootOf:
+        """Return what gives the columns of a part of the batch; the parts must come in order."""
+        if self.curvature_columns is None:
+            return self.loss.hessian_root
+        k = self.curvature_columns
+        draws = [generator(self.seed[0], "curvature column", *self.seed[1:], i) for i in range(k)]
+
+        def sampled(outputs: Tensor, y: Tensor) -> Tensor:
+            return torch.stack([self.loss.sampled_column(outputs, y, draw) for draw in draws]) / math.sqrt(k)
+
+        return sampled
+
     def _columns(self) -> int:
-        """Return the number of columns of the root of the Hessian of one example's loss."""
-        return len(self.loss.hessian_root(self.footprint.logits, self.y[:1]))
+        """Return how many columns there are for an example."""
+        return self.curvature_columns or self.loss.columns(self.footprint.logits, self.y[:1])
 
     def _parts(self, columns: int, max_bytes: int) -> Iterator[Batch]:
         """Yield the batch in parts that stay within a budget."""

@@ -76,10 +76,12 @@ class Mask:
         self._check_one()
         return self.remaining(check_sparsity(sparsity), check_choice(scope, SCOPES, "scope"))
 
-    def remaining(self, sparsity: float, scope: str) -> list[int]:
-        """Return what `still_to_prune` does, of arguments that were checked already."""
+    def remaining(self, sparsity: float | list[float], scope: str) -> list[int]:
+        """Return what `still_to_prune` does, of arguments that were checked already; each layer may have its own."""
         sizes = [self.kept.numel()] if scope == "global" else self.sizes
-        return [_count(part.numel(), sparsity) - int((~part).sum()) for part in self.kept.split(sizes)]
+        each = sparsity if isinstance(sparsity, list) else [sparsity] * len(sizes)
+        parts = zip(self.kept.split(sizes), each, strict=True)
+        return [_count(part.numel(), of_part) - int((~part).sum()) for part, of_part in parts]
 
     def smallest_kept(self, scores: Tensor, counts: list[int]) -> Tensor:
         """Return the indices of the kept weights of smallest score: `counts` of all, or of each layer.

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lossprune_lib import files
-from lossprune_lib.checks import check_choice, check_network, check_task
+from lossprune_lib.checks import check_choice, check_float, check_network, check_task
 from lossprune_lib.files import shipped
 from lossprune_lib.seeds import generator
 
@@ -62,22 +62,26 @@ def small_vgg(task: Inputs, *, seed: int = 0) -> nn.Module:
     return _initialised(nn.Sequential(layers), task, seed)
 
 
-def vgg11(task: Inputs, *, seed: int = 0) -> nn.Module:
-    """The paper's VGG11 for images of 32 x 32: eight convolutions without batch norm and a 512-512-classes head."""
-    channels, height, width = _image_shape(task, least=32)
+def vgg11(task: Inputs, *, seed: int = 0, width: float = 1.0) -> nn.Module:
+    """The paper's VGG11 for images of 32 x 32: eight convolutions without batch norm and a 512-512-classes head.
+
+    `width` multiplies the number of channels and units of every layer but the last; 1 is the paper's.
+    """
+    channels, rows, columns = _image_shape(task, least=32)
     layers: OrderedDict[str, nn.Module] = OrderedDict()
     plan = [(64,), (128,), (256, 256), (512, 512), (512, 512)]
-    for stage, widths in enumerate(plan, start=1):
-        for after in widths:
+    for stage, sizes in enumerate(plan, start=1):
+        for after in (_scaled(size, width) for size in sizes):
             i = sum(name.startswith("conv") for name in layers) + 1
             layers[f"conv{i}"] = nn.Conv2d(channels, after, 3, padding=1)
             layers[f"relu{i}"] = nn.ReLU(inplace=True)
             channels = after
         layers[f"pool{stage}"] = nn.MaxPool2d(2)
     layers["flatten"] = nn.Flatten()
-    layers["fc1"] = nn.Linear(512 * (height // 32) * (width // 32), 512)
+    units = _scaled(512, width)
+    layers["fc1"] = nn.Linear(channels * (rows // 32) * (columns // 32), units)
     layers["relu_fc1"] = nn.ReLU(inplace=True)
-    layers["fc2"] = nn.Linear(512, task.classes)
+    layers["fc2"] = nn.Linear(units, task.classes)
     return _initialised(nn.Sequential(layers), task, seed)
 
 
@@ -102,33 +106,45 @@ class _PreActBlock(nn.Module):
         return self.conv2(F.relu(self.norm2(self.conv1(active)))) + carried
 
 
-def preact_resnet18(task: Inputs, *, seed: int = 0) -> nn.Module:
+def preact_resnet18(task: Inputs, *, seed: int = 0, width: float = 1.0) -> nn.Module:
     """The paper's pre-activation ResNet18 for images of 32 x 32.
 
-    It ends, as in its authors' published program, in a 1 x 1 convolution with batch norm on the logits.
+    It ends, as in its authors' published program, in a 1 x 1 convolution with batch norm on the logits. `width`
+    multiplies the number of channels of every layer but the last; 1 is the paper's.
     """
     channels, _, _ = _image_shape(task, least=8)
-    layers: OrderedDict[str, nn.Module] = OrderedDict(conv=nn.Conv2d(channels, 64, 3, padding=1, bias=False))
-    before = 64
-    for i, (after, stride) in enumerate([(64, 1), (128, 2), (256, 2), (512, 2)], start=1):
+    before, *others = (_scaled(size, width) for size in (64, 64, 128, 256, 512))
+    layers: OrderedDict[str, nn.Module] = OrderedDict(conv=nn.Conv2d(channels, before, 3, padding=1, bias=False))
+    for i, (after, stride) in enumerate(zip(others, (1, 2, 2, 2), strict=True), start=1):
         layers[f"block{i}a"] = _PreActBlock(before, after, stride)
         layers[f"block{i}b"] = _PreActBlock(after, after, 1)
         before = after
-    layers["norm"] = nn.BatchNorm2d(512)
+    layers["norm"] = nn.BatchNorm2d(before)
     layers["relu"] = nn.ReLU()
     layers["pool"] = nn.AdaptiveAvgPool2d(1)
-    layers["logits"] = nn.Conv2d(512, task.classes, 1, bias=False)
+    layers["logits"] = nn.Conv2d(before, task.classes, 1, bias=False)
     layers["logits_norm"] = nn.BatchNorm2d(task.classes)
     layers["flatten"] = nn.Flatten()
     return _initialised(nn.Sequential(layers), task, seed)
 
 
+# Those that can be made narrower or wider.
+SCALABLE = ("vgg11", "preact_resnet18")
 MODELS: dict[str, Callable[..., nn.Module]] = {
     "mlp_300_100": mlp_300_100,
     "small_vgg": small_vgg,
     "vgg11": vgg11,
     "preact_resnet18": preact_resnet18,
 }
+
+
+def make(model: str, task: Inputs, *, seed: int = 0, width: float = 1.0) -> nn.Module:
+    """Make a network by its name in `MODELS`; a width other than 1 only where the model takes one."""
+    check_choice(model, MODELS, "model")
+    if width == 1:
+        return MODELS[model](task, seed=seed)
+    check_choice(model, SCALABLE, "model that takes a width")
+    return MODELS[model](task, seed=seed, width=width)
 
 
 @dataclass(frozen=True)
@@ -162,7 +178,7 @@ def pretrained(model: str, task: str | Inputs) -> nn.Module:
     return net if isinstance(task, str) else net.to(device=task.device, dtype=task.dtype)
 
 
-def save(path: str | Path, net: nn.Module, model: str, task: Inputs, **notes: str) -> None:
+def save(path: str | Path, net: nn.Module, model: str, task: Inputs, *, width: float = 1.0, **notes: str) -> None:
     """Write a network that came from `MODELS` to a safetensors file, with everything needed to load it again.
 
     Raises
@@ -174,12 +190,13 @@ def save(path: str | Path, net: nn.Module, model: str, task: Inputs, **notes: st
     check_network(net)
     check_task(task)
     state = net.state_dict()
-    if not _fits(state, model, tuple(task.shape), task.classes):
+    if not _fits(state, model, tuple(task.shape), task.classes, width):
         raise ValueError(
-            f"This network is not a {model} for inputs {list(task.shape)} and {task.classes} classes, and could not be "
+            f"This network is not a {model} of width {width:g} for inputs {list(task.shape)} and {task.classes} classes, and could not be "
             f"loaded again: make it with models.{model}(task), or give the name and the task that it was made for."
         )
     about = {"model": model, "shape": ",".join(map(str, task.shape)), "classes": str(task.classes)}
+    about |= {} if width == 1 else {"width": repr(float(width))}
     if about.keys() & notes.keys():
         raise ValueError(f"{' and '.join(about.keys() & notes.keys())} are stored anyway: give your notes other names.")
     files.save_tensors(path, state, about | notes)
@@ -193,11 +210,11 @@ def load(path: str | Path) -> nn.Module:
         classes = int(metadata["classes"])
         if min(*shape, classes) < 1:
             raise ValueError("a size of its inputs, or its number of classes, is below 1")
-        check_choice(metadata["model"], MODELS, "model")
-        if not _fits(tensors, metadata["model"], shape, classes):
+        model, width = metadata["model"], float(metadata.get("width", 1))
+        if not _fits(tensors, model, shape, classes, width):
             raise ValueError("its tensors are not those of its model")
         dtype = torch.float64 if any(t.dtype == torch.float64 for t in tensors.values()) else torch.float32
-        net = MODELS[metadata["model"]](_Shipped(shape, classes, dtype=dtype))
+        net = make(model, _Shipped(shape, classes, dtype=dtype), width=width)
         net.load_state_dict(tensors)
     except (KeyError, ValueError, TypeError, RuntimeError, ArithmeticError) as error:
         why = f"it lacks {error}" if isinstance(error, KeyError) else error
@@ -205,10 +222,10 @@ def load(path: str | Path) -> nn.Module:
     return net
 
 
-def _fits(tensors: Mapping[str, Tensor], model: str, shape: tuple[int, ...], classes: int) -> bool:
+def _fits(tensors: Mapping[str, Tensor], model: str, shape: tuple[int, ...], classes: int, width: float) -> bool:
     """Return whether tensors have the names and shapes of a model's."""
     with torch.device("meta"):  # so that a tampered file cannot claim more memory than its own tensors take
-        expected = MODELS[model](_Shipped(shape, classes, torch.device("meta"))).state_dict()
+        expected = make(model, _Shipped(shape, classes, torch.device("meta")), width=width).state_dict()
     return {name: t.shape for name, t in expected.items()} == {name: t.shape for name, t in tensors.items()}
 
 
@@ -222,6 +239,10 @@ def _initialised(net: nn.Module, task: Inputs, seed: int) -> nn.Module:
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
     return net.to(device=task.device, dtype=task.dtype).eval()
+
+
+def _scaled(size: int, width: float) -> int:
+    return max(1, round(size * check_float(width, "width")))
 
 
 def _image_shape(task: Inputs, least: int) -> tuple[int, int, int]:

@@ -28,7 +28,7 @@ class LocalPruner(PrunerSettings):
     """Prunes a network in stages, each with a fresh loss model at the masked weights.
 
     `PrunerSettings` describes what it can be asked for: criterion, sparsity, stages, schedule, step_penalty,
-    batch_size, scope, seed, max_bytes, trace, loss.
+    batch_size, scope, seed, max_bytes, trace, loss, curvature_columns, densities.
     """
 
     def start(self, net: nn.Module, task: Task, mask: Mask | None = None) -> PrunerState:
@@ -41,6 +41,7 @@ class LocalPruner(PrunerSettings):
         """
         check_place(net, task)
         space = WeightSpace(net)
+        self.check_layout(space.layout)
         check_mode(net)
         if mask is None:
             mask = Mask.dense(space)
@@ -52,8 +53,8 @@ class LocalPruner(PrunerSettings):
 
     def check_start(self, mask: Mask) -> None:
         """Raise ValueError if a mask to start from has pruned more than the pruner would."""
-        if min(mask.still_to_prune(self.sparsity, self.scope)) < 0:
-            where = "" if self.scope == "global" else " in a layer"
+        if min(mask.remaining(self.sparsities_at(mask.layout, self.stages - 1), self.within)) < 0:
+            where = "" if self.within == "global" else " in a layer"
             raise ValueError(
                 f"The mask to start from is already sparser{where} ({mask.sparsity:.4g} of all weights) than the "
                 f"sparsity {self.sparsity:g} to prune to, and a stage only adds to it: give a larger sparsity, or "
@@ -117,6 +118,7 @@ def prune_together(
         return []
     start = pruners[0].start(net, task, mask)
     for pruner in pruners:
+        pruner.check_layout(start.mask.layout)
         pruner.check_start(start.mask)
     states = [start] * len(pruners)
     rows: list[list[dict[str, float]]] = [[] for _ in pruners]

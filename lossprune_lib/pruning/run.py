@@ -89,11 +89,11 @@ def finished_run(settings: PrunerSettings, state: PrunerState, rows: Sequence[di
 @torch.no_grad()
 def training_loss(state: PrunerState, weights: Tensor, loss: Loss = cross_entropy) -> float:
     """Return the mean loss over the whole training set at weights [D]."""
-    rest, total, examples = state.space.rest(), 0.0, 0
+    rest, total, count = state.space.rest(), 0.0, 0.0
     for x, y in state.task.batches("train"):
         with in_words(x):
             logits = state.space.run(weights, rest, x)
-        check_logits(logits, len(x), state.task.classes if loss is cross_entropy else 1)
+        check_logits(logits, len(x), state.task.classes if loss == cross_entropy else 1)
         total += loss.total(logits, y).item()
-        examples += len(y)
-    return total / examples
+        count += loss.count(y)
+    return total / count

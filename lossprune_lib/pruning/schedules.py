@@ -45,3 +45,9 @@ def sparsities(schedule: str, sparsity: float, stages: int) -> list[float]:
     if check_int(stages, "stages") > MOST_STAGES:
         raise ValueError(f"stages is {stages}, but must be at most {MOST_STAGES:,}: no network gains from more.")
     return [rule(sparsity, stage, stages) for stage in range(1, stages)] + [sparsity]
+
+
+def layer_sparsities(schedule: str, final: list[float], stage: int, stages: int) -> list[float]:
+    """Return the sparsity of each layer at a stage, on its way to its own; a layer may lose all of its weights."""
+    rule = SCHEDULES[schedule]
+    return final if stage == stages else [rule(sparsity, stage, stages) for sparsity in final]

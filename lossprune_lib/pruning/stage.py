@@ -68,10 +68,11 @@ def losses_of(state: PrunerState) -> LossOf:
         return state.task.sample(examples, generator(seed, "batch", state.stage + 1))
 
     @cache
-    def loss_on(examples: int, seed: int, loss: Loss, max_bytes: int) -> BatchLoss:
-        return BatchLoss(state.space, batch_of(examples, seed), loss=loss, max_bytes=max_bytes)
+    def loss_on(examples: int, seed: int, loss: Loss, columns: int | None, max_bytes: int) -> BatchLoss:
+        kind = {"loss": loss, "curvature_columns": columns, "max_bytes": max_bytes}
+        return BatchLoss(state.space, batch_of(examples, seed), seed=(seed, state.stage + 1), **kind)
 
-    return lambda settings: loss_on(settings.batch_size, settings.seed, settings.loss, settings.max_bytes)
+    return lambda s: loss_on(s.batch_size, s.seed, s.loss, s.curvature_columns, s.max_bytes)
 
 
 def model_of(settings: PrunerSettings, state: PrunerState, loss_of: LossOf) -> tuple[LossModel, BatchLoss | None]:
@@ -92,6 +93,8 @@ def rank(settings: PrunerSettings, state: PrunerState, model: LossModel) -> Tens
 def _counts(settings: PrunerSettings, state: PrunerState, sparsity: float | None) -> list[int]:
     """Return how many weights the next stage prunes, of all or of each layer."""
     if sparsity is not None:
+        if settings.densities is not None:
+            raise ValueError("The densities say what each stage prunes: leave out the step's sparsity.")
         counts = state.mask.remaining(check_sparsity(sparsity), settings.scope)
         if min(counts) < 0:
             raise ValueError(
@@ -101,7 +104,7 @@ def _counts(settings: PrunerSettings, state: PrunerState, sparsity: float | None
         return counts
     if state.stage >= settings.stages:
         raise ValueError(f"All {settings.stages} stages are done: give step() a sparsity to go on.")
-    return state.mask.remaining(settings.sparsities[state.stage], settings.scope)
+    return state.mask.remaining(settings.sparsities_at(state.space.layout, state.stage), settings.within)
 
 
 def _predicted(settings: PrunerSettings, model: LossModel, pruned: Tensor) -> dict[str, float]:

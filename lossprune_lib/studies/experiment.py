@@ -28,9 +28,11 @@ from lossprune_lib.networks.masks import Mask
 from lossprune_lib.networks.weights import WeightSpace
 from lossprune_lib.pruning.local import prune_together
 from lossprune_lib.pruning.stage import EmptyLayerWarning
+from lossprune_lib.studies.controls import control_mask
 from lossprune_lib.studies.runs import METHOD, Baseline, Run
 from lossprune_lib.training import ensembles
 from lossprune_lib.training.evaluation import Score
+from lossprune_lib.training.gradual import fit_gradually
 from lossprune_lib.version import __version__
 
 Scores = list[Score]  # of one network, on each of `data.SPLITS`
@@ -59,7 +61,7 @@ def train(baseline: Baseline, device: str = "auto", progress: bool = False) -> T
 
     start = time.perf_counter()
     task = load_task(baseline.task, baseline.seed, baseline.train_examples, device)
-    net = models.MODELS[baseline.model](task, seed=baseline.seed)
+    net = models.make(baseline.model, task, seed=baseline.seed, width=baseline.width)
     net = training.fit(net, task, recipe=baseline.training, seed=baseline.seed, progress=progress)
     seconds = time.perf_counter() - start
     record = _columns("dense", [training.evaluate(net, task, split) for split in data.SPLITS])
@@ -82,34 +84,32 @@ def carry_out(runs: Sequence[Run], trained: Trained, device: str = "auto", progr
         raise ValueError("These runs cannot be carried out together: they differ in more than how weights are chosen.")
     baseline = runs[0].baseline
     task = load_task(baseline.task, baseline.seed, baseline.train_examples, device)
-    net = models.MODELS[baseline.model](task, seed=baseline.seed)
-    net.load_state_dict(load(trained.network))
-    net.eval()
+    net = models.make(baseline.model, task, seed=baseline.seed, width=baseline.width)
 
     start = time.perf_counter()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", EmptyLayerWarning)  # the record's densities show it
-        pruned = prune_together([run.pruner for run in runs], net, task, progress=progress)
-    middle = time.perf_counter()
-    measure = _measure_stacked if trained.record["stacks"] else _measure_each
-    scores = measure(net, task, [result.mask for result in pruned], runs[0], progress)
+    if runs[0].control == "gradual":
+        masks, traces, middle, scores = _prune_gradually(net, task, runs, progress)
+    else:
+        net.load_state_dict(load(trained.network))
+        masks, traces = _prune(net.eval(), task, runs, progress)
+        middle = time.perf_counter()
+        measure = _measure_stacked if trained.record["stacks"] else _measure_each
+        scores = measure(net, task, masks, runs[0], progress)
     end = time.perf_counter()
 
     outcomes = []
-    for run, result, (after, tuned) in zip(runs, pruned, scores, strict=True):
+    for run, mask, rows, (after, tuned) in zip(runs, masks, traces, scores, strict=True):
         record = run.columns() | {name: value for name, value in trained.record.items() if name.startswith("dense_")}
         record |= _columns("pruned", after) | _columns("tuned", tuned)
-        record["true_change"] = record["pruned_train_loss"] - record["dense_train_loss"]
-        record |= {f"density.{name}": share for name, share in result.mask.density().items()}
+        record["true_change"] = record["pruned_train_loss"] - record["dense_train_loss"] if after else None
+        record |= {f"density.{name}": share for name, share in mask.density().items()}
         record |= {
             "pruning_seconds": (middle - start) / len(runs),
             "tuning_seconds": (end - middle) / len(runs),
             "device": _device_name(task.device),
             "versions": _versions(),
         }
-        rows = result.trace.to_dict("records")
-        trace = [{str(name): value for name, value in row.items() if value == value} for row in rows]
-        outcomes.append(Outcome(record, trace, _packed(result.mask)))
+        outcomes.append(Outcome(record, rows, _packed(mask)))
     return outcomes
 
 
@@ -124,6 +124,35 @@ def load_task(name: str, seed: int, train_examples: int | None, device: str) -> 
     """Load a task once in this process, with all or only the first of its training examples."""
     task = data.load(name, device=device, seed=seed, progress=False)
     return replace(task, x_train=task.x_train[:train_examples], y_train=task.y_train[:train_examples])
+
+
+def _prune(
+    net: nn.Module, task: data.Task, runs: Sequence[Run], progress: bool
+) -> tuple[list[Mask], list[list[dict[str, float]]]]:
+    """Return each run's mask, and the rows of its stages; a control has none."""
+    pruners = list(dict.fromkeys(run.pruner for run in runs))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", EmptyLayerWarning)  # the record's densities show it
+        results = dict(zip(pruners, prune_together(pruners, net, task, progress=progress), strict=True))
+        masks, traces = [], []
+        for run in runs:
+            result, seed = results[run.pruner], run.baseline.seed
+            masks.append(control_mask(run.control, result.mask, net, task, seed) if run.control else result.mask)
+            rows = [] if run.control else result.trace.to_dict("records")
+            traces.append([{str(name): value for name, value in row.items() if value == value} for row in rows])
+    return masks, traces
+
+
+def _prune_gradually(
+    net: nn.Module, task: data.Task, runs: Sequence[Run], progress: bool
+) -> tuple[list[Mask], list[list[dict[str, float]]], float, list[tuple[Scores, Scores]]]:
+    """Return what pruning while training gives, the same for all of these runs; there is nothing before fine-tuning."""
+    run, training_recipe = runs[0], runs[0].baseline.training
+    epochs = training_recipe.epochs + (run.tuning.epochs if run.tuning else 0)
+    recipe = replace(training_recipe, epochs=epochs)
+    fitted, mask = fit_gradually(net, task, run.sparsity, recipe=recipe, seed=run.baseline.seed, progress=progress)
+    tuned = [training.evaluate(fitted, task, split) for split in data.SPLITS]
+    return [mask] * len(runs), [[]] * len(runs), time.perf_counter(), [([], tuned)] * len(runs)
 
 
 def _measure_stacked(

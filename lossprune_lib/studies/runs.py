@@ -13,9 +13,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from lossprune_lib import data
-from lossprune_lib.checks import check_choice, check_int
+from lossprune_lib.checks import check_choice, check_float, check_int
 from lossprune_lib.networks import models
 from lossprune_lib.pruning.local import LocalPruner
+from lossprune_lib.studies.controls import controls_of
 from lossprune_lib.training.recipe import AUGMENTATIONS, Recipe
 
 # Raise it whenever the same configuration would give other numbers: what was stored before is then not used again.
@@ -31,6 +32,7 @@ class Baseline:
     task, model : names in `data.NAMES` and `models.MODELS`
     seed : of the split, the initial weights and the order of the examples
     train_examples : how many of the training examples to use, or None for all
+    width : of the model, 1 for the paper's; only where the model takes one
     """
 
     task: str
@@ -38,6 +40,7 @@ class Baseline:
     seed: int
     training: Recipe = field(default_factory=Recipe)
     train_examples: int | None = None
+    width: float = field(default=1.0, metadata={"added": True})
 
     def __post_init__(self) -> None:
         if not isinstance(self.training, Recipe):
@@ -45,6 +48,8 @@ class Baseline:
         check_choice(self.task, data.NAMES, "data set")
         check_choice(self.model, models.MODELS, "model")
         check_int(self.seed, "seed", least=0)
+        if check_float(self.width, "width") != 1:
+            check_choice(self.model, models.SCALABLE, "model that takes a width")
         if self.train_examples is not None:
             check_int(self.train_examples, "train_examples")
 
@@ -55,7 +60,10 @@ class Baseline:
 
 @dataclass(frozen=True)
 class Run:
-    """A baseline, how it is pruned, and how it is fine-tuned (not at all if `tuning` is None)."""
+    """A baseline, how it is pruned, and how it is fine-tuned (not at all if `tuning` is None).
+
+    With a control, its mask is made from the one that the other settings give, as `studies.controls` says.
+    """
 
     baseline: Baseline
     criterion: str
@@ -66,6 +74,8 @@ class Run:
     batch_size: int = 1000
     scope: str = "global"
     tuning: Recipe | None = None
+    curvature_columns: int | None = field(default=None, metadata={"added": True})
+    control: str = field(default="", metadata={"added": True})
 
     def __post_init__(self) -> None:
         if not isinstance(self.baseline, Baseline):
@@ -73,6 +83,8 @@ class Run:
         if self.tuning is not None and not isinstance(self.tuning, Recipe):
             raise TypeError(f"tuning is a training.Recipe or None, not {self.tuning!r}.")
         _ = self.pruner  # refuses nonsense
+        if self.control:
+            check_choice(self.control, controls_of(self.criterion), f"control of {self.criterion}")
 
     @functools.cached_property
     def key(self) -> str:
@@ -89,12 +101,14 @@ class Run:
             self.batch_size,
             self.scope,
             self.baseline.seed,
+            curvature_columns=self.curvature_columns,
         )
 
     @property
     def stack(self) -> Run:
         """The run without what may differ within a stack: equal for runs that can be carried out together."""
-        return replace(self, criterion="mp", stages=1, step_penalty=0.0)
+        same = {"stages": 1, "step_penalty": 0.0, "curvature_columns": None}
+        return replace(self, criterion="mp", control="gradual" if self.control == "gradual" else "", **same)
 
     def columns(self) -> dict[str, Any]:
         """Return the configuration as a table shows it."""
@@ -102,10 +116,13 @@ class Run:
             "task": self.baseline.task,
             "model": self.baseline.model,
             "seed": self.baseline.seed,
+            **({"width": self.baseline.width} if self.baseline.width != 1 else {}),
             "train_examples": self.baseline.train_examples,
             "training_epochs": self.baseline.training.epochs,
             "tuning_epochs": None if self.tuning is None else self.tuning.epochs,
             "criterion": self.criterion,
+            **({"control": self.control} if self.control else {}),
+            **({"curvature_columns": self.curvature_columns} if self.curvature_columns else {}),
             "sparsity": self.sparsity,
             "stages": self.stages,
             "schedule": self.schedule,

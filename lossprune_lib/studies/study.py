@@ -17,6 +17,7 @@ from lossprune_lib.checks import check_choice, check_int, check_path
 from lossprune_lib.progress import progress_bar
 from lossprune_lib.pruning.criteria import CRITERIA
 from lossprune_lib.studies import experiment
+from lossprune_lib.studies.controls import OF_MAGNITUDE, OF_MODELS, controls_of
 from lossprune_lib.studies.experiment import Outcome, Trained
 from lossprune_lib.studies.jobs import Job, do_here, do_on_cluster, stacks_of
 from lossprune_lib.studies.runs import Baseline, Run
@@ -33,10 +34,10 @@ STORE = "runs.sqlite"
 
 @dataclass(frozen=True)
 class Study:
-    """A grid of runs: criterion x sparsity x stages x step penalty x seed.
+    """A grid of runs: criterion x control x sparsity x stages x step penalty x curvature columns x seed.
 
     Criteria that model no loss (mp, random) depend on neither stages nor step penalty: they run once per seed and
-    sparsity.
+    sparsity. Only criteria of second order depend on the curvature's columns. A control runs where a criterion has it.
 
     Attributes
     ----------
@@ -44,6 +45,9 @@ class Study:
     training : how the networks are trained
     tuning : how pruned ones are fine-tuned; None to prune only
     train_examples : how many of the training examples to use; None for all
+    width : of the model, 1 for the paper's
+    controls : names in `studies.controls`; "" is the criterion itself
+    curvature_columns : how many sampled columns; 0 for the exact curvature
     schedule, batch_size, scope : as in `LocalPruner`
     """
 
@@ -60,9 +64,12 @@ class Study:
     train_examples: int | None = None
     training: Recipe = field(default_factory=Recipe)
     tuning: Recipe | None = None
+    width: float = 1.0
+    controls: tuple[str, ...] = ("",)
+    curvature_columns: tuple[int, ...] = (0,)
 
     def __post_init__(self) -> None:
-        for name in ("criteria", "sparsities", "stages", "step_penalties", "seeds"):
+        for name in ("criteria", "sparsities", "stages", "step_penalties", "seeds", "controls", "curvature_columns"):
             values = getattr(self, name)
             if isinstance(values, str) or not isinstance(values, Iterable):
                 values = (values,)
@@ -74,6 +81,10 @@ class Study:
                 raise ValueError(f"The study has no {name}: give at least one.")
         for criterion in self.criteria:
             check_choice(criterion, CRITERIA, "criterion")
+        for control in self.controls:
+            check_choice(control, ("", *OF_MAGNITUDE, *OF_MODELS), "control")
+        for columns in self.curvature_columns:
+            check_int(columns, "curvature_columns", least=0)
         _ = self.runs  # refuses nonsense before any work
 
     @classmethod
@@ -121,15 +132,18 @@ class Study:
     def runs(self) -> tuple[Run, ...]:
         """All runs, seed by seed."""
         found: dict[Run, None] = {}
-        baselines = {
-            seed: Baseline(self.task, self.model, seed, self.training, self.train_examples) for seed in self.seeds
-        }
-        grid = itertools.product(self.seeds, self.sparsities, self.criteria, self.stages, self.step_penalties)
-        for seed, sparsity, criterion, stages, penalty in grid:
-            if CRITERIA[criterion].order is None:
+        of_network = self.training, self.train_examples, self.width
+        baselines = {seed: Baseline(self.task, self.model, seed, *of_network) for seed in self.seeds}
+        chosen = itertools.product(self.criteria, self.controls, self.stages, self.step_penalties)
+        grid = itertools.product(self.seeds, self.sparsities, chosen, self.curvature_columns)
+        for seed, sparsity, (criterion, control, stages, penalty), columns in grid:
+            order = CRITERIA[criterion].order
+            if control and control not in controls_of(criterion):
+                continue
+            if order is None:
                 stages, penalty = 1, 0.0
             settings = sparsity, stages, penalty, self.schedule, self.batch_size, self.scope, self.tuning
-            found[Run(baselines[seed], criterion, *settings)] = None
+            found[Run(baselines[seed], criterion, *settings, columns or None if order == 2 else None, control)] = None
         return tuple(found)
 
     def run(
@@ -188,6 +202,7 @@ class Study:
         with Store(store, must_exist=True) as kept:
             found = kept.outcomes([run.key for run in self.runs]).values()
         table = pd.DataFrame([outcome.record for outcome in found])
+        table = table.fillna({"control": "", "curvature_columns": 0, "width": 1.0})
         empty = [column for column in table.columns if table[column].isna().all()]
         table[empty] = table[empty].astype(float)
         table["trace"] = pd.Series([pd.DataFrame(outcome.trace) for outcome in found], dtype=object)

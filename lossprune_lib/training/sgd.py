@@ -55,7 +55,7 @@ def fit(
     check_callable(on_epoch, "on_epoch", "lambda epoch, score: print(epoch, score)")
     check_place(net, task)
     _check_parameters(net)
-    net, optimizer = _copy_with_optimizer(net, recipe)
+    net, optimizer = copy_with_optimizer(net, recipe)
     enforce = None if mask is None else Enforcer(mask, net, optimizer)
     if epochs == 0:
         evaluate(net, task, "valid")  # refuses a network that does not go with the task
@@ -63,7 +63,7 @@ def fit(
     with progress_bar(progress, total=epochs, desc="training", unit="epoch", leave=False, delay=2) as bar:
         for epoch in range(1, epochs + 1):
             set_rate(optimizer, recipe.rate(epoch - 1, epochs))
-            _train_epoch(net, task, recipe, optimizer, enforce, seed, epoch)
+            train_epoch(net, task, recipe, optimizer, enforce, seed, epoch)
             score = evaluate(net, task, "valid")
             check_loss(score, recipe, epoch)
             if score.error < best:
@@ -100,7 +100,7 @@ def _check_parameters(net: nn.Module) -> None:
         check_finite(parameter.detach(), f"The parameter {name!r}")
 
 
-def _copy_with_optimizer(net: nn.Module, recipe: Recipe) -> tuple[nn.Module, optim.Optimizer]:
+def copy_with_optimizer(net: nn.Module, recipe: Recipe) -> tuple[nn.Module, optim.Optimizer]:
     """Return a copy of a network, and the optimizer of its parameters that are not frozen."""
     net = copy.deepcopy(net)
     if recipe.channels_last:
@@ -117,7 +117,7 @@ def _copy_with_optimizer(net: nn.Module, recipe: Recipe) -> tuple[nn.Module, opt
     return net, optim.SGD(trainable, lr=recipe.lr, momentum=recipe.momentum, weight_decay=recipe.weight_decay)
 
 
-def _train_epoch(
+def train_epoch(
     net: nn.Module,
     task: Task,
     recipe: Recipe,

@@ -1,0 +1,52 @@
+"""Controls: masks that share one thing with a criterion's and differ in the rest, so that a study can tell which counts.
+
+Of magnitude, masks that are chosen by magnitude too, with other shares of the layers: "uniform" (the same share of
+each), "erk", "lamp"; and "gradual": a network that is pruned by magnitude while it is trained, in as many epochs as
+training and fine-tuning take together. Of a criterion that models the loss, masks with its shares of the layers:
+"magnitude" (the largest weights within each layer) and "shuffled" (random weights within each layer).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from torch import nn
+
+from lossprune_lib.data.task import Task
+from lossprune_lib.networks.masks import Mask
+from lossprune_lib.networks.weights import WeightSpace
+from lossprune_lib.pruning import allocation
+from lossprune_lib.pruning.criteria import CRITERIA
+from lossprune_lib.pruning.local import LocalPruner
+from lossprune_lib.seeds import generator
+
+OF_MAGNITUDE = ("uniform", "erk", "lamp", "gradual")
+OF_MODELS = ("magnitude", "shuffled")
+
+
+def controls_of(criterion: str) -> tuple[str, ...]:
+    """Return the controls that a criterion has."""
+    if criterion == "mp":
+        return OF_MAGNITUDE
+    return OF_MODELS if CRITERIA[criterion].models_loss else ()
+
+
+def control_mask(control: str, mask: Mask, net: nn.Module, task: Task, seed: int) -> Mask:
+    """Return a control's mask.
+
+    Parameters
+    ----------
+    mask : the one that it is the control of, whose sparsity it has
+    seed : of the random weights of "shuffled"
+    """
+    if control == "shuffled":
+        return allocation.shuffled(mask, generator(seed, "control", control))
+    space = WeightSpace(net)
+    shares: dict[str, Callable[[], dict[str, float]]] = {
+        "magnitude": mask.density,
+        "uniform": lambda: dict.fromkeys(space.layers, 1 - mask.sparsity),
+        "erk": lambda: allocation.erk(space, mask.sparsity),
+        "lamp": lambda: allocation.lamp(space, space.read(), mask.sparsity),
+    }
+    pruner = LocalPruner("mp", mask.sparsity, stages=1, densities=shares[control]())
+    return pruner.prune(net, task, progress=False).mask
