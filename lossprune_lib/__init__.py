@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from lossprune_lib import data, doctor, exercises, plots, results, training, widgets
     from lossprune_lib.loss_modelling import landscape
-    from lossprune_lib.loss_modelling.model import BatchLoss, LossModel
+    from lossprune_lib.loss_modelling.batch_loss import BatchLoss
+    from lossprune_lib.loss_modelling.model import LossModel
     from lossprune_lib.networks import models
     from lossprune_lib.networks.masks import Mask
     from lossprune_lib.networks.weights import WeightSpace

@@ -25,6 +25,9 @@ Natural Gradient Method, section 8 (the GGN).
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -36,38 +39,44 @@ _CACHE_BYTES = 4 * 2**20  # products of single examples are squared while they a
 _MINIMUM_BATCH = 16  # a batch of fewer products than this took up to 1.5 times as long as one after another
 
 
-def ggn_diagonal(space: WeightSpace, recording: Recording, root: Tensor) -> Tensor:
-    """Return the diagonal of the GGN [D], summed over the examples of a recording.
+def ggn_diagonals(
+    space: WeightSpace, recording: Recording, root: Tensor, by_pairs: Mapping[int, bool], advance: Callable[[], object]
+) -> dict[int, Tensor]:
+    """Return the recorded layers' parts of the diagonal of the GGN, summed over the examples of a recording.
 
     Parameters
     ----------
     recording : of N examples
-    root : [S, N, C]
-        For each example, S columns whose outer products sum to the Hessian of its loss by its logits.
+    root : [S, N, ...]
+        For each example, S columns whose outer products sum to the Hessian of its loss by its outputs.
+    by_pairs : {index of a layer: whether its squares are summed by pairs of positions}
+    advance : called after each column
     """
-    squares = []
-    for module, x, shape in zip(space.modules, recording.inputs, recording.output_shapes, strict=True):
-        positions = shape.numel() // (len(x) * module.weight.shape[0])
-        by_pairs = pairs_are_cheaper(positions, columns=len(root))
-        squares.append(_SquaresByPairs(module, x) if by_pairs else _SquaresByExamples(module, x))
-    for column in root:
-        gradients = torch.autograd.grad(recording.along(column), recording.outputs, retain_graph=True)
-        for square, gradient in zip(squares, gradients, strict=True):
+    examples = root.shape[1]
+    squares: dict[int, _SquaresByPairs | _SquaresByExamples] = {}
+    for i, call in recording.calls.items():
+        module: Any = space.modules[i]
+        squares[i] = (_SquaresByPairs if by_pairs[i] else _SquaresByExamples)(module, call.input, examples)
+    edges = [call.edge for call in recording.calls.values()]
+    for column in root if edges else ():
+        gradients = torch.autograd.grad(recording.along(column), edges, retain_graph=True)
+        for square, gradient in zip(squares.values(), gradients, strict=True):
             square.add(gradient)
+        advance()
     # The expanded square of a small sum may round to just below zero.
-    return torch.cat([square.total().reshape(-1).clamp_(min=0) for square in squares])
+    return {i: square.total().reshape(-1).clamp_(min=0) for i, square in squares.items()}
 
 
 class _SquaresByPairs:
     """Sums one layer's squared weight gradients over examples and columns, by pairs of positions."""
 
-    def __init__(self, module: nn.Linear | nn.Conv2d, x: Tensor) -> None:
-        self.module, self.input = module, x
+    def __init__(self, module: nn.Linear | nn.Conv2d, x: Tensor, examples: int) -> None:
+        self.module, self.input, self.examples = module, x, examples
         self.pairs: list[Tensor] = []  # for each position l: [G, L - l, N, M]
 
     def add(self, gradient: Tensor) -> None:
         """Take one column's gradient by the layer's output."""
-        g = _positions(self.module, gradient).permute(1, 3, 0, 2).contiguous()  # [G, L, N, M]
+        g = _positions(self.module, gradient, self.examples).permute(1, 3, 0, 2).contiguous()  # [G, L, N, M]
         if self.pairs:
             for position, pair in enumerate(self.pairs):
                 pair.addcmul_(g[:, position:], g[:, position : position + 1])
@@ -76,7 +85,7 @@ class _SquaresByPairs:
 
     def total(self) -> Tensor:
         """Return the sums [G, M, K]."""
-        x = _patches(self.module, self.input).permute(1, 3, 0, 2).contiguous()  # [G, L, N, K]
+        x = _patches(self.module, self.input, self.examples).permute(1, 3, 0, 2).contiguous()  # [G, L, N, K]
         sums = x.new_zeros(len(x), self.module.weight.shape[0] // len(x), x.shape[-1])
         for position, pair in enumerate(self.pairs):
             pair[:, 1:].mul_(2)
@@ -88,16 +97,16 @@ class _SquaresByPairs:
 class _SquaresByExamples:
     """The same by products of single examples."""
 
-    def __init__(self, module: nn.Linear | nn.Conv2d, x: Tensor) -> None:
-        self.module = module
-        self.patches = _patches(module, x)  # [N, G, K, L]
+    def __init__(self, module: nn.Linear | nn.Conv2d, x: Tensor, examples: int) -> None:
+        self.module, self.examples = module, examples
+        self.patches = _patches(module, x, examples)  # [N, G, K, L]
         groups, fan_in = self.patches.shape[1:3]
         # [G, K, M]: fan-in is mostly the larger size, and with that first most products took 0.6 to 1 times as long.
         self.sums = x.new_zeros(groups, fan_in, module.weight.shape[0] // groups)
 
     def add(self, gradient: Tensor) -> None:
         """Take one column's gradient by the layer's output."""
-        g = _positions(self.module, gradient)  # [N, G, M, L]
+        g = _positions(self.module, gradient, self.examples)  # [N, G, M, L]
         at_once = _CACHE_BYTES // (self.sums.numel() * self.sums.element_size())
         if at_once < _MINIMUM_BATCH:
             at_once = 1
@@ -120,9 +129,10 @@ def pairs_are_cheaper(positions: int, columns: int) -> bool:
     return positions == 1 or positions < 2 * columns - 1
 
 
-def weight_gradient(module: nn.Linear | nn.Conv2d, x: Tensor, gradient: Tensor) -> Tensor:
-    """Return a layer's weight gradient, summed over examples, from its input and its output's gradient."""
-    return (_positions(module, gradient) @ _patches(module, x).mT).sum(0).reshape(module.weight.shape)
+def weight_gradients(module: nn.Linear | nn.Conv2d, x: Tensor, gradient: Tensor, examples: int) -> Tensor:
+    """Return a layer's weight gradient for each example [N, *shape], from its input and its output's gradient."""
+    products = _positions(module, gradient, examples) @ _patches(module, x, examples).mT
+    return products.reshape(examples, *module.weight.shape)
 
 
 def groups_of(module: nn.Linear | nn.Conv2d) -> int:
@@ -130,21 +140,28 @@ def groups_of(module: nn.Linear | nn.Conv2d) -> int:
     return 1 if isinstance(module, nn.Linear) else module.groups
 
 
-def _patches(module: nn.Linear | nn.Conv2d, x: Tensor) -> Tensor:
+def _patches(module: nn.Linear | nn.Conv2d, x: Tensor, examples: int) -> Tensor:
     """Return what each weight is multiplied with: [N, groups G, fan-in K, positions L]."""
     if isinstance(module, nn.Linear):
-        return x.reshape(len(x), 1, -1, x.shape[-1]).mT
+        return x.reshape(examples, 1, -1, x.shape[-1]).mT
     mode = "constant" if module.padding_mode == "zeros" else module.padding_mode
     x = F.pad(x, module._reversed_padding_repeated_twice, mode=mode)
     if module.kernel_size == (1, 1):
         columns = x[:, :, :: module.stride[0], :: module.stride[1]].flatten(2)
     else:
         columns = F.unfold(x, module.kernel_size, module.dilation, 0, module.stride)
-    return columns.unflatten(1, (module.groups, -1))
+    return _unfolded(columns.unflatten(1, (module.groups, -1)), examples)
 
 
-def _positions(module: nn.Linear | nn.Conv2d, gradient: Tensor) -> Tensor:
+def _positions(module: nn.Linear | nn.Conv2d, gradient: Tensor, examples: int) -> Tensor:
     """Return an output's gradient as [N, groups G, outputs M, positions L]."""
     if isinstance(module, nn.Linear):
-        return gradient.reshape(len(gradient), 1, -1, gradient.shape[-1]).mT
-    return gradient.flatten(2).unflatten(1, (module.groups, -1))
+        return gradient.reshape(examples, 1, -1, gradient.shape[-1]).mT
+    return _unfolded(gradient.flatten(2).unflatten(1, (module.groups, -1)), examples)
+
+
+def _unfolded(rows: Tensor, examples: int) -> Tensor:
+    """Return [N, G, K, L] of rows [N W, G, K, L / W], where each example was folded into W rows."""
+    if len(rows) == examples:
+        return rows
+    return rows.unflatten(0, (examples, -1)).permute(0, 2, 3, 1, 4).flatten(3)

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from lossprune_lib.checks import check_choice, check_float
-from lossprune_lib.loss_modelling.model import BatchLoss
+from lossprune_lib.loss_modelling.batch_loss import BatchLoss
 
 ORDERS: dict[str, str] = {
     "first": "1st order",

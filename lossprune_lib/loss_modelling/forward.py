@@ -2,101 +2,108 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.graph import GradientEdge, get_gradient_edge
-from torch.func import functional_call
 
+from lossprune_lib.data.inputs import Inputs
+from lossprune_lib.networks.validation import check_outputs
 from lossprune_lib.networks.weights import WeightSpace
 
 
 @dataclass(frozen=True)
-class Recording:
-    """A forward pass with its graph: logits [N, C], and each prunable layer's input and the edge of its output."""
+class Call:
+    """How a layer was called: its input, the edge of its output in the graph, and the output's shape."""
 
-    logits: Tensor
+    input: Tensor
+    edge: GradientEdge
+    shape: torch.Size
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A forward pass with its graph: outputs [N, ...], the weights' leaves, and the calls of the watched layers.
+
+    Attributes
+    ----------
+    calls : {index of a layer: its call}
+        Only of those that were called once, in a form that its own rule for gradients may hold for.
+    """
+
+    outputs: Tensor
     weights: list[Tensor]
-    inputs: list[Tensor]
-    outputs: list[GradientEdge]
-    output_shapes: list[torch.Size]
+    calls: dict[int, Call]
 
     def gradient(self, loss: Tensor, keep_graph: bool = False) -> Tensor:
-        """Return the gradient [D] of a scalar by the weights."""
-        gradients = torch.autograd.grad(loss, self.weights, retain_graph=keep_graph)
-        return torch.cat([gradient.reshape(-1) for gradient in gradients])
+        """Return the gradient [D] of a scalar by the weights; zero where it does not depend on them."""
+        found = torch.autograd.grad(loss, self.weights, retain_graph=keep_graph, allow_unused=True)
+        pairs = zip(found, self.weights, strict=True)
+        return torch.cat([(torch.zeros_like(w) if g is None else g).reshape(-1) for g, w in pairs])
 
     def along(self, vectors: Tensor) -> Tensor:
-        """Return the sum of the logits times vectors [N, C], a scalar: its gradients are each example's J^T v.
+        """Return the sum of the outputs times vectors [N, ...], a scalar: its gradients are each example's J^T v.
 
         Passing the vectors to torch as `grad_outputs` does the same, but loads sympy for a check of shapes: half a
         second and 45 MiB.
         """
         with torch.enable_grad():
-            return (self.logits * vectors).sum()
+            return (self.outputs * vectors).sum()
 
 
-def record(space: WeightSpace, weights: Tensor, rest: Mapping[str, Tensor], x: Tensor) -> Recording:
-    """Run the network at weights [D] on inputs x [N, ...], and keep what gradient and curvature need.
+def record(
+    space: WeightSpace, weights: Tensor, rest: Mapping[str, Tensor], x: Inputs, examples: int, watched: Sequence[int]
+) -> Recording:
+    """Run the network at weights [D] on inputs x of some examples, and keep what gradient and curvature need.
 
-    Raises
-    ------
-    ValueError
-        if a prunable layer runs more or less than once, or not with the examples in the first dimension, or without a
-        graph.
+    Parameters
+    ----------
+    watched : the indices of layers whose calls are recorded
     """
     if torch.is_inference_mode_enabled():
         raise ValueError("There are no gradients in torch.inference_mode: leave it first (torch.no_grad is fine).")
-    seen: dict[nn.Module, tuple[Tensor, GradientEdge, torch.Size]] = {}
     leaves = [part.detach().requires_grad_() for part in space.parts(weights)]
-    with torch.enable_grad(), _watching(space, len(x), seen):
-        logits = functional_call(space.net, {**rest, **dict(zip(space.names, leaves, strict=True))}, (x,))
-    for module, name in zip(space.modules, space.layers, strict=True):
-        if module not in seen:
-            raise ValueError(
-                f"Layer {name!r} does not run in a forward pass (or its weight is used without calling it), so its "
-                "curvature would be zero: remove the layer, or call it as a module."
-            )
-    inputs, outputs, shapes = (list(part) for part in zip(*(seen[m] for m in space.modules), strict=True))
-    return Recording(logits, leaves, inputs, outputs, shapes)
+    calls: dict[int, Call | None] = {}
+    with torch.enable_grad(), _watching(space, watched, examples, calls):
+        outputs = check_outputs(space.run_parts(leaves, rest, x), examples)
+        # A network that computes in another precision (autocast) still has its loss in that of its weights.
+        outputs = outputs.to(weights.dtype) if outputs.is_floating_point() else outputs
+    return Recording(outputs, leaves, {i: call for i, call in calls.items() if call is not None})
 
 
 @contextmanager
 def _watching(
-    space: WeightSpace, examples: int, seen: dict[nn.Module, tuple[Tensor, GradientEdge, torch.Size]]
+    space: WeightSpace, watched: Sequence[int], examples: int, calls: dict[int, Call | None]
 ) -> Iterator[None]:
-    names: dict[nn.Module, str] = dict(zip(space.modules, space.layers, strict=True))
+    index = {space.modules[i]: i for i in watched}
 
     def hook(
         module: nn.Module, arguments: tuple[Tensor, ...], named: dict[str, Tensor], output: Tensor
     ) -> Tensor | None:
-        if module in seen:
-            raise ValueError(
-                f"Layer {names[module]!r} runs more than once in a forward pass, and its curvature would be wrong: "
-                "give each use a layer of its own."
-            )
-        if output.shape[0] != examples:
-            raise ValueError(
-                f"Layer {names[module]!r} gives an output of shape {list(output.shape)} for {examples} examples: the "
-                "first dimension of every layer must be the examples (batch_first, and nothing folded into the batch)."
-            )
-        if not output.requires_grad:
-            raise ValueError(
-                f"Layer {names[module]!r} runs without a graph (under torch.no_grad or inference mode), so it has no "
-                "gradient: let it run as the other layers do."
-            )
+        i = index[module]
+        x = arguments[0] if arguments else named.get("input")
+        # Called twice, without a graph, or with something else than examples first: no case for the layer's own rule.
+        if i in calls or not isinstance(x, Tensor) or not _usual(x, output, examples, space.like.dtype):
+            calls[i] = None
+            return None
         # The edge, not the tensor: an in-place activation that follows rewrites the tensor, but not the edge ...
-        layer_input = arguments[0] if arguments else named["input"]
-        seen[module] = layer_input.detach(), get_gradient_edge(output), output.shape
+        calls[i] = Call(x.detach(), get_gradient_edge(output), output.shape)
         # ... unless the output is a view, whose history it rewrites too: then it gets a copy to work on.
         return output.clone() if output._is_view() else None
 
-    handles = [module.register_forward_hook(hook, with_kwargs=True) for module in space.modules]
+    handles = [module.register_forward_hook(hook, with_kwargs=True) for module in index]
     try:
         yield
     finally:
         for handle in handles:
             handle.remove()
+
+
+def _usual(x: Tensor, output: object, examples: int, dtype: torch.dtype) -> bool:
+    """Return whether examples may come first in a layer's input and output: each in one row, or folded into several."""
+    if not isinstance(output, Tensor) or not output.requires_grad or x.ndim < 2 or len(x) == 0:
+        return False
+    return len(x) % examples == 0 and len(output) == len(x) and x.dtype == output.dtype == dtype

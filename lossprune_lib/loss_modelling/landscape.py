@@ -18,8 +18,8 @@ from torch.nn import functional as F
 
 from lossprune_lib.checks import check_finite
 from lossprune_lib.data.task import Batch
+from lossprune_lib.loss_modelling.batch_loss import BatchLoss
 from lossprune_lib.loss_modelling.losses import Loss, cross_entropy
-from lossprune_lib.loss_modelling.model import BatchLoss
 from lossprune_lib.networks.mlps import is_mlp, steps_of
 from lossprune_lib.networks.weights import WeightSpace
 from lossprune_lib.seeds import generator
@@ -104,7 +104,7 @@ def random_direction(net: nn.Module, seed: int = 0) -> Tensor:
 
 
 def _positions(at: Positions, risk: BatchLoss, what: str) -> Tensor:
-    weight = risk.space.modules[0].weight
+    weight = risk.space.like
     try:
         t = torch.as_tensor(at).to(dtype=weight.dtype, device=weight.device)
     except (TypeError, ValueError, RuntimeError):
@@ -120,12 +120,9 @@ def _losses(risk: BatchLoss, start: Tensor | None, directions: list[Tensor], poi
     start = space.read() if start is None else start
     for what, vector in [("The start", start), *(("The direction", direction) for direction in directions)]:
         space.check_point(vector, what)
-    mlp = is_mlp(space.net, tuple(x.shape[1:]))
+    mlp = is_mlp(space, tuple(x.shape[1:]))
     # Of an example: each layer's output and what the activation after it makes. Of a point: its weights.
-    if mlp:
-        outputs = sum(module.weight.shape[0] for module in space.modules)
-    else:
-        outputs = sum(map(int.__mul__, risk.footprint.positions, risk.footprint.outputs))
+    outputs = sum(shape[0] for _, shape in space.layout) if mlp else risk.footprint.saved
     numbers = max(1, risk.max_bytes // start.element_size() // 2)
     examples = max(1, (numbers - 2 * space.size) // (3 * outputs))
     if start.device.type == "cpu":

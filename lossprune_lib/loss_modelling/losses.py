@@ -126,8 +126,8 @@ class CrossEntropy(Loss):
             raise ValueError(f"All labels of the batch are {_IGNORED}, which do not count: give some that do.")
         if int(counted.min()) < 0 or int(counted.max()) >= classes:
             raise ValueError(
-                f"The batch has labels from {int(counted.min())} to {int(counted.max())}, but the network has {classes} "
-                f"logits: labels go from 0 to {classes - 1}."
+                f"The batch has labels from {int(counted.min())} to {int(counted.max())}, but the network has "
+                f"{classes} logits: labels go from 0 to {classes - 1}."
             )
         if self.class_weights is not None and len(self.class_weights) != classes:
             raise ValueError(f"There are {len(self.class_weights)} class_weights for {classes} logits: give one each.")

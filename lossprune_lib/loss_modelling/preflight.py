@@ -1,38 +1,40 @@
-"""The preflight: whether curvature would be right for a network, tried on one or two examples before any work.
+"""The preflight: how a network can be modelled, tried on two of its examples, together and alone, before any work.
 
-Curvature rests on two assumptions: each layer's weight gradient is its output's gradient times its input (so nothing
-else uses the weight), and each example's logits depend on that example alone. What would give silently wrong numbers is
-refused.
+Curvature needs examples that do not influence one another; a layer's own rule for its weight gradients (the fast path)
+needs the layer to be used once, in its plain form. What does not hold is found out here, and never assumed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import warnings
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from lossprune_lib.checks import check_finite
+from lossprune_lib.data.inputs import Inputs, change, count, part, tensors_of
 from lossprune_lib.loss_modelling import curvature
 from lossprune_lib.loss_modelling.footprint import Footprint
 from lossprune_lib.loss_modelling.forward import Recording, record
-from lossprune_lib.networks.validation import check_logits, in_words
+from lossprune_lib.loss_modelling.general import Point, squares_together
+from lossprune_lib.networks.validation import in_words
 from lossprune_lib.networks.weights import WeightSpace
 from lossprune_lib.seeds import generator
 
 
-def preflight(space: WeightSpace, rest: Mapping[str, Tensor], x: Tensor) -> Footprint:
-    """Try the network on the first examples of x [N, ...].
+def preflight(space: WeightSpace, rest: Mapping[str, Tensor], x: Inputs) -> Footprint:
+    """Try the network on the first two examples of x (or on one and its mirror image).
 
     Raises
     ------
     ValueError
-        if the network cannot run on such inputs, is random, changes its input, mixes examples, or
-        uses a prunable weight otherwise than its layer does; the message says what to do.
+        if the network cannot run on such inputs, is random, or changes its input; the message says what to do.
     """
-    weights, examples = space.read(), x[:2]
-    two = examples.clone()
+    weights, first = space.read(), part(x, slice(2)) if count(x) > 1 else change(x, _with_mirror_image)
+    pair = change(first, Tensor.clone)
     kept: dict[int, int] = {}
 
     def pack(tensor: Tensor) -> Tensor:
@@ -40,61 +42,126 @@ def preflight(space: WeightSpace, rest: Mapping[str, Tensor], x: Tensor) -> Foot
         # Without its graph: an operation's saved output would keep that operation alive for good.
         return tensor.detach()
 
-    with in_words(two):
-        with torch.no_grad():
-            together = space.run(weights, rest, two)
+    plain = [i for i, is_plain in enumerate(space.plain) if is_plain]
+    with in_words(pair):
         with torch.autograd.graph.saved_tensors_hooks(pack, Tensor.detach):
-            recording = record(space, weights, rest, two[:1])
-    if not torch.equal(two, examples):
+            together = record(space, weights, rest, pair, 2, plain)
+        _check_repeats(together.outputs.detach(), lambda: space.run(weights, rest, pair).to(weights.dtype))
+        alone = [record(space, weights, rest, part(pair, slice(i, i + 1)), 1, ()) for i in range(2)]
+    if any(not torch.equal(*both) for both in zip(tensors_of(pair), tensors_of(first), strict=True)):
         raise ValueError("The network changes its input in place, and with it your data: let it work on a copy.")
-    check_logits(together, len(two))
-    check_logits(recording.logits, 1)
-    check_finite(together, "The network's output")
-    logits = recording.logits.detach()
-    for parameter in [weights, *recording.weights]:
+    outputs = together.outputs.detach()
+    check_finite(outputs, "The network's output")
+    for parameter in [weights, *together.weights]:
         kept.pop(parameter.untyped_storage().data_ptr(), None)
-    with torch.no_grad():
-        again = space.run(weights, rest, two)
-    _check_rows(together, again, logits)
-    _check_weight_gradients(space, recording)
-    outputs = [module.weight.shape[0] for module in space.modules]
-    positions = [shape.numel() // count for shape, count in zip(recording.output_shapes, outputs, strict=True)]
-    return Footprint(logits, sum(kept.values()), max(kept.values(), default=0), positions, outputs)
+    sizes = [size // 2 for size in kept.values()]
+    found = outputs[:1], sum(sizes), max(sizes, default=0)
+    if not all(_close(a.outputs.detach(), outputs[i : i + 1]) for i, a in enumerate(alone)):
+        return Footprint(*found, mixes=True)
+    least, gradients, by_outputs = _gradients(together, alone)
+    if outputs.ndim > 2 and any(isinstance(module, _BatchNorm) for module in space.net.modules()):
+        least = 2  # a loss may send its gradient back transposed where this one's was not
+    positions, general = _paths(space, together, gradients, by_outputs)
+    point, vectors = Point(space, space.parts(weights), rest), _direction(outputs).unsqueeze(0)
+    at_once = least == 1 and _works_together(point, general, pair, vectors, gradients)
+    return Footprint(*found, positions, general, at_once, least)
 
 
-def _check_rows(together: Tensor, again: Tensor, alone: Tensor) -> None:
-    """Raise ValueError unless logits [2, C] repeat exactly, and the first example's do not depend on the second."""
-    if not torch.equal(again, together):
+def _with_mirror_image(x: Tensor) -> Tensor:
+    return torch.cat([x, x.flip(-1) if x.ndim > 1 else x])
+
+
+@torch.no_grad()
+def _check_repeats(outputs: Tensor, run: Callable[[], Tensor]) -> None:
+    again = run()
+    # Some layers are computed in another way where no gradient is needed, which rounds otherwise.
+    if not torch.equal(outputs, again) and not (_close(again, outputs) and torch.equal(again, run())):
         raise ValueError(
-            "The network gives other logits when it runs again: call net.eval(), or remove what draws random numbers."
-        )
-    if not _close(together[:1], alone):
-        raise ValueError(
-            "The first example's logits depend on the other examples of the batch, and then no example has a curvature "
-            "of its own: remove batch statistics, or call net.eval()."
+            "The network gives other outputs when it runs again: call net.eval(), or remove what draws random numbers."
         )
 
 
-def _check_weight_gradients(space: WeightSpace, recording: Recording) -> None:
-    """Raise ValueError unless each layer's weight gradient is its output's gradient times its input."""
-    direction = torch.randn(recording.logits.shape, generator=generator(0, "preflight"), dtype=torch.float64)
-    wanted: list[Any] = [*recording.weights, *recording.outputs]
-    scalar = recording.along(direction.to(recording.logits))
-    found = torch.autograd.grad(scalar, wanted, allow_unused=True, retain_graph=True)
-    layers = len(space.modules)
-    for i, (module, name) in enumerate(zip(space.modules, space.layers, strict=True)):
-        gradient, output = found[i], found[layers + i]
-        if gradient is None or output is None:
-            raise ValueError(
-                f"The output of layer {name!r} does not reach the logits (it is detached, or not used), so its "
-                "curvature would be zero: remove the layer, or use its output."
-            )
-        if not _close(curvature.weight_gradient(module, recording.inputs[i], output), gradient):
-            raise ValueError(
-                f"The weight of layer {name!r} is not used by a plain Linear or Conv2d alone: it is used elsewhere "
-                "too, changed in forward, or behind a hook. Its curvature would be wrong: give each use a plain layer "
-                "of its own."
-            )
+def _direction(outputs: Tensor) -> Tensor:
+    return torch.randn(outputs.shape, generator=generator(0, "preflight"), dtype=torch.float64).to(outputs)
+
+
+Gradients = list[list[Tensor | None]]  # of each example, by each layer's weight
+
+
+def _gradients(together: Recording, alone: list[Recording]) -> tuple[int, Gradients, list[Tensor | None]]:
+    """Return the fewest examples that torch's gradients are right for, and each example's; and those by the outputs.
+
+    Torch's own backward pass of batch norm in eval mode is wrong for one example whose gradient arrives transposed.
+    """
+    vectors = _direction(together.outputs)
+    edges = [call.edge for call in together.calls.values()]
+
+    def by_weights(recording: Recording, v: Tensor, more: list[Any]) -> list[Tensor | None]:
+        wanted: list[Any] = [*recording.weights, *more]
+        if not recording.outputs.requires_grad:
+            return [None] * len(wanted)
+        return list(torch.autograd.grad(recording.along(v), wanted, retain_graph=True, allow_unused=True))
+
+    of_pair = by_weights(together, vectors, edges)
+    layers = len(together.weights)
+    own = [by_weights(recording, vectors[i : i + 1], []) for i, recording in enumerate(alone)]
+    if all(_close(_sum(a, b), _sum(whole)) for a, b, whole in zip(*own, of_pair[:layers], strict=True)):
+        return 1, own, of_pair[layers:]
+    one_at_a_time = [torch.zeros_like(vectors).index_copy(0, torch.tensor([i]), vectors[i : i + 1]) for i in range(2)]
+    return 2, [by_weights(together, v, []) for v in one_at_a_time], of_pair[layers:]
+
+
+def _paths(
+    space: WeightSpace, together: Recording, gradients: Gradients, by_outputs: list[Tensor | None]
+) -> tuple[dict[int, int], dict[int, str]]:
+    """Return the positions of the layers whose own rule holds, and why it does not for the others."""
+    edge_gradients = dict(zip(together.calls, by_outputs, strict=True))
+    positions, general = {}, {}
+    for i, module in enumerate(space.modules):
+        of_output = edge_gradients.get(i)
+        if all(of_example[i] is None for of_example in gradients):
+            general[i] = "the output does not depend on it"
+        elif not space.plain[i]:
+            general[i] = f"it belongs to {_a(type(module).__name__)}, or to several layers"
+        elif of_output is None:
+            general[i] = "it is not called once as a module, with the examples first"
+        elif not _rule_holds(module, together.calls[i].input, of_output, [of_example[i] for of_example in gradients]):
+            general[i] = "its weight is changed before use, or used elsewhere too"
+        else:
+            positions[i] = together.calls[i].shape.numel() // 2 // space.layout[i][1][0]
+    return positions, general
+
+
+def _rule_holds(module: Any, x: Tensor, gradient: Tensor, wanted: list[Tensor | None]) -> bool:
+    try:
+        found = curvature.weight_gradients(module, x, gradient, 2)
+    except (RuntimeError, IndexError):  # such as a convolution that pads its input in its own way
+        return False
+    return all(_close(of_example, _sum(want, like=of_example)) for of_example, want in zip(found, wanted, strict=True))
+
+
+def _works_together(point: Point, general: Mapping[int, str], x: Inputs, vectors: Tensor, gradients: Gradients) -> bool:
+    """Return whether torch can compute examples together for this network, and rightly."""
+    if not general:
+        return True
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # on how fast torch's fallbacks are
+        try:
+            found = squares_together(point, list(general), x, vectors)
+        except Exception:  # whatever torch.func cannot do for this network; then one example after another
+            return False
+    there = {i: [of_one for gradient in gradients if (of_one := gradient[i]) is not None] for i in general}
+    return all(_close(found[i], _sum(*(g.square() for g in there[i]), like=found[i])) for i in general)
+
+
+def _sum(*parts: Tensor | None, like: Tensor | None = None) -> Tensor:
+    """Return the sum of the tensors that there are; zeros like another one if there is none."""
+    there = [part for part in parts if part is not None]
+    return sum(there[1:], there[0]) if there else torch.zeros(()) if like is None else torch.zeros_like(like)
+
+
+def _a(name: str) -> str:
+    return f"an {name}" if name[0] in "AEIOU" else f"a {name}"
 
 
 def _close(a: Tensor, b: Tensor) -> bool:

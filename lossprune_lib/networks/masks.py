@@ -53,7 +53,7 @@ class Mask:
     def dense(cls, space: WeightSpace) -> Mask:
         """Keep every weight."""
         check_space(space)
-        return cls(torch.ones(space.size, dtype=torch.bool, device=space.modules[0].weight.device), space.layout)
+        return cls(torch.ones(space.size, dtype=torch.bool, device=space.like.device), space.layout)
 
     @property
     def sizes(self) -> list[int]:
@@ -117,10 +117,10 @@ class Mask:
     def check(self, net: nn.Module) -> WeightSpace:
         """Return the network's space; raise ValueError if the mask belongs to another network."""
         self._check_one()
-        space = WeightSpace(net)
-        if space.layout != self.layout:
-            theirs, ours = dict(self.layout), dict(space.layout)
-            name = next((key for key in [*ours, *theirs] if ours.get(key) != theirs.get(key)), space.layers[0])
+        space = WeightSpace.matching(net, self.layout)
+        if space is None:
+            theirs, ours = dict(self.layout), dict(WeightSpace(net).layout)
+            name = next((key for key in [*ours, *theirs] if ours.get(key) != theirs.get(key)), self.layout[0][0])
             raise ValueError(
                 f"This mask belongs to another network: layer {name!r} has the weight shape {theirs.get(name)} "
                 f"in the mask, {ours.get(name)} in the network. Prune this network, or take the one that was pruned."
@@ -137,13 +137,11 @@ class Mask:
     def apply_(self, net: nn.Module) -> None:
         """Set the network's pruned weights to zero, in place."""
         space = self.check(net)
-        zero_pruned(self.parts(space), space.modules)
+        zero_pruned(self.parts(space), space.parameters)
 
     def parts(self, space: WeightSpace) -> list[Tensor]:
         """Return each layer's part of the mask, on the device of its weight, in the weight's shape."""
-        return [
-            part.to(module.weight.device) for part, module in zip(space.split(self.kept), space.modules, strict=True)
-        ]
+        return [part.to(weight.device) for part, weight in zip(space.split(self.kept), space.parameters, strict=True)]
 
     def save(self, path: str | Path) -> Path:
         """Write the mask to a safetensors file, atomically."""
@@ -203,11 +201,11 @@ def _check_layout(layout: Any) -> None:
         )
 
 
-def zero_pruned(parts: list[Tensor], modules: tuple[nn.Linear | nn.Conv2d, ...]) -> None:
+def zero_pruned(parts: list[Tensor], weights: tuple[nn.Parameter, ...]) -> None:
     """Set the pruned weights of layers to zero, in place; parts as from `Mask.parts`."""
     with torch.no_grad():
-        for part, module in zip(parts, modules, strict=True):
-            module.weight.mul_(part)
+        for part, weight in zip(parts, weights, strict=True):
+            weight.mul_(part)
 
 
 def count(size: int, sparsity: float) -> int:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
-from typing import TypeGuard
 
 from torch import nn
+
+from lossprune_lib.networks.weights import WeightSpace
 
 # They act on each number alone, so it does not matter that units come first.
 _ELEMENTWISE = (nn.Tanh, nn.ReLU, nn.Sigmoid, nn.GELU, nn.SiLU, nn.ELU, nn.LeakyReLU, nn.Softplus, nn.Identity)
 
 
-def is_mlp(net: nn.Module, shape: tuple[int, ...]) -> TypeGuard[nn.Sequential]:
-    """Return whether a network is nothing but Linear layers and activations in a row, on inputs [N, *shape]."""
+def is_mlp(space: WeightSpace, shape: tuple[int, ...]) -> bool:
+    """Return whether a network is Linear layers and activations in a row, on inputs [N, *shape], all of it prunable."""
+    net = space.net
     if type(net) is not nn.Sequential or "forward" in vars(net) or len(net) == 0:
         return False
     steps = steps_of(net)
@@ -25,7 +27,7 @@ def is_mlp(net: nn.Module, shape: tuple[int, ...]) -> TypeGuard[nn.Sequential]:
         flat
         and all(type(step) in (nn.Linear, *_ELEMENTWISE) for step in steps)
         and not any(_has_hooks(module) for module in net.modules())
-        and len(set(layers)) == len(layers) > 0
+        and list(space.modules) == layers
         and len({id(bias) for bias in biases}) == len(biases)
         and layers[0].in_features == math.prod(shape)
         and not getattr(steps[0], "inplace", False)

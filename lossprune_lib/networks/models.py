@@ -192,8 +192,9 @@ def save(path: str | Path, net: nn.Module, model: str, task: Inputs, *, width: f
     state = net.state_dict()
     if not _fits(state, model, tuple(task.shape), task.classes, width):
         raise ValueError(
-            f"This network is not a {model} of width {width:g} for inputs {list(task.shape)} and {task.classes} classes, and could not be "
-            f"loaded again: make it with models.{model}(task), or give the name and the task that it was made for."
+            f"This network is not a {model} of width {width:g} for inputs {list(task.shape)} and {task.classes} "
+            f"classes, and could not be loaded again: make it with models.{model}(task), or give the name and the task "
+            "that it was made for."
         )
     about = {"model": model, "shape": ",".join(map(str, task.shape)), "classes": str(task.classes)}
     about |= {} if width == 1 else {"width": repr(float(width))}

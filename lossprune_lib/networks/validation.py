@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
 
 from lossprune_lib.checks import check_finite, check_network, check_task
+from lossprune_lib.data.inputs import Inputs, tensors_of
 from lossprune_lib.data.task import Batch, Task
 from lossprune_lib.networks.weights import WeightSpace
 
@@ -21,31 +22,34 @@ def check_batch(space: WeightSpace, batch: Batch) -> Batch:
         raise TypeError(
             "A batch is a pair of inputs [N, ...] and labels [N], such as task.sample(...) gives."
         ) from None
-    if not isinstance(x, Tensor) or not isinstance(y, Tensor):
-        raise TypeError("A batch is a pair of torch tensors: convert arrays with torch.from_numpy.")
-    if x.ndim == 0 or y.ndim == 0:
-        raise ValueError(
-            f"The batch has inputs {list(x.shape)} and labels {list(y.shape)}: give [N, ...] and [N], also for one "
-            "example."
-        )
-    if len(x) == 0 or len(x) != len(y):
-        raise ValueError(
-            f"The batch has {len(x)} inputs and {len(y)} labels: give at least one example, and as many of each."
-        )
-    weight = space.modules[0].weight
-    if x.device != weight.device or y.device != weight.device:
-        raise ValueError(
-            f"The network is on {weight.device}, the batch on {x.device}: move one of them with .to(device)."
-        )
-    if x.layout is not torch.strided or y.layout is not torch.strided:
+    if not isinstance(y, Tensor):
+        raise TypeError("A batch is inputs and labels as torch tensors: convert arrays with torch.from_numpy.")
+    inputs = list(tensors_of(x))
+    if any(tensor.layout is not torch.strided for tensor in (*inputs, y)):
         raise ValueError("The batch is sparse: convert it with .to_dense().")
-    if x.is_floating_point() and x.dtype != weight.dtype:
+    if y.ndim == 0 or any(tensor.ndim == 0 for tensor in inputs):
+        raise ValueError("The batch has no dimension of examples: give inputs [N, ...] and labels [N], also for one.")
+    sizes = {len(tensor) for tensor in inputs}
+    if sizes != {len(y)} or len(y) == 0:
         raise ValueError(
-            f"The network is {weight.dtype}, the batch {x.dtype}: convert one, for example with task.to(dtype=...)."
+            f"The batch has {' and '.join(map(str, sorted(sizes)))} inputs and {len(y)} labels: give at least one "
+            "example, and as many of each."
         )
-    if x.is_floating_point():
-        check_finite(x, "The batch", "repair these examples, or leave them out")
-    return x, y
+    weight = space.like
+    for tensor in (*inputs, y):
+        if tensor.device != weight.device:
+            raise ValueError(
+                f"The network is on {weight.device}, the batch on {tensor.device}: move one of them with .to(device)."
+            )
+    for tensor in inputs:
+        if tensor.is_floating_point() and tensor.dtype != weight.dtype:
+            raise ValueError(
+                f"The network is {weight.dtype}, the batch {tensor.dtype}: convert one, for example with "
+                "task.to(dtype=...)."
+            )
+        if tensor.is_floating_point():
+            check_finite(tensor, "The batch", "repair these examples, or leave them out")
+    return (dict(x) if isinstance(x, Mapping) else x), y
 
 
 def check_labels(y: Tensor, classes: int) -> None:
@@ -62,18 +66,30 @@ def check_labels(y: Tensor, classes: int) -> None:
 
 
 @contextmanager
-def in_words(x: Tensor) -> Iterator[None]:
+def in_words(x: Inputs) -> Iterator[None]:
     """Say in words that a network cannot run on inputs x [N, ...], where torch only names two sizes that differ."""
     try:
         yield
     except torch.OutOfMemoryError:
         raise
-    except (RuntimeError, TypeError, IndexError) as error:
+    except (RuntimeError, TypeError, IndexError, AttributeError, KeyError, AssertionError) as error:
         reason = str(error).partition("\n")[0].rstrip(".")
+        shapes = ", ".join(str(list(tensor.shape[1:])) for tensor in tensors_of(x))
         raise ValueError(
-            f"The network cannot run on inputs of shape {list(x.shape[1:])}: {reason}. Give it the inputs that it was "
-            "made for."
+            f"The network cannot run on inputs of shape {shapes}: {reason}. Give it the inputs that it was made for."
         ) from error
+
+
+def check_outputs(outputs: object, examples: int) -> Tensor:
+    """Return a network's output if it is one tensor [N, ...] with a row for each example; else raise ValueError."""
+    if not isinstance(outputs, Tensor) or outputs.ndim == 0 or len(outputs) != examples:
+        kind = f"shape {list(outputs.shape)}" if isinstance(outputs, Tensor) else f"type {type(outputs).__name__}"
+        raise ValueError(
+            f"For {examples} example{'s' if examples != 1 else ''} the network's output has {kind}, but it must be one "
+            "tensor [N, ...] with a row for each example, such as logits [N, C]: wrap the network in a module that "
+            "returns that."
+        )
+    return outputs
 
 
 def check_logits(logits: object, examples: int, classes: int = 1) -> None:
@@ -95,11 +111,10 @@ def check_mode(net: nn.Module) -> None:
     """Raise ValueError if a batch norm or dropout is in training mode: the loss is then no function of the weights."""
     for name, module in net.named_modules():
         is_norm = isinstance(module, nn.modules.batchnorm._BatchNorm)
-        if is_norm and (module.training or module.running_mean is None):
-            reason = "is in training mode" if module.running_mean is not None else "keeps no running statistics"
+        if is_norm and module.training and module.running_mean is not None:
             raise ValueError(
-                f"Batch norm {name!r} {reason}, so that examples influence one another and no loss model holds: "
-                + ("call net.eval() first." if module.running_mean is not None else "make it with track_running_stats.")
+                f"Batch norm {name!r} is in training mode, so that examples influence one another and no loss model "
+                "holds: call net.eval() first."
             )
         if isinstance(module, nn.modules.dropout._DropoutNd) and module.training and module.p > 0:
             raise ValueError(f"Dropout {name!r} is in training mode, so the loss is random: call net.eval() first.")

@@ -2,67 +2,105 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
-from torch.nn.utils import parametrize
 
 from lossprune_lib.checks import check_finite, check_instance, check_network
+from lossprune_lib.data.inputs import Inputs, arguments, tensors_of
+from lossprune_lib.networks.choice import Owned, Selectors, choose, parameters_of, unwrapped
 
 Layout = tuple[tuple[str, tuple[int, ...]], ...]  # (layer, shape of its weight), in the order of the flat vector
 
 
 class WeightSpace:
-    """The weights of every `Linear` and `Conv2d` of a network, in the order of ``net.modules()``, as a vector [D].
+    """A network's prunable weights, in the order of ``net.modules()``, as a vector [D]; or ``[R, D]``, of R networks.
 
-    Biases and norm parameters are not prunable and belong to the rest. Vectors may be ``[R, D]``, for R networks.
+    By default the weights of linear and convolutional layers of all kinds, the projections of attention, the matrices
+    of recurrent layers, and whatever a module of another kind calls its `weight` and has two or more dimensions; no
+    embedding (nor what is tied to one), norm or bias, and nothing that is frozen. `coverage` says what is left out.
+
+    Parameters
+    ----------
+    net : a network; of one that torch has compiled or made parallel, the network inside
+    include : what is prunable, in place of the default: names or patterns of layers or parameters ("conv1", "block*"),
+        types of modules, functions (name, parameter) -> bool, or a list of these; "default" in it is the default
+    exclude : what is left out of that
 
     Attributes
     ----------
     net : nn.Module
         The network itself, never changed unless by `write_`.
     layers : tuple of str
-        The names of the prunable layers.
+        The names of the prunable layers: of the module that has the `weight`, or of the parameter itself.
+    names : tuple of str
+        The names of the parameters, as in ``net.state_dict()``.
+    parameters, modules : tuples
+        The parameters and the modules that own them.
     layout : tuple of (layer, shape of its weight)
     sizes : tuple of int
         The number of weights in each layer.
     size : int
         Their sum, D.
+    coverage : Coverage
+        The share of all parameters that is prunable, and what is left out and why.
 
     Raises
     ------
     ValueError
-        if the network has no such layer, or one whose weight is frozen, shared, reparametrised, not initialised, NaN or
-        infinite, or neither float32 nor float64, or on another device than the others.
+        if nothing is prunable, a selector selects nothing, or a weight is computed from others, not initialised, NaN or
+        infinite, neither float32 nor float64, or on another device than the others.
     """
 
-    def __init__(self, net: nn.Module) -> None:
-        check_network(net)
-        modules = {name: module for name, module in net.named_modules() if isinstance(module, (nn.Linear, nn.Conv2d))}
-        if not modules:
-            raise ValueError(
-                "This network has no Linear or Conv2d layer, so there is no weight to prune: give one that has."
-            )
-        _check_weights(net, modules)
-        self.net = net
-        self.layers = tuple(modules)
-        self.modules = tuple(modules.values())
-        self.layout: Layout = tuple((name, tuple(module.weight.shape)) for name, module in modules.items())
-        self.sizes = tuple(module.weight.numel() for module in self.modules)
+    def __init__(self, net: nn.Module, include: Selectors | None = None, exclude: Selectors = ()) -> None:
+        self.net = unwrapped(check_network(net))
+        chosen, self.coverage = choose(self.net, include, exclude)
+        if not chosen:
+            raise ValueError(f"This network has no weight to prune ({self.coverage}): name some with include=.")
+        self._bind(chosen)
+
+    @classmethod
+    def matching(cls, net: nn.Module, layout: Layout) -> WeightSpace | None:
+        """Return the space of a network's parameters that a layout names, frozen or not; None if they do not match."""
+        space = cls.__new__(cls)
+        space.net = unwrapped(check_network(net))
+        there = {owned.layer: owned for owned in parameters_of(space.net)}
+        chosen = [there[name] for name, shape in layout if name in there and there[name].parameter.shape == shape]
+        if len(chosen) < len(layout):
+            return None
+        space.coverage = choose(space.net, None, ())[1]
+        space._bind(chosen)
+        return space
+
+    def _bind(self, chosen: list[Owned]) -> None:
+        for owned in chosen:
+            _check_weight(owned.layer, owned.parameter, chosen[0].parameter)
+        self.names = tuple(owned.name for owned in chosen)
+        self.layers = tuple(owned.layer for owned in chosen)
+        self.modules = tuple(owned.owner for owned in chosen)
+        self.parameters = tuple(owned.parameter for owned in chosen)
+        self.layout: Layout = tuple((owned.layer, tuple(owned.parameter.shape)) for owned in chosen)
+        self.sizes = tuple(parameter.numel() for parameter in self.parameters)
         self.size = sum(self.sizes)
-        self.footprints: dict[Any, Any] = {}  # from the preflight, by the shape and dtype of inputs
+        # A layer's own rule for its weight gradient can hold where it alone has the weight, as its `weight`.
+        kinds = (nn.Linear, nn.Conv2d)
+        self.plain = tuple(isinstance(o.owner, kinds) and o.layer != o.name and not o.shared for o in chosen)
+        self.footprints: dict[Any, Any] = {}  # from the preflight, by the kind of inputs
+
+    def __repr__(self) -> str:
+        return f"WeightSpace({self.size:,} weights in {len(self.layers)} layers; {self.coverage})"
 
     @property
-    def names(self) -> tuple[str, ...]:
-        """The parameters' names, as in ``net.state_dict()``."""
-        return tuple(f"{layer}.weight" if layer else "weight" for layer in self.layers)
+    def like(self) -> Tensor:
+        """A weight of the dtype and on the device of all."""
+        return self.parameters[0]
 
     def read(self) -> Tensor:
         """Return a copy of the network's weights [D]."""
-        return torch.cat([module.weight.detach().reshape(-1) for module in self.modules])
+        return torch.cat([parameter.detach().reshape(-1) for parameter in self.parameters])
 
     def write_(self, weights: Tensor) -> None:
         """Put weights [D] into the network."""
@@ -76,8 +114,8 @@ class WeightSpace:
                 "The weights are on the device meta, which keeps no numbers: make them on the CPU or a GPU."
             )
         with torch.no_grad():
-            for module, part in zip(self.modules, self.split(weights), strict=True):
-                module.weight.copy_(part)
+            for parameter, part in zip(self.parameters, self.split(weights), strict=True):
+                parameter.copy_(part)
 
     def split(self, vector: Tensor) -> list[Tensor]:
         """Return each layer's part of a vector [..., D], as a view [..., *shape of its weight]."""
@@ -95,19 +133,19 @@ class WeightSpace:
         state = [*self.net.named_parameters(), *self.net.named_buffers()]
         return {name: tensor.detach().clone() for name, tensor in state if name not in prunable}
 
-    def call(self, weights: Tensor, rest: Mapping[str, Tensor], x: Tensor) -> Tensor:
+    def call(self, weights: Tensor, rest: Mapping[str, Tensor], x: Inputs) -> Tensor:
         """Run the network as a function of its weights.
 
         Parameters
         ----------
         weights : [D], or [R, D] for R networks at once
         rest : from `rest`; with [R, D] each entry may be stacked to [R, ...] or shared
-        x : [N, *input shape], shared by the R networks
+        x : [N, *input shape], or a tuple or dict of such, shared by the R networks
 
         Returns
         -------
         Tensor
-            Logits [N, C] or [R, N, C].
+            Outputs [N, ...] or [R, N, ...].
 
         Raises
         ------
@@ -119,7 +157,8 @@ class WeightSpace:
             raise ValueError(
                 f"The weights have shape {list(weights.shape)}, but must be [D] or [R, D]: flatten the rest."
             )
-        check_instance(x, Tensor, "A batch of inputs", "convert it with torch.from_numpy")
+        for _ in tensors_of(x):
+            pass
         check_instance(rest, Mapping, "The rest of a network", "give what space.rest() gives")  # type: ignore[type-abstract]
         if weights.ndim == 1:
             return self.run(weights, rest, x)
@@ -130,9 +169,16 @@ class WeightSpace:
         stacked = {name: 0 if tensor.ndim > own[name] else None for name, tensor in rest.items()}
         return vmap(lambda w, r: self.run(w, r, x), in_dims=(0, stacked))(weights, dict(rest))
 
-    def run(self, weights: Tensor, rest: Mapping[str, Tensor], x: Tensor) -> Tensor:
+    def run(self, weights: Tensor, rest: Mapping[str, Tensor], x: Inputs) -> Tensor:
         """Return what `call` does, at one vector [D], of arguments that were checked already."""
-        return functional_call(self.net, {**rest, **dict(zip(self.names, self.parts(weights), strict=True))}, (x,))
+        return self.run_parts(self.parts(weights), rest, x)
+
+    def run_parts(self, parts: Sequence[Tensor], rest: Mapping[str, Tensor], x: Inputs) -> Tensor:
+        """Return what `run` does, of weights that were split already."""
+        state = {**rest, **dict(zip(self.names, parts, strict=True))}
+        outputs = functional_call(self.net, state, *arguments(x))
+        # The language models of the transformers library give an object that names its logits.
+        return outputs if isinstance(outputs, Tensor) else getattr(outputs, "logits", outputs)
 
     def check(self, vector: Tensor) -> None:
         """Raise TypeError or ValueError unless a vector is a tensor that ends in D."""
@@ -154,7 +200,7 @@ class WeightSpace:
         self.check(vector)
         if vector.ndim != 1:
             raise ValueError(f"{what} has shape {list(vector.shape)}, but must be one vector [D] = [{self.size}].")
-        weight = self.modules[0].weight
+        weight = self.like
         if vector.dtype != weight.dtype or vector.device != weight.device:
             raise ValueError(
                 f"{what} is {vector.dtype} on {vector.device}, the network's weights {weight.dtype} on "
@@ -166,31 +212,6 @@ class WeightSpace:
 def check_space(space: object) -> WeightSpace:
     """Return `space` if it is a WeightSpace; else raise TypeError."""
     return check_instance(space, WeightSpace, "A space", "write WeightSpace(net)")
-
-
-def _check_weights(net: nn.Module, modules: dict[str, nn.Linear | nn.Conv2d]) -> None:
-    _check_owners(net, modules)
-    first = next(iter(modules.values())).weight
-    for name, module in modules.items():
-        if parametrize.is_parametrized(module, "weight") or "weight" not in module._parameters:
-            raise ValueError(
-                f"The weight of layer {name!r} is computed from other tensors (a parametrisation, weight norm or "
-                "torch.nn.utils.prune): make it plain first, for example with "
-                "torch.nn.utils.parametrize.remove_parametrizations or torch.nn.utils.prune.remove."
-            )
-        _check_weight(name, module.weight, first)
-
-
-def _check_owners(net: nn.Module, modules: dict[str, nn.Linear | nn.Conv2d]) -> None:
-    """Raise ValueError if a prunable weight belongs to two modules."""
-    prunable = {id(layer._parameters.get("weight")) for layer in modules.values()}
-    owners: dict[int, tuple[nn.Module, str]] = {}
-    for module_name, module in net.named_modules(remove_duplicate=False):
-        for name, parameter in module.named_parameters(recurse=False):
-            full = f"{module_name}.{name}" if module_name else name
-            owner, first = owners.setdefault(id(parameter), (module, full))
-            if owner is not module and id(parameter) in prunable:
-                raise ValueError(f"The weight {full} is shared with {first}: give each layer a weight of its own.")
 
 
 def _check_weight(name: str, weight: Tensor, first: Tensor) -> None:
@@ -213,9 +234,5 @@ def _check_weight(name: str, weight: Tensor, first: Tensor) -> None:
         raise ValueError(
             f"The weight of layer {name!r} is on the device meta, which keeps no numbers: make the network on the "
             "task's device, or load it."
-        )
-    if not weight.requires_grad:
-        raise ValueError(
-            f"The weight of layer {name!r} is frozen (requires_grad=False): call net.requires_grad_(True)."
         )
     check_finite(weight.detach(), f"The weight of layer {name!r}")

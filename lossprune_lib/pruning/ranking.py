@@ -13,8 +13,9 @@ from torch import Tensor, nn
 from lossprune_lib import training
 from lossprune_lib.checks import check_choice, check_sparsity
 from lossprune_lib.data.task import Batch, Task
+from lossprune_lib.loss_modelling.batch_loss import BatchLoss
 from lossprune_lib.loss_modelling.forecast import ORDERS, Forecast, forecast, loss_along, trust_radius
-from lossprune_lib.loss_modelling.model import BatchLoss, LossModel
+from lossprune_lib.loss_modelling.model import LossModel
 from lossprune_lib.networks.masks import Mask, count
 from lossprune_lib.pruning.criteria import modelled_change
 from lossprune_lib.pruning.local import LocalPruner

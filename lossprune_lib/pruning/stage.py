@@ -15,8 +15,9 @@ from torch import Tensor
 
 from lossprune_lib.checks import check_sparsity
 from lossprune_lib.data.task import Batch
+from lossprune_lib.loss_modelling.batch_loss import BatchLoss
 from lossprune_lib.loss_modelling.losses import Loss
-from lossprune_lib.loss_modelling.model import BatchLoss, LossModel
+from lossprune_lib.loss_modelling.model import LossModel
 from lossprune_lib.pruning.criteria import CRITERIA, scores
 from lossprune_lib.pruning.run import PrunerState, training_loss
 from lossprune_lib.pruning.settings import PrunerSettings
@@ -69,8 +70,8 @@ def losses_of(state: PrunerState) -> LossOf:
 
     @cache
     def loss_on(examples: int, seed: int, loss: Loss, columns: int | None, max_bytes: int) -> BatchLoss:
-        kind = {"loss": loss, "curvature_columns": columns, "max_bytes": max_bytes}
-        return BatchLoss(state.space, batch_of(examples, seed), seed=(seed, state.stage + 1), **kind)
+        batch, key = batch_of(examples, seed), (seed, state.stage + 1)
+        return BatchLoss(state.space, batch, loss=loss, curvature_columns=columns, seed=key, max_bytes=max_bytes)
 
     return lambda s: loss_on(s.batch_size, s.seed, s.loss, s.curvature_columns, s.max_bytes)
 

@@ -1,4 +1,4 @@
-"""Controls: masks that share one thing with a criterion's and differ in the rest, so that a study can tell which counts.
+"""Controls: masks that share one thing with a criterion's and differ in the rest, so that a study tells them apart.
 
 Of magnitude, masks that are chosen by magnitude too, with other shares of the layers: "uniform" (the same share of
 each), "erk", "lamp"; and "gradual": a network that is pruned by magnitude while it is trained, in as many epochs as

@@ -107,8 +107,8 @@ class Run:
     @property
     def stack(self) -> Run:
         """The run without what may differ within a stack: equal for runs that can be carried out together."""
-        same = {"stages": 1, "step_penalty": 0.0, "curvature_columns": None}
-        return replace(self, criterion="mp", control="gradual" if self.control == "gradual" else "", **same)
+        kind = replace(self, criterion="mp", control="gradual" if self.control == "gradual" else "")
+        return replace(kind, stages=1, step_penalty=0.0, curvature_columns=None)
 
     def columns(self) -> dict[str, Any]:
         """Return the configuration as a table shows it."""

@@ -18,13 +18,13 @@ class Enforcer:
     def __init__(self, mask: Mask, net: nn.Module, optimizer: optim.Optimizer) -> None:
         space = check_mask(mask).check(net)
         check_instance(optimizer, optim.Optimizer, "optimizer", "give the one that trains the network")
-        self.parts, self.modules, self.optimizer = mask.parts(space), space.modules, optimizer
-        zero_pruned(self.parts, self.modules)
+        self.parts, self.weights, self.optimizer = mask.parts(space), space.parameters, optimizer
+        zero_pruned(self.parts, self.weights)
 
     @torch.no_grad()
     def __call__(self) -> None:
-        zero_pruned(self.parts, self.modules)
-        for part, module in zip(self.parts, self.modules, strict=True):
-            for buffer in self.optimizer.state.get(module.weight, {}).values():
+        zero_pruned(self.parts, self.weights)
+        for part, weight in zip(self.parts, self.weights, strict=True):
+            for buffer in self.optimizer.state.get(weight, {}).values():
                 if isinstance(buffer, Tensor) and buffer.shape == part.shape:
                     buffer.mul_(part)

@@ -39,6 +39,6 @@ def stack(
 ) -> Stack:
     """Stack networks; arguments as in `DenseStack`, with the shape of one input."""
     sparse = kept is not None and kept.float().mean().item() < _SPARSE_BELOW
-    if kept is not None and sparse and is_mlp(space.net, shape):
+    if kept is not None and sparse and is_mlp(space, shape):
         return SparseStack(space, weights, rest, kept, shared_input=shared_input)
     return DenseStack(space, weights, rest, kept, shared_input=shared_input)

@@ -1,0 +1,55 @@
+"""Inputs of a network: a tensor [N, ...], or a tuple or dict of such tensors with the same number of examples."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from torch import Tensor
+
+Inputs = Any  # a Tensor, or a tuple, list or mapping of Inputs
+
+
+def tensors_of(x: Inputs) -> Iterator[Tensor]:
+    """Yield all tensors of some inputs; raise TypeError for what is neither a tensor nor made of tensors."""
+    if isinstance(x, Tensor):
+        yield x
+    elif isinstance(x, (Mapping, tuple, list)) and len(x):
+        for entry in x.values() if isinstance(x, Mapping) else x:
+            yield from tensors_of(entry)
+    else:
+        raise TypeError(
+            "Inputs are a torch tensor [N, ...], or a tuple or dict of such, not "
+            f"{type(x).__name__}: convert arrays with torch.from_numpy."
+        )
+
+
+def change(x: Inputs, function: Callable[[Tensor], Tensor]) -> Inputs:
+    """Return inputs of the same structure, each tensor changed by a function."""
+    if isinstance(x, Tensor):
+        return function(x)
+    if isinstance(x, Mapping):
+        return {name: change(entry, function) for name, entry in x.items()}
+    return tuple(change(entry, function) for entry in x)
+
+
+def count(x: Inputs) -> int:
+    """Return the number of examples."""
+    return len(next(tensors_of(x)))
+
+
+def part(x: Inputs, rows: slice | Tensor) -> Inputs:
+    """Return some of the examples."""
+    return change(x, lambda tensor: tensor[rows])
+
+
+def arguments(x: Inputs) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Return what a network is called with: a tuple gives its arguments in order, a mapping by name."""
+    if isinstance(x, Mapping):
+        return (), dict(x)
+    return (tuple(x) if isinstance(x, (tuple, list)) else (x,)), {}
+
+
+def kind(x: Inputs) -> tuple[Any, ...]:
+    """Return the shape of one example and the dtype of each tensor: equal for inputs that a network treats alike."""
+    return tuple((tuple(tensor.shape[1:]), tensor.dtype) for tensor in tensors_of(x))

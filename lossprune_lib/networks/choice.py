@@ -1,0 +1,213 @@
+"""Which parameters of a network are prunable: by the type of the module that owns them, or as the user chooses."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+
+from torch import nn
+from torch.nn.modules.batchnorm import _NormBase
+from torch.nn.modules.conv import _ConvNd
+from torch.nn.utils import parametrize
+
+from lossprune_lib.checks import suggestion
+
+Selector = str | type[nn.Module] | Callable[[str, nn.Parameter], bool]
+Selectors = Selector | Sequence[Selector]
+
+_EMBEDDINGS = (nn.Embedding, nn.EmbeddingBag)
+_NORMS = (_NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """How much of a network can be pruned.
+
+    Attributes
+    ----------
+    prunable, total : numbers of weights, and of all parameters
+    left_out : {parameter: why it is left out}
+    sizes : {parameter: its size}, of those left out
+    """
+
+    prunable: int
+    total: int
+    left_out: dict[str, str]
+    sizes: dict[str, int] = field(repr=False)
+
+    @property
+    def share(self) -> float:
+        """Of all parameters, those that can be pruned."""
+        return self.prunable / self.total
+
+    def __str__(self) -> str:
+        by_reason: Counter[str] = Counter()
+        for name, reason in self.left_out.items():
+            by_reason[reason] += self.sizes[name]
+        rest = "; ".join(f"{size:,} {reason}" for reason, size in by_reason.most_common())
+        words = f"{100 * self.share:.3g} % of {self.total:,} parameters are prunable"
+        return f"{words}, left out: {rest}" if rest else words
+
+
+@dataclass(frozen=True)
+class Owned:
+    """A parameter and where it stands: of several places, the first."""
+
+    name: str
+    parameter: nn.Parameter
+    owner: nn.Module
+    shared: bool
+
+    @property
+    def layer(self) -> str:
+        """The name of the layer: its module's for what is called weight, else the parameter's own."""
+        before, _, last = plain_name(self.name).rpartition(".")
+        return before if last == "weight" else plain_name(self.name)
+
+
+def plain_name(name: str) -> str:
+    """Return a parameter's name without what compiling and parallel wrappers put into it."""
+    return ".".join(part for part in name.split(".") if part != "_orig_mod")
+
+
+def unwrapped(net: nn.Module) -> nn.Module:
+    """Return the network inside torch's compiling and parallel wrappers."""
+    while True:
+        if isinstance(net, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
+            net = net.module
+        elif isinstance(getattr(net, "_orig_mod", None), nn.Module):
+            net = net._orig_mod  # type: ignore[assignment]
+        else:
+            return net
+
+
+def choose(net: nn.Module, include: Selectors | None, exclude: Selectors) -> tuple[list[Owned], Coverage]:
+    """Return the parameters to prune, and what is left out and why.
+
+    Parameters
+    ----------
+    include : what is chosen, in place of the default; "default" in a list stands for it
+    exclude : what is left out of that
+
+    Raises
+    ------
+    ValueError, TypeError
+        for a selector that selects nothing, or a weight that is computed from other tensors and not excluded.
+    """
+    owned = parameters_of(net)
+    included = None if include is None else _matches(owned, include, "include")
+    excluded = _matches(owned, exclude, "exclude")
+    embedded = {id(o.parameter) for o in _places(net) if isinstance(o.owner, _EMBEDDINGS)}
+    chosen, left_out = [], {}
+    for o in owned:
+        usual = _why_not(o, embedded)
+        reason = usual if included is None else (None if o.name in included else "not included")
+        if included is not None and "default" in _listed(include) and usual is None:
+            reason = None
+        if o.name in excluded:
+            reason = "excluded"
+        elif reason is None and not o.parameter.requires_grad:
+            reason = "frozen"
+        if reason is None:
+            chosen.append(o)
+        else:
+            left_out[o.name] = reason
+    _check_plain(net, exclude)
+    sizes = {o.name: _size(o.parameter) for o in owned}
+    total = sum(sizes.values())
+    return chosen, Coverage(sum(sizes[o.name] for o in chosen), total, left_out, {n: sizes[n] for n in left_out})
+
+
+def _why_not(o: Owned, embedded: set[int]) -> str | None:
+    """Return why a parameter is not pruned by default; None if it is."""
+    kind, name = type(o.owner), o.name.rpartition(".")[2]
+    if id(o.parameter) in embedded:
+        return "in embeddings" if isinstance(o.owner, _EMBEDDINGS) else "tied to an embedding"
+    if isinstance(o.owner, _NORMS):
+        return "in norms"
+    if isinstance(o.owner, nn.MultiheadAttention):
+        prunable = name.endswith("proj_weight")
+    elif isinstance(o.owner, (nn.RNNBase, nn.RNNCellBase)):
+        prunable = name.startswith("weight_")
+    else:
+        prunable = name == "weight" and (isinstance(o.parameter, nn.UninitializedParameter) or o.parameter.ndim > 1)
+    if prunable:
+        return None
+    return "in biases" if "bias" in name else f"in other parameters of {kind.__name__}"
+
+
+def _places(net: nn.Module) -> Iterable[Owned]:
+    """Yield every place at which a parameter stands."""
+    for module_name, module in net.named_modules(remove_duplicate=False):
+        for name, parameter in module.named_parameters(recurse=False):
+            yield Owned(f"{module_name}.{name}" if module_name else name, parameter, module, False)
+
+
+def parameters_of(net: nn.Module) -> list[Owned]:
+    """Return each parameter once, at its first place, in the order of ``net.modules()``."""
+    owners: dict[int, set[int]] = {}
+    first: dict[int, Owned] = {}
+    for place in _places(net):
+        first.setdefault(id(place.parameter), place)
+        owners.setdefault(id(place.parameter), set()).add(id(place.owner))
+    return [Owned(o.name, o.parameter, o.owner, len(owners[key]) > 1) for key, o in first.items()]
+
+
+def _listed(selectors: Selectors | None) -> list[Selector]:
+    single = selectors is None or isinstance(selectors, (str, type)) or callable(selectors)
+    found = [selectors] if single and selectors is not None else list(selectors or [])  # type: ignore[arg-type]
+    wrong = [s for s in found if not (isinstance(s, str) or callable(s))]
+    if wrong:
+        raise TypeError(
+            "Layers are chosen by name, pattern, module type or a function (name, parameter) -> bool, not "
+            f"{wrong[0]!r}."
+        )
+    return found  # type: ignore[return-value]
+
+
+def _matches(owned: list[Owned], selectors: Selectors, what: str) -> set[str]:
+    """Return the names of the parameters that some selectors select; each must select at least one."""
+    found: set[str] = set()
+    for selector in _listed(selectors):
+        if selector == "default":
+            continue
+        selected = {o.name for o in owned if _selects(selector, o)}
+        if not selected:
+            names = [o.layer for o in owned]
+            some = ", ".join(name or "weight" for name in names[:20]) + (" ..." if len(names) > 20 else "")
+            raise ValueError(
+                f"{what}: {selector!r} selects no parameter of this network.{suggestion(selector, names)} It has: "
+                f"{some}."
+            )
+        found |= selected
+    return found
+
+
+def _selects(selector: Selector, o: Owned) -> bool:
+    if isinstance(selector, str):
+        names = o.layer, plain_name(o.name)
+        return any(fnmatchcase(name, selector) or name.startswith(f"{selector}.") for name in names)
+    if isinstance(selector, type):
+        return isinstance(o.owner, selector)
+    return bool(selector(o.layer, o.parameter))
+
+
+def _check_plain(net: nn.Module, exclude: Selectors) -> None:
+    """Raise ValueError for a layer whose weight is no parameter but computed from others, unless it is excluded."""
+    for name, module in net.named_modules():
+        if not isinstance(module, (nn.Linear, _ConvNd)):
+            continue
+        plain = "weight" in module._parameters and not parametrize.is_parametrized(module, "weight")
+        stand_in = Owned(f"{name}.weight" if name else "weight", nn.Parameter(), module, False)
+        if not plain and not any(s != "default" and _selects(s, stand_in) for s in _listed(exclude)):
+            raise ValueError(
+                f"The weight of layer {name!r} is computed from other tensors (a parametrisation, weight norm or "
+                "torch.nn.utils.prune): make it plain first, for example with "
+                "torch.nn.utils.parametrize.remove_parametrizations or torch.nn.utils.prune.remove, or exclude it."
+            )
+
+
+def _size(parameter: nn.Parameter) -> int:
+    return 0 if isinstance(parameter, nn.UninitializedParameter) else parameter.numel()
