@@ -7,6 +7,7 @@ per example and column; examples are computed together (`torch.func.vmap`) where
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -52,7 +53,10 @@ def squares_together(point: Point, layers: Sequence[int], x: Inputs, columns: Te
             sums = {i: sums[i] + gradients[i].square() for i in layers}
         return sums
 
-    return {i: squares.sum(0) for i, squares in vmap(of_example, in_dims=(0, 1))(x, columns).items()}
+    with warnings.catch_warnings():
+        # Torch falls back to a loop for some operations; that this path is slow was said already.
+        warnings.filterwarnings("ignore", message="There is a performance drop")
+        return {i: squares.sum(0) for i, squares in vmap(of_example, in_dims=(0, 1))(x, columns).items()}
 
 
 def squares_one_by_one(

@@ -46,17 +46,17 @@ def preflight(space: WeightSpace, rest: Mapping[str, Tensor], x: Inputs) -> Foot
     with in_words(pair):
         with torch.autograd.graph.saved_tensors_hooks(pack, Tensor.detach):
             together = record(space, weights, rest, pair, 2, plain)
+        if any(not torch.equal(*both) for both in zip(tensors_of(pair), tensors_of(first), strict=True)):
+            raise ValueError("The network changes its input in place, and with it your data: let it work on a copy.")
         _check_repeats(together.outputs.detach(), lambda: space.run(weights, rest, pair).to(weights.dtype))
-        alone = [record(space, weights, rest, part(pair, slice(i, i + 1)), 1, ()) for i in range(2)]
-    if any(not torch.equal(*both) for both in zip(tensors_of(pair), tensors_of(first), strict=True)):
-        raise ValueError("The network changes its input in place, and with it your data: let it work on a copy.")
+        alone = [_alone(space, weights, rest, pair, i) for i in range(2)]
     outputs = together.outputs.detach()
     check_finite(outputs, "The network's output")
     for parameter in [weights, *together.weights]:
         kept.pop(parameter.untyped_storage().data_ptr(), None)
     sizes = [size // 2 for size in kept.values()]
     found = outputs[:1], sum(sizes), max(sizes, default=0)
-    if not all(_close(a.outputs.detach(), outputs[i : i + 1]) for i, a in enumerate(alone)):
+    if not all(_close(a.outputs[:1].detach(), outputs[i : i + 1]) for i, a in enumerate(alone)):
         return Footprint(*found, mixes=True)
     least, gradients, by_outputs = _gradients(together, alone)
     if outputs.ndim > 2 and any(isinstance(module, _BatchNorm) for module in space.net.modules()):
@@ -69,6 +69,14 @@ def preflight(space: WeightSpace, rest: Mapping[str, Tensor], x: Inputs) -> Foot
 
 def _with_mirror_image(x: Tensor) -> Tensor:
     return torch.cat([x, x.flip(-1) if x.ndim > 1 else x])
+
+
+def _alone(space: WeightSpace, weights: Tensor, rest: Mapping[str, Tensor], pair: Inputs, i: int) -> Recording:
+    """Run one of two examples alone; or beside itself, if the network cannot run on one."""
+    try:
+        return record(space, weights, rest, part(pair, slice(i, i + 1)), 1, ())
+    except (RuntimeError, ValueError, IndexError):
+        return record(space, weights, rest, part(pair, torch.tensor([i, i])), 2, ())
 
 
 @torch.no_grad()
@@ -104,8 +112,14 @@ def _gradients(together: Recording, alone: list[Recording]) -> tuple[int, Gradie
 
     of_pair = by_weights(together, vectors, edges)
     layers = len(together.weights)
-    own = [by_weights(recording, vectors[i : i + 1], []) for i, recording in enumerate(alone)]
-    if all(_close(_sum(a, b), _sum(whole)) for a, b, whole in zip(*own, of_pair[:layers], strict=True)):
+    beside = torch.zeros_like(vectors[:1])
+    own = [
+        by_weights(recording, torch.cat([vectors[i : i + 1], beside])[: len(recording.outputs)], [])
+        for i, recording in enumerate(alone)
+    ]
+    if len(alone[0].outputs) == 1 and all(
+        _close(_sum(a, b), _sum(whole)) for a, b, whole in zip(*own, of_pair[:layers], strict=True)
+    ):
         return 1, own, of_pair[layers:]
     one_at_a_time = [torch.zeros_like(vectors).index_copy(0, torch.tensor([i]), vectors[i : i + 1]) for i in range(2)]
     return 2, [by_weights(together, v, []) for v in one_at_a_time], of_pair[layers:]

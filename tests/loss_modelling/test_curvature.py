@@ -128,8 +128,13 @@ def test_columns_are_additive() -> None:
     """The diagonal of a sum of Hessians is the sum of diagonals, whichever way the columns are grouped."""
     net, x, _ = make("dilation and groups")
     space = WeightSpace(net)
-    recording = record(space, space.read(), space.rest(), x)
-    root = softmax_hessian_root(recording.logits.detach())
-    whole = curvature.ggn_diagonal(space, recording, root)
-    parts = sum(curvature.ggn_diagonal(space, recording, root[i : i + 1]) for i in range(len(root)))
+    recording = record(space, space.read(), space.rest(), x, len(x), range(len(space.modules)))
+    root = softmax_hessian_root(recording.outputs.detach())
+
+    def diagonal(columns: torch.Tensor) -> torch.Tensor:
+        parts = curvature.ggn_diagonals(space, recording, columns, dict.fromkeys(recording.calls, True), lambda: None)
+        return torch.cat([parts[i] for i in range(len(space.modules))])
+
+    whole = diagonal(root)
+    parts = sum(diagonal(root[i : i + 1]) for i in range(len(root)))
     assert relative_error(parts, whole) < 1e-12
