@@ -18,6 +18,7 @@ def extra(name: str) -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
-        if error.name is None or error.name.startswith("lossprune_lib"):
+        package, _, _ = (error.name or "lossprune_lib").partition(".")
+        if package == "lossprune_lib":
             raise
-        raise ImportError(f'{error.name} is not installed: pip install "lossprune[{name}]" brings it.') from None
+        raise ImportError(f'{package} is not installed: pip install "lossprune[{name}]" brings it.') from None
