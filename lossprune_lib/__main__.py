@@ -93,7 +93,7 @@ def _add_where_to_run(command: argparse.ArgumentParser) -> None:
 
 
 def _doctor(options: argparse.Namespace) -> int:
-    print(f"lossprune {__version__}, {'installed in' if FROM_WHEEL else 'a checkout of the project:'} {PACKAGE.parent}")
+    print(f"lossprune {__version__}, {'installed in' if FROM_WHEEL else 'checkout in'} {PACKAGE.parent}")
     table = doctor.check()
     for what, row in table.iterrows():
         print(f"{row['status']:5} {what:17} {row['found']}" + (f"  ->  {row['remedy']}" if row["remedy"] else ""))

@@ -8,10 +8,11 @@ import shutil
 import sys
 from collections.abc import Callable
 from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lossprune_lib.installation import DATA, FROM_WHEEL, extra
+from lossprune_lib.installation import DATA, FROM_WHEEL
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -60,12 +61,12 @@ def _device() -> tuple[str, str]:
 
 def _widgets() -> tuple[str, str]:
     """Check both halves of a widget: ipywidgets in this Python, and what draws it in the front end."""
-    try:
-        with extra("course"):
-            import ipywidgets
-    except ImportError as error:
-        # The library alone works without them; a checkout is there for its notebooks.
-        return ("", str(error)) if not FROM_WHEEL else (str(error), "")
+    if find_spec("ipywidgets") is None:
+        found, brings = "no ipywidgets", 'pip install "lossprune[course]" brings it'
+        # The library alone works without it; a checkout is there for its notebooks.
+        return (f"{found}: {brings}", "") if FROM_WHEEL else (found, brings)
+    import ipywidgets
+
     version, place = ipywidgets.__version__, _front_end()
     found = f"ipywidgets {version}, {place}"
     if not (7, 7) <= tuple(map(int, version.split(".")[:2])) < (9, 0):

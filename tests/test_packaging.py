@@ -66,7 +66,7 @@ def without_the_course(code: str) -> str:
     return run.stdout
 
 
-@pytest.mark.parametrize("name", ["plots", "widgets", "plots.taylor", "widgets.sliders"])
+@pytest.mark.parametrize("name", ["plots", "widgets.sliders"])
 def test_figures_and_sliders_name_the_extra_that_they_need(name: str) -> None:
     code = f"try: import lossprune_lib.{name}\nexcept ImportError as error: print(error)"
     assert re.fullmatch(r'\w+ is not installed: pip install "lossprune\[course\]" .*\n', without_the_course(code))
