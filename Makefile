@@ -86,7 +86,7 @@ colab-check: $(VENV)/.installed-test
 	  echo "$$list:"; COLAB_FREEZE=artefacts/$$list $(PYTEST) -q -s tests/test_colab.py || exit 1; done
 
 # An environment of its own. Without dependencies, because BackPACK's would bring a CUDA build of torch along.
-$(BENCH)/.installed: $(BIN)/python requirements.txt constraints.txt pyproject.toml
+$(BENCH)/.installed: $(BIN)/python constraints.txt pyproject.toml
 	@echo "Installing into $(BENCH) (once, a few minutes) ..."
 	@$(PYTHON) -m venv $(BENCH)
 	@$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable .
@@ -113,9 +113,9 @@ $(BIN)/python:
 	  then apt-get update -qq && apt-get install -qq -y python3-venv >/dev/null && $(PYTHON) -m venv $(VENV); \
 	  else echo "This Python cannot make environments. On Debian: sudo apt-get install python3-venv"; exit 1; fi; }
 
-$(VENV)/.installed: $(BIN)/python requirements.txt constraints.txt pyproject.toml
+$(VENV)/.installed: $(BIN)/python constraints.txt pyproject.toml
 	@echo "Installing into $(VENV) (once, a few minutes) ..."
-	@$(INSTALL) --editable .
+	@$(INSTALL) --editable ".[course]"
 	@$(BIN)/jupyter labextension disable "@jupyterlab/apputils-extension:announcements" >/dev/null 2>&1
 	@touch $@
 

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lossprune_lib import doctor
-from lossprune_lib.checks import check_int
+from lossprune_lib.installation import DATA, FROM_WHEEL, PACKAGE, extra
+from lossprune_lib.version import __version__
 
 if TYPE_CHECKING:
     from lossprune_lib.studies.study import Study
@@ -56,6 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m lossprune_lib", description="The library behind the pruning workbook, from the command line."
     )
+    parser.add_argument("--version", action="version", version=f"lossprune {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     about = "check this machine: an OK/FAIL table, each FAIL with its remedy"
     commands.add_parser("doctor", help=about, description=about).set_defaults(command=_doctor)
@@ -91,6 +93,7 @@ def _add_where_to_run(command: argparse.ArgumentParser) -> None:
 
 
 def _doctor(options: argparse.Namespace) -> int:
+    print(f"lossprune {__version__}, {'installed in' if FROM_WHEEL else 'checkout in'} {PACKAGE.parent}")
     table = doctor.check()
     for what, row in table.iterrows():
         print(f"{row['status']:5} {what:17} {row['found']}" + (f"  ->  {row['remedy']}" if row["remedy"] else ""))
@@ -144,8 +147,7 @@ def _study(options: argparse.Namespace) -> tuple[Study, Path]:
 
 
 def _shipped_plans() -> dict[str, Path]:
-    folder = Path(__file__).resolve().parent.parent / "data" / "results"
-    return {path.stem: path for path in sorted(folder.rglob("*.toml"))}
+    return {path.stem: path for path in sorted((DATA / "results").rglob("*.toml"))}
 
 
 @contextlib.contextmanager
@@ -155,11 +157,12 @@ def _client(options: argparse.Namespace) -> Iterator[Any]:
         yield None
         return
     if options.workers is not None:
+        # Here, because it imports torch, and `doctor` must work where torch does not.
+        from lossprune_lib.checks import check_int
+
         check_int(options.workers, "--workers")
-    try:
+    with extra("cluster"):
         from distributed import Client, LocalCluster
-    except ImportError as error:
-        raise ImportError("--workers and --scheduler need Dask: pip install -e .[cluster]") from error
     if options.scheduler is not None:
         with Client(options.scheduler) as client:
             yield client

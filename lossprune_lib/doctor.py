@@ -1,4 +1,4 @@
-"""A check of this machine: what the workbook needs, what is there, and what to do about what is missing."""
+"""A check of this machine: what library and workbook need, what is there, and what to do about what is missing."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ import shutil
 import sys
 from collections.abc import Callable
 from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from lossprune_lib.installation import DATA, FROM_WHEEL
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -58,6 +61,10 @@ def _device() -> tuple[str, str]:
 
 def _widgets() -> tuple[str, str]:
     """Check both halves of a widget: ipywidgets in this Python, and what draws it in the front end."""
+    if find_spec("ipywidgets") is None:
+        found, brings = "no ipywidgets", 'pip install "lossprune[course]" brings it'
+        # The library alone works without it; a checkout is there for its notebooks.
+        return (f"{found}: {brings}", "") if FROM_WHEEL else (found, brings)
     import ipywidgets
 
     version, place = ipywidgets.__version__, _front_end()
@@ -91,10 +98,9 @@ def _front_end() -> str:
 
 
 def _networks() -> tuple[str, str]:
-    from lossprune_lib.files import shipped
-
-    found = list(shipped("checkpoints").glob("*.safetensors"))
-    return f"{len(found)} shipped", "" if found else "get the project's data folder: git clone it again"
+    found = list((DATA / "checkpoints").glob("*.safetensors"))
+    remedy = f"the files in {DATA} are missing: get the project, or install the library, again"
+    return f"{len(found)} shipped", "" if found else remedy
 
 
 def _data_sets() -> tuple[str, str]:

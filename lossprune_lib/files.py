@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from lossprune_lib.checks import check_path
+from lossprune_lib.installation import DATA
 
 # The name, in the metadata, of a hash of everything else in the file: safetensors itself detects no damaged numbers.
 _SEAL = "sha256"
@@ -112,12 +113,10 @@ def shipped(path: str) -> Path:
     Raises
     ------
     FileNotFoundError
-        if it is not there: the library was installed without the project's ``data`` folder.
+        if it is not there.
     """
-    folder = Path(__file__).resolve().parent.parent / "data"
-    if not (folder / check_path(path)).exists():
+    if not (DATA / check_path(path)).exists():
         raise FileNotFoundError(
-            f"{folder / path} is not there. Clone the whole project and install it in place (pip install -e .): "
-            "its data folder holds the shipped networks and results."
+            f"{DATA / path} is not there: check the name, or install the library again, as the README says."
         )
-    return folder / path
+    return DATA / path

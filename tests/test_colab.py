@@ -10,12 +10,14 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
+FOR_AUTHORS = {"jupyterlab", "jupytext", "nbval"}  # they open, build and test notebooks, and no notebook imports them
 FREEZE = os.environ.get("COLAB_FREEZE")
 PYTHONS = ["3.12", "3.13"]  # of Colab's present image and the one before
 
@@ -94,6 +96,14 @@ def test_installing_changes_nothing_there(colab: tuple[Path, dict[str, str]], ve
     new = would_install(python, (ROOT / "requirements.txt").read_text(), version, tmp_path)
     print("\n".join(["", f"Python {version} would get:", *(f"{name}=={number}" for name, number in new.items())]))
     assert not set(new) & set(there), "these are there and would be changed"
+
+
+def test_what_the_setup_cell_leaves_out_is_there(colab: tuple[Path, dict[str, str]]) -> None:
+    """It installs the library without the extra [course], which would bring JupyterLab along."""
+    _, there = colab
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    course = {re.match(r"[\w-]+", line)[0] for line in extras["course"]}
+    assert course - FOR_AUTHORS <= set(there)
 
 
 def test_a_requirement_that_changes_something_is_found(colab: tuple[Path, dict[str, str]], tmp_path: Path) -> None:

@@ -14,10 +14,10 @@ NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 
 
 def watch() -> None:
-    """In IPython, explain names that are not defined; elsewhere, and where someone explains already, do nothing."""
+    """In IPython, explain names that are not defined, unless the notebooks are not here or someone explains already."""
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython is not None else None
-    if shell is not None and not shell.custom_exceptions:
+    if shell is not None and not shell.custom_exceptions and NOTEBOOKS.is_dir():
         shell.set_custom_exc((NameError,), _explain)
 
 

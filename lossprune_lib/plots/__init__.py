@@ -4,7 +4,10 @@ Each takes the Axes to draw on, so that figures can be combined, and returns the
 style and one marker throughout, told apart by colour-blind eyes and in grey.
 """
 
-from lossprune_lib.plots.networks import bars, examples, kept_weights, kept_weights_image, pruning_curve
-from lossprune_lib.plots.style import STYLES, here, style
+from lossprune_lib.installation import extra
+
+with extra("course"):
+    from lossprune_lib.plots.networks import bars, examples, kept_weights, kept_weights_image, pruning_curve
+    from lossprune_lib.plots.style import STYLES, here, style
 
 __all__ = ["STYLES", "bars", "examples", "here", "kept_weights", "kept_weights_image", "pruning_curve", "style"]

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from lossprune_lib.installation import extra
 from lossprune_lib.studies import experiment
 from lossprune_lib.studies.experiment import Outcome, Trained
 from lossprune_lib.studies.runs import Baseline, Run
@@ -74,10 +75,8 @@ def do_on_cluster(client: Any, jobs: Sequence[Job], finish: Finish, device: str)
     A job is settings and a trained network; each worker loads the data itself. If a worker dies, another takes over its
     job. The cluster is the user's own: a worker runs what it is sent.
     """
-    try:
+    with extra("cluster"):
         from distributed import as_completed
-    except ImportError as error:
-        raise ImportError("A client needs Dask: pip install -e .[cluster]") from error
 
     if not hasattr(client, "submit"):
         raise TypeError(f"client is a dask.distributed.Client, not {client!r}: leave it out to work in this process.")

@@ -403,5 +403,5 @@ def test_shipped_files_are_found() -> None:
 
 
 def test_a_file_that_is_not_shipped_is_said_to_be_missing() -> None:
-    with pytest.raises(FileNotFoundError, match=r"no-such-file is not there.*pip install -e"):
+    with pytest.raises(FileNotFoundError, match=r"no-such-file is not there.*install"):
         data.shipped("no-such-file")

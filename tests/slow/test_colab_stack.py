@@ -30,6 +30,8 @@ STACK = [
     "ipykernel==6.17.1",
     "traitlets==5.7.1",
     "torch==2.13.0",
+    "matplotlib==3.10.0",  # the setup cell brings the library alone: Colab has what draws
+    "nbval<1",  # this test's own tool
 ]
 
 

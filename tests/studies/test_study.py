@@ -361,4 +361,4 @@ sys.exit(__main__.main(["study", "run", plan, "--store", r"{tmp_path / "runs.sql
 """
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert run.returncode == 1
-    assert "pip install -e .[cluster]" in run.stderr
+    assert 'pip install "lossprune[cluster]"' in run.stderr
