@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 
 from torch import nn
@@ -58,7 +58,7 @@ class Owned:
     name: str
     parameter: nn.Parameter
     owner: nn.Module
-    shared: bool
+    others: tuple[str, ...] = ()  # its names in the other modules that own it too
 
     @property
     def layer(self) -> str:
@@ -142,17 +142,17 @@ def _places(net: nn.Module) -> Iterable[Owned]:
     """Yield every place at which a parameter stands."""
     for module_name, module in net.named_modules(remove_duplicate=False):
         for name, parameter in module.named_parameters(recurse=False):
-            yield Owned(f"{module_name}.{name}" if module_name else name, parameter, module, False)
+            yield Owned(f"{module_name}.{name}" if module_name else name, parameter, module)
 
 
 def parameters_of(net: nn.Module) -> list[Owned]:
     """Return each parameter once, at its first place, in the order of ``net.modules()``."""
-    owners: dict[int, set[int]] = {}
-    first: dict[int, Owned] = {}
+    found: dict[int, dict[tuple[int, str], Owned]] = {}
     for place in _places(net):
-        first.setdefault(id(place.parameter), place)
-        owners.setdefault(id(place.parameter), set()).add(id(place.owner))
-    return [Owned(o.name, o.parameter, o.owner, len(owners[key]) > 1) for key, o in first.items()]
+        # A module under several names is one place.
+        found.setdefault(id(place.parameter), {}).setdefault((id(place.owner), place.name.rpartition(".")[2]), place)
+    each = [list(places.values()) for places in found.values()]
+    return [replace(places[0], others=tuple(place.name for place in places[1:])) for places in each]
 
 
 def _listed(selectors: Selectors | None) -> list[Selector]:
@@ -200,7 +200,7 @@ def _check_plain(net: nn.Module, exclude: Selectors) -> None:
         if not isinstance(module, (nn.Linear, _ConvNd)):
             continue
         plain = "weight" in module._parameters and not parametrize.is_parametrized(module, "weight")
-        stand_in = Owned(f"{name}.weight" if name else "weight", nn.Parameter(), module, False)
+        stand_in = Owned(f"{name}.weight" if name else "weight", nn.Parameter(), module)
         if not plain and not any(s != "default" and _selects(s, stand_in) for s in _listed(exclude)):
             raise ValueError(
                 f"The weight of layer {name!r} is computed from other tensors (a parametrisation, weight norm or "

@@ -87,7 +87,8 @@ class WeightSpace:
         self.size = sum(self.sizes)
         # A layer's own rule for its weight gradient can hold where it alone has the weight, as its `weight`.
         kinds = (nn.Linear, nn.Conv2d)
-        self.plain = tuple(isinstance(o.owner, kinds) and o.layer != o.name and not o.shared for o in chosen)
+        self.plain = tuple(isinstance(o.owner, kinds) and o.layer != o.name and not o.others for o in chosen)
+        self._others = {o.name: o.others for o in parameters_of(self.net) if o.others}
         self.footprints: dict[Any, Any] = {}  # from the preflight, by the kind of inputs
 
     def __repr__(self) -> str:
@@ -176,7 +177,9 @@ class WeightSpace:
     def run_parts(self, parts: Sequence[Tensor], rest: Mapping[str, Tensor], x: Inputs) -> Tensor:
         """Return what `run` does, of weights that were split already."""
         state = {**rest, **dict(zip(self.names, parts, strict=True))}
-        outputs = functional_call(self.net, state, *arguments(x))
+        # Told of each name by us: where torch ties them itself, it leaves modules that stand in two places changed.
+        state |= {other: state[name] for name, others in self._others.items() for other in others}
+        outputs = functional_call(self.net, state, *arguments(x), tie_weights=False)
         # The language models of the transformers library give an object that names its logits.
         return outputs if isinstance(outputs, Tensor) else getattr(outputs, "logits", outputs)
 

@@ -213,6 +213,21 @@ def test_a_layer_under_two_names_is_one_layer() -> None:
     assert torch.equal(space.call(space.read() * 0, space.rest(), torch.ones(1, 3)), net.first.bias.tanh().unsqueeze(0))
 
 
+def test_a_network_is_left_as_it_was_where_modules_and_weights_stand_in_several_places() -> None:
+    net = nn.ModuleDict({"a": nn.Linear(3, 3), "b": nn.Linear(3, 3)})
+    net["again"] = nn.Sequential(net["a"], nn.Tanh())
+    net["b"].weight = net["a"].weight
+    net.forward = lambda x: net["b"](net["again"](x))  # type: ignore[method-assign]
+    before, x = dict(net.named_parameters(remove_duplicate=False)), torch.randn(2, 3)
+    space = WeightSpace(net)
+    found = space.call(2 * space.read(), space.rest(), x)
+    after = dict(net.named_parameters(remove_duplicate=False))
+    assert all(after[name] is parameter for name, parameter in before.items())
+    with torch.no_grad():
+        net["a"].weight.mul_(2)
+    torch.testing.assert_close(found, net.forward(x))
+
+
 REFUSED: dict[str, tuple[Callable[[], object], str]] = {
     "no layer": (lambda: nn.Sequential(nn.BatchNorm1d(3), nn.Tanh()), "no weight to prune.*include="),
     "parametrised": (_with(lambda net: parametrizations.weight_norm(net[1])), "'1' is computed .*remove_parametr"),
