@@ -5,7 +5,8 @@ that are there twice (magnitude, in tables that were put together) count once.
 """
 
 from lossprune_lib.results.cells import View, cell, cells, densities, views
-from lossprune_lib.results.findings import judge, rank_correlation
+from lossprune_lib.results.correlation import Preserving, preserving, rank_correlation
+from lossprune_lib.results.findings import cases, judge
 from lossprune_lib.results.overlap import criterion_overlap, overlap
 from lossprune_lib.results.paper import beside_paper
 from lossprune_lib.results.selection import best_penalty, best_tuned, gap, loss_change
