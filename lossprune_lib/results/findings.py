@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
@@ -43,10 +44,10 @@ def judge(table: pd.DataFrame) -> pd.DataFrame:
 
 def cases(judged: pd.DataFrame) -> dict[int, str]:
     """Return each finding's verdict on a study, from what `judge` says of it: the weakest of its sparsities'."""
-    return {
-        int(number): min(of_one, key=VERDICTS.index)  # type: ignore[call-overload]
-        for number, of_one in judged.groupby("finding")["verdict"]
-    }
+    found: dict[int, str] = {}
+    for number, verdict in zip(judged["finding"], judged["verdict"], strict=True):
+        found[number] = min(verdict, found.get(number, verdict), key=VERDICTS.index)
+    return found
 
 
 def _locality(runs: pd.DataFrame) -> tuple[str, str]:
@@ -58,14 +59,14 @@ def _locality(runs: pd.DataFrame) -> tuple[str, str]:
     gains = {
         f"{name.upper()} in {more} less in {fewer}": paired(change[name][more], change[name][fewer])
         for name in ("lm", "qm")
-        for fewer, more in zip(stages, stages[1:], strict=False)
+        for fewer, more in itertools.pairwise(stages)
     }
     gains[f"QM in {stages[-1]} less MP"] = paired(change["qm"][stages[-1]], change["mp"].iloc[:, 0])
     found = {gain.verdict() for gain in gains.values()}
     verdict = "refuted" if "worse" in found else "reproduced" if found == {"better"} else "undecided"
     lm, qm = (_list((change[name][number].mean() for number in stages), "#.3g") for name in ("lm", "qm"))
     return verdict, (
-        f"Best loss changes: MP {change['mp'].iloc[:, 0].mean():#.3g}; with {_list(stages)} stages LM {lm} and QM {qm}. "
+        f"Best loss changes: MP {change['mp'].iloc[:, 0].mean():#.3g}; with {_list(stages)} stages LM {lm}, QM {qm}. "
         f"Differences: {_said(gains)}; {_seeds(gains.values())}. One interval above zero would have refuted it."
     )
 
@@ -79,11 +80,10 @@ def _orders(runs: pd.DataFrame) -> tuple[str, str]:
     mp, lm, qm = change["mp"].iloc[:, 0], change["lm"][stages[-1]], change["qm"][stages[-1]]
     lead, share = paired(qm, mp), interval(100 * (lm - qm).abs() / (mp - qm).where(mp > qm))
     always = share.n == len(mp)  # a seed in which QM does not lead has no share
+    between = f"of what lies between MP and QM, LM and QM differ by {share.words(unit=' %')}"
     evidence = (
         f"Best loss changes at {stages[-1]} stages: MP {mp.mean():#.3g}, LM {lm.mean():#.3g}, QM {qm.mean():#.3g}; "
-        f"QM less MP {lead.words()}; of what lies between MP and QM, LM and QM differ by "
-        f"{share.words(unit=' %') if always else 'no share in every seed, as QM does not always lead'}; "
-        f"{_seeds([lead])}. "
+        f"QM less MP {lead.words()}; {between if always else 'QM does not lead in every seed'}; {_seeds([lead])}. "
     )
     if lead.n >= FEWEST_SEEDS and lead.verdict() != "better":
         return "refuted", f"{evidence}QM is not better than MP."
@@ -122,7 +122,8 @@ def _of_preserving(found: Preserving) -> str:
         f"{_number(found.near_ceiling)}; within criteria {found.within.words('.2f')}, ceiling "
         f"{_number(found.within_ceiling)}. With the layers' shares held fixed: {found.near_fixed.words('.2f')} and "
         f"{found.within_fixed.words('.2f')}. Choosing by loss change costs {found.cost.words('.2f')} points of test "
-        f"error; by loss change the winner has place {_list(found.rank.values, '.0f')}; {_seeds(all_of_them)}. {refuted}"
+        f"error; by loss change the winner has place {_list(found.rank.values, '.0f')}; {_seeds(all_of_them)}. "
+        f"{refuted}"
     )
 
 
@@ -156,7 +157,7 @@ def _said(differences: Mapping[str, Interval]) -> str:
 
 
 def _seeds(intervals: Iterable[Interval]) -> str:
-    counts = sorted({each.n for each in intervals})
+    counts = sorted({each.n for each in intervals if each.n}) or [0]
     return f"n = {_list(counts)}" + (f", and below {FEWEST_SEEDS} no interval" if counts[0] < FEWEST_SEEDS else "")
 
 

@@ -19,7 +19,17 @@ if TYPE_CHECKING:
 CELL = ["sparsity", "criterion", "stages", "step_penalty"]
 # What later tables have beside these, and what its absence means: no control, the exact curvature, the paper's width.
 _ADDED: dict[str, Any] = {"control": "", "curvature_columns": 0, "width": 1.0}
-_SAME = ["task", "model", "width", "train_examples", "training_epochs", "tuning_epochs", "schedule", "batch_size", "scope"]
+_SAME = [
+    "task",
+    "model",
+    "width",
+    "train_examples",
+    "training_epochs",
+    "tuning_epochs",
+    "schedule",
+    "batch_size",
+    "scope",
+]
 
 
 def loss_change(table: pd.DataFrame) -> pd.Series:
@@ -100,9 +110,7 @@ def with_intervals(cells: pd.DataFrame, means: Mapping[str, str]) -> pd.DataFram
 
 
 def themselves(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the `distinct` runs of the criteria themselves, without controls and with one kind of curvature.
-
-    Of several kinds it is the exact one, else that with the most sampled columns.
+    """Return the `distinct` runs of the criteria themselves, without controls and `of_one_curvature`.
 
     Raises
     ------
@@ -113,7 +121,7 @@ def themselves(table: pd.DataFrame) -> pd.DataFrame:
     runs = runs[runs["control"] == ""]
     if runs.empty:
         raise ValueError("The table has controls only: put it together with the one that they are the controls of.")
-    return _of_one_curvature(runs)
+    return of_one_curvature(runs)
 
 
 def distinct(table: pd.DataFrame) -> pd.DataFrame:
@@ -128,7 +136,9 @@ def distinct(table: pd.DataFrame) -> pd.DataFrame:
         if it is no study's table, has no runs, or mixes runs that differ in more than these.
     """
     check_table(table, *CELL, "seed")
-    added = {name: table[name].astype(object).fillna(usual) if name in table else usual for name, usual in _ADDED.items()}
+    added = {
+        name: table[name].astype(object).fillna(usual) if name in table else usual for name, usual in _ADDED.items()
+    }
     table = table.assign(**added).astype({name: type(usual) for name, usual in _ADDED.items()})
     check_table(table[table["control"] != "gradual"], "true_change")  # pruned while it is trained: there is no before
     mixed = [name for name in _SAME if name in table and table[name].nunique(dropna=False) > 1]
@@ -165,7 +175,8 @@ def has_no_model(criterion: str) -> bool:
     return criterion in CRITERIA and not CRITERIA[criterion].models_loss
 
 
-def _of_one_curvature(runs: pd.DataFrame) -> pd.DataFrame:
+def of_one_curvature(runs: pd.DataFrame) -> pd.DataFrame:
+    """Return runs with one kind of curvature: of several the exact one, else that with the most sampled columns."""
     second = runs["criterion"].isin([name for name, criterion in CRITERIA.items() if criterion.order == 2])
     kinds = set(runs.loc[second, "curvature_columns"])
     kind = 0 if 0 in kinds else max(kinds, default=0)

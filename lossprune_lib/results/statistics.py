@@ -103,8 +103,12 @@ def welch(mean: Any, spread: Any, n: Any, other_mean: Any, other_spread: Any, ot
     """
     from scipy.stats import ttest_ind_from_stats
 
+    ours, theirs = (
+        [np.asarray(each, dtype=float) for each in one]
+        for one in ((mean, spread, n), (other_mean, other_spread, other_n))
+    )
     with np.errstate(divide="ignore", invalid="ignore"):
-        return ttest_ind_from_stats(mean, spread, n, other_mean, other_spread, other_n, equal_var=False).pvalue
+        return ttest_ind_from_stats(*ours, *theirs, equal_var=False).pvalue
 
 
 def spearman(a: Any, b: Any, held: Any = None) -> float:
