@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lossprune_lib.results.selection import CELL, best_penalty, distinct, loss_change
 from lossprune_lib.results.statistics import paired
@@ -34,7 +34,8 @@ def exactness(table: pd.DataFrame) -> pd.DataFrame:
 
     runs = distinct(table)
     runs = runs[runs["control"] == ""]
-    of_kind = {int(columns): _at_best(part) for columns, part in runs.groupby("curvature_columns")}
+    kinds = sorted(runs["curvature_columns"].unique())
+    of_kind = {columns: _at_best(runs[runs["curvature_columns"] == columns]) for columns in kinds}
     rows = []
     for columns, of_columns in of_kind.items():
         for place, (penalty, changes) in of_columns.items() if columns else ():
@@ -51,7 +52,7 @@ def exactness(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=[*columns_of, "exact", "mean", "low", "high", "seeds", "verdict"])
 
 
-def _at_best(runs: pd.DataFrame) -> dict[tuple[float, str, int], tuple[float, pd.Series]]:
+def _at_best(runs: pd.DataFrame) -> dict[tuple[Any, ...], tuple[Any, pd.Series]]:
     """Return the best penalty and the loss changes by seed, for each sparsity, criterion and number of stages."""
     chosen = runs.assign(change=loss_change(runs)).merge(best_penalty(runs)[CELL])
     return {
