@@ -14,11 +14,10 @@ from lossprune_lib import files, results
 HERE = Path(__file__).parent
 HEAD = """# What came out
 
-Built from the tables by `python data/results/make_findings.py`, as the second round of [JUDGING.md](JUDGING.md) fixed it \
-beforehand.
-± is the spread over seeds; in brackets stand 95 % intervals of means; a star marks what differs from the paper (Welch's
-test, 5 %). Several sparsities of one study are one case, and its verdict is the weakest of theirs. The verdicts of the
-first round are those of [FINDINGS-first-round.md](FINDINGS-first-round.md).
+Built from the tables by `python data/results/make_findings.py`, as the second round of [JUDGING.md](JUDGING.md) fixed
+it beforehand. ± is the spread over seeds; in brackets stand 95 % intervals of means; a star marks what differs from the
+paper (Welch's test, 5 %). Several sparsities of one study are one case, and its verdict is the weakest of theirs. The
+verdicts of the first round are those of [FINDINGS-first-round.md](FINDINGS-first-round.md).
 """
 NAMES = {1: "locality is crucial", 2: "first and second order are similar", 3: "preserving the loss is not enough"}
 # Whose runs a table has the controls of, where they are not its own: same networks, same fine-tuning.
@@ -39,7 +38,8 @@ PLAIN = {
     3: {
         "reproduced": "Among the networks whose loss is kept best, keeping it better hardly means being better after "
         "fine-tuning.",
-        "refuted": "Among the networks whose loss is kept best, those that keep it better are better after fine-tuning.",
+        "refuted": "Among the networks whose loss is kept best, those that keep it better are better after "
+        "fine-tuning.",
         "undecided": "Among the networks whose loss is kept best, the seeds do not settle whether keeping it better "
         "means being better after fine-tuning.",
     },
@@ -84,8 +84,12 @@ def gaps(table: pd.DataFrame) -> Iterable[str]:
     yield from rows(
         [*head, "ours, test", "interval"],
         (
-            [*chosen(r), pair(r.paper_mean, r.paper_spread), pair(r.test_gap, r.test_spread)]
-            + [between(r.test_low, r.test_high)]
+            [
+                *chosen(r),
+                pair(r.paper_mean, r.paper_spread),
+                pair(r.test_gap, r.test_spread),
+                between(r.test_low, r.test_high),
+            ]
             for r in beside.itertuples()
         ),
     )
@@ -154,10 +158,9 @@ def exactness(name: str) -> str:
         found.append(results.exactness(table[table["step_penalty"] == penalty]).assign(at=f"{penalty:g}"))
     lines = [*opening(name, table), "**Loss change: sampled curvature less the exact one, paired by seed**", ""]
     lines += rows(
-        ["lambda", "sparsity", "criterion", "stages", "columns", "exact", "difference", "n", "sampled chooses"],
+        ["sparsity", "criterion", "stages", "lambda", "columns", "exact", "difference", "n", "sampled chooses"],
         (
-            [r.at, f"{r.sparsity:.4g}", r.criterion.upper(), r.stages, r.curvature_columns, f"{r.exact:.2f}"]
-            + [mean(r), r.seeds, r.verdict]
+            [*setting(r)[:3], r.at, r.curvature_columns, f"{r.exact:.2f}", mean(r), r.seeds, r.verdict]
             for r in pd.concat(found).itertuples()
         ),
     )

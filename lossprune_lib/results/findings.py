@@ -78,8 +78,8 @@ def _orders(runs: pd.DataFrame) -> tuple[str, str]:
         return "not judged", lacking or "LM and QM were not both run in several stages, so no step was local."
     change = _at_best_penalty(runs)
     mp, lm, qm = change["mp"].iloc[:, 0], change["lm"][stages[-1]], change["qm"][stages[-1]]
-    lead, share = paired(qm, mp), interval(100 * (lm - qm).abs() / (mp - qm).where(mp > qm))
-    always = share.n == len(mp)  # a seed in which QM does not lead has no share
+    lead, share = paired(qm, mp), between_orders(runs)
+    always = share.n == len(mp)
     between = f"of what lies between MP and QM, LM and QM differ by {share.words(unit=' %')}"
     evidence = (
         f"Best loss changes at {stages[-1]} stages: MP {mp.mean():#.3g}, LM {lm.mean():#.3g}, QM {qm.mean():#.3g}; "
@@ -91,6 +91,16 @@ def _orders(runs: pd.DataFrame) -> tuple[str, str]:
     if not always:
         return "undecided", evidence
     return "reproduced" if share.high <= _SIMILAR else "refuted" if share.low > _SIMILAR else "undecided", evidence
+
+
+def between_orders(runs: pd.DataFrame) -> Interval:
+    """Return the difference of LM and QM as a share of that of MP and QM (%), at one sparsity and the most stages.
+
+    Each is at its best step penalty. A seed in which QM has no lead over MP has no share, and does not count.
+    """
+    change, most = _at_best_penalty(runs), _stages_of_both(runs)[-1]
+    mp, lm, qm = change["mp"].iloc[:, 0], change["lm"][most], change["qm"][most]
+    return interval(100 * (lm - qm).abs() / (mp - qm).where(mp > qm))
 
 
 def _preserving(runs: pd.DataFrame) -> tuple[str, str]:
