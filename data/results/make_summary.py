@@ -54,7 +54,10 @@ def by_verdict() -> Iterable[str]:
         for name, of_study in judged.items()
         for r in of_study.itertuples()
     )
-    yield f"The rules of the first round, which could hardly fail, had called {weaker} of these verdicts reproduced."
+    yield (
+        f"The first round, without an interval for the second finding and a ceiling for the third, had called {weaker} "
+        "cases reproduced that are not now, each sparsity counted as one."
+    )
     waiting = results.missing("longer")
     if waiting:
         yield f"Longer training and fine-tuning ({listed(waiting)}): not run yet."
