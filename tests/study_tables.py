@@ -43,6 +43,15 @@ def table(changes: Numbers, gaps: Numbers | None = None, sparsity: float = 0.9, 
     return pd.DataFrame(rows)
 
 
+def of_ranks(*gaps_of_seeds: list[float]) -> pd.DataFrame:
+    """Return runs whose loss changes are 1, 2, 3, ..., with these gaps in each seed."""
+    penalties = range(len(gaps_of_seeds[0]))
+    return table(
+        {("lm", 1, float(i)): [i + 1.0] * len(gaps_of_seeds) for i in penalties},
+        {("lm", 1, float(i)): [gaps[i] for gaps in gaps_of_seeds] for i in penalties},
+    )
+
+
 # Two studies for what shows tables: several seeds, stages and penalties; and one seed alone.
 LARGE = table(
     {
