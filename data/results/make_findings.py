@@ -55,8 +55,9 @@ def opening(name: str, table: pd.DataFrame) -> Iterable[str]:
     errors = table.drop_duplicates("seed")[["dense_valid_error", "dense_test_error"]].mean() * 100
     tuning = table["tuning_epochs"].max()
     yield from [f"## {name}", ""]
+    seeds = table["seed"].nunique()
     yield (
-        f"{len(table):,} runs, {table['seed'].nunique()} seeds, {int(table['training_epochs'].iloc[0])} epochs of "
+        f"{len(table):,} runs, {seeds} seed{'s' * (seeds > 1)}, {int(table['training_epochs'].iloc[0])} epochs of "
         f"training and {'none' if pd.isna(tuning) else int(tuning)} of fine-tuning; before pruning an error of "
         f"{errors.iloc[0]:.2f} % (validation) and {errors.iloc[1]:.2f} % (test)."
     )

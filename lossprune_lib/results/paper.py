@@ -11,6 +11,7 @@ from lossprune_lib.results.selection import (
     best_penalty,
     best_tuned,
     check_table,
+    distinct,
     has_no_model,
 )
 from lossprune_lib.results.statistics import welch
@@ -33,7 +34,8 @@ def beside_paper(table: pd.DataFrame, number: int) -> pd.DataFrame:
     """Return our numbers beside the paper's Table 1 (loss change, nats) or 2 (validation gap, percentage points).
 
     Table 1 is at the largest number of stages that the table has; criteria that were not run with it are left out. The
-    paper's columns are NaN for networks, criteria, sparsities and (Table 1) numbers of stages that it does not have.
+    paper's columns are NaN for networks, widths, criteria, sparsities and (Table 1) numbers of stages that it does not
+    have.
 
     Returns
     -------
@@ -57,6 +59,7 @@ def beside_paper(table: pd.DataFrame, number: int) -> pd.DataFrame:
     task, model = table[["task", "model"]].iloc[0]
     paper = paper[(paper["task"] == task) & (paper["network"] == model)].set_index("criterion")
     there = (ours["sparsity"] - _PAPER_SPARSITIES.get(task, math.nan)).abs() < 0.001
+    there &= (distinct(table)["width"] == 1).all()
     if number == 1:
         there &= (ours["stages"] == _PAPER_STAGES) | ours["criterion"].map(has_no_model)
     ours = ours.assign(

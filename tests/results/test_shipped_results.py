@@ -131,10 +131,18 @@ def test_later_tables_have_their_sections(
         "digits_exactness": pd.concat(
             [table({("qm", 14, 0): [2.0] * 5}).assign(curvature_columns=columns) for columns in (0, 1)]
         ),
+        "mnist_800_one_seed": with_controls({("mp", ""): 8, ("qm", "magnitude"): 4, ("qm", ""): 4}, seeds=1),
+        "cifar10_resnet_quarter": table(
+            {
+                ("mp", 1, 0): [3.0] * 4,
+                **{(name, stages, 0.1): [2 / stages] * 4 for name in ("lm", "qm") for stages in (1, 14)},
+            },
+            width=0.25,
+        ),
     }
     shutil.copytree(FOLDER, tmp_path / "results", ignore=shutil.ignore_patterns("speed"))
     for name, runs in made_up.items():
-        columns = {"training_epochs": 1, "tuning_epochs": math.nan if "exact" in name else 1}
+        columns = {"training_epochs": 1, "tuning_epochs": 1 if runs["tuned_test_error"].notna().all() else math.nan}
         place = tmp_path / "results" / PLANS[name].relative_to(FOLDER).with_suffix(".csv")
         runs.assign(**columns).to_csv(place, index=False)
     monkeypatch.setattr(tables, "shipped", lambda path: tmp_path / path)
@@ -142,6 +150,9 @@ def test_later_tables_have_their_sections(
     assert "| 0.9 | QM | 14 | 0.001 | **the shares explain it** |" in findings
     assert "Not judged: The table has no controls to compare" in findings
     assert "| 0.9 | QM | 14 | the best | 1 | 2.00 | 0.00 (0.00 to 0.00) | 5 | as well |" in findings
+    assert "## mnist_800_one_seed\n\n3 runs, 1 seed," in findings
+    assert "| 0.9 | QM | 14 | 0.001 | 1.00 |  |  |" in findings
+    assert "- **Locality is crucial**, cifar10_resnet_quarter at 90 %: QM's loss change is 2.00 nats" in summary
     assert "- `mnist_exactness`" in findings
     assert "- `digits_exactness`" not in findings
     assert "digits_controls, 90 %, QM in 14 stages: **the shares explain it** (MP less QM" in summary

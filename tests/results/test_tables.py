@@ -230,7 +230,7 @@ def test_table_1_beside_the_papers() -> None:
     assert near["paper_spread"].tolist() == pytest.approx([0.1, math.nan, 0.04], nan_ok=True)
     assert near["differs"].tolist() == [False, False, True]
     assert far["differs"].tolist() == [True, False, True]
-    for other in (runs(9, sparsity=0.9), runs(9, task="fashion_mnist"), runs(9, model="vgg11")):
+    for other in (runs(9, sparsity=0.9), runs(9, task="fashion_mnist"), runs(9, model="vgg11"), runs(9, width=0.25)):
         beside = results.beside_paper(other, 1)
         assert beside["paper_mean"].isna().all()
         assert not beside["differs"].any()
