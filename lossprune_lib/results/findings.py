@@ -29,7 +29,7 @@ def judge(table: pd.DataFrame) -> pd.DataFrame:
     DataFrame
         finding: 1 (locality is crucial), 2 (first and second order reach similar performance), 3 (preserving the loss
         is not enough); sparsity; verdict: "reproduced", "refuted", "undecided" or "not judged"; evidence: the numbers
-        with their intervals and what would have refuted the finding, or what the table lacks.
+        with their intervals and what refutes the finding, or what the table lacks.
     """
     import pandas as pd
 
@@ -67,7 +67,7 @@ def _locality(runs: pd.DataFrame) -> tuple[str, str]:
     lm, qm = (_list((change[name][number].mean() for number in stages), "#.3g") for name in ("lm", "qm"))
     return verdict, (
         f"Best loss changes: MP {change['mp'].iloc[:, 0].mean():#.3g}; with {_list(stages)} stages LM {lm}, QM {qm}. "
-        f"Differences: {_said(gains)}; {_seeds(gains.values())}. One interval above zero would have refuted it."
+        f"Differences: {_said(gains)}; {_seeds(gains.values())}. One interval above zero refutes it."
     )
 
 
@@ -87,7 +87,7 @@ def _orders(runs: pd.DataFrame) -> tuple[str, str]:
     )
     if lead.n >= FEWEST_SEEDS and lead.verdict() != "better":
         return "refuted", f"{evidence}QM is not better than MP."
-    evidence += f"An interval that begins above {_SIMILAR} %, or no lead of QM over MP, would have refuted it."
+    evidence += f"An interval that begins above {_SIMILAR} %, or no lead of QM over MP, refutes it."
     if not always:
         return "undecided", evidence
     return "reproduced" if share.high <= _SIMILAR else "refuted" if share.low > _SIMILAR else "undecided", evidence
@@ -123,9 +123,9 @@ def _preserving(runs: pd.DataFrame) -> tuple[str, str]:
 def _of_preserving(found: Preserving) -> str:
     few, many = min(found.near_runs), max(found.near_runs)
     all_of_them = found.near, found.within, found.near_fixed, found.within_fixed, found.cost
-    refuted = f"An interval that begins above half the ceiling, {found.near_ceiling / 2:.2f}, would have refuted it."
+    refuted = f"An interval that begins above half the ceiling, {found.near_ceiling / 2:.2f}, refutes it."
     if not found.near_ceiling >= _LOWEST_CEILING:
-        refuted = "Without a ceiling of 0.5 at least, nothing could have refuted it, and nothing is decided."
+        refuted = "Without a ceiling of 0.5 at least, nothing can refute it, and nothing is decided."
     return (
         "Rank correlation of loss change and validation gap: among a seed's runs near its best "
         f"({few if few == many else f'{few} to {many}'} of {found.runs}) {found.near.words('.2f')}, ceiling "

@@ -59,7 +59,7 @@ def beside_paper(table: pd.DataFrame, number: int) -> pd.DataFrame:
     task, model = table[["task", "model"]].iloc[0]
     paper = paper[(paper["task"] == task) & (paper["network"] == model)].set_index("criterion")
     there = (ours["sparsity"] - _PAPER_SPARSITIES.get(task, math.nan)).abs() < 0.001
-    there &= (distinct(table)["width"] == 1).all()
+    there &= bool((distinct(table)["width"] == 1).all())
     if number == 1:
         there &= (ours["stages"] == _PAPER_STAGES) | ours["criterion"].map(has_no_model)
     ours = ours.assign(
