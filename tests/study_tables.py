@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+import numpy as np
 import pandas as pd
 
 Numbers = dict[tuple[str, int, float], list[float]]
@@ -40,6 +43,15 @@ def table(changes: Numbers, gaps: Numbers | None = None, sparsity: float = 0.9, 
     return pd.DataFrame(rows)
 
 
+def of_ranks(*gaps_of_seeds: list[float]) -> pd.DataFrame:
+    """Return runs whose loss changes are 1, 2, 3, ..., with these gaps in each seed."""
+    penalties = range(len(gaps_of_seeds[0]))
+    return table(
+        {("lm", 1, float(i)): [i + 1.0] * len(gaps_of_seeds) for i in penalties},
+        {("lm", 1, float(i)): [gaps[i] for gaps in gaps_of_seeds] for i in penalties},
+    )
+
+
 # Two studies for what shows tables: several seeds, stages and penalties; and one seed alone.
 LARGE = table(
     {
@@ -58,3 +70,20 @@ LARGE = table(
     },
 )
 SMALL = table({("mp", 1, 0): [1.0], ("lm", 7, 0.5): [0.25], ("lm", 7, 0): [0.5]}, sparsity=0.5)
+
+
+def with_controls(errors: Mapping[tuple[str, str], float], noise: float = 0.1, seeds: int = 5) -> pd.DataFrame:
+    """Return runs of MNIST in 14 stages with controls: (criterion, control) -> mean test error (%).
+
+    Seeds differ by a few points, which all runs of a seed share; what is left is normal noise (points).
+    """
+    draws = np.random.default_rng(0)
+    of_seed = draws.normal(0, 2, seeds)
+    parts = []
+    for (criterion, control), error in errors.items():
+        tuned = (error + of_seed + draws.normal(0, noise, seeds)) / 100
+        own = table({(criterion, 1 if criterion == "mp" else 14, 0 if criterion == "mp" else 1e-3): [1.0] * seeds})
+        parts.append(own.assign(tuned_valid_error=tuned, tuned_test_error=tuned, control=control, task="mnist"))
+        if control == "gradual":
+            parts[-1]["true_change"] = float("nan")
+    return pd.concat(parts, ignore_index=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -13,96 +14,170 @@ from lossprune_lib import files, results
 HERE = Path(__file__).parent
 HEAD = """# What came out
 
-Built from the tables by `python data/results/make_findings.py`, as [JUDGING.md](JUDGING.md) fixed it beforehand. \
-Numbers are mean ±
-spread over seeds; a star marks what differs from the paper by more than the two spreads together.
+Built from the tables by `python data/results/make_findings.py`, as the second round of [JUDGING.md](JUDGING.md) fixed
+it beforehand. ± is the spread over seeds; in brackets stand 95 % intervals of means; a star marks what differs from the
+paper (Welch's test, 5 %). Several sparsities of one study are one case, and its verdict is the weakest of theirs. The
+verdicts of the first round are those of [FINDINGS-first-round.md](FINDINGS-first-round.md).
 """
-
+NAMES = {1: "locality is crucial", 2: "first and second order are similar", 3: "preserving the loss is not enough"}
+# Whose runs a table has the controls of, where they are not its own: same networks, same fine-tuning.
+CONTROLS_OF = {"mnist_controls": "mnist_200"}
 
 # In plain words, by finding and verdict.
 PLAIN = {
     1: {
         "reproduced": "The more and the smaller the stages, the less the loss changes.",
-        "partly": "On average the loss changes less with more and smaller stages, but not in every seed, or not "
-        "clearly.",
-        "not": "More and smaller stages did not make the loss change less.",
+        "refuted": "More and smaller stages, or QM in place of MP, made the loss change more.",
+        "undecided": "Not every step to more and smaller stages is clear.",
     },
     2: {
         "reproduced": "Once the steps are local, the gradient alone does nearly as well as gradient and curvature.",
-        "partly": "Curvature still helps somewhat when the steps are local.",
-        "not": "Curvature still helps a lot when the steps are local, or the model is no better than magnitude.",
+        "refuted": "Curvature still helps a lot when the steps are local, or the model is no better than magnitude.",
+        "undecided": "Whether curvature still helps when the steps are local, the seeds do not settle.",
     },
     3: {
-        "reproduced": "Among the networks whose loss is kept best, keeping it better does not mean being better after "
+        "reproduced": "Among the networks whose loss is kept best, keeping it better hardly means being better after "
         "fine-tuning.",
-        "partly": "Keeping the loss tells something, but not all, about how good a network is after fine-tuning.",
-        "not": "The better the loss is kept, the better the network is after fine-tuning.",
+        "refuted": "Among the networks whose loss is kept best, those that keep it better are better after "
+        "fine-tuning.",
+        "undecided": "Among the networks whose loss is kept best, the seeds do not settle whether keeping it better "
+        "means being better after fine-tuning.",
     },
 }
 
 
 def section(name: str) -> str:
     table = results.load(name)
-    seeds = table["seed"].nunique()
-    epochs = [int(table[f"{kind}_epochs"].iloc[0]) for kind in ("training", "tuning")]
+    return "\n".join([*opening(name, table), *loss_changes(table), *gaps(table), *verdicts(name, table)])
+
+
+def opening(name: str, table: pd.DataFrame) -> Iterable[str]:
     errors = table.drop_duplicates("seed")[["dense_valid_error", "dense_test_error"]].mean() * 100
-    return "\n".join(
-        [
-            f"## {name}",
-            "",
-            f"{len(table):,} runs, {seeds} seeds, {epochs[0]} epochs of training and {epochs[1]} of fine-tuning; "
-            f"before pruning an error of {errors.iloc[0]:.2f} % (validation) and {errors.iloc[1]:.2f} % (test).",
-            "",
-            *loss_changes(table),
-            *gaps(table),
-            *verdicts(table),
-        ]
+    tuning = table["tuning_epochs"].max()
+    yield from [f"## {name}", ""]
+    seeds = table["seed"].nunique()
+    yield (
+        f"{len(table):,} runs, {seeds} seed{'s' * (seeds > 1)}, {int(table['training_epochs'].iloc[0])} epochs of "
+        f"training and {'none' if pd.isna(tuning) else int(tuning)} of fine-tuning; before pruning an error of "
+        f"{errors.iloc[0]:.2f} % (validation) and {errors.iloc[1]:.2f} % (test)."
     )
+    yield ""
 
 
 def loss_changes(table: pd.DataFrame) -> Iterable[str]:
     beside = results.beside_paper(table, 1)
     yield from ["**Table 1, change of the training loss by pruning, at the best step penalty**", ""]
     yield from rows(
-        ["sparsity", "criterion", "stages", "lambda", "ours", "paper"],
+        ["sparsity", "criterion", "stages", "lambda", "ours", "interval", "paper"],
         ([*chosen(r), pair(r.paper_mean, r.paper_spread)] for r in beside.itertuples()),
     )
 
 
 def gaps(table: pd.DataFrame) -> Iterable[str]:
+    if table["tuning_epochs"].isna().all():
+        return
     beside = results.beside_paper(table, 2)
     yield from [
         "**Table 2, gap of the error after fine-tuning, percentage points, at the best stages and step penalty**",
         "",
     ]
+    head = ["sparsity", "criterion", "stages", "lambda", "ours, validation", "interval", "paper"]
     yield from rows(
-        ["sparsity", "criterion", "stages", "lambda", "ours, validation", "paper", "ours, test"],
+        [*head, "ours, test", "interval"],
         (
-            [*chosen(r), pair(r.paper_mean, r.paper_spread), pair(r.test_gap, r.test_spread)]
+            [
+                *chosen(r),
+                pair(r.paper_mean, r.paper_spread),
+                pair(r.test_gap, r.test_spread),
+                between(r.test_low, r.test_high),
+            ]
             for r in beside.itertuples()
         ),
     )
 
 
-def verdicts(table: pd.DataFrame) -> Iterable[str]:
-    names = {1: "locality is crucial", 2: "first and second order are similar", 3: "preserving the loss is not enough"}
+def verdicts(name: str, table: pd.DataFrame) -> Iterable[str]:
+    judged, first = results.judge(table), first_round()
     yield from ["**The findings**", ""]
     yield from rows(
-        ["finding", "sparsity", "verdict", "in plain words, and numbers"],
+        ["finding", "verdict on this case"],
+        ([f"{number}, {NAMES[number]}", f"**{word}**"] for number, word in results.cases(judged).items()),
+    )
+    yield from rows(
+        ["finding", "sparsity", "verdict", "first round", "in plain words, and numbers"],
         (
-            [f"{r.finding}, {names[r.finding]}", f"{r.sparsity:.4g}", f"**{r.verdict}**", plain(r)]
-            for r in results.judge(table).itertuples()
+            [r.finding, f"{r.sparsity:.4g}", r.verdict, first.get((name, r.finding, f"{r.sparsity:.4g}"), ""), plain(r)]
+            for r in judged.itertuples()
         ),
     )
 
 
+def first_round() -> dict[tuple[str, int, str], str]:
+    """Return the verdicts of the first round, by study, finding and sparsity, as they stand on record."""
+    found, study = {}, ""
+    for line in (HERE / "FINDINGS-first-round.md").read_text("utf-8").splitlines():
+        if line.startswith("## "):
+            study = line.removeprefix("## ")
+        elif match := re.match(r"\| (\d), [^|]+\| ([\d.]+) \| \*\*([^*]+)\*\* \|", line):
+            found[study, int(match[1]), match[2]] = match[3]
+    return found
+
+
 def plain(r: Any) -> str:
-    return " ".join(filter(None, [PLAIN.get(r.finding, {}).get(r.verdict, ""), r.evidence]))
+    return " ".join(filter(None, [PLAIN[r.finding].get(r.verdict, ""), r.evidence]))
+
+
+def with_controls(name: str) -> pd.DataFrame:
+    """Return a table of controls, with the runs that they are the controls of."""
+    others = [other for other in [CONTROLS_OF.get(name)] if other in results.names("**")]
+    return pd.concat([results.load(each) for each in [name, *others]], ignore_index=True)
+
+
+def controls(name: str) -> str:
+    table = with_controls(name)
+    try:
+        found = results.controls(table)
+    except ValueError as error:  # what they are the controls of was not run yet
+        return "\n".join([*opening(name, table), f"Not judged: {error}", ""])
+    told = found.drop_duplicates(["sparsity", "criterion", "stages", "step_penalty"])
+    lines = [*opening(name, table), "**Test error after fine-tuning, percentage points, paired by seed**", ""]
+    lines += rows(
+        ["sparsity", "criterion", "stages", "lambda", "together"],
+        ([*setting(r), f"**{r.sentence}**"] for r in told.itertuples()),
+    )
+    lines += rows(
+        ["sparsity", "criterion", "stages", "lambda", "difference", "mean", "n", "the first is"],
+        ([*setting(r), f"{r.first} less {r.second}", mean(r), r.seeds, r.verdict] for r in found.itertuples()),
+    )
+    return "\n".join(lines)
+
+
+def exactness(name: str) -> str:
+    table = results.load(name)
+    found = [results.exactness(table).assign(at="the best")]
+    for penalty in sorted(table["step_penalty"].unique()):
+        found.append(results.exactness(table[table["step_penalty"] == penalty]).assign(at=f"{penalty:g}"))
+    lines = [*opening(name, table), "**Loss change: sampled curvature less the exact one, paired by seed**", ""]
+    lines += rows(
+        ["sparsity", "criterion", "stages", "lambda", "columns", "exact", "difference", "n", "sampled chooses"],
+        (
+            [*setting(r)[:3], r.at, r.curvature_columns, f"{r.exact:.2f}", mean(r), r.seeds, r.verdict]
+            for r in pd.concat(found).itertuples()
+        ),
+    )
+    return "\n".join(lines)
+
+
+def setting(r: Any) -> list[object]:
+    return [f"{r.sparsity:.4g}", r.criterion.upper(), r.stages, f"{r.step_penalty:g}"]
 
 
 def chosen(r: Any) -> list[object]:
-    ours = pair(r.mean, r.spread) + " \\*" * r.differs
-    return [f"{r.sparsity:.4g}", r.criterion.upper(), r.stages, f"{r.step_penalty:g}", ours]
+    return [*setting(r), pair(r.mean, r.spread) + " \\*" * r.differs, between(r.low, r.high)]
+
+
+def mean(r: Any) -> str:
+    return f"{r.mean:.2f} {between(r.low, r.high)}".strip()
 
 
 def rows(head: list[str], body: Iterable[list[object]]) -> Iterable[str]:
@@ -112,13 +187,17 @@ def rows(head: list[str], body: Iterable[list[object]]) -> Iterable[str]:
 
 
 def pair(mean: float, spread: float) -> str:
-    return "" if pd.isna(mean) else f"{mean:.2f} ± {spread:.2f}"
+    return "" if pd.isna(mean) else f"{mean:.2f}" if pd.isna(spread) else f"{mean:.2f} ± {spread:.2f}"
+
+
+def between(low: float, high: float) -> str:
+    return "" if pd.isna(low) else f"({low:.2f} to {high:.2f})"
 
 
 def text() -> str:
-    plans = sorted(path.stem for path in HERE.glob("*.toml"))
-    missing = [name for name in plans if name not in results.names()]
-    return "\n".join([HEAD, *map(section, results.names()), "## Not run", "", *(f"- `{name}`" for name in missing), ""])
+    parts = [HEAD, *map(section, [*results.names(), *results.names("longer")])]
+    parts += [*map(controls, results.names("controls")), *map(exactness, results.names("exactness"))]
+    return "\n".join([*parts, "## Not run", "", *(f"- `{name}`" for name in results.missing("**")), ""])
 
 
 if __name__ == "__main__":

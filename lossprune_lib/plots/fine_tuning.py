@@ -12,7 +12,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from lossprune_lib.plots.style import style
 from lossprune_lib.results.cells import View, densities
-from lossprune_lib.results.selection import CELL, distinct, gap, loss_change
+from lossprune_lib.results.selection import CELL, gap, loss_change, themselves
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,7 +30,7 @@ _GAPS = (-2, -1, 0, 1, 2, 5, 10, 20, 50, 90)
 
 def frame(axes: Iterable[Axes], table: pd.DataFrame) -> dict[str, Line2D]:
     """Give two Axes scales that suit every view of a table, and return what `place` fills, empty."""
-    runs = distinct(table)
+    runs = themselves(table)
     points, layers = axes
     _frame_of_gaps(points, loss_change(runs), gap(runs))
     _frame_of_layers(layers, runs.groupby(CELL)[densities(runs)].mean())

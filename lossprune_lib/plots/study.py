@@ -16,7 +16,7 @@ from matplotlib.ticker import FuncFormatter, NullFormatter, NullLocator
 from lossprune_lib.checks import check_choice
 from lossprune_lib.plots.style import style
 from lossprune_lib.results.cells import densities
-from lossprune_lib.results.selection import best_penalty, distinct, gap, has_no_model, loss_change
+from lossprune_lib.results.selection import best_penalty, gap, has_no_model, loss_change, themselves
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -134,7 +134,7 @@ def layer_density(ax: Axes, table: pd.DataFrame) -> Axes:
 
 
 def _of_one_sparsity(table: pd.DataFrame) -> pd.DataFrame:
-    runs = distinct(table)
+    runs = themselves(table)
     found = runs["sparsity"].unique()
     if len(found) > 1:
         raise ValueError(

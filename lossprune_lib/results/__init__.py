@@ -5,30 +5,42 @@ that are there twice (magnitude, in tables that were put together) count once.
 """
 
 from lossprune_lib.results.cells import View, cell, cells, densities, views
-from lossprune_lib.results.findings import judge, rank_correlation
+from lossprune_lib.results.controls import controls
+from lossprune_lib.results.correlation import Preserving, preserving, rank_correlation
+from lossprune_lib.results.exactness import exactness
+from lossprune_lib.results.findings import cases, judge
 from lossprune_lib.results.overlap import criterion_overlap, overlap
 from lossprune_lib.results.paper import beside_paper
 from lossprune_lib.results.selection import best_penalty, best_tuned, gap, loss_change
+from lossprune_lib.results.statistics import Interval, interval, paired
 from lossprune_lib.results.tables import load, missing, names
 from lossprune_lib.results.trust import first_off
 
 __all__ = [
+    "Interval",
+    "Preserving",
     "View",
     "beside_paper",
     "best_penalty",
     "best_tuned",
+    "cases",
     "cell",
     "cells",
+    "controls",
     "criterion_overlap",
     "densities",
+    "exactness",
     "first_off",
     "gap",
+    "interval",
     "judge",
     "load",
     "loss_change",
     "missing",
     "names",
     "overlap",
+    "paired",
+    "preserving",
     "rank_correlation",
     "views",
 ]

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from lossprune_lib.checks import check_choice
-from lossprune_lib.results.findings import rank_correlation
-from lossprune_lib.results.selection import CELL, distinct, gap, has_no_model, loss_change
+from lossprune_lib.results.correlation import rank_correlation
+from lossprune_lib.results.selection import CELL, gap, has_no_model, loss_change, themselves, with_intervals
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,15 +23,15 @@ def cells(table: pd.DataFrame) -> pd.DataFrame:
     DataFrame
         sparsity, criterion, stages, step_penalty; change (of the training loss by pruning, nats), gap and test_gap
         (after fine-tuning, percentage points; NaN for a study without it); the same with ``_spread`` (deviation, n -
-        1); seeds.
+        1); seeds; the bounds of the means' 95 % intervals, ``_low`` and ``_high``.
     """
-    runs = distinct(table)
+    runs = themselves(table)
     measured: dict[str, Any] = {"change": loss_change(runs), "gap": math.nan, "test_gap": math.nan}
     if "tuned_valid_error" in runs and runs["tuned_valid_error"].notna().all():
         measured |= {"gap": gap(runs), "test_gap": gap(runs, "test")}
     grouped = runs.assign(**measured).groupby(CELL, sort=False)
     found = grouped[list(measured)].mean().join(grouped[list(measured)].std().add_suffix("_spread"))
-    return found.assign(seeds=grouped.size()).reset_index()
+    return with_intervals(found.assign(seeds=grouped.size()).reset_index(), {f"{name}_": name for name in measured})
 
 
 def cell(found: pd.DataFrame, criterion: str, stages: int, step_penalty: float) -> pd.Series | None:
@@ -98,7 +98,7 @@ def views(table: pd.DataFrame) -> dict[tuple[float, int], View]:
     ValueError
         if there are runs that were not fine-tuned.
     """
-    runs = distinct(table).reset_index(drop=True)
+    runs = themselves(table).reset_index(drop=True)
     runs = runs.assign(change=loss_change(runs), gap=gap(runs))
     measured = ["change", "gap", *densities(runs)]
     fixed = runs["criterion"].map(has_no_model)
@@ -110,6 +110,6 @@ def views(table: pd.DataFrame) -> dict[tuple[float, int], View]:
             means = shown.groupby(CELL, sort=False)[measured].mean().reset_index()
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", UserWarning)  # the words say where there is none
-                correlation = rank_correlation(shown, draws=1)["correlation"].iloc[0]
+                correlation = rank_correlation(shown)["correlation"].iloc[0]
             found[float(sparsity), int(stages)] = View(float(sparsity), int(stages), shown, means, correlation)
     return found

@@ -1,76 +1,35 @@
-"""Whether a study reproduces the paper's three findings, judged as ``data/results/JUDGING.md`` has it."""
+"""Whether a study reproduces the paper's three findings, by the second round of ``data/results/JUDGING.md``."""
 
 from __future__ import annotations
 
+import itertools
 import math
-import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from lossprune_lib.checks import check_float, check_int
-from lossprune_lib.results.selection import CELL, best_penalty, distinct, gap, loss_change
+from lossprune_lib.results.correlation import Preserving, measured, preserving
+from lossprune_lib.results.selection import CELL, best_penalty, loss_change, themselves
+from lossprune_lib.results.statistics import FEWEST_SEEDS, Interval, interval, paired
 
 if TYPE_CHECKING:
     import pandas as pd
 
-
-def rank_correlation(table: pd.DataFrame, share: float = 1.0, draws: int = 10_000, seed: int = 0) -> pd.DataFrame:
-    """Return how well the ranking by loss change agrees with the ranking by validation gap after fine-tuning.
-
-    Spearman's correlation within each seed, averaged over seeds, with a 95 % percentile interval over bootstrapped
-    seeds.
-
-    Parameters
-    ----------
-    share : in (0, 1]
-        Of a seed's runs, the best by loss change; rounded up, at least 3, and with all that tie with the last.
-    draws : how many times the seeds are drawn again
-    seed : of these draws
-
-    Returns
-    -------
-    DataFrame
-        sparsity, share, runs (of all seeds), seeds, correlation, low, high. Seeds in which there is no correlation
-        (fewer than 3 runs, or all alike) are left out, with a warning. low and high are NaN for fewer than 2 seeds.
-    """
-    import pandas as pd
-
-    if not 0 < check_float(share, "share") <= 1:
-        raise ValueError(f"share is {share}, but must be above 0 and at most 1: write a quarter as 0.25.")
-    draws, seed = check_int(draws, "draws"), check_int(seed, "seed", least=0)
-    runs = distinct(table)
-    runs = runs.assign(change=loss_change(runs), gap=gap(runs))
-    rows = []
-    for sparsity, part in runs.groupby("sparsity"):
-        best = part[part.groupby("seed")["change"].transform(_among_best, share)]
-        found = pd.Series({name: _spearman(of_seed) for name, of_seed in best.groupby("seed")}, dtype=float)
-        undefined, found = list(found.index[found.isna()]), found.dropna()
-        if undefined:
-            warnings.warn(
-                f"At sparsity {sparsity:.4g} the seeds {undefined} are left out: they have fewer than 3 runs, or all "
-                "are alike in loss change or gap, and then there is no correlation.",
-                stacklevel=2,
-            )
-        low = high = math.nan
-        if len(found) > 1:
-            drawn = np.random.default_rng(seed).integers(len(found), size=(draws, len(found)))
-            low, high = np.percentile(found.to_numpy()[drawn].mean(axis=1), [2.5, 97.5])
-        counted = int(best["seed"].isin(found.index).sum())
-        rows.append((sparsity, share, counted, len(found), found.mean(), low, high))
-    return pd.DataFrame(rows, columns=["sparsity", "share", "runs", "seeds", "correlation", "low", "high"])
+VERDICTS = ("refuted", "not judged", "undecided", "reproduced")  # the weakest first
+_SIMILAR = 25  # %, of what lies between MP and QM
+_LOWEST_CEILING = 0.5
 
 
 def judge(table: pd.DataFrame) -> pd.DataFrame:
     """Return for each finding and sparsity whether the table reproduces it.
 
+    Controls do not count. Several sparsities are one case: see `cases`.
+
     Returns
     -------
     DataFrame
         finding: 1 (locality is crucial), 2 (first and second order reach similar performance), 3 (preserving the loss
-        is not enough); sparsity; verdict: "reproduced", "partly", "not" or "not judged"; evidence, a sentence: the
-        numbers, or what the table lacks.
+        is not enough); sparsity; verdict: "reproduced", "refuted", "undecided" or "not judged"; evidence: the numbers
+        with their intervals and what refutes the finding, or what the table lacks.
     """
     import pandas as pd
 
@@ -78,34 +37,37 @@ def judge(table: pd.DataFrame) -> pd.DataFrame:
     rows = [
         (number, sparsity, *finding(part))
         for number, finding in enumerate(findings, start=1)
-        for sparsity, part in distinct(table).groupby("sparsity")
+        for sparsity, part in themselves(table).groupby("sparsity")
     ]
     return pd.DataFrame(rows, columns=["finding", "sparsity", "verdict", "evidence"])
 
 
+def cases(judged: pd.DataFrame) -> dict[int, str]:
+    """Return each finding's verdict on a study, from what `judge` says of it: the weakest of its sparsities'."""
+    found: dict[int, str] = {}
+    for number, verdict in zip(judged["finding"], judged["verdict"], strict=True):
+        found[number] = min(verdict, found.get(number, verdict), key=VERDICTS.index)
+    return found
+
+
 def _locality(runs: pd.DataFrame) -> tuple[str, str]:
-    lacking = _lacking(runs, criteria=("mp", "lm", "qm"), seeds=2)
+    lacking = _lacking(runs, criteria=("mp", "lm", "qm"))
     stages = _stages_of_both(runs)
     if lacking or len(stages) < 2:
         return "not judged", lacking or "LM and QM were not both run with several numbers of stages."
     change = _at_best_penalty(runs)
-    falls = {name: change[name][stages].diff(axis=1).iloc[:, 1:] < 0 for name in ("lm", "qm")}
-    means = {name: change[name][stages].mean(axis=0) for name in ("lm", "qm")}
-    mp, qm = change["mp"].iloc[:, 0], change["qm"][stages[-1]]
-    margin, spreads = mp.mean() - qm.mean(), mp.std() + qm.std()
-
-    verdict = "not"
-    if margin > 0 and all((means[name].diff().iloc[1:] < 0).all() for name in means):
-        always = all(fall.to_numpy().all() for fall in falls.values())
-        verdict = "reproduced" if always and margin > spreads else "partly"
-    words = [
-        f"{name.upper()} {_list(means[name], '#.3g')} "
-        f"(less with each in {falls[name].all(axis=1).sum()} of {len(mp)} seeds)"
-        for name in means
-    ]
+    gains = {
+        f"{name.upper()} in {more} less in {fewer}": paired(change[name][more], change[name][fewer])
+        for name in ("lm", "qm")
+        for fewer, more in itertools.pairwise(stages)
+    }
+    gains[f"QM in {stages[-1]} less MP"] = paired(change["qm"][stages[-1]], change["mp"].iloc[:, 0])
+    found = {gain.verdict() for gain in gains.values()}
+    verdict = "refuted" if "worse" in found else "reproduced" if found == {"better"} else "undecided"
+    lm, qm = (_list((change[name][number].mean() for number in stages), "#.3g") for name in ("lm", "qm"))
     return verdict, (
-        f"Best loss changes with {_list(stages)} stages: {' and '.join(words)}; MP less QM at {stages[-1]} stages is "
-        f"{mp.mean():#.3g} - {qm.mean():#.3g} = {margin:#.3g}, their two spreads together {spreads:#.3g}."
+        f"Best loss changes: MP {change['mp'].iloc[:, 0].mean():#.3g}; with {_list(stages)} stages LM {lm}, QM {qm}. "
+        f"Differences: {_said(gains)}; {_seeds(gains.values())}. One interval above zero refutes it."
     )
 
 
@@ -115,47 +77,67 @@ def _orders(runs: pd.DataFrame) -> tuple[str, str]:
     if lacking or not stages or stages[-1] == 1:
         return "not judged", lacking or "LM and QM were not both run in several stages, so no step was local."
     change = _at_best_penalty(runs)
-    mp, lm, qm = change["mp"].iloc[:, 0].mean(), change["lm"][stages[-1]].mean(), change["qm"][stages[-1]].mean()
-    beginning = f"Best loss changes at {stages[-1]} stages: MP {mp:#.3g}, LM {lm:#.3g}, QM {qm:#.3g}; "
-    if qm >= mp:
-        return "not", beginning + "QM is no better than MP."
-    share = abs(lm - qm) / (mp - qm)
-    verdict = "reproduced" if share <= 0.25 else "partly" if share <= 0.5 else "not"
-    return verdict, beginning + f"LM and QM differ by {100 * share:#.3g} % of what lies between MP and QM."
+    mp, lm, qm = change["mp"].iloc[:, 0], change["lm"][stages[-1]], change["qm"][stages[-1]]
+    lead, share = paired(qm, mp), between_orders(runs)
+    always = share.n == len(mp)
+    between = f"of what lies between MP and QM, LM and QM differ by {share.words(unit=' %')}"
+    evidence = (
+        f"Best loss changes at {stages[-1]} stages: MP {mp.mean():#.3g}, LM {lm.mean():#.3g}, QM {qm.mean():#.3g}; "
+        f"QM less MP {lead.words()}; {between if always else 'QM does not lead in every seed'}; {_seeds([lead])}. "
+    )
+    if lead.n >= FEWEST_SEEDS and lead.verdict() != "better":
+        return "refuted", f"{evidence}QM is not better than MP."
+    evidence += f"An interval that begins above {_SIMILAR} %, or no lead of QM over MP, refutes it."
+    if not always:
+        return "undecided", evidence
+    return "reproduced" if share.high <= _SIMILAR else "refuted" if share.low > _SIMILAR else "undecided", evidence
+
+
+def between_orders(runs: pd.DataFrame) -> Interval:
+    """Return the difference of LM and QM as a share of that of MP and QM (%), at one sparsity and the most stages.
+
+    Each is at its best step penalty. A seed in which QM has no lead over MP has no share, and does not count.
+    """
+    change, most = _at_best_penalty(runs), _stages_of_both(runs)[-1]
+    mp, lm, qm = change["mp"].iloc[:, 0], change["lm"][most], change["qm"][most]
+    return interval(100 * (lm - qm).abs() / (mp - qm).where(mp > qm))
 
 
 def _preserving(runs: pd.DataFrame) -> tuple[str, str]:
-    lacking = _lacking(runs, seeds=2)
+    lacking = _lacking(runs, criteria=("mp",))
     if not lacking:
         try:
-            runs = runs.assign(change=loss_change(runs), gap=gap(runs))
+            measured(runs)
         except ValueError as error:
             lacking = str(error)
     if lacking:
         return "not judged", lacking
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # the sentence below says it
-        quarter, whole = (rank_correlation(runs, share).iloc[0] for share in (0.25, 1.0))
-    seeds = runs["seed"].nunique()
-    if quarter["seeds"] < 2:
-        lacking = f"The best quarter has a rank correlation in {int(quarter['seeds'])} of {seeds} seeds only."
-        return "not judged", lacking
-    best_kept = runs[runs["change"] == runs.groupby("seed")["change"].transform("min")]
-    others = int((best_kept.groupby("seed")["gap"].min() > runs.groupby("seed")["gap"].min()).sum())
+    found = preserving(runs)
+    half = found.near_ceiling / 2
+    verdict = "undecided"
+    if found.near_ceiling >= _LOWEST_CEILING:
+        verdict = "reproduced" if found.near.high < half else "refuted" if found.near.low > half else "undecided"
+    return verdict, _of_preserving(found)
 
-    met = int(quarter["high"] < 0.5) + int(others > seeds / 2)
-    words = [
-        f"{row['correlation']:#.3g} ({row['low']:#.3g} to {row['high']:#.3g}, {int(row['seeds'])} of {seeds} seeds) "
-        f"over {what}"
-        for row, what in ((quarter, "the best quarter"), (whole, "all runs"))
-    ]
-    return ("not", "partly", "reproduced")[met], (
-        f"Rank correlation of loss change and validation gap: {' and '.join(words)}; "
-        f"in {others} of {seeds} seeds the run with the smallest loss change has not the smallest gap."
+
+def _of_preserving(found: Preserving) -> str:
+    few, many = min(found.near_runs), max(found.near_runs)
+    all_of_them = found.near, found.within, found.near_fixed, found.within_fixed, found.cost
+    refuted = f"An interval that begins above half the ceiling, {found.near_ceiling / 2:.2f}, refutes it."
+    if not found.near_ceiling >= _LOWEST_CEILING:
+        refuted = "Without a ceiling of 0.5 at least, nothing can refute it, and nothing is decided."
+    return (
+        "Rank correlation of loss change and validation gap: among a seed's runs near its best "
+        f"({few if few == many else f'{few} to {many}'} of {found.runs}) {found.near.words('.2f')}, ceiling "
+        f"{_number(found.near_ceiling)}; within criteria {found.within.words('.2f')}, ceiling "
+        f"{_number(found.within_ceiling)}. With the layers' shares held fixed: {found.near_fixed.words('.2f')} and "
+        f"{found.within_fixed.words('.2f')}. Choosing by loss change costs {found.cost.words('.2f')} points of test "
+        f"error; by loss change the winner has place {_list(found.rank.values, '.0f')}; {_seeds(all_of_them)}. "
+        f"{refuted}"
     )
 
 
-def _lacking(runs: pd.DataFrame, criteria: tuple[str, ...] = (), seeds: int = 1) -> str:
+def _lacking(runs: pd.DataFrame, criteria: tuple[str, ...]) -> str:
     """Return what a table of one sparsity lacks to be judged, in a sentence; nothing if it has all."""
     missing = [name.upper() for name in criteria if name not in set(runs["criterion"])]
     if missing:
@@ -163,7 +145,7 @@ def _lacking(runs: pd.DataFrame, criteria: tuple[str, ...] = (), seeds: int = 1)
     counts, whole = runs.groupby("seed").size(), runs.groupby(CELL).ngroups
     if counts.min() < whole:
         return f"Seed {counts.idxmin()} has only {counts.min()} of {whole} runs: run the study to its end."
-    return "" if len(counts) >= seeds else "There is one seed, so nothing is known about the spread: run two or more."
+    return ""
 
 
 def _stages_of_both(runs: pd.DataFrame) -> list[int]:
@@ -180,18 +162,17 @@ def _at_best_penalty(runs: pd.DataFrame) -> dict[str, pd.DataFrame]:
     }
 
 
-def _among_best(change: pd.Series, share: float) -> pd.Series:
-    count = max(3, math.ceil(share * len(change) - 1e-9))
-    return change <= change.nsmallest(count).max()
+def _said(differences: Mapping[str, Interval]) -> str:
+    return ", ".join(f"{name} {difference.words()}" for name, difference in differences.items())
 
 
-def _spearman(runs: pd.DataFrame) -> float:
-    from scipy.stats import spearmanr
+def _seeds(intervals: Iterable[Interval]) -> str:
+    counts = sorted({each.n for each in intervals if each.n}) or [0]
+    return f"n = {_list(counts)}" + (f", and below {FEWEST_SEEDS} no interval" if counts[0] < FEWEST_SEEDS else "")
 
-    if len(runs) < 3 or runs["change"].nunique() == 1 or runs["gap"].nunique() == 1:
-        return math.nan
-    # It is a ratio of small whole numbers: rounding takes the noise away, so that a threshold is hit exactly.
-    return round(float(spearmanr(runs["change"], runs["gap"]).statistic), 12)
+
+def _number(value: float) -> str:
+    return "not defined" if math.isnan(value) else f"{value:.2f}"
 
 
 def _list(values: Iterable[float], form: str = "") -> str:

@@ -15,6 +15,7 @@ from lossprune_lib.results.selection import (
     check_table,
     distinct,
     has_no_model,
+    themselves,
 )
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def criterion_overlap(table: pd.DataFrame, kept: Tensor) -> pd.DataFrame:
     -------
     DataFrame
         sparsity, stages, first, second; overlap (Jaccard) and its spread: mean and deviation (n - 1) over the seeds
-        that have both. Criteria without a loss model stand for every number of stages.
+        that have both. Criteria without a loss model stand for every number of stages; controls are left out.
     """
     import pandas as pd
 
@@ -66,8 +67,10 @@ def criterion_overlap(table: pd.DataFrame, kept: Tensor) -> pd.DataFrame:
         raise ValueError(
             f"There are {len(kept)} masks, but {len(table)} runs in the table: give one a run, in its order."
         )
-    runs = distinct(table.reset_index(drop=True))
-    chosen = runs.reset_index(names="row").merge(best_penalty(runs)[CELL])
+    runs = distinct(table.reset_index(drop=True)).reset_index(names="row")
+    chosen = runs.iloc[:0]
+    if (runs["control"] == "").any():
+        chosen = themselves(runs).merge(best_penalty(runs)[CELL])
     fixed = chosen["criterion"].map(has_no_model)
     rows = []
     for sparsity, part in chosen.groupby("sparsity"):

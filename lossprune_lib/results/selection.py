@@ -5,17 +5,31 @@ A table has one row per run (see `Study.table`). Each sparsity is looked at alon
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from lossprune_lib import data
 from lossprune_lib.checks import check_choice, check_instance
 from lossprune_lib.pruning.criteria import CRITERIA
+from lossprune_lib.results.statistics import half_width
 
 if TYPE_CHECKING:
     import pandas as pd
 
 CELL = ["sparsity", "criterion", "stages", "step_penalty"]
-_SAME = ["task", "model", "train_examples", "training_epochs", "tuning_epochs", "schedule", "batch_size", "scope"]
+# What later tables have beside these, and what its absence means: no control, the exact curvature, the paper's width.
+_ADDED: dict[str, Any] = {"control": "", "curvature_columns": 0, "width": 1.0}
+_SAME = [
+    "task",
+    "model",
+    "width",
+    "train_examples",
+    "training_epochs",
+    "tuning_epochs",
+    "schedule",
+    "batch_size",
+    "scope",
+]
 
 
 def loss_change(table: pd.DataFrame) -> pd.Series:
@@ -48,21 +62,23 @@ def best_penalty(table: pd.DataFrame) -> pd.DataFrame:
     """Return the step penalty with the lowest mean loss change over seeds, for each sparsity, criterion and stages.
 
     Columns: sparsity, criterion, stages, step_penalty; mean and spread (n - 1) of the loss change over seeds (nats);
-    seeds. Penalties that fewer seeds have finished than others are not chosen; of equal ones, the smallest is.
+    seeds; low and high of the mean's 95 % interval. Penalties that fewer seeds have finished than others are not
+    chosen; of equal ones, the smallest is.
     """
-    runs = distinct(table)
+    runs = themselves(table)
     cells = runs.assign(change=loss_change(runs)).groupby(CELL, sort=False)["change"].agg(["mean", "std", "count"])
     cells = cells.rename(columns={"std": "spread", "count": "seeds"}).reset_index()
-    return _lowest(cells, "mean", ["sparsity", "criterion", "stages"])
+    return with_intervals(_lowest(cells, "mean", ["sparsity", "criterion", "stages"]), {"": "mean"})
 
 
 def best_tuned(table: pd.DataFrame) -> pd.DataFrame:
     """Return stages and step penalty with the lowest mean validation gap over seeds, by sparsity and criterion.
 
     Columns: sparsity, criterion, stages, step_penalty; valid_gap, valid_spread, test_gap and test_spread (percentage
-    points; the test set chooses nothing); seeds. Raises ValueError as `gap` does.
+    points; the test set chooses nothing); seeds; low and high of both 95 % intervals, as ``valid_low`` and so on.
+    Raises ValueError as `gap` does.
     """
-    runs = distinct(table)
+    runs = themselves(table)
     cells = (
         runs.assign(valid=gap(runs), test=gap(runs, "test"))
         .groupby(CELL, sort=False)
@@ -74,28 +90,68 @@ def best_tuned(table: pd.DataFrame) -> pd.DataFrame:
             seeds=("valid", "count"),
         )
     )
-    return _lowest(cells.reset_index(), "valid_gap", ["sparsity", "criterion"])
+    best = _lowest(cells.reset_index(), "valid_gap", ["sparsity", "criterion"])
+    return with_intervals(best, {"valid_": "valid_gap", "test_": "test_gap"})
+
+
+def with_intervals(cells: pd.DataFrame, means: Mapping[str, str]) -> pd.DataFrame:
+    """Return means over seeds with the bounds of their 95 % intervals, PREFIXlow and PREFIXhigh.
+
+    Parameters
+    ----------
+    cells : with the columns seeds and PREFIXspread
+    means : prefix -> the column that holds the mean
+    """
+    found = cells
+    for prefix, name in means.items():
+        reach = half_width(cells[f"{prefix}spread"], cells["seeds"])
+        found = found.assign(**{f"{prefix}low": cells[name] - reach, f"{prefix}high": cells[name] + reach})
+    return found
+
+
+def themselves(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the `distinct` runs of the criteria themselves, without controls and `of_one_curvature`.
+
+    Raises
+    ------
+    ValueError
+        as `distinct`, and if there are controls only.
+    """
+    runs = distinct(table)
+    runs = runs[runs["control"] == ""]
+    if runs.empty:
+        raise ValueError("The table has controls only: put it together with the one that they are the controls of.")
+    return of_one_curvature(runs)
 
 
 def distinct(table: pd.DataFrame) -> pd.DataFrame:
-    """Return each run once, by sparsity, criterion (as they first appear), stages, penalty and seed; the index is kept.
+    """Return each run once, by sparsity, criterion (as they first appear), stages, penalty, control and seed.
+
+    Runs with different controls or kinds of curvature are different ones; a table without these columns has neither.
+    The index is kept.
 
     Raises
     ------
     ValueError
         if it is no study's table, has no runs, or mixes runs that differ in more than these.
     """
-    check_table(table, *CELL, "seed", "true_change")
+    check_table(table, *CELL, "seed")
+    added = {
+        name: table[name].astype(object).fillna(usual) if name in table else usual for name, usual in _ADDED.items()
+    }
+    table = table.assign(**added).astype({name: type(usual) for name, usual in _ADDED.items()})
+    check_table(table[table["control"] != "gradual"], "true_change")  # pruned while it is trained: there is no before
     mixed = [name for name in _SAME if name in table and table[name].nunique(dropna=False) > 1]
     if mixed:
         raise ValueError(
             f"The table mixes runs that differ in {' and '.join(mixed)}, which do not compare: give each alone."
         )
     place = {name: i for i, name in enumerate(table["criterion"].unique())}
+    run = [*CELL, "control", "curvature_columns", "seed"]
     ordered = table.sort_values(
-        [*CELL, "seed"], key=lambda column: column.map(place) if column.name == "criterion" else column, kind="stable"
+        run, key=lambda column: column.map(place) if column.name == "criterion" else column, kind="stable"
     )
-    return ordered.drop_duplicates([*CELL, "seed"])
+    return ordered.drop_duplicates(run)
 
 
 def check_table(table: pd.DataFrame, *columns: str) -> None:
@@ -117,6 +173,14 @@ def check_table(table: pd.DataFrame, *columns: str) -> None:
 def has_no_model(criterion: str) -> bool:
     """Whether a criterion depends on neither stages nor step penalty."""
     return criterion in CRITERIA and not CRITERIA[criterion].models_loss
+
+
+def of_one_curvature(runs: pd.DataFrame) -> pd.DataFrame:
+    """Return runs with one kind of curvature: of several the exact one, else that with the most sampled columns."""
+    second = runs["criterion"].isin([name for name, criterion in CRITERIA.items() if criterion.order == 2])
+    kinds = set(runs.loc[second, "curvature_columns"])
+    kind = 0 if 0 in kinds else max(kinds, default=0)
+    return runs[~second | (runs["curvature_columns"] == kind)]
 
 
 def _lowest(cells: pd.DataFrame, column: str, within: list[str]) -> pd.DataFrame:

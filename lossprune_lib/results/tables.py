@@ -6,6 +6,7 @@ that are there twice (magnitude, in tables that were put together) count once.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lossprune_lib.checks import suggestion
@@ -15,18 +16,24 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def names() -> list[str]:
-    """Return the names of the shipped tables."""
-    return sorted(path.stem for path in shipped("results").glob("*.csv") if path.with_suffix(".toml").is_file())
+EVERYWHERE = "**"
 
 
-def missing() -> list[str]:
-    """Return the names of the plans that were not run: those without a shipped table."""
-    return sorted({path.stem for path in shipped("results").glob("*.toml")} - set(names()))
+def names(folder: str = ".") -> list[str]:
+    """Return the names of the shipped tables: the main ones, or those of a subfolder such as ``"controls"``.
+
+    ``"**"`` stands for all of them; no two have the same name.
+    """
+    return sorted(path.stem for path in _plans(folder).values() if path.with_suffix(".csv").is_file())
+
+
+def missing(folder: str = ".") -> list[str]:
+    """Return the names of the plans that were not run: those without a shipped table; folders as in `names`."""
+    return sorted({*_plans(folder)} - {*names(folder)})
 
 
 def load(name: str) -> pd.DataFrame:
-    """Read a shipped table.
+    """Read a shipped table, of whichever folder.
 
     Raises
     ------
@@ -37,12 +44,16 @@ def load(name: str) -> pd.DataFrame:
 
     if not isinstance(name, str):
         raise TypeError(f"name is that of a shipped table, such as {names()[0]!r}, not {name!r}.")
-    if name in names():
-        return pd.read_csv(shipped(f"results/{name}.csv"))
-    planned = (shipped("results") / f"{name}.toml").is_file()
+    plans, there = _plans(EVERYWHERE), names(EVERYWHERE)
+    if name in there:
+        return pd.read_csv(plans[name].with_suffix(".csv"))
     why = (
         f"The study {name!r} is planned, but was not run: python -m lossprune_lib study run {name} runs it."
-        if planned
-        else f"There are no results called {name!r}.{suggestion(name, names())}"
+        if name in plans
+        else f"There are no results called {name!r}.{suggestion(name, there)}"
     )
-    raise FileNotFoundError(f"{why} There are tables of: {', '.join(names()) or 'no study yet'}.")
+    raise FileNotFoundError(f"{why} There are tables of: {', '.join(there) or 'no study yet'}.")
+
+
+def _plans(folder: str) -> dict[str, Path]:
+    return {path.stem: path for path in shipped("results").glob(f"{folder}/*.toml")}

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from lossprune_lib.plots.fine_tuning import correlation_in_words, frame, legend, place, stages_in_words
 from lossprune_lib.results.cells import View, densities, views
-from lossprune_lib.results.selection import distinct
+from lossprune_lib.results.selection import themselves
 from lossprune_lib.widgets.picture import Picture
 from lossprune_lib.widgets.sliders import Sliders, control
 
@@ -47,7 +47,7 @@ def fine_tuning_slider(table: pd.DataFrame, start: tuple[float, int, str] | None
         if there are runs that were not fine-tuned.
     """
     shown = views(table)
-    criteria = list(distinct(table)["criterion"].unique())
+    criteria = list(themselves(table)["criterion"].unique())
     sparsities, stages = (sorted({key[i] for key in shown}) for i in (0, 1))
     first = start or (sparsities[len(sparsities) // 2], stages[-1], criteria[-1])
     controls = {

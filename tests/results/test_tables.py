@@ -10,10 +10,12 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import ttest_ind_from_stats
 from study_tables import table
 
 from lossprune_lib import results
 from lossprune_lib.results import tables
+from lossprune_lib.results.statistics import interval
 from lossprune_lib.studies.study import Study
 
 MNIST = {"task": "mnist", "model": "mlp_300_100"}
@@ -52,8 +54,10 @@ def test_best_penalty_has_the_lowest_mean_over_seeds() -> None:
         }
     )
     best = results.best_penalty(runs)
-    assert list(best.columns) == ["sparsity", "criterion", "stages", "step_penalty", "mean", "spread", "seeds"]
-    assert best.drop(columns="spread").to_numpy().tolist() == [
+    numbers = ["mean", "spread", "seeds", "low", "high"]
+    assert list(best.columns) == ["sparsity", "criterion", "stages", "step_penalty", *numbers]
+    assert best[["low", "high"]].isna().all(axis=None)  # two seeds
+    assert best.drop(columns=["spread", "low", "high"]).to_numpy().tolist() == [
         [0.9, "qm", 1, 0.1, 4, 2],
         [0.9, "qm", 14, 0.1, 1.5, 2],
         [0.9, "mp", 1, 0, 8, 2],
@@ -93,6 +97,20 @@ def test_best_tuned_is_chosen_by_validation_alone() -> None:
     assert best["valid_spread"].tolist() == pytest.approx([3 / math.sqrt(2), 0])
     assert best["test_gap"].tolist() == pytest.approx([37.5, 0])
     assert best["test_spread"].tolist() == pytest.approx([25 / math.sqrt(2), 0])
+
+
+def test_numbers_that_are_chosen_have_intervals() -> None:
+    values = [1.0, 2.0, 4.0, 5.0]
+    expected = interval(values)
+    runs = table({("qm", 14, 0): values}, {("qm", 14, 0): values})
+    best, tuned = results.best_penalty(runs).iloc[0], results.best_tuned(runs).iloc[0]
+    assert (best["low"], best["high"]) == pytest.approx((expected.low, expected.high))
+    assert (tuned["valid_low"], tuned["valid_high"]) == pytest.approx((expected.low, expected.high))
+    assert (tuned["test_low"], tuned["test_high"]) == pytest.approx((expected.low + 1, expected.high + 1))
+    found = results.cells(runs).iloc[0]
+    for name, more in (("change", 0), ("gap", 0), ("test_gap", 1)):
+        bounds = found[f"{name}_low"], found[f"{name}_high"]
+        assert bounds == pytest.approx((expected.low + more, expected.high + more))
 
 
 def test_a_run_that_is_there_twice_counts_once() -> None:
@@ -186,22 +204,33 @@ def test_criterion_overlap_without_loss_models() -> None:
     assert "overlap" in alone
 
 
+def test_criterion_overlap_leaves_controls_out() -> None:
+    runs = table({("mp", 1, 0): [1], ("qm", 14, 0): [2]})
+    both = pd.concat([runs, runs.assign(control="magnitude", true_change=0.1)])
+    kept = torch.tensor([[True, False], [True, True], [False, True], [False, True]])
+    found = results.criterion_overlap(both, kept)
+    assert found[["first", "second", "overlap"]].to_numpy().tolist() == [["mp", "qm", 0.5]]
+    assert results.criterion_overlap(both[2:], kept[2:]).empty
+
+
 def test_table_1_beside_the_papers() -> None:
     def runs(mp: float, sparsity: float = PAPER_SPARSITY, **columns: object) -> pd.DataFrame:
         changes = {("mp", 1, 0): [mp - 0.1, mp, mp + 0.1], ("random", 1, 0): [3.0, 3.0, 3.0]}
         changes |= {("qm", 1, 0): [0.1, 0.1, 0.1], ("qm", 140, 0): [1.0, 1.0, 1.0], ("obd", 1, 0): [2.0, 2.0, 2.0]}
         return table(changes, sparsity=sparsity, **(MNIST | columns))
 
-    # The paper's: MP 2.02 ± 0.10, QM 1.05 ± 0.04; with a spread of 0.1 on our side, MP may be 0.2 away.
-    near, far = (results.beside_paper(runs(mp), 1) for mp in (2.21, 1.81))
+    # The paper's: MP 2.02 ± 0.10, QM 1.05 ± 0.04, of 5 seeds. With 3 of ours and a spread of 0.1, the standard error is
+    # 0.073 at 4.3 degrees of freedom, so MP may be 0.197 away; QM has no spread, and may be 0.050 away.
+    near, far = (results.beside_paper(runs(mp), 1) for mp in (2.21, 1.82 - 0.002))
     assert near["criterion"].tolist() == ["mp", "random", "qm"]
     assert near["stages"].tolist() == [1, 1, 140]
     assert near["mean"].tolist() == pytest.approx([2.21, 3, 1])
+    assert near["p"][0] == pytest.approx(ttest_ind_from_stats(2.21, 0.1, 3, 2.02, 0.1, 5, equal_var=False).pvalue)
     assert near["paper_mean"].tolist() == pytest.approx([2.02, math.nan, 1.05], nan_ok=True)
     assert near["paper_spread"].tolist() == pytest.approx([0.1, math.nan, 0.04], nan_ok=True)
     assert near["differs"].tolist() == [False, False, True]
     assert far["differs"].tolist() == [True, False, True]
-    for other in (runs(9, sparsity=0.9), runs(9, task="fashion_mnist"), runs(9, model="vgg11")):
+    for other in (runs(9, sparsity=0.9), runs(9, task="fashion_mnist"), runs(9, model="vgg11"), runs(9, width=0.25)):
         beside = results.beside_paper(other, 1)
         assert beside["paper_mean"].isna().all()
         assert not beside["differs"].any()
@@ -216,6 +245,7 @@ def test_table_2_beside_the_papers() -> None:
     beside = results.beside_paper(runs, 2).set_index("criterion")
     assert beside.loc["lm", ["stages", "paper_mean", "paper_spread", "differs"]].tolist() == [1, -0.3, 0.1, False]
     assert beside.loc["mp", ["paper_mean", "paper_spread", "differs"]].tolist() == [0.2, 0.2, True]
+    assert {"low", "high", "p"} <= set(beside)
     assert beside["mean"].tolist() == pytest.approx([-0.2, 0.7])
     assert beside["test_gap"].tolist() == pytest.approx([0.8, 1.7])
     with pytest.raises(ValueError, match="not 3"):
@@ -235,12 +265,21 @@ def test_shipped_tables_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     (tmp_path / "results" / "mnist-overlap.csv").touch()  # belongs to a table, and is none
     for name in ("mnist", "digits", "cifar"):
         (tmp_path / "results" / f"{name}.toml").touch()
+    (tmp_path / "results" / "controls").mkdir()
+    for name in ("digits_controls", "mnist_controls"):
+        (tmp_path / "results" / "controls" / f"{name}.toml").touch()
+    runs.to_csv(tmp_path / "results" / "controls" / "digits_controls.csv", index=False)
     assert results.names() == ["digits", "mnist"]
     assert results.missing() == ["cifar"]
+    assert results.names("controls") == ["digits_controls"]
+    assert results.names("**") == ["digits", "digits_controls", "mnist"]
+    assert results.missing("**") == ["cifar", "mnist_controls"]
+    assert results.names("exactness") == []
+    assert len(results.load("digits_controls")) == len(runs)
     pd.testing.assert_frame_equal(results.load("digits"), runs, rtol=1e-15, check_dtype=False)
     with pytest.raises(
         FileNotFoundError,
-        match=r"no results called 'dgits'\. Did you mean 'digits'\? There are tables of: digits, mnist",
+        match=r"no results called 'dgits'\. Did you mean 'digits'\? There are tables of: digits, digits_con",
     ):
         results.load("dgits")
     with pytest.raises(FileNotFoundError, match="was not run: python -m lossprune_lib study run cifar runs it"):
@@ -248,12 +287,12 @@ def test_shipped_tables_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def test_every_shipped_table_is_one_of_a_study() -> None:
-    for name in results.names():
+    for name in [*results.names(), *results.names("longer")]:
         assert len(results.judge(results.load(name))) >= 3
 
 
 def test_the_table_of_a_real_study_can_be_judged(tmp_path: Path) -> None:
-    study = Study.grid(stages=[1, 2], step_penalties=[0, 1], seeds=[0, 1], sparsities=0.9, training=1, tuning=1)
+    study = Study.grid(stages=[1, 2], step_penalties=[0, 1], seeds=range(4), sparsities=0.9, training=1, tuning=1)
     runs = study.run(tmp_path / "runs.sqlite", device="cpu", progress=False)
     found = results.judge(runs)
     assert found["finding"].tolist() == [1, 2, 3]

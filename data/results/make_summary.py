@@ -1,0 +1,203 @@
+"""Build SUMMARY.md, one page to be read aloud, from the tables beside it: python data/results/make_summary.py."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import pandas as pd
+from make_findings import NAMES, first_round, with_controls
+
+from lossprune_lib import files, results
+from lossprune_lib.results.findings import VERDICTS, between_orders
+
+HERE = Path(__file__).parent
+LAYERS = "density."
+SAID = {"mp": "MP", "qm": "QM", "magnitude": "magnitude at QM's shares"}
+
+
+def what_the_paper_says() -> Iterable[str]:
+    one, two = (pd.read_csv(files.shipped(f"paper/table{number}.csv")) for number in (1, 2))
+    change = one[one["network"] == "mlp_300_100"].set_index("criterion")["mean"]
+    gaps = two[two["network"] == "mlp_300_100"]["mean"]
+    left = 100 * (change["lm"] - change["qm"]) / (change["mp"] - change["qm"])
+    yield (
+        "Laurent and others (2020) model the loss, and remove the weights that matter least to it. They say three "
+        "things, here with their numbers for MNIST. **Locality is crucial**: such a model is right only nearby, so "
+        f"prune in many small stages. Magnitude (MP) changes the loss by {change['mp']:.2f} nats, the quadratic model "
+        f"(QM) in 140 stages by {change['qm']:.2f}. **First and second order are similar** once the steps are local: "
+        f"the linear model (LM) reaches {change['lm']:.2f}, and lacks {left:.0f} % of what lies between MP and QM. "
+        "**Preserving the loss is not enough**: after fine-tuning all criteria end within "
+        f"{gaps.max() - gaps.min():.1f} points of error."
+    )
+
+
+def by_verdict() -> Iterable[str]:
+    """Sort every case into what holds, what does not, and what the seeds leave open."""
+    studies = {name: results.load(name) for name in [*results.names(), *results.names("longer")]}
+    judged = {name: results.judge(table) for name, table in studies.items()}
+    for heading, verdict in (
+        ("What holds here", "reproduced"),
+        ("What does not hold here", "refuted"),
+        ("What the seeds leave open", "undecided"),
+    ):
+        yield f"## {heading}"
+        said = [
+            f"- **{NAMES[number].capitalize()}**, {name}{told(number, studies[name], judged[name])}"
+            for number in NAMES
+            for name in studies
+            if results.cases(judged[name])[number] == verdict
+        ]
+        yield "\n".join(said or ["Nothing, by the rules that were fixed beforehand."])
+    weaker = sum(
+        first_round().get((name, r.finding, f"{r.sparsity:.4g}")) == "reproduced" != r.verdict
+        for name, of_study in judged.items()
+        for r in of_study.itertuples()
+    )
+    yield (
+        f"The first round, without an interval for the second finding and a ceiling for the third, had called {weaker} "
+        "cases reproduced that are not now, each sparsity counted as one."
+    )
+    waiting = results.missing("longer")
+    if waiting:
+        yield f"Longer training and fine-tuning ({listed(waiting)}): not run yet."
+
+
+def told(number: int, table: pd.DataFrame, judged: pd.DataFrame) -> str:
+    """Return the number behind a verdict, at the sparsity that decides it."""
+    tell: dict[int, Callable[[pd.DataFrame], str]] = {1: of_locality, 2: of_orders, 3: of_preserving}
+    of_finding = judged[judged["finding"] == number]
+    deciding = of_finding.loc[of_finding["verdict"].map(VERDICTS.index).idxmin(), "sparsity"]
+    return f" at {percent(deciding)}: {tell[number](table[table['sparsity'] == deciding])}"
+
+
+def of_locality(table: pd.DataFrame) -> str:
+    best = results.best_penalty(table).set_index(["criterion", "stages"])["mean"]
+    qm = best["qm"]
+    return (
+        f"QM's loss change is {qm.iloc[0]:.2f} nats in {counted(qm.index[0])} and {qm.iloc[-1]:.2f} in "
+        f"{counted(qm.index[-1])}; MP's is {best['mp'].iloc[0]:.2f}."
+    )
+
+
+def of_orders(table: pd.DataFrame) -> str:
+    share = between_orders(table)
+    if share.n < table["seed"].nunique():
+        return "QM does not lead MP in every seed."
+    return f"LM and QM differ by {share.words('.0f', ' %')} of what lies between MP and QM."
+
+
+def of_preserving(table: pd.DataFrame) -> str:
+    found = results.preserving(table)
+    if not found.near.n:
+        return "too few runs lie near the best one."
+    return (
+        f"near the best run, loss change and gap correlate by {found.near.words('.2f')}, where half the ceiling is "
+        f"{found.near_ceiling / 2:.2f}; choosing by loss change costs {found.cost.words('.2f')} points of test error."
+    )
+
+
+def layer_shares() -> Iterable[str]:
+    yield "**The layers' shares.** A criterion decides how much each layer keeps, and only then which weights."
+    for name in ("digits", "mnist"):
+        table = results.load(name)
+        part = table[table["sparsity"] == table["sparsity"].max()]
+        found = results.preserving(part)
+        yield (
+            f"On {name} at {percent(part['sparsity'].iloc[0])}, loss change and gap correlate by "
+            f"{found.within.words('.2f')} within a criterion; with the layers' shares held fixed, by "
+            f"{found.within_fixed.words('.2f')}. {starved(part)}"
+        )
+    for name in results.names("controls"):
+        yield from of_controls(name)
+    waiting = results.missing("controls")
+    if waiting:
+        yield f"The controls that tell shares from single weights ({listed(waiting)}): not run yet."
+
+
+def starved(part: pd.DataFrame) -> str:
+    """Say which layer MP cuts most, beside QM at its best step penalty and most stages."""
+    best = results.best_penalty(part).groupby("criterion").tail(1)[["criterion", "stages", "step_penalty"]]
+    shares = part.merge(best).groupby("criterion")[results.densities(part)].mean()
+    layer = (shares.loc["mp"] / shares.loc["qm"]).idxmin()
+    mp, qm = 100 * shares.loc["mp", layer], 100 * shares.loc["qm", layer]
+    return f"Of layer {layer.removeprefix(LAYERS)}, MP keeps {mp:.2g} % and QM {qm:.2g} %."
+
+
+def of_controls(name: str) -> Iterable[str]:
+    try:
+        found = results.controls(with_controls(name))
+    except ValueError:
+        yield f"{name}: not judged yet."
+        return
+    told = found[(found["criterion"] == "qm") & found["first"].isin(["mp", "magnitude"])]
+    for (sparsity, stages), part in told.groupby(["sparsity", "stages"]):
+        numbers = ", ".join(f"{SAID[r.first]} less {SAID[r.second]} {r.mean:.2f}" for r in part.itertuples())
+        sentence = part["sentence"].iloc[0]
+        yield f"{name}, {percent(sparsity)}, QM in {counted(stages)}: **{sentence}** ({numbers} points)."
+
+
+def chaos() -> Iterable[str]:
+    yield "**Chaos.** Criteria that change the loss by much the same amount keep different weights."
+    for name in ("digits", "mnist"):
+        table, overlaps = results.load(name), pd.read_csv(HERE / f"{name}-overlap.csv")
+        sparsity, most = table["sparsity"].max(), table["stages"].max()
+        best = results.best_penalty(table[table["sparsity"] == sparsity])
+        mean = best[best["stages"] == most].set_index("criterion")["mean"]
+        both = overlaps[(overlaps["sparsity"] == sparsity) & (overlaps["stages"] == most)]
+        shared = both[(both["first"] == "lm") & (both["second"] == "qm")]["overlap"].iloc[0]
+        yield (
+            f"On {name} at {percent(sparsity)} in {counted(most)}, LM and QM share {percent(shared)} of the weights "
+            f"that either keeps, at loss changes of {mean['lm']:.2f} and {mean['qm']:.2f} nats."
+        )
+    yield (
+        "Whether that is much or little is known only beside how far one criterion's own mask moves when the same "
+        "examples come in another order: not run yet."
+    )
+
+
+def exactness() -> Iterable[str]:
+    yield "**Exactness.** Does a curvature that is sampled, and much cheaper, choose as well as the exact one?"
+    for name in results.names("exactness"):
+        found = results.exactness(results.load(name))
+        well = (found["verdict"] == "as well").sum()
+        furthest = found.loc[(found["mean"] / found["exact"]).abs().idxmax()]
+        yield (
+            f"{name}: as well in {well} of {len(found)} comparisons; the furthest is {furthest['criterion'].upper()} "
+            f"in {counted(furthest['stages'])} with {furthest['curvature_columns']} sampled columns, "
+            f"{furthest['mean']:+.2f} nats beside {furthest['exact']:.2f}."
+        )
+    waiting = results.missing("exactness")
+    if waiting:
+        yield f"{listed(waiting)}: not run yet."
+
+
+def listed(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
+def percent(share: float) -> str:
+    return f"{100 * share:.3g} %"
+
+
+def counted(stages: int) -> str:
+    return "one stage" if stages == 1 else f"{stages} stages"
+
+
+def text() -> str:
+    parts = [
+        "# What we found, in five minutes",
+        "Built from the tables by `python data/results/make_summary.py`, which computes every number. In brackets "
+        "stand 95 % intervals over seeds, or the seeds themselves where they are fewer than four. The rules were fixed "
+        "before the runs ([JUDGING.md](JUDGING.md)); more numbers are in [FINDINGS.md](FINDINGS.md).",
+        "## What the paper says",
+        *what_the_paper_says(),
+        *by_verdict(),
+        "## What turned out to be something else",
+        *(" ".join(part) for part in (layer_shares(), chaos(), exactness())),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+if __name__ == "__main__":
+    print(files.replace(HERE / "SUMMARY.md", lambda path: path.write_text(text(), "utf-8")))

@@ -1,0 +1,88 @@
+"""Single weights, or the layers' shares? A criterion beside its controls, as ``data/results/JUDGING.md`` has it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lossprune_lib.results.selection import CELL, distinct, gap, has_no_model, of_one_curvature
+from lossprune_lib.results.statistics import interval, paired
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_MARGIN = 0.5  # percentage points
+_MARGINS = {"digits": 1.0}  # whose 300 test images move the error by thirds of a point
+
+
+def margin(table: pd.DataFrame) -> float:
+    """Return how far test errors may differ and still be as good as each other (percentage points)."""
+    return _MARGINS.get(table["task"].iloc[0], _MARGIN)
+
+
+def controls(table: pd.DataFrame) -> pd.DataFrame:
+    """Return paired differences of test error after fine-tuning: magnitude, each criterion, and the controls of both.
+
+    Parameters
+    ----------
+    table : with controls, and with the criteria that they are the controls of
+
+    Returns
+    -------
+    DataFrame
+        sparsity, criterion, stages, step_penalty; first and second, what is compared: "mp" and the criterion; "mp" and
+        "magnitude" (the largest weights within each layer, at the criterion's shares); "magnitude" and the criterion;
+        then "shuffled" and each control of magnitude beside the criterion. mean, low and high of first less second
+        (percentage points); seeds; verdict on the first, as in `Interval.verdict` with `margin`; sentence, what the
+        first three say together.
+
+    Raises
+    ------
+    ValueError
+        if there is nothing to compare, or there are runs that were not fine-tuned.
+    """
+    import pandas as pd
+
+    runs = of_one_curvature(distinct(table))
+    runs = runs.assign(error=gap(runs, "test"))  # the dense network is the same: a gap differs as an error does
+    rows = []
+    for cell, part in runs[~runs["criterion"].map(has_no_model)].groupby(CELL, sort=False):
+        if "magnitude" not in set(part["control"]):
+            continue
+        sparsity, criterion = cell[0], str(cell[1])
+        of_magnitude = runs[(runs["sparsity"] == sparsity) & (runs["criterion"] == "mp")]
+        errors = _errors(part, criterion) | _errors(of_magnitude, "mp")
+        says = _sentence(errors, criterion, margin(runs))
+        others = [name for name in errors if name not in ("mp", "magnitude", criterion)]
+        pairs = [("mp", criterion), ("mp", "magnitude"), *((name, criterion) for name in ["magnitude", *others])]
+        for first, second in pairs:
+            if first in errors and second in errors:
+                found = paired(errors[first], errors[second])
+                numbers = found.mean, found.low, found.high, found.n, found.verdict(margin(runs))
+                rows.append((*cell, first, second, *numbers, says))
+    if not rows:
+        raise ValueError("The table has no controls to compare: give one of a study with the control 'magnitude'.")
+    columns = [*CELL, "first", "second", "mean", "low", "high", "seeds", "verdict", "sentence"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _errors(runs: pd.DataFrame, itself: str) -> dict[str, pd.Series]:
+    """Return the errors by seed of each control, and of the criterion itself under its name."""
+    return {str(name) or itself: part.set_index("seed")["error"] for name, part in runs.groupby("control", sort=False)}
+
+
+def _sentence(errors: dict[str, pd.Series], criterion: str, margin: float) -> str:
+    if not {"mp", "magnitude", criterion} <= set(errors):
+        return "not judged"
+    mp, magnitude, own = (errors[name] for name in ("mp", "magnitude", criterion))
+    lead, weights = paired(mp, own), paired(magnitude, own)
+    says = []
+    if lead.verdict() == "worse" and not lead.within(margin):  # there is a lead that could be explained
+        if weights.verdict(margin) == "as good as":
+            says = ["the shares explain it"]
+        elif interval((mp - magnitude) - (magnitude - own)).low > 0:
+            says = ["the shares explain most of it"]
+    elif lead.verdict(margin) != "undecided":
+        says = ["there is no lead to explain"]
+    if weights.verdict() == "worse":
+        says.append("single weights matter")
+    return "; ".join(says) or "undecided"

@@ -1,0 +1,111 @@
+"""What the controls say, on tables that are made so that the answer is known."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from study_tables import table, with_controls
+
+from lossprune_lib import results
+from lossprune_lib.results import selection
+
+
+def told(mp: float, magnitude: float, qm: float, **settings: float) -> str:
+    runs = with_controls({("mp", ""): mp, ("qm", "magnitude"): magnitude, ("qm", ""): qm}, **settings)
+    (sentence,) = results.controls(runs)["sentence"].unique()
+    return sentence
+
+
+@pytest.mark.parametrize(
+    ("mp", "magnitude", "qm", "sentence"),
+    [
+        (8, 4, 4, "the shares explain it"),
+        (8, 5, 4, "the shares explain most of it; single weights matter"),
+        (8, 7, 4, "single weights matter"),
+        (8, 6, 4, "single weights matter"),  # half and half
+        (8, 3, 4, "the shares explain most of it"),  # magnitude at these shares is better than the criterion
+        (4, 4, 4, "there is no lead to explain"),
+        (3, 5, 4, "there is no lead to explain; single weights matter"),
+    ],
+)
+def test_the_sentence(mp: float, magnitude: float, qm: float, sentence: str) -> None:
+    assert told(mp, magnitude, qm) == sentence
+
+
+def test_noise_and_few_seeds_decide_nothing() -> None:
+    assert told(8, 6, 4, noise=8) == "undecided"
+    assert told(8, 4, 4, seeds=3) == "undecided"
+
+
+def test_a_small_lead_of_the_weights_is_not_called_none() -> None:
+    # Within half a point, but its interval does not hold zero.
+    assert told(8, 4.25, 4, noise=0.01) == "the shares explain most of it; single weights matter"
+
+
+def test_each_control_is_paired_with_the_criterion() -> None:
+    errors = {("mp", ""): 8.0, ("mp", "uniform"): 7.0, ("mp", "gradual"): 3.0, ("qm", ""): 4.0, ("qm", "shuffled"): 9.0}
+    runs = with_controls(errors | {("qm", "magnitude"): 5.0, ("lm", ""): 4.0, ("lm", "magnitude"): 4.0})
+    found = results.controls(runs.sample(frac=1, random_state=0))
+    of_qm = found[found["criterion"] == "qm"].set_index(["first", "second"])
+    assert set(of_qm.index) == {
+        ("mp", "qm"),
+        ("mp", "magnitude"),
+        *((name, "qm") for name in ("magnitude", "shuffled", "uniform", "gradual")),
+    }
+    assert of_qm["verdict"].drop(("gradual", "qm")).eq("worse").all()
+    assert of_qm.loc[("gradual", "qm"), "verdict"] == "better"
+    error = {
+        key: part.sort_values("seed")["tuned_test_error"].to_numpy()
+        for key, part in runs.groupby(["criterion", "control"])
+    }
+    difference = 100 * (error["qm", "shuffled"] - error["qm", ""])
+    row = of_qm.loc[("shuffled", "qm")]
+    assert row["mean"] == pytest.approx(difference.mean())
+    assert row["high"] - row["mean"] == pytest.approx(2.7764451051977987 * difference.std(ddof=1) / math.sqrt(5))
+    assert (found["seeds"] == 5).all()
+    assert (found.query("criterion == 'lm'")["sentence"] == "the shares explain it").all()
+
+
+def test_what_is_lacking_is_left_out() -> None:
+    runs = with_controls({("mp", ""): 8.0, ("qm", "magnitude"): 5.0, ("qm", "shuffled"): 9.0})
+    found = results.controls(runs)
+    assert found[["first", "second"]].to_numpy().tolist() == [["mp", "magnitude"]]
+    assert (found["sentence"] == "not judged").all()
+    with pytest.raises(ValueError, match="no controls"):
+        results.controls(with_controls({("mp", ""): 8.0, ("qm", ""): 5.0}))
+    with pytest.raises(ValueError, match="controls only"):
+        results.best_penalty(with_controls({("qm", "magnitude"): 8.0}))
+    with pytest.raises(ValueError, match="not fine-tuned"):
+        results.controls(runs.assign(tuned_test_error=np.nan))
+
+
+def test_the_digits_have_a_margin_of_one_point() -> None:
+    runs = with_controls({("mp", ""): 8.0, ("qm", "magnitude"): 4.0, ("qm", ""): 4.0}, noise=0.4)
+    verdicts = [
+        results.controls(runs.assign(task=task)).set_index("first")["verdict"]["magnitude"]
+        for task in ("mnist", "digits")
+    ]
+    assert verdicts == ["undecided", "as good as"]
+
+
+def test_controls_stand_apart_and_count_in_no_finding() -> None:
+    alone = table(
+        {("mp", 1, 0): [9] * 4, ("qm", 1, 0): [8] * 4, ("qm", 14, 0): [7] * 4},
+        {("mp", 1, 0): [5] * 4} | {("qm", stages, 0): [4.0] * 4 for stages in (1, 14)},
+    )
+    others = [
+        alone.assign(control="magnitude", true_change=0.1),
+        alone.query("criterion == 'mp'").assign(control="gradual", true_change=np.nan),
+        alone.query("criterion == 'qm'").assign(curvature_columns=3, true_change=0.1),
+    ]
+    for nothing in ("", np.nan):
+        both = pd.concat([alone.assign(control=nothing, curvature_columns=0), *others], ignore_index=True)
+        assert len(selection.distinct(both)) == len(both)
+        assert len(selection.themselves(both)) == len(alone)
+        for function in (results.best_penalty, results.best_tuned, results.cells, results.judge):
+            pd.testing.assert_frame_equal(function(both), function(alone))
+    sampled = alone.assign(curvature_columns=np.where(alone["criterion"] == "qm", 1, np.nan))
+    pd.testing.assert_frame_equal(results.judge(sampled), results.judge(alone))
