@@ -153,8 +153,8 @@ class CrossEntropy(Loss):
             raise ValueError(f"All labels of the batch are {_IGNORED}, which do not count: give some that do.")
         if int(counted.min()) < 0 or int(counted.max()) >= classes:
             raise ValueError(
-                f"The batch has labels from {int(counted.min())} to {int(counted.max())}, but the network has "
-                f"{classes} logits: labels go from 0 to {classes - 1}, so give its last layer one output for each class."
+                f"The batch has labels from {int(counted.min())} to {int(counted.max())}, the network {classes} logits, "
+                f"so labels go from 0 to {classes - 1}: give its last layer one output for each class."
             )
         if self.class_weights is not None and len(self.class_weights) != classes:
             raise ValueError(f"There are {len(self.class_weights)} class_weights for {classes} logits: give one each.")
@@ -252,6 +252,8 @@ def check_outputs(loss: Loss, outputs: object, targets: Tensor) -> None:
             f"For {len(targets)} examples the network's output has {kind}, but it must be one tensor with the examples "
             f"in its first dimension, [{len(targets)}, ...]."
         )
+    if targets.dtype == torch.float64 != outputs.dtype:
+        raise TypeError(f"The targets are torch.float64, the network's output {outputs.dtype}: convert one of them.")
     loss.check(tuple(outputs.shape), targets)
 
 
