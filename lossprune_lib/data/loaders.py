@@ -55,8 +55,8 @@ class LoaderTask:
             check_instance(loader, DataLoader, f"What reads the split {split!r}", "write DataLoader(dataset)")
             if isinstance(loader.dataset, IterableDataset):
                 raise TypeError(
-                    f"The data set {split!r} is a stream, of which no examples can be drawn: give one with a length and "
-                    "an index, or write a class with what data.TaskLike has."
+                    f"The data set {split!r} is a stream, from which no examples can be drawn: give one with a length "
+                    "and an index, or write a class with what data.TaskLike has."
                 )
             if loader.batch_size is None or type(loader.sampler) not in (SequentialSampler, RandomSampler):
                 raise ValueError(

@@ -88,10 +88,10 @@ class Task:
         parts = {"train": (x_train, y_train), "valid": (x_valid, y_valid), "test": (x_test, y_test)}
         for split, (x, y) in parts.items():
             _check_examples(split, x, y)
-            for name, part, first in (("x", x, x_train), ("y", y, y_train)):
+            for kind, part, first in (("x", x, x_train), ("y", y, y_train)):
                 if (part.shape[1:], part.dtype, part.device) != (first.shape[1:], first.dtype, first.device):
                     raise ValueError(
-                        f"{name}_{split} is {_kind(part)}, but {name}_train is {_kind(first)}: give all splits one "
+                        f"{kind}_{split} is {_kind(part)}, but {kind}_train is {_kind(first)}: give all splits one "
                         "shape, dtype and device."
                     )
         if classes is not None:

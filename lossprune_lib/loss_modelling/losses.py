@@ -151,10 +151,11 @@ class CrossEntropy(Loss):
         counted = targets[targets != _IGNORED]
         if counted.numel() == 0:
             raise ValueError(f"All labels of the batch are {_IGNORED}, which do not count: give some that do.")
-        if int(counted.min()) < 0 or int(counted.max()) >= classes:
+        least, most = int(counted.min()), int(counted.max())
+        if least < 0 or most >= classes:
             raise ValueError(
-                f"The batch has labels from {int(counted.min())} to {int(counted.max())}, the network {classes} logits, "
-                f"so labels go from 0 to {classes - 1}: give its last layer one output for each class."
+                f"The batch has labels from {least} to {most}, but the network has {classes} logits, for labels from 0 "
+                f"to {classes - 1}: give its last layer one output for each class."
             )
         if self.class_weights is not None and len(self.class_weights) != classes:
             raise ValueError(f"There are {len(self.class_weights)} class_weights for {classes} logits: give one each.")
@@ -309,7 +310,7 @@ def softmax_hessian_root(logits: Tensor) -> Tensor:
 
 def _diagonal(values: Tensor) -> Tensor:
     """Return the columns [K, N, ...] of each example's diagonal matrix, for its K numbers of values [N, ...]."""
-    return torch.diag_embed(values.flatten(1), dim1=0, dim2=2).reshape(-1, *values.shape)
+    return torch.diag_embed(values.reshape(len(values), -1), dim1=0, dim2=2).reshape(-1, *values.shape)
 
 
 def _deviation(logits: Tensor) -> Tensor:

@@ -42,7 +42,7 @@ def check_root(loss: Loss, outputs: Tensor, targets: Tensor) -> None:
     if loss.columns(z[:1], y[:1]) != len(root):
         raise _refused(loss, "columns", f"is {loss.columns(z[:1], y[:1])}, but its hessian_root has {len(root)}")
     v = torch.randn(z.shape, generator=generator(0, "root"), dtype=torch.float64).to(z)
-    rows = root.flatten(2).transpose(0, 1)  # [N, S, K]
+    rows = root.reshape(*root.shape[:2], -1).transpose(0, 1)  # [N, S, K]
     expected = _hessian_times(loss, z, y, v)
     if not _close(_gram_times(rows, v), expected):
         raise _refused(loss, "hessian_root", _mistake(rows, v, expected, _hessian_times(loss, z, y, expected)))
@@ -74,7 +74,7 @@ def _refused(loss: Loss, method: str, fault: str) -> ValueError:
 
 def _gram_times(rows: Tensor, v: Tensor) -> Tensor:
     """Return R^T R v for the rows [N, S, K] of each example's R, and v [N, ...]."""
-    return (rows.mT @ (rows @ v.flatten(1).unsqueeze(2))).view_as(v)
+    return (rows.mT @ (rows @ v.reshape(len(v), -1, 1))).view_as(v)
 
 
 def _hessian_times(loss: Loss, z: Tensor, y: Tensor, v: Tensor) -> Tensor:

@@ -72,9 +72,10 @@ def fit(
             check_score(score, recipe, epoch)
             if score.chosen_by < best:
                 best, best_state = score.chosen_by, copy.deepcopy(net.state_dict())
-            what = "loss" if math.isnan(score.error) else "error"
-            # A refresh would show the bar before its delay is over.
-            bar.set_postfix_str(f"validation {what} {score.chosen_by:.4g}, best {best:.4g}", refresh=False)
+            shown = f"validation error {100 * score.error:.2f} %, best {100 * best:.2f} %"
+            if math.isnan(score.error):
+                shown = f"validation loss {score.loss:.4g}, best {best:.4g}"
+            bar.set_postfix_str(shown, refresh=False)  # a refresh would show the bar before its delay is over
             bar.update()
             if on_epoch is not None:
                 on_epoch(epoch, score)
