@@ -85,7 +85,7 @@ def check_network(net: object) -> nn.Module:
 
 def check_task(given: object, *needs: str) -> None:
     """Raise TypeError unless `given` has the attributes that are needed of a task."""
-    lacks = [name for name in (*needs, "classes", "shape", "device", "dtype") if not hasattr(given, name)]
+    lacks = [name for name in (*needs, "device", "dtype") if not hasattr(given, name)]
     if lacks:
         raise TypeError(
             f'A task is what data.load gives, not a {type(given).__name__}: write data.load("digits"), or give a class '

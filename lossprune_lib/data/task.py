@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -12,15 +13,35 @@ from lossprune_lib.checks import check_choice, check_finite, check_generator, ch
 
 SPLITS = ("train", "valid", "test")
 
-Batch = tuple[Tensor, Tensor]
+Batch = tuple[Any, Tensor]  # inputs [N, ...], a tensor or a tuple or dict of such, and targets [N, ...]
+
+
+class TaskLike(Protocol):
+    """All that training, evaluation and pruning read of a task: a `Task`, a `LoaderTask`, or a class of your own.
+
+    The networks of `models` also read a `shape` and `classes`.
+    """
+
+    @property
+    def device(self) -> torch.device:
+        """Where the batches are."""
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of the inputs; where it is a floating-point one, networks must have it too."""
+
+    def sample(self, examples: int, generator: torch.Generator) -> Batch:
+        """Draw different training examples; all of them, if there are fewer."""
+
+    def batches(self, split: str, batch_size: int = ..., generator: torch.Generator | None = ...) -> Iterator[Batch]:
+        """Yield all of "train", "valid" or "test" in batches: in order, or shuffled if a generator is given."""
 
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """A classification task: inputs [N, *shape] and labels [N] for training, validation and test.
+    """A task in memory: inputs [N, *shape] and targets [N, ...] for training, validation and test.
 
-    The library reads examples through `sample` and `batches` only. For a data set that does not fit in memory,
-    write a class with these two, and `classes`, `shape`, `device` and `dtype`.
+    `classes` is None where the targets are not class numbers. For other data see `TaskLike`.
     """
 
     x_train: Tensor
@@ -29,7 +50,7 @@ class Task:
     y_valid: Tensor
     x_test: Tensor
     y_test: Tensor
-    classes: int
+    classes: int | None
     name: str = "custom"
     class_names: tuple[str, ...] = ()
 
@@ -51,36 +72,43 @@ class Task:
 
         Parameters
         ----------
-        x_train, x_valid, x_test : float [N, *shape]
+        x_train, x_valid, x_test : float or int64 [N, *shape]
             Inputs as the network takes them, best with mean 0 and deviation 1 over the training set.
-        y_train, y_valid, y_test : int64 [N]
-            Labels from 0 to ``classes - 1``.
+        y_train, y_valid, y_test : int64 [N, ...] or float [N, ...]
+            Labels from 0 to ``classes - 1``, or -100 at positions that do not count; or numbers to be met.
         classes : int, optional
-            The number of classes; by default the largest label plus one.
+            The number of classes; by default the largest label plus one, or None if the targets are numbers. Given for
+            such, it is how many outputs the networks of `models` have.
 
         Raises
         ------
         TypeError, ValueError
-            if a shape, dtype, device or label does not fit, or an input is NaN or infinite.
+            if a shape, dtype, device or label does not fit, or a number is NaN or infinite.
         """
         parts = {"train": (x_train, y_train), "valid": (x_valid, y_valid), "test": (x_test, y_test)}
         for split, (x, y) in parts.items():
             _check_examples(split, x, y)
-            if x.shape[1:] != x_train.shape[1:] or x.dtype != x_train.dtype or x.device != x_train.device:
+            for kind, part, first in (("x", x, x_train), ("y", y, y_train)):
+                if (part.shape[1:], part.dtype, part.device) != (first.shape[1:], first.dtype, first.device):
+                    raise ValueError(
+                        f"{kind}_{split} is {_kind(part)}, but {kind}_train is {_kind(first)}: give all splits one "
+                        "shape, dtype and device."
+                    )
+        if classes is not None:
+            check_int(classes, "classes")
+        if not y_train.is_floating_point():
+            largest = max(int(y.max()) for _, y in parts.values())
+            classes = largest + 1 if classes is None else int(classes)
+            if largest >= classes:
                 raise ValueError(
-                    f"x_{split} is {_kind(x)}, but x_train is {_kind(x_train)}: give all splits one shape, dtype "
-                    "and device."
+                    f"There is a label {largest}, but only {classes} classes: labels go from 0 to classes - 1."
                 )
-        largest = max(int(y.max()) for _, y in parts.values())
-        classes = largest + 1 if classes is None else check_int(classes, "classes")
-        if largest >= classes:
-            raise ValueError(
-                f"There is a label {largest}, but only {classes} classes: labels go from 0 to classes - 1."
-            )
         if isinstance(class_names, str) or not isinstance(class_names, Sequence):
             raise TypeError(f"class_names are strings, one for each class, not {class_names!r}.")
         if class_names and len(class_names) != classes:
-            raise ValueError(f"There are {len(class_names)} class names for {classes} classes: give one each, or none.")
+            raise ValueError(
+                f"There are {len(class_names)} class names for {classes or 'no'} classes: give one each, or none."
+            )
         return cls(x_train, y_train, x_valid, y_valid, x_test, y_test, classes, name, tuple(class_names))
 
     @property
@@ -127,17 +155,17 @@ class Task:
                 raise ValueError(f"dtype is {dtype}, but must be a floating-point one, such as torch.float64.")
 
         def moved(split: str) -> Batch:
-            x, y = self.split(split)
-            return x.to(device=place, dtype=dtype), y.to(device=place)
+            parts = self.split(split)
+            x, y = (part.to(device=place, dtype=dtype if part.is_floating_point() else None) for part in parts)
+            return x, y
 
         splits = (*moved("train"), *moved("valid"), *moved("test"))
         return Task(*splits, classes=self.classes, name=self.name, class_names=self.class_names)
 
     def __repr__(self) -> str:
         counts = ", ".join(f"{len(self.split(split)[0]):,} {split}" for split in SPLITS)
-        return (
-            f"Task({self.name!r}: {counts}; {self.classes} classes; inputs {self.shape}; {self.dtype} on {self.device})"
-        )
+        of = f"targets {tuple(self.y_train.shape[1:])}" if self.classes is None else f"{self.classes} classes"
+        return f"Task({self.name!r}: {counts}; {of}; inputs {self.shape}; {self.dtype} on {self.device})"
 
 
 def find_device(device: str | torch.device) -> torch.device:
@@ -171,17 +199,20 @@ def _check_examples(split: str, x: Tensor, y: Tensor) -> None:
             f"x_{split} is {x.dtype}, but must be float32 or float64 (or int64, for embeddings): convert it with "
             ".float()."
         )
-    if y.dtype != torch.int64 or y.ndim != 1:
-        raise TypeError(f"y_{split} is {_kind(y)}, but must be one int64 label per example: convert it with .long().")
-    if x.ndim < 2 or len(x) == 0 or len(x) != len(y):
+    if y.dtype not in (torch.float32, torch.float64, torch.int64):
+        raise TypeError(f"y_{split} is {_kind(y)}: convert class numbers with .long(), other targets with .float().")
+    if x.ndim < 2 or y.ndim == 0 or len(x) == 0 or len(x) != len(y):
         raise ValueError(
-            f"x_{split} is {_kind(x)} and y_{split} has {len(y)} labels: give at least one example, "
-            "inputs of shape [N, ...] and N labels."
+            f"x_{split} is {_kind(x)} and y_{split} {_kind(y)}: give at least one example, inputs of shape [N, ...] "
+            "and N targets."
         )
     if x.device != y.device:
         raise ValueError(f"x_{split} is on {x.device} and y_{split} on {y.device}: move them to one device.")
+    if x.is_floating_point() and y.is_floating_point() and x.dtype != y.dtype:
+        raise ValueError(f"x_{split} is {x.dtype} and y_{split} {y.dtype}: convert one of them.")
     check_finite(x, f"x_{split}", "repair these examples, or leave them out")
-    if int(y.min()) < 0:
+    check_finite(y, f"y_{split}", "repair these targets, or leave their examples out")
+    if not y.is_floating_point() and bool(((y < 0) & (y != -100)).any()):
         raise ValueError(f"y_{split} has the label {int(y.min())}: labels go from 0 to classes - 1.")
 
 

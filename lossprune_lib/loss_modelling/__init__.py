@@ -1,7 +1,27 @@
 """Loss modelling: the loss of a batch as a function of the weights, and its Taylor model around a point."""
 
 from lossprune_lib.loss_modelling.batch_loss import BatchLoss
-from lossprune_lib.loss_modelling.losses import Loss, cross_entropy
+from lossprune_lib.loss_modelling.losses import (
+    BinaryCrossEntropy,
+    CrossEntropy,
+    Loss,
+    MeanSquaredError,
+    binary_cross_entropy,
+    cross_entropy,
+    mean_squared_error,
+)
 from lossprune_lib.loss_modelling.model import LossModel
+from lossprune_lib.loss_modelling.roots import check_root
 
-__all__ = ["BatchLoss", "Loss", "LossModel", "cross_entropy"]
+__all__ = [
+    "BatchLoss",
+    "BinaryCrossEntropy",
+    "CrossEntropy",
+    "Loss",
+    "LossModel",
+    "MeanSquaredError",
+    "binary_cross_entropy",
+    "check_root",
+    "cross_entropy",
+    "mean_squared_error",
+]

@@ -20,10 +20,11 @@ from lossprune_lib.loss_modelling import curvature
 from lossprune_lib.loss_modelling.footprint import Footprint, check_curvature
 from lossprune_lib.loss_modelling.forward import record
 from lossprune_lib.loss_modelling.general import Point, squares_one_by_one, squares_together
-from lossprune_lib.loss_modelling.losses import CrossEntropy, Loss, check_loss, cross_entropy
+from lossprune_lib.loss_modelling.losses import CrossEntropy, Loss, check_loss, cross_entropy, is_shipped
 from lossprune_lib.loss_modelling.model import LossModel
 from lossprune_lib.loss_modelling.preflight import preflight
 from lossprune_lib.loss_modelling.products import ggn_quadratic_form, hessian_quadratic_form
+from lossprune_lib.loss_modelling.roots import check_root
 from lossprune_lib.networks.mlps import is_mlp
 from lossprune_lib.networks.validation import check_batch, check_mode
 from lossprune_lib.networks.weights import WeightSpace
@@ -176,6 +177,8 @@ class BatchLoss:
                     stacklevel=5,
                 )
             check_curvature(self.footprint, self.space, columns, self.max_bytes)
+            if not is_shipped(self.loss):
+                check_root(self.loss, self.footprint.outputs, self.y[:1])
         root_of, total, sums = self._root_of(), 0.0, [torch.zeros_like(weights) for _ in range(gradient + (order > 1))]
         bar = progress_bar(columns > 0, desc="curvature", total=columns * self.examples, leave=False, delay=_PATIENCE)
         with bar:

@@ -2,6 +2,24 @@
 
 A loss model needs the loss's value and a root of its Hessian by the outputs: for each example, columns whose outer
 products sum to that Hessian. Outputs are [N, ...], of whatever shape the loss takes; N counts the independent examples.
+
+>>> outputs = torch.tensor([[1.0], [2.0]])  # of a regression: one number for each of two examples
+>>> counts = torch.tensor([[0.0], [3.0]])
+>>> (mean_squared_error.total(outputs, counts) / mean_squared_error.count(counts)).item()
+1.0
+
+A loss of one's own is a frozen dataclass at the top of a module, such as the Poisson regression of the counts; nothing
+is said where its root is right:
+
+>>> from lossprune_lib.loss_modelling import check_root
+>>> @dataclass(frozen=True)
+... class Poisson(Loss):
+...     def total(self, outputs, targets):
+...         return (outputs.exp() - targets * outputs).sum()
+...
+...     def hessian_root(self, outputs, targets):  # of one output per example: the root of its second derivative
+...         return outputs.exp().sqrt().unsqueeze(0)
+>>> check_root(Poisson(), outputs, counts)
 """
 
 from __future__ import annotations
@@ -19,7 +37,8 @@ _IGNORED = -100  # torch's label of positions that do not count
 class Loss:
     """A loss that can be modelled. One of your own overrides `total` and `hessian_root`; the rest has defaults.
 
-    Losses are compared by equality and may be pickled, so define a frozen dataclass at the top of a module.
+    Losses are compared by equality and may be pickled, so define a frozen dataclass at the top of a module. Outputs may
+    be float32 or float64: make constants like them, with ``outputs.new_tensor(...)``.
     """
 
     def total(self, outputs: Tensor, targets: Tensor) -> Tensor:
@@ -46,6 +65,10 @@ class Loss:
     def count(self, targets: Tensor) -> float:
         """Return what `total` is divided by for the mean; by default the number of examples."""
         return len(targets)
+
+    def wrong(self, outputs: Tensor, targets: Tensor) -> Tensor | None:
+        """Return whether each answer is wrong, bool, of those that count; None for a loss without right and wrong."""
+        return None
 
     def check(self, shape: tuple[int, ...], targets: Tensor) -> None:
         """Raise TypeError or ValueError unless targets go with outputs of a shape [N, ...]."""
@@ -117,6 +140,10 @@ class CrossEntropy(Loss):
             return counted.numel()
         return torch.tensor(self.class_weights, dtype=torch.float64)[counted.cpu()].sum().item()
 
+    def wrong(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        answers = outputs.argmax(class_dimension(outputs.shape, targets))
+        return (answers != targets)[targets != _IGNORED]
+
     def check(self, shape: tuple[int, ...], targets: Tensor) -> None:
         if targets.dtype != torch.int64:
             raise TypeError(f"The labels are {targets.dtype}, but must be int64: the number of a class.")
@@ -124,10 +151,11 @@ class CrossEntropy(Loss):
         counted = targets[targets != _IGNORED]
         if counted.numel() == 0:
             raise ValueError(f"All labels of the batch are {_IGNORED}, which do not count: give some that do.")
-        if int(counted.min()) < 0 or int(counted.max()) >= classes:
+        least, most = int(counted.min()), int(counted.max())
+        if least < 0 or most >= classes:
             raise ValueError(
-                f"The batch has labels from {int(counted.min())} to {int(counted.max())}, but the network has "
-                f"{classes} logits: labels go from 0 to {classes - 1}."
+                f"The batch has labels from {least} to {most}, but the network has {classes} logits, for labels from 0 "
+                f"to {classes - 1}: give its last layer one output for each class."
             )
         if self.class_weights is not None and len(self.class_weights) != classes:
             raise ValueError(f"There are {len(self.class_weights)} class_weights for {classes} logits: give one each.")
@@ -193,6 +221,9 @@ class BinaryCrossEntropy(Loss):
     def count(self, targets: Tensor) -> float:
         return targets.numel()
 
+    def wrong(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        return (outputs > 0) != (targets > 0.5)
+
     def check(self, shape: tuple[int, ...], targets: Tensor) -> None:
         _check_same_shape(shape, targets)
         if targets.min() < 0 or targets.max() > 1:
@@ -212,6 +243,24 @@ def check_loss(loss: object) -> Loss:
             f"{type(loss).__name__}: leave it out for the cross-entropy."
         )
     return loss
+
+
+def check_outputs(loss: Loss, outputs: object, targets: Tensor) -> None:
+    """Raise TypeError or ValueError unless what a network gives has a row for each target, and goes with the loss."""
+    if not isinstance(outputs, Tensor) or outputs.shape[:1] != targets.shape[:1]:
+        kind = f"the shape {list(outputs.shape)}" if isinstance(outputs, Tensor) else f"type {type(outputs).__name__}"
+        raise ValueError(
+            f"For {len(targets)} examples the network's output has {kind}, but it must be one tensor with the examples "
+            f"in its first dimension, [{len(targets)}, ...]."
+        )
+    if targets.dtype == torch.float64 != outputs.dtype:
+        raise TypeError(f"The targets are torch.float64, the network's output {outputs.dtype}: convert one of them.")
+    loss.check(tuple(outputs.shape), targets)
+
+
+def is_shipped(loss: Loss) -> bool:
+    """Return whether a loss comes with the library, so that its root need not be checked."""
+    return type(loss) in (CrossEntropy, MeanSquaredError, BinaryCrossEntropy)
 
 
 def class_dimension(shape: tuple[int, ...], targets: Tensor) -> int:
@@ -266,7 +315,7 @@ def softmax_hessian_root(logits: Tensor) -> Tensor:
 
 def _diagonal(values: Tensor) -> Tensor:
     """Return the columns [K, N, ...] of each example's diagonal matrix, for its K numbers of values [N, ...]."""
-    return torch.diag_embed(values.flatten(1), dim1=0, dim2=2).reshape(-1, *values.shape)
+    return torch.diag_embed(values.reshape(len(values), -1), dim1=0, dim2=2).reshape(-1, *values.shape)
 
 
 def _deviation(logits: Tensor) -> Tensor:

@@ -24,11 +24,22 @@ class Inputs(Protocol):
     @property
     def shape(self) -> tuple[int, ...]: ...
     @property
-    def classes(self) -> int: ...
+    def classes(self) -> int | None: ...
     @property
     def device(self) -> torch.device: ...
     @property
     def dtype(self) -> torch.dtype: ...
+
+
+def classes_of(task: Inputs) -> int:
+    """Return how many outputs a network for a task has; ValueError if its targets are not classes."""
+    check_task(task, "shape", "classes")
+    if task.classes is None:
+        raise ValueError(
+            "The targets of this task are not class numbers: say how many outputs its networks have, for example with "
+            "Task.from_tensors(..., classes=1)."
+        )
+    return task.classes
 
 
 def mlp_300_100(task: Inputs, *, seed: int = 0) -> nn.Module:
@@ -36,15 +47,14 @@ def mlp_300_100(task: Inputs, *, seed: int = 0) -> nn.Module:
 
     Takes inputs [N, *task.shape] of any shape and gives logits [N, classes]; 266,200 weights on MNIST.
     """
-    check_task(task)
-    inputs = torch.Size(task.shape).numel()
+    classes, inputs = classes_of(task), torch.Size(task.shape).numel()
     layers = OrderedDict(
         flatten=nn.Flatten(),
         fc1=nn.Linear(inputs, 300),
         tanh1=nn.Tanh(),
         fc2=nn.Linear(300, 100),
         tanh2=nn.Tanh(),
-        fc3=nn.Linear(100, task.classes),
+        fc3=nn.Linear(100, classes),
     )
     return _initialised(nn.Sequential(layers), task, seed)
 
@@ -58,7 +68,7 @@ def small_vgg(task: Inputs, *, seed: int = 0) -> nn.Module:
         layers[f"relu{i}"] = nn.ReLU()
         layers[f"pool{i}"] = nn.MaxPool2d(2) if i < 3 else nn.AdaptiveAvgPool2d(1)
     layers["flatten"] = nn.Flatten()
-    layers["fc"] = nn.Linear(128, task.classes)
+    layers["fc"] = nn.Linear(128, classes_of(task))
     return _initialised(nn.Sequential(layers), task, seed)
 
 
@@ -81,7 +91,7 @@ def vgg11(task: Inputs, *, seed: int = 0, width: float = 1.0) -> nn.Module:
     units = _scaled(512, width)
     layers["fc1"] = nn.Linear(channels * (rows // 32) * (columns // 32), units)
     layers["relu_fc1"] = nn.ReLU(inplace=True)
-    layers["fc2"] = nn.Linear(units, task.classes)
+    layers["fc2"] = nn.Linear(units, classes_of(task))
     return _initialised(nn.Sequential(layers), task, seed)
 
 
@@ -122,8 +132,8 @@ def preact_resnet18(task: Inputs, *, seed: int = 0, width: float = 1.0) -> nn.Mo
     layers["norm"] = nn.BatchNorm2d(before)
     layers["relu"] = nn.ReLU()
     layers["pool"] = nn.AdaptiveAvgPool2d(1)
-    layers["logits"] = nn.Conv2d(before, task.classes, 1, bias=False)
-    layers["logits_norm"] = nn.BatchNorm2d(task.classes)
+    layers["logits"] = nn.Conv2d(before, classes_of(task), 1, bias=False)
+    layers["logits_norm"] = nn.BatchNorm2d(classes_of(task))
     layers["flatten"] = nn.Flatten()
     return _initialised(nn.Sequential(layers), task, seed)
 
@@ -188,15 +198,14 @@ def save(path: str | Path, net: nn.Module, model: str, task: Inputs, *, width: f
     """
     check_choice(model, MODELS, "model")
     check_network(net)
-    check_task(task)
-    state = net.state_dict()
-    if not _fits(state, model, tuple(task.shape), task.classes, width):
+    classes, state = classes_of(task), net.state_dict()
+    if not _fits(state, model, tuple(task.shape), classes, width):
         raise ValueError(
-            f"This network is not a {model} of width {width:g} for inputs {list(task.shape)} and {task.classes} "
-            f"classes, and could not be loaded again: make it with models.{model}(task), or give the name and the task "
-            "that it was made for."
+            f"This network is not a {model} of width {width:g} for inputs {list(task.shape)} and {classes} classes, "
+            f"and could not be loaded again: make it with models.{model}(task), or give the name and the task that it "
+            "was made for."
         )
-    about = {"model": model, "shape": ",".join(map(str, task.shape)), "classes": str(task.classes)}
+    about = {"model": model, "shape": ",".join(map(str, task.shape)), "classes": str(classes)}
     about |= {} if width == 1 else {"width": repr(float(width))}
     if about.keys() & notes.keys():
         raise ValueError(f"{' and '.join(about.keys() & notes.keys())} are stored anyway: give your notes other names.")
@@ -247,7 +256,7 @@ def _scaled(size: int, width: float) -> int:
 
 
 def _image_shape(task: Inputs, least: int) -> tuple[int, int, int]:
-    check_task(task)
+    classes_of(task)
     if len(task.shape) != 3 or min(task.shape[1:]) < least:
         raise ValueError(
             f"This network takes images [channels, height, width] of at least {least} x {least}, "

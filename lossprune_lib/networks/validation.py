@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from lossprune_lib.checks import check_finite, check_network, check_task
 from lossprune_lib.data.inputs import Inputs, tensors_of
-from lossprune_lib.data.task import Batch, Task
+from lossprune_lib.data.task import Batch, TaskLike
 from lossprune_lib.networks.weights import WeightSpace
 
 
@@ -127,7 +127,7 @@ def check_examples(examples: int, split: str) -> int:
     return examples
 
 
-def check_place(net: nn.Module, task: Task) -> None:
+def check_place(net: nn.Module, task: TaskLike) -> None:
     """Raise TypeError or ValueError unless they are a network and a task, on one device and of one dtype."""
     check_network(net)
     check_task(task, "batches", "sample")

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from torch import nn
 
 from lossprune_lib.checks import check_instance
-from lossprune_lib.data.task import Task
+from lossprune_lib.data.task import TaskLike
 from lossprune_lib.networks.masks import Mask, check_mask
 from lossprune_lib.networks.validation import check_mode, check_place
 from lossprune_lib.networks.weights import WeightSpace
@@ -31,7 +31,7 @@ class LocalPruner(PrunerSettings):
     batch_size, scope, seed, max_bytes, trace, loss, curvature_columns, densities.
     """
 
-    def start(self, net: nn.Module, task: Task, mask: Mask | None = None) -> PrunerState:
+    def start(self, net: nn.Module, task: TaskLike, mask: Mask | None = None) -> PrunerState:
         """Return the state before the first stage; the network is copied, and may start with a mask.
 
         Raises
@@ -73,7 +73,7 @@ class LocalPruner(PrunerSettings):
         check_instance(state, PrunerState, "A state", "take the one that start, step or stream gives")
         return run_stage(self, state, sparsity)
 
-    def stream(self, net: nn.Module, task: Task, mask: Mask | None = None) -> Iterator[PrunerState]:
+    def stream(self, net: nn.Module, task: TaskLike, mask: Mask | None = None) -> Iterator[PrunerState]:
         """Yield the state after each stage, as soon as it is done."""
         state = self.start(net, task, mask)
         self.check_start(state.mask)
@@ -81,7 +81,7 @@ class LocalPruner(PrunerSettings):
             state = run_stage(self, state)
             yield state
 
-    def prune(self, net: nn.Module, task: Task, mask: Mask | None = None, *, progress: bool = True) -> PruningRun:
+    def prune(self, net: nn.Module, task: TaskLike, mask: Mask | None = None, *, progress: bool = True) -> PruningRun:
         """Run all stages; the network is not changed.
 
         Parameters
@@ -100,7 +100,7 @@ class LocalPruner(PrunerSettings):
 
 
 def prune_together(
-    pruners: Sequence[LocalPruner], net: nn.Module, task: Task, mask: Mask | None = None, *, progress: bool = True
+    pruners: Sequence[LocalPruner], net: nn.Module, task: TaskLike, mask: Mask | None = None, *, progress: bool = True
 ) -> list[PruningRun]:
     """Run several pruners on one network, stage by stage, and evaluate once what is the same for several of them.
 

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from lossprune_lib.data.task import Task
-from lossprune_lib.loss_modelling.losses import Loss, cross_entropy
+from lossprune_lib.data.task import TaskLike
+from lossprune_lib.loss_modelling.losses import Loss, check_outputs, cross_entropy
 from lossprune_lib.networks.masks import Mask
-from lossprune_lib.networks.validation import check_logits, in_words
+from lossprune_lib.networks.validation import in_words
 from lossprune_lib.networks.weights import WeightSpace
 from lossprune_lib.pruning.settings import PrunerSettings
 
@@ -28,7 +28,7 @@ class PrunerState:
 
     space: WeightSpace
     dense: Tensor  # [D], the weights at the start
-    task: Task
+    task: TaskLike
     mask: Mask
     stage: int = 0
     row: dict[str, float] = field(default_factory=dict)
@@ -92,8 +92,8 @@ def training_loss(state: PrunerState, weights: Tensor, loss: Loss = cross_entrop
     rest, total, count = state.space.rest(), 0.0, 0.0
     for x, y in state.task.batches("train"):
         with in_words(x):
-            logits = state.space.run(weights, rest, x)
-        check_logits(logits, len(x), state.task.classes if loss == cross_entropy else 1)
-        total += loss.total(logits, y).item()
+            outputs = state.space.run(weights, rest, x)
+        check_outputs(loss, outputs, y)
+        total += loss.total(outputs, y).item()
         count += loss.count(y)
     return total / count

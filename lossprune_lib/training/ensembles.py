@@ -27,7 +27,7 @@ from lossprune_lib.seeds import generator
 from lossprune_lib.training import stacks
 from lossprune_lib.training.evaluation import Score
 from lossprune_lib.training.recipe import Recipe, check_recipe
-from lossprune_lib.training.sgd import check_loss, set_rate
+from lossprune_lib.training.sgd import check_score, set_rate
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,8 +106,7 @@ def _scores(
     for x, y in task.batches(split, batch_size):
         with in_words(x):
             logits = call(x)
-        check_logits(logits[0], len(x), task.classes)
-        check_labels(y, logits.shape[2])
+        _check_outputs(logits, y)
         log_p = logits.log_softmax(2).gather(2, y.expand(networks, -1).unsqueeze(2))
         losses -= log_p.sum((1, 2)).double().cpu()
         wrong += (logits.argmax(2) != y).sum(1).cpu()
@@ -162,7 +161,7 @@ def fit(
             _train_epoch(stack, task, recipe, optimizer, seeds, epoch)
             scores = _scores(stack.evaluate, len(ensemble), task, "valid")
             for score in scores:
-                check_loss(score, recipe, epoch)
+                check_score(score, recipe, epoch)
             best.update(stack, scores)
             bar.update()
             if on_epoch is not None:
@@ -178,9 +177,8 @@ def _train_epoch(
         optimizer.zero_grad()
         with in_words(x if y.ndim == 1 else x[0]):
             logits = stack.call(x)
-        check_logits(logits[0], y.shape[-1], task.classes)
         if epoch == 1:
-            check_labels(y.flatten(), logits.shape[2])
+            _check_outputs(logits, y)
         _loss(logits, y).backward()
         stack.mask_gradients()
         optimizer.step()
@@ -189,6 +187,17 @@ def _train_epoch(
 def _check_ensemble(ensemble: object, task: Task) -> None:
     checked = check_instance(ensemble, Ensemble, "An ensemble", "write Ensemble.of([net, ...])")
     check_place(checked.space.net, task)
+
+
+def _check_outputs(logits: Tensor, y: Tensor) -> None:
+    """Raise TypeError or ValueError unless logits are [R, N, C], for labels [N] or [R, N]."""
+    if y.is_floating_point():
+        raise TypeError(
+            "Networks are trained together by their cross-entropy alone, but these targets are no class numbers: train "
+            "them one by one, with training.fit(net, task, loss=...)."
+        )
+    check_logits(logits[0], y.shape[-1])
+    check_labels(y.flatten(), logits.shape[2])
 
 
 def _check_stackable(net: nn.Module) -> None:

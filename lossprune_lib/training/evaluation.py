@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from lossprune_lib.data.task import Task
-from lossprune_lib.networks.validation import check_examples, check_labels, check_logits, check_place, in_words
+from lossprune_lib.data.task import TaskLike
+from lossprune_lib.loss_modelling.losses import Loss, check_loss, check_outputs, cross_entropy
+from lossprune_lib.networks.validation import check_examples, check_place, in_words
 
 
 @dataclass(frozen=True)
 class Score:
-    """The mean loss of a network on a split, and the share of examples that it gets wrong."""
+    """The mean loss of a network on a split, and the share of its answers that are wrong.
+
+    An answer is what a loss counts: a class of the cross-entropy, a yes or no of the binary one. The squared error has
+    no wrong answers; the error is then NaN.
+    """
 
     loss: float
     error: float
@@ -24,30 +30,40 @@ class Score:
     def accuracy(self) -> float:
         return 1 - self.error
 
+    @property
+    def chosen_by(self) -> float:
+        """What the best epoch has the least of: the error, or the loss where there is no error."""
+        return self.loss if math.isnan(self.error) else self.error
+
 
 @torch.no_grad()
-def evaluate(net: nn.Module, task: Task, split: str = "valid") -> Score:
+def evaluate(net: nn.Module, task: TaskLike, split: str = "valid", *, loss: Loss = cross_entropy) -> Score:
     """Return the loss and error of a network, in eval mode, on "train", "valid" or "test"; it is not changed."""
     check_place(net, task)
     training = {module for module in net.modules() if module.training}
     net.eval()
     try:
-        return score(net, task, split)
+        return score(net, task, split, loss=loss)
     finally:
         for module in training:
             module.training = True
 
 
 @torch.no_grad()
-def score(call: Callable[[Tensor], Tensor], task: Task, split: str) -> Score:
-    """Return the loss and error of a function from inputs to logits on a split."""
-    loss, wrong, examples = 0.0, 0, 0
+def score(call: Callable[[Any], Tensor], task: TaskLike, split: str, *, loss: Loss = cross_entropy) -> Score:
+    """Return the loss and error of a function from inputs to outputs on a split."""
+    check_loss(loss)
+    total, count, wrong, answers, examples = 0.0, 0.0, 0, 0, 0
     for x, y in task.batches(split):
         with in_words(x):
-            logits = call(x)
-        check_logits(logits, len(x), task.classes)
-        check_labels(y, logits.shape[1])
-        loss += F.cross_entropy(logits, y, reduction="sum").item()
-        wrong += int((logits.argmax(1) != y).sum())
+            outputs = call(x)
+        check_outputs(loss, outputs, y)
+        total += loss.total(outputs, y).item()
+        count += loss.count(y)
         examples += len(y)
-    return Score(loss / check_examples(examples, split), wrong / examples)
+        mistakes = loss.wrong(outputs, y)
+        if mistakes is not None:
+            wrong += int(mistakes.sum())
+            answers += mistakes.numel()
+    check_examples(examples, split)
+    return Score(total / count, wrong / answers if answers else math.nan)

@@ -11,7 +11,8 @@ import math
 from torch import nn
 
 from lossprune_lib.checks import check_sparsity
-from lossprune_lib.data.task import Task
+from lossprune_lib.data.task import TaskLike
+from lossprune_lib.loss_modelling.losses import Loss, check_loss, cross_entropy
 from lossprune_lib.networks.masks import Mask
 from lossprune_lib.networks.validation import check_place
 from lossprune_lib.networks.weights import WeightSpace
@@ -19,24 +20,32 @@ from lossprune_lib.progress import progress_bar
 from lossprune_lib.training.enforcer import Enforcer
 from lossprune_lib.training.evaluation import evaluate
 from lossprune_lib.training.recipe import Recipe, check_recipe
-from lossprune_lib.training.sgd import check_loss, copy_with_optimizer, set_rate, train_epoch
+from lossprune_lib.training.sgd import check_score, copy_with_optimizer, set_rate, train_epoch
 
 _BEGIN, _END = 0.25, 0.75  # of the epochs: in between, the sparsity rises
 
 
 def fit_gradually(
-    net: nn.Module, task: Task, sparsity: float, *, recipe: Recipe | None = None, seed: int = 0, progress: bool = True
+    net: nn.Module,
+    task: TaskLike,
+    sparsity: float,
+    *,
+    loss: Loss = cross_entropy,
+    recipe: Recipe | None = None,
+    seed: int = 0,
+    progress: bool = True,
 ) -> tuple[nn.Module, Mask]:
     """Train a copy of a network, and prune it by magnitude, over all layers, from 25 to 75 % of the epochs.
 
     Returns
     -------
     nn.Module, Mask
-        The network as it was after the epoch of lowest validation error among those of the full sparsity, in eval
-        mode, and its mask.
+        The network as it was after the best epoch, as for `fit`, among those of the full sparsity, in eval mode, and
+        its mask.
     """
     recipe, epochs = check_recipe(recipe), check_recipe(recipe).epochs
     check_sparsity(sparsity)
+    check_loss(loss)
     check_place(net, task)
     net, optimizer = copy_with_optimizer(net, recipe)
     mask, enforce, reached = None, None, 0.0
@@ -49,11 +58,11 @@ def fit_gradually(
                 mask = by_magnitude(net, sparsity * (1 - (1 - reached) ** 3))
                 enforce = Enforcer(mask, net, optimizer)
             set_rate(optimizer, recipe.rate(epoch - 1, epochs))
-            train_epoch(net, task, recipe, optimizer, enforce, seed, epoch)
-            score = evaluate(net, task, "valid")
-            check_loss(score, recipe, epoch)
-            if progressed >= 1 and score.error < best:
-                best, best_state = score.error, copy.deepcopy(net.state_dict())
+            train_epoch(net, task, recipe, optimizer, enforce, seed, epoch, loss)
+            score = evaluate(net, task, "valid", loss=loss)
+            check_score(score, recipe, epoch)
+            if progressed >= 1 and score.chosen_by < best:
+                best, best_state = score.chosen_by, copy.deepcopy(net.state_dict())
             bar.update()
     assert mask is not None
     net.load_state_dict(best_state)

@@ -8,12 +8,12 @@ from collections.abc import Callable
 
 import torch
 from torch import nn, optim
-from torch.nn import functional as F
 
 from lossprune_lib.checks import check_callable, check_finite, check_int
-from lossprune_lib.data.task import Task
+from lossprune_lib.data.task import TaskLike
+from lossprune_lib.loss_modelling.losses import Loss, check_loss, check_outputs, cross_entropy
 from lossprune_lib.networks.masks import Mask
-from lossprune_lib.networks.validation import check_labels, check_logits, check_place, in_words
+from lossprune_lib.networks.validation import check_place, in_words
 from lossprune_lib.progress import progress_bar
 from lossprune_lib.seeds import generator
 from lossprune_lib.training.enforcer import Enforcer
@@ -23,22 +23,26 @@ from lossprune_lib.training.recipe import Recipe, check_recipe
 
 def fit(
     net: nn.Module,
-    task: Task,
+    task: TaskLike,
     epochs: int | None = None,
     *,
+    loss: Loss = cross_entropy,
     recipe: Recipe | None = None,
     mask: Mask | None = None,
     seed: int = 0,
     progress: bool = True,
     on_epoch: Callable[[int, Score], object] | None = None,
 ) -> nn.Module:
-    """Train a copy of a network; return it as it was after the epoch of lowest validation error, in eval mode.
+    """Train a copy of a network; return it as it was after its best epoch, in eval mode.
+
+    The best epoch has the lowest validation error or, under a loss without right and wrong, the lowest validation loss.
 
     Parameters
     ----------
     net : the network to start from, not changed; its frozen parameters stay frozen
     task : its training examples are used for the steps, its validation examples to choose the epoch
     epochs : how long, instead of the recipe's number; 0 returns a (masked) copy
+    loss : one of `loss_modelling.losses`, or your own
     mask : to fine-tune a pruned network: its pruned weights are zero from the start and after every step
     seed : decides the order of the examples; the same seed gives the same network on one machine's CPU
     progress : whether to show a bar if training takes more than two seconds
@@ -48,9 +52,9 @@ def fit(
     ------
     ValueError
         if the network is on another device than the task or does not take its inputs, has NaN or infinite parameters,
-        the mask belongs to another network, a label is out of range, or the loss becomes NaN or infinite.
+        the mask belongs to another network, the targets do not go with the loss, or it becomes NaN or infinite.
     """
-    recipe = check_recipe(recipe)
+    recipe, loss = check_recipe(recipe), check_loss(loss)
     epochs = recipe.epochs if epochs is None else check_int(epochs, "epochs", least=0)
     check_callable(on_epoch, "on_epoch", "lambda epoch, score: print(epoch, score)")
     check_place(net, task)
@@ -58,18 +62,20 @@ def fit(
     net, optimizer = copy_with_optimizer(net, recipe)
     enforce = None if mask is None else Enforcer(mask, net, optimizer)
     if epochs == 0:
-        evaluate(net, task, "valid")  # refuses a network that does not go with the task
+        evaluate(net, task, "valid", loss=loss)  # refuses a network that does not go with the task
     best, best_state = math.inf, copy.deepcopy(net.state_dict())
     with progress_bar(progress, total=epochs, desc="training", unit="epoch", leave=False, delay=2) as bar:
         for epoch in range(1, epochs + 1):
             set_rate(optimizer, recipe.rate(epoch - 1, epochs))
-            train_epoch(net, task, recipe, optimizer, enforce, seed, epoch)
-            score = evaluate(net, task, "valid")
-            check_loss(score, recipe, epoch)
-            if score.error < best:
-                best, best_state = score.error, copy.deepcopy(net.state_dict())
-            # A refresh would show the bar before its delay is over.
-            bar.set_postfix_str(f"validation error {100 * score.error:.2f} %, best {100 * best:.2f} %", refresh=False)
+            train_epoch(net, task, recipe, optimizer, enforce, seed, epoch, loss)
+            score = evaluate(net, task, "valid", loss=loss)
+            check_score(score, recipe, epoch)
+            if score.chosen_by < best:
+                best, best_state = score.chosen_by, copy.deepcopy(net.state_dict())
+            shown = f"validation error {100 * score.error:.2f} %, best {100 * best:.2f} %"
+            if math.isnan(score.error):
+                shown = f"validation loss {score.loss:.4g}, best {best:.4g}"
+            bar.set_postfix_str(shown, refresh=False)  # a refresh would show the bar before its delay is over
             bar.update()
             if on_epoch is not None:
                 on_epoch(epoch, score)
@@ -84,7 +90,7 @@ def set_rate(optimizer: optim.Optimizer, rate: float) -> None:
         group["lr"] = rate
 
 
-def check_loss(score: Score, recipe: Recipe, epoch: int) -> None:
+def check_score(score: Score, recipe: Recipe, epoch: int) -> None:
     """Raise ValueError if training has diverged."""
     if not math.isfinite(score.loss):
         raise ValueError(
@@ -119,12 +125,13 @@ def copy_with_optimizer(net: nn.Module, recipe: Recipe) -> tuple[nn.Module, opti
 
 def train_epoch(
     net: nn.Module,
-    task: Task,
+    task: TaskLike,
     recipe: Recipe,
     optimizer: optim.Optimizer,
     enforce: Enforcer | None,
     seed: int,
     epoch: int,
+    loss: Loss = cross_entropy,
 ) -> None:
     """Take one step on each batch of the training examples."""
     net.train()
@@ -136,11 +143,10 @@ def train_epoch(
             x = recipe.augment(x, draws)
         optimizer.zero_grad()
         with precision, in_words(x):
-            logits = net(x)
-        check_logits(logits, len(x), task.classes)
+            outputs = net(x)
         if epoch == 1:
-            check_labels(y, logits.shape[1])
-        F.cross_entropy(logits.to(dtype), y).backward()
+            check_outputs(loss, outputs, y)
+        (loss.total(outputs.to(dtype), y) / loss.count(y)).backward()
         optimizer.step()
         if enforce is not None:
             enforce()

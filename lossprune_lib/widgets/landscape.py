@@ -15,6 +15,7 @@ from lossprune_lib.data.task import Task
 from lossprune_lib.loss_modelling import landscape
 from lossprune_lib.loss_modelling.model import LossModel
 from lossprune_lib.networks.masks import Mask
+from lossprune_lib.networks.models import classes_of
 from lossprune_lib.networks.weights import WeightSpace
 from lossprune_lib.plots.landscape import LineAndPlane, View
 from lossprune_lib.pruning.local import LocalPruner
@@ -52,7 +53,7 @@ def landscape_slider(
     around = _Surroundings(net, task, examples)
     rows = [(kappa, *around.at_mp(kappa)) for kappa in SPARSITIES]
     table = pd.DataFrame(rows, columns=["sparsity", "step_length", "share_of_theta", "loss"])
-    shown = LineAndPlane(Figure(figsize=(9.4, 4.4)), around.size, task.classes, DIRECTIONS, _LOW, _HIGH)
+    shown = LineAndPlane(Figure(figsize=(9.4, 4.4)), around.size, classes_of(task), DIRECTIONS, _LOW, _HIGH)
     picture = Picture(shown.figure, shown.moving)
 
     @lru_cache(maxsize=_CACHE_SIZE)

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from torch import nn
 
 from lossprune_lib.data.task import Task
+from lossprune_lib.networks.models import classes_of
 from lossprune_lib.plots.locality import Staged
 from lossprune_lib.pruning.criteria import CRITERIA
 from lossprune_lib.pruning.local import LocalPruner
@@ -61,7 +62,7 @@ def locality_slider(
         "step_penalty": control("λ", [(f"{value:g}", value) for value in PENALTIES], step_penalty),
         "criterion": control("criterion", [(name.upper(), name) for name in _NAMES], criterion),
     }
-    shown = Staged(Figure(figsize=(9.2, 4.1)), task.classes, criterion)
+    shown = Staged(Figure(figsize=(9.2, 4.1)), classes_of(task), criterion)
     picture = Picture(shown.figure, shown.moving)
 
     @lru_cache(maxsize=_CACHE_SIZE)

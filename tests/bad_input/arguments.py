@@ -41,7 +41,7 @@ CASES: list[Case] = [
     ("one sparsity where a list is meant", lambda b: one_shot(b.net, b.task, 0.5), TypeError, "[0.5, 0.9]"),
     ("a batch that is no pair", at(lambda b: b.batch[0]), TypeError, "task.sample"),
     ("a seed in place of a generator", lambda b: b.task.sample(3, 0), TypeError, "seeds.generator"),
-    ("a tensor in place of a task", lambda b: training.fit(b.net, b.ones), TypeError, "batches, sample, classes"),
+    ("a tensor in place of a task", lambda b: training.fit(b.net, b.ones), TypeError, "batches, sample"),
     ("a network in place of its space", lambda b: Mask.dense(b.net), TypeError, "WeightSpace(net)"),
     ("one network in place of several", lambda b: ensembles.Ensemble.of(b.net), TypeError, "[net]"),
     ("a network in place of an ensemble", lambda b: ensembles.evaluate(b.net, b.task), TypeError, "Ensemble.of"),

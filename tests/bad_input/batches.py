@@ -66,7 +66,7 @@ CASES: list[Case] = [
         "an output that is an image",
         lambda b: training.evaluate(nn.Conv2d(1, 10, 3), b.task),
         ValueError,
-        "one logit for each class",
+        "logits [N, C",
     ),
     (
         "WeightSpace.call with [R, D + 1]",

@@ -55,7 +55,7 @@ def equal(a: list[Tensor], b: list[Tensor]) -> bool:
 def interrupted_training(bench: Bench) -> str:
     net = models.mlp_300_100(bench.task)
     before, fresh = state_of(bench, net), copy.deepcopy(net)
-    with interrupt("training.sgd.check_logits", call=7):
+    with interrupt("training.sgd.check_outputs", call=7):
         training.fit(net, bench.task, epochs=2, progress=False)
     assert equal(before, state_of(bench, net))
     again, expected = (training.fit(n, bench.task, epochs=1, progress=False) for n in (net, fresh))
@@ -94,7 +94,7 @@ def interrupted_stream(bench: Bench) -> str:
 
 def interrupted_study(bench: Bench) -> str:
     study, store = bench.study(), bench.store
-    with interrupt("training.evaluation.check_logits", call=1):
+    with interrupt("training.evaluation.check_outputs", call=1):
         study.run(store, device="cpu", progress=False)
     with interrupt("training.ensembles.set_rate", call=1):  # fine-tuning; the baseline is kept by now
         study.run(store, device="cpu", progress=False)

@@ -265,21 +265,57 @@ def test_a_class_seen_only_in_the_test_set_counts() -> None:
     assert Task.from_tensors(**tensors(y_test=torch.tensor([0, 1, 2, 3, 4]))).classes == 5
 
 
+@pytest.mark.parametrize("shape", [(), (1,), (2, 3)])
+def test_targets_may_be_numbers_of_any_shape(shape: tuple[int, ...]) -> None:
+    y = {f"y_{split}": torch.randn(examples, *shape) for split, examples in (("train", 25), ("valid", 7), ("test", 5))}
+    task = Task.from_tensors(**tensors(**y))
+    assert task.classes is None
+    assert all(getattr(task, key) is part for key, part in y.items())
+    assert f"targets {shape}" in repr(task)
+    moved = task.to(dtype=torch.float64)
+    assert moved.y_valid.dtype == moved.x_valid.dtype == torch.float64
+    assert torch.equal(moved.y_valid, y["y_valid"].double())
+    assert Task.from_tensors(**tensors(**y), classes=4).classes == 4
+
+
+def test_labels_may_be_of_positions_and_some_need_not_count() -> None:
+    y = {f"y_{split}": torch.arange(4 * n).view(n, 4) % 3 for split, n in (("train", 25), ("valid", 7), ("test", 5))}
+    y["y_train"][0, 0] = -100
+    assert Task.from_tensors(**tensors(**y)).classes == 3
+
+
+def test_whole_numbers_as_inputs_stay_whole() -> None:
+    x = {f"x_{split}": torch.arange(2 * n).view(n, 2) for split, n in (("train", 25), ("valid", 7), ("test", 5))}
+    y = {f"y_{split}": torch.randn(n, 1) for split, n in (("train", 25), ("valid", 7), ("test", 5))}
+    task = Task.from_tensors(**x, **y).to(dtype=torch.float64)
+    assert (task.dtype, task.x_test.dtype, task.y_test.dtype) == (torch.int64, torch.int64, torch.float64)
+
+
+NUMBERS = {f"y_{split}": torch.zeros(n, 2) for split, n in (("train", 25), ("valid", 7), ("test", 5))}
 REFUSED: dict[str, tuple[dict[str, object], type[Exception], str]] = {
+    "targets of another shape": (NUMBERS | {"y_test": torch.zeros(5, 3)}, ValueError, r"y_test .*\[5, 3\]"),
+    "targets of other digits": ({k: y.double() for k, y in NUMBERS.items()}, ValueError, "convert one"),
+    "targets that are NaN": (NUMBERS | {"y_test": torch.full((5, 2), torch.nan)}, ValueError, "y_test holds 10"),
+    "a single target": (NUMBERS | {"y_test": torch.tensor(1.0)}, ValueError, "N targets"),
+    "names of classes that are none": (NUMBERS | {"class_names": ("a",)}, ValueError, "for no classes"),
     "an array": ({"x_train": np.zeros((25, 2, 3))}, TypeError, "x_train .* must be torch tensors.*from_numpy"),
     "a list of labels": ({"y_test": [0] * 5}, TypeError, "y_test must be torch tensors"),
     "bytes": ({"x_train": torch.zeros(25, 2, 3, dtype=torch.uint8)}, TypeError, "x_train is torch.uint8.*float()"),
     "half precision": ({"x_test": torch.zeros(5, 2, 3).half()}, TypeError, "x_test is torch.float16"),
-    "float labels": ({"y_train": torch.zeros(25)}, TypeError, "y_train is torch.float32.*long()"),
+    "float labels in one split": ({"y_train": torch.zeros(25)}, ValueError, "y_train is torch.float32"),
     "short labels": ({"y_train": torch.zeros(25, dtype=torch.int32)}, TypeError, "y_train is torch.int32"),
-    "one-hot labels": ({"y_valid": torch.zeros(7, 3).long()}, TypeError, r"y_valid is torch.int64 \[7, 3\]"),
+    "one-hot labels in one split": (
+        {"y_valid": torch.zeros(7, 3).long()},
+        ValueError,
+        r"y_valid is torch.int64 \[7, 3\]",
+    ),
     "inputs without a shape": ({"x_train": torch.zeros(25)}, ValueError, r"inputs of shape \[N, ...\]"),
     "no examples": (
         {"x_valid": torch.zeros(0, 2, 3), "y_valid": torch.zeros(0).long()},
         ValueError,
         "x_valid .* at least one example",
     ),
-    "too few labels": ({"y_test": torch.zeros(4).long()}, ValueError, "y_test has 4 labels"),
+    "too few labels": ({"y_test": torch.zeros(4).long()}, ValueError, r"y_test .*\[4\]"),
     "another shape": ({"x_test": torch.zeros(5, 3, 2)}, ValueError, r"x_test is .*\[5, 3, 2\].*one shape"),
     "another dtype": ({"x_valid": torch.zeros(7, 2, 3).double()}, ValueError, "x_valid is torch.float64"),
     "another device": ({"x_train": torch.zeros(25, 2, 3, device="meta")}, ValueError, "x_train is on meta"),

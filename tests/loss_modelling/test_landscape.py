@@ -6,12 +6,12 @@ import copy
 
 import pytest
 import torch
+from sample_losses import HALF_SQUARES, SQUARES
 from sample_networks import NETWORKS, make
 from torch import nn
 from torch.nn import functional as F
 
 from lossprune_lib import LossModel, WeightSpace, data, landscape, models
-from lossprune_lib.loss_modelling import Loss, cross_entropy
 
 NAMES = [name for name in NETWORKS if name not in ("one class", "one weight")]
 
@@ -83,11 +83,12 @@ def test_chains_of_every_kind(layers: list[nn.Module]) -> None:
 def test_any_loss_is_summed_over_the_examples_of_each_point(name: str) -> None:
     net, x, y = make(name)
     _, first, second = directions(net)
-    twice = Loss(lambda logits, labels: 2 * cross_entropy.total(logits, labels), cross_entropy.hessian_root)
     slices = [
         landscape.plane(net, (x, y), first, second, [0.0, 0.5], [0.0, 0.1], loss=loss)
-        for loss in (cross_entropy, twice)
+        for loss in (HALF_SQUARES, SQUARES)
     ]
+    outputs = net(x).detach()
+    assert slices[0][0, 0].item() == pytest.approx(HALF_SQUARES.total(outputs, y).item() / len(x), rel=1e-12)
     torch.testing.assert_close(slices[1], 2 * slices[0], rtol=1e-12, atol=0)
 
 

@@ -6,22 +6,15 @@ import math
 
 import pytest
 import torch
+from sample_losses import SQUARES
 from sample_networks import NETWORKS, make, softmax_hessian
 from torch import Tensor, nn
 from torch.func import functional_call, jacrev
 from torch.nn import functional as F
 
 from lossprune_lib import BatchLoss, WeightSpace
-from lossprune_lib.loss_modelling import Loss
 
 SMALL = [name for name in NETWORKS if name not in ("a thousand classes", "one class")]
-# L = sum of (z - y)^2: its Hessian by the logits is twice the identity.
-SQUARED = Loss(
-    total=lambda logits, targets: (logits - targets).square().sum(),
-    hessian_root=lambda logits, targets: (
-        2**0.5 * torch.eye(logits.shape[1], dtype=logits.dtype).unsqueeze(1).repeat(1, len(logits), 1)
-    ),
-)
 
 
 def as_one_vector(net: nn.Module, x: Tensor) -> tuple[Tensor, object]:
@@ -77,7 +70,7 @@ def test_another_loss() -> None:
     jacobian = jacrev(logits)(weights).detach().flatten(0, 1)
     hessian = jacrev(jacrev(lambda w: (logits(w) - targets).square().sum() / 9))(weights).detach()
     step = torch.randn(len(weights), dtype=torch.float64)
-    risk = BatchLoss(net, (x, targets), loss=SQUARED)
+    risk = BatchLoss(net, (x, targets), loss=SQUARES)
     assert risk.quadratic_form(weights, step, "ggn") == pytest.approx(2 * (jacobian @ step).square().sum().item() / 9)
     assert risk.quadratic_form(weights, step, "hessian") == pytest.approx((step @ hessian @ step).item())
 

@@ -15,12 +15,13 @@ import pytest
 import reference
 import torch
 import tqdm.auto
+from sample_losses import HALF_SQUARES
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils import prune as torch_prune
 
 from lossprune_lib import BatchLoss, LocalPruner, LossModel, Mask, WeightSpace, data, models
-from lossprune_lib.loss_modelling import Loss, curvature, losses
+from lossprune_lib.loss_modelling import curvature, losses
 from lossprune_lib.loss_modelling.forward import Recording
 from lossprune_lib.networks import masks
 from lossprune_lib.networks.masks import SCOPES
@@ -354,16 +355,21 @@ def test_the_linear_model_never_builds_curvature(
         LocalPruner("obd", sparsity=0.5, stages=2, batch_size=30).prune(net, task)
 
 
-def test_the_budget_and_the_loss_reach_the_model(net: nn.Module, task: data.Task) -> None:
+def test_the_budget_reaches_the_model(net: nn.Module, task: data.Task, monkeypatch: pytest.MonkeyPatch) -> None:
     sizes: list[int] = []
 
-    def total(logits: Tensor, labels: Tensor) -> Tensor:
+    def total(self: losses.Loss, logits: Tensor, labels: Tensor) -> Tensor:
         sizes.append(len(labels))
-        return (logits - F.one_hot(labels, 3)).square().sum() / 2
+        return F.cross_entropy(logits, labels, reduction="sum")
 
-    loss = Loss(total, lambda logits, labels: torch.eye(3, dtype=logits.dtype).unsqueeze(1).repeat(1, len(logits), 1))
-    run = LocalPruner("qm", sparsity=0.5, stages=1, batch_size=30, loss=loss, max_bytes=1).prune(net, task)
+    monkeypatch.setattr(losses.CrossEntropy, "total", total)
+    LocalPruner("qm", sparsity=0.5, stages=1, batch_size=30, max_bytes=1).prune(net, task)
     assert sizes == [1] * 60  # the model, and the true change on the same batch
+
+
+def test_the_loss_reaches_the_model(net: nn.Module, task: data.Task) -> None:
+    loss = HALF_SQUARES
+    run = LocalPruner("qm", sparsity=0.5, stages=1, batch_size=30, loss=loss).prune(net, task)
     x, y = task.sample(30, generator(0, "batch", 1))
     with torch.no_grad():
         expected = (net(x) - F.one_hot(y, 3)).square().sum().item() / 60
@@ -673,12 +679,6 @@ def test_one_shot_to_where_layers_empty_does_not_warn(net: nn.Module, task: data
 # --- several pruners together ---------------------------------------------------------------------------------------
 
 PENALTIES = [0.0, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0]
-SQUARED = Loss(
-    lambda logits, labels: (logits - F.one_hot(labels, logits.shape[1])).square().sum() / 2,
-    lambda logits, labels: (
-        torch.eye(logits.shape[1], dtype=logits.dtype).unsqueeze(1).expand(-1, len(logits), -1).clone()
-    ),
-)
 QM = LocalPruner("qm", sparsity=0.8, stages=3, step_penalty=0.01, batch_size=30, seed=1)
 TOGETHER: dict[str, list[LocalPruner]] = {
     "criterion": [replace(QM, criterion=criterion) for criterion in CRITERIA],
@@ -691,14 +691,19 @@ TOGETHER: dict[str, list[LocalPruner]] = {
     "scope": [replace(QM, scope=scope) for scope in SCOPES],
     "schedule": [replace(QM, schedule=schedule) for schedule in SCHEDULES],
     "trace": [replace(QM, criterion=c, trace=trace) for c in ("mp", "qm", "lm") for trace in ("train", "batch")],
-    "loss": [QM, replace(QM, loss=SQUARED), replace(QM, loss=SQUARED, criterion="lm"), replace(QM, criterion="obd")],
+    "loss": [
+        QM,
+        replace(QM, loss=HALF_SQUARES),
+        replace(QM, loss=HALF_SQUARES, criterion="lm"),
+        replace(QM, criterion="obd"),
+    ],
     "budget": [QM, replace(QM, max_bytes=1), replace(QM, max_bytes=1, criterion="lm")],
     "the same twice": [QM, QM],
     "everything": [
         LocalPruner("mp", 0.7, 2, "linear", trace="train", seed=3),
         LocalPruner("qm", 0.9, 4, "cubic", 0.1, 20, "layer", 2),
         LocalPruner("random", 0.6, 1, seed=2),
-        LocalPruner("lm", 0.9, 3, "exponential", 0.0, 20, "global", 2, loss=SQUARED),
+        LocalPruner("lm", 0.9, 3, "exponential", 0.0, 20, "global", 2, loss=HALF_SQUARES),
         LocalPruner("obd", 0.8, 4, "cubic", 1e-3, 20, "global", 2, trace="train"),
     ],
 }
@@ -804,7 +809,7 @@ def test_under_a_large_penalty_the_criteria_share_all_models(
 
 @pytest.mark.parametrize(
     "other",
-    [{"seed": 2}, {"batch_size": 31}, {"loss": SQUARED}, {"max_bytes": 2**29}],
+    [{"seed": 2}, {"batch_size": 31}, {"loss": HALF_SQUARES}, {"max_bytes": 2**29}],
     ids=lambda other: next(iter(other)),
 )
 def test_models_on_other_batches_or_of_other_losses_are_not_shared(

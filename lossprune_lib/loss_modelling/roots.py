@@ -1,0 +1,90 @@
+"""Whether the root that a loss of one's own gives is a root of its Hessian, before anything is modelled by it."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from lossprune_lib.loss_modelling.losses import Loss
+from lossprune_lib.seeds import generator
+
+
+def check_root(loss: Loss, outputs: Tensor, targets: Tensor) -> None:
+    """Raise ValueError unless a loss's root is one of its Hessian H, which autograd knows.
+
+    Tried on a random direction v: with the columns as the rows of R, R^T R v must be H v. No matrix is built, so it
+    costs two backward passes through the loss. Outputs are shrunk to a size of 1 at most, where losses do not saturate.
+
+    Parameters
+    ----------
+    outputs, targets : of one example, or a few
+        [N, ...].
+
+    Notes
+    -----
+    The message names the common mistakes: a mean in place of a sum, a factor 2, a transposed root.
+    """
+    z, y = outputs.detach().double(), targets.double() if targets.is_floating_point() else targets
+    z = z / z.abs().max().clamp_min(1)
+    once, z, y = loss.total(z, y), torch.cat([z, z]), torch.cat([y, y])
+    if once.ndim or not torch.allclose(loss.total(z, y), 2 * once):
+        raise _refused(loss, "total", "is not a sum over the examples, but looks like a mean, or like no scalar")
+    root = loss.hessian_root(z, y)
+    if root.shape[1:] != z.shape:
+        raise _refused(
+            loss,
+            "hessian_root",
+            f"has the shape {list(root.shape)} for outputs {list(z.shape)}, but must "
+            "be [S, *outputs.shape]: S columns, which come first",
+        )
+    if loss.columns(z[:1], y[:1]) != len(root):
+        raise _refused(loss, "columns", f"is {loss.columns(z[:1], y[:1])}, but its hessian_root has {len(root)}")
+    v = torch.randn(z.shape, generator=generator(0, "root"), dtype=torch.float64).to(z)
+    rows = root.reshape(*root.shape[:2], -1).transpose(0, 1)  # [N, S, K]
+    expected = _hessian_times(loss, z, y, v)
+    if not _close(_gram_times(rows, v), expected):
+        raise _refused(loss, "hessian_root", _mistake(rows, v, expected, _hessian_times(loss, z, y, expected)))
+
+
+def _mistake(rows: Tensor, v: Tensor, once: Tensor, twice: Tensor) -> str:
+    """Return what rows [N, S, K] look like that are no root of a Hessian H, by v, H v and H^2 v."""
+    found = _gram_times(rows, v)
+    if rows.shape[1] == rows.shape[2] and _close(_gram_times(rows.mT, v), once):
+        return "looks transposed: its first dimension counts the columns, whose outer products are summed"
+    if _close(found, twice):
+        return "looks like the Hessian itself: give columns whose outer products sum to it"
+    if (v * once).sum() < 0:
+        return "cannot be one, as the loss is not convex in the outputs: its Hessian has negative eigenvalues"
+    ratio = ((found * once).sum() / once.square().sum()).item()
+    if not _close(found, ratio * once):
+        return "is none: its outer products do not sum to the Hessian that autograd finds"
+    numbers = (len(v), v[0].numel(), *v.shape[1:])
+    likely = ["a factor 2"] if any(math.isclose(ratio, factor) for factor in (0.5, 2)) else []
+    if any(n > 1 and (math.isclose(ratio, n) or math.isclose(ratio * n, 1)) for n in numbers):
+        likely.append("a mean in place of a sum")
+    named = f", which looks like {' or '.join(likely)}" if likely else ""
+    return f"has outer products that sum to {ratio:.6g} times the Hessian that autograd finds{named}"
+
+
+def _refused(loss: Loss, method: str, fault: str) -> ValueError:
+    return ValueError(f"The {method} of the loss {type(loss).__name__} {fault}. See losses.Loss for what it must be.")
+
+
+def _gram_times(rows: Tensor, v: Tensor) -> Tensor:
+    """Return R^T R v for the rows [N, S, K] of each example's R, and v [N, ...]."""
+    return (rows.mT @ (rows @ v.reshape(len(v), -1, 1))).view_as(v)
+
+
+def _hessian_times(loss: Loss, z: Tensor, y: Tensor, v: Tensor) -> Tensor:
+    with torch.enable_grad():
+        at = z.clone().requires_grad_()
+        slope = torch.autograd.grad(loss.total(at, y), at, create_graph=True)[0]
+        if not slope.requires_grad:  # a loss that is linear in the outputs
+            return torch.zeros_like(v)
+        return torch.autograd.grad((slope * v).sum(), at, allow_unused=True, materialize_grads=True)[0]
+
+
+def _close(a: Tensor, b: Tensor) -> bool:
+    return bool((a - b).abs().max() <= 1e-6 * b.abs().max())
