@@ -83,8 +83,8 @@ def losses_of(state: PrunerState) -> LossOf:
 
     @cache
     def loss_on(examples: int, seed: int, loss: Loss, columns: int | None, max_bytes: int) -> BatchLoss:
-        batch, draws = batch_of(examples, seed), (seed, state.stage + 1)
-        return BatchLoss(state.space, batch, loss=loss, curvature_columns=columns, seed=draws, max_bytes=max_bytes)
+        batch, key = batch_of(examples, seed), (seed, state.stage + 1)
+        return BatchLoss(state.space, batch, loss=loss, curvature_columns=columns, seed=key, max_bytes=max_bytes)
 
     return lambda s: loss_on(s.batch_size, s.seed, s.loss, s.curvature_columns, s.max_bytes)
 

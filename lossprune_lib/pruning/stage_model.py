@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils.hooks import RemovableHandle
 
 from lossprune_lib.data.task import Batch
-from lossprune_lib.loss_modelling.model import BatchLoss, LossModel
+from lossprune_lib.loss_modelling import BatchLoss, LossModel
 from lossprune_lib.networks.masks import Mask
 from lossprune_lib.networks.weights import WeightSpace
 
@@ -54,22 +56,25 @@ class StageModel(LossModel):
             one of several groups [groups, positions, K]. In either case a row of ``weight.reshape(outputs, K)`` meets
             these columns. It is all in memory at once, so choose a batch size that fits.
         """
-        batch, found = self.batch, dict[str, list[Tensor]]()
+        inputs, found = self.batch[0], dict[str, list[Tensor]]()
 
-        def watch(layer: str, module: nn.Linear | nn.Conv2d) -> torch.utils.hooks.RemovableHandle:
+        def watch(layer: str, module: nn.Module) -> RemovableHandle:
+            if not isinstance(module, (nn.Linear, nn.Conv2d)):
+                raise ValueError(
+                    f"Layer {layer!r} is {type(module).__name__}: only Linear and Conv2d give their inputs."
+                )
+
             def hook(_: nn.Module, given: tuple[Tensor, ...], named: dict[str, Tensor]) -> None:
                 found.setdefault(layer, []).append(_unfolded(module, given[0] if given else named["input"]))
 
             return module.register_forward_pre_hook(hook, with_kwargs=True)
 
-        handles = [watch(*named) for named in zip(self.space.layers, self.space.modules, strict=True)]
-        try:
+        with ExitStack() as stack:
+            for layer, module in zip(self.space.layers, self.space.modules, strict=True):
+                stack.callback(watch(layer, module).remove)
             assert self.risk is not None
-            self.space.run(self.weights, self.risk.rest, batch[0])
-        finally:
-            for handle in handles:
-                handle.remove()
-        return {layer: torch.cat(parts, dim=-2) for layer, parts in found.items()}
+            self.space.run(self.weights, self.risk.rest, inputs)
+        return {layer: torch.cat(found[layer], dim=-2) for layer in self.space.layers}
 
 
 def _unfolded(module: nn.Linear | nn.Conv2d, x: Tensor) -> Tensor:

@@ -98,6 +98,6 @@ def test_refused_with_a_sentence(arguments: tuple, error: type[Exception], sente
 
 
 def test_a_new_schedule_appears_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(SCHEDULES, "late", lambda sparsity, stage, stages: 0.0)
+    monkeypatch.setitem(SCHEDULES, "late", lambda sparsity, stage, stages, start: 0.0)
     assert sparsities("late", 0.5, 3) == [0, 0, 0.5]
     assert LocalPruner("mp", sparsity=0.5, stages=3, schedule="late").sparsities == [0, 0, 0.5]
