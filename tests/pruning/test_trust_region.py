@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import pytest
 import torch
-
 from torch import Tensor
 
 from lossprune_lib import BatchLoss, LocalPruner, LossModel
