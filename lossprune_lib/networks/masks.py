@@ -76,7 +76,7 @@ class Mask:
     def sparsities(self, scope: str) -> list[float]:
         """Return the share of weights that is zero in each group that a scope ranks together."""
         tables = self._grouped(self.kept, scope)
-        return [1 - kept / table.shape[1] for table in tables for kept in table.sum(1).tolist()]
+        return [1 - kept / table.shape[1] for table in tables for kept in table.count_nonzero(1).tolist()]
 
     def still_to_prune(self, sparsity: float, scope: str) -> list[int]:
         """Return how many more weights to prune for a sparsity: of all, or of each group that a scope ranks together.
@@ -84,9 +84,9 @@ class Mask:
         Parameters
         ----------
         scope : "global", "layer", "row" or "2:4"
-            A row is the weights of one output. "2:4" ranks four consecutive weights along the inputs of a row (of a
-            convolution: along its input channels, at one place of the kernel), and its sparsity is 0.5. Where their
-            number is no multiple of 4, the last ones stay.
+            A row is the weights of one output, the first dimension. "2:4" ranks four consecutive weights along the
+            inputs, the second dimension (so of a convolution at one place of its kernel), and its sparsity is 0.5.
+            Where the number of inputs is no multiple of 4, the last ones stay.
         """
         self._check_one()
         return self.remaining(check_sparsity(sparsity), check_scope(scope, sparsity))
@@ -95,7 +95,7 @@ class Mask:
         """Return what `still_to_prune` does, of arguments that were checked already; each group may have its own."""
         tables = self._grouped(self.kept, scope)
         each = sparsity if isinstance(sparsity, list) else [sparsity] * sum(map(len, tables))
-        groups = [(table.shape[1], kept) for table in tables for kept in table.sum(1).tolist()]
+        groups = [(table.shape[1], kept) for table in tables for kept in table.count_nonzero(1).tolist()]
         return [_count(size, of_group) - (size - kept) for (size, kept), of_group in zip(groups, each, strict=True)]
 
     def smallest_kept(self, scores: Tensor, counts: list[int], scope: str | None = None) -> Tensor:
@@ -108,9 +108,10 @@ class Mask:
         scope : the same as there; it may be left out for "global" and "layer"
         """
         check_scores(scores, self.kept.numel())
-        each = isinstance(counts, list)
-        scope = check_choice(scope or ("global" if each and len(counts) == 1 else "layer"), SCOPES, "scope")
-        if not each or len(counts) != sum(map(len, self._grouped(self.kept, scope))):
+        if scope is None:
+            scope = "global" if isinstance(counts, list) and len(counts) == 1 else "layer"
+        groups = sum(map(len, self._grouped(self.kept, check_choice(scope, SCOPES, "scope"))))
+        if not isinstance(counts, list) or len(counts) != groups:
             raise TypeError(
                 f"counts is a list of one number, or one for each {scope}, as still_to_prune gives it, not {counts!r}."
             )
@@ -118,12 +119,16 @@ class Mask:
 
     def lowest_kept(self, scores: Tensor, counts: list[int], scope: str) -> Tensor:
         """Return what `smallest_kept` does, of arguments that were checked already."""
-        indices, chosen = torch.arange(len(scores), device=scores.device), []
-        tables = zip(*(self._grouped(vector, scope) for vector in (scores, self.kept, indices)), strict=True)
-        for values, kept, places in tables:
+        chosen, first = [], 0
+        for values, kept in zip(self._grouped(scores, scope), self._grouped(self.kept, scope), strict=True):
             of_table, counts = counts[: len(values)], counts[len(values) :]
-            chosen.append(places.reshape(-1)[_lowest(values, kept, of_table)])
-        return torch.cat(chosen)
+            chosen.append(_lowest(values, kept, of_table) + first)
+            first += values.numel()
+        found = torch.cat(chosen)
+        if scope != "2:4":  # the other tables hold the vector in its own order
+            return found
+        indices = self._grouped(torch.arange(len(scores), device=scores.device), scope)
+        return torch.cat([table.reshape(-1) for table in indices])[found]
 
     def _grouped(self, vector: Tensor, scope: str) -> list[Tensor]:
         """Return a vector [D] as tables [groups, weights of a group] of what is ranked together."""
@@ -181,12 +186,11 @@ class Mask:
         """
         self._check_one()
         names = [name for name, _ in self.layout]
+        if layer not in names and isinstance(layer, str):
+            names, layer = [_unwrapped(name) for name in names], _unwrapped(layer)
         if layer not in names:
-            plain = {_unwrapped(name): name for name in names}
-            if not isinstance(layer, str) or _unwrapped(layer) not in plain:
-                also = f"{suggestion(layer, plain)} Its layers are: {', '.join(plain)}."
-                raise KeyError(f"This mask has no layer {layer!r}.{also}")
-            layer = plain[_unwrapped(layer)]
+            near = suggestion(layer, names)
+            raise KeyError(f"This mask has no layer {layer!r}.{near} Its layers are: {', '.join(names)}.")
         place = names.index(layer)
         return self.kept.split(self.sizes)[place].reshape(self.layout[place][1])
 

@@ -22,7 +22,6 @@ from lossprune_lib.loss_modelling.model import LossModel
 
 Update = Callable[[Tensor], Tensor]  # the indices [K] of the weights that a stage prunes -> new weights [D]
 Rule = Callable[[Any], Tensor | tuple[Tensor, Update]]  # of a LossModel; at a stage of a pruner it is a StageModel
-ORDERS = (None, 0, 1, 2)
 
 
 @dataclass(frozen=True)
@@ -60,7 +59,7 @@ class Criterion:
     ...     return torch.cat([lamp_scores(weight.flatten()) for weight in stage.space.split(stage.weights)])
     >>> def wanda(stage):
     ...     norms = [x.norm(dim=-2, keepdim=True) for x in stage.inputs().values()]
-    ...     layers = zip(stage.space.split(stage.weights), norms)
+    ...     layers = zip(stage.space.split(stage.weights), norms, strict=True)
     ...     return torch.cat([(w.reshape(*x.shape[:-2], -1, x.shape[-1]).abs() * x).flatten() for w, x in layers])
     >>> pruners = [
     ...     LocalPruner(Criterion("snip", order=1, score=snip), sparsity=0.9, stages=1),
@@ -77,8 +76,11 @@ class Criterion:
 
     def __post_init__(self) -> None:
         check_instance(self.name, str, "The name of a criterion", 'write Criterion("name", order=..., score=...)')
-        if self.order not in ORDERS:
-            raise ValueError(f"order is {self.order!r}, but a criterion reads a loss model of order None, 0, 1 or 2.")
+        if self.order not in (None, 0, 1, 2) or (self.order == 1 and not self.gradient):
+            raise ValueError(
+                f"order is {self.order!r} and gradient {self.gradient}, but a criterion reads a loss model of order "
+                "None, 0, 1 (which is the gradient) or 2."
+            )
         if (self.change is None) == (self.score is None) or not callable(self.rule):
             raise TypeError(f"Criterion {self.name!r} is one function, a change of the loss or a score: give one.")
         if self.models_loss and self.order is None:

@@ -101,9 +101,7 @@ class PrunerSettings:
     def sparsities_at(self, start: Mask, stage: int) -> list[float]:
         """Return the sparsity at a stage, counted from 0, of each group of weights that is ranked together.
 
-        Parameters
-        ----------
-        start : the mask at the start, from whose sparsity each group goes to its final one
+        Each goes from its sparsity in the mask at the start to its final one.
         """
         starts = start.sparsities(self.within)
         final = [self.sparsity] * len(starts)

@@ -113,7 +113,7 @@ def _counts(settings: PrunerSettings, state: PrunerState, sparsity: float | None
         if settings.densities is not None:
             raise ValueError("The densities say what each stage prunes: leave out the step's sparsity.")
         counts = state.mask.remaining(check_sparsity(sparsity), check_scope(settings.scope, sparsity))
-        if min(counts) < 0:
+        if min(counts, default=0) < 0:
             raise ValueError(
                 f"sparsity is {sparsity:g}, but {state.mask.sparsity:.4g} of the weights are masked already, and a "
                 "stage only adds to them: give more."

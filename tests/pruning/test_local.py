@@ -510,6 +510,23 @@ def test_a_pruned_network_is_pruned_further(criterion: str, scope: str, net: nn.
         assert pruned == [round(size * share) for size, share in zip(sizes, expected, strict=True)]
 
 
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_with_densities_each_layer_goes_from_its_own_sparsity(schedule: str, net: nn.Module, task: data.Task) -> None:
+    kept = torch.ones(103, dtype=torch.bool)
+    kept[48:88:2] = False  # half of the second layer
+    densities = {"0": 0.25, "2": 0.25, "4": 0.0}
+    pruner = LocalPruner("mp", sparsity=81 / 103, stages=5, schedule=schedule, densities=densities)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", EmptyLayerWarning)
+        states = list(pruner.stream(net, task, Mask(kept, WeightSpace(net).layout)))
+    for i, state in enumerate(states, start=1):
+        pruned = [int((~part).sum()) for part in state.mask.kept.split([48, 40, 15])]
+        ways = zip((48, 40, 15), (0.75, 0.75, 1.0), (0.0, 0.5, 0.0), strict=True)
+        assert pruned == [
+            round(n * (final if i == 5 else SCHEDULES[schedule](final, i, 5, at))) for n, final, at in ways
+        ]
+
+
 def test_masked_weights_do_not_count_even_where_the_network_has_not_lost_them(net: nn.Module, task: data.Task) -> None:
     """The model is built at the masked weights, whether the network that is given was masked before or not."""
     mask = Mask(torch.arange(103) % 3 > 0, WeightSpace(net).layout)

@@ -317,6 +317,7 @@ def test_pruners_of_module_level_functions_are_picklable_and_compare(net: nn.Mod
         (lambda: LocalPruner("mp", schedule=lambda *_: 0.95).sparsities, ValueError, "between"),
         (lambda: LocalPruner("mp", schedule=lambda *_: None).sparsities, TypeError, "What a schedule gives"),
         (lambda: Criterion("mine", 3, taylor), ValueError, "order is 3"),
+        (lambda: Criterion("mine", 1, taylor, gradient=False), ValueError, "gradient False"),
         (lambda: Criterion("mine", 1), TypeError, "one function"),
         (lambda: Criterion("mine", 1, taylor, score=taylor), TypeError, "one function"),
         (lambda: Criterion("mine", 1, "taylor"), TypeError, "one function"),
