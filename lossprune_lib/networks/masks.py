@@ -13,10 +13,12 @@ import torch
 from torch import Tensor, nn
 
 from lossprune_lib import files
-from lossprune_lib.checks import check_choice, check_instance, check_int, check_sparsity
+from lossprune_lib.checks import check_choice, check_instance, check_int, check_sparsity, suggestion
 from lossprune_lib.networks.weights import Layout, WeightSpace, check_space
 
-SCOPES = ("global", "layer")
+SCOPES = ("global", "layer", "row", "2:4")
+_NAN = "A saliency is NaN, so nothing can be ranked: check the network's weights and the batch."
+_WRAPPERS = ("module", "_orig_mod")  # what DataParallel and torch.compile put into the names of layers
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,42 +73,74 @@ class Mask:
         counts = torch.stack([part.sum() for part in parts]).tolist()
         return {name: count / part.numel() for (name, _), count, part in zip(self.layout, counts, parts, strict=True)}
 
+    def sparsities(self, scope: str) -> list[float]:
+        """Return the share of weights that is zero in each group that a scope ranks together."""
+        tables = self._grouped(self.kept, scope)
+        return [1 - kept / table.shape[1] for table in tables for kept in table.count_nonzero(1).tolist()]
+
     def still_to_prune(self, sparsity: float, scope: str) -> list[int]:
-        """Return how many more weights to prune for a sparsity: of all ("global"), or of each "layer"."""
+        """Return how many more weights to prune for a sparsity: of all, or of each group that a scope ranks together.
+
+        Parameters
+        ----------
+        scope : "global", "layer", "row" or "2:4"
+            A row is the weights of one output, the first dimension. "2:4" ranks four consecutive weights along the
+            inputs, the second dimension (so of a convolution at one place of its kernel), and its sparsity is 0.5.
+            Where the number of inputs is no multiple of 4, the last ones stay.
+        """
         self._check_one()
-        return self.remaining(check_sparsity(sparsity), check_choice(scope, SCOPES, "scope"))
+        return self.remaining(check_sparsity(sparsity), check_scope(scope, sparsity))
 
     def remaining(self, sparsity: float | list[float], scope: str) -> list[int]:
-        """Return what `still_to_prune` does, of arguments that were checked already; each layer may have its own."""
-        sizes = [self.kept.numel()] if scope == "global" else self.sizes
-        each = sparsity if isinstance(sparsity, list) else [sparsity] * len(sizes)
-        parts = zip(self.kept.split(sizes), each, strict=True)
-        return [_count(part.numel(), of_part) - int((~part).sum()) for part, of_part in parts]
+        """Return what `still_to_prune` does, of arguments that were checked already; each group may have its own."""
+        tables = self._grouped(self.kept, scope)
+        each = sparsity if isinstance(sparsity, list) else [sparsity] * sum(map(len, tables))
+        groups = [(table.shape[1], kept) for table in tables for kept in table.count_nonzero(1).tolist()]
+        return [_count(size, of_group) - (size - kept) for (size, kept), of_group in zip(groups, each, strict=True)]
 
-    def smallest_kept(self, scores: Tensor, counts: list[int]) -> Tensor:
-        """Return the indices of the kept weights of smallest score: `counts` of all, or of each layer.
+    def smallest_kept(self, scores: Tensor, counts: list[int], scope: str | None = None) -> Tensor:
+        """Return the indices of the kept weights of smallest score: `counts` of all, or of each group of a scope.
 
         Parameters
         ----------
         scores : [D]
         counts : from `still_to_prune`; below zero counts as zero
+        scope : the same as there; it may be left out for "global" and "layer"
         """
         check_scores(scores, self.kept.numel())
-        if not isinstance(counts, list) or len(counts) not in (1, len(self.layout)):
+        if scope is None:
+            scope = "global" if isinstance(counts, list) and len(counts) == 1 else "layer"
+        groups = sum(map(len, self._grouped(self.kept, check_choice(scope, SCOPES, "scope"))))
+        if not isinstance(counts, list) or len(counts) != groups:
             raise TypeError(
-                f"counts is a list of one number, or one for each layer, as still_to_prune gives it, not {counts!r}."
+                f"counts is a list of one number, or one for each {scope}, as still_to_prune gives it, not {counts!r}."
             )
-        return self.lowest_kept(scores, counts)
+        return self.lowest_kept(scores, counts, scope)
 
-    def lowest_kept(self, scores: Tensor, counts: list[int]) -> Tensor:
+    def lowest_kept(self, scores: Tensor, counts: list[int], scope: str) -> Tensor:
         """Return what `smallest_kept` does, of arguments that were checked already."""
-        sizes = self.sizes if len(counts) > 1 else [len(scores)]
-        chosen, offset = [], 0
-        for part, kept, k in zip(scores.split(sizes), self.kept.split(sizes), counts, strict=True):
-            candidates = _places(kept)
-            chosen.append(candidates[_places(_smallest(part.index_select(0, candidates), max(0, k)))] + offset)
-            offset += len(part)
-        return torch.cat(chosen)
+        chosen, first = [], 0
+        for values, kept in zip(self._grouped(scores, scope), self._grouped(self.kept, scope), strict=True):
+            of_table, counts = counts[: len(values)], counts[len(values) :]
+            chosen.append(_lowest(values, kept, of_table) + first)
+            first += values.numel()
+        found = torch.cat(chosen)
+        if scope != "2:4":  # the other tables hold the vector in its own order
+            return found
+        indices = self._grouped(torch.arange(len(scores), device=scores.device), scope)
+        return torch.cat([table.reshape(-1) for table in indices])[found]
+
+    def _grouped(self, vector: Tensor, scope: str) -> list[Tensor]:
+        """Return a vector [D] as tables [groups, weights of a group] of what is ranked together."""
+        if scope == "global":
+            return [vector[None]]
+        parts = list(zip(vector.split(self.sizes), (shape for _, shape in self.layout), strict=True))
+        if scope == "layer":
+            return [part[None] for part, _ in parts]
+        if scope == "row":
+            return [part.reshape(shape[0], -1) for part, shape in parts]
+        along_inputs = [part.reshape(shape).movedim(min(1, len(shape) - 1), -1) for part, shape in parts]
+        return [part[..., : part.shape[-1] // 4 * 4].reshape(-1, 4) for part in along_inputs]
 
     def without(self, pruned: Tensor) -> Mask:
         """Return a mask that prunes more weights, given by their indices [K]; its layout is not checked again."""
@@ -133,6 +167,32 @@ class Mask:
                 f"These are masks of several networks, {list(self.kept.shape)}: choose one, "
                 "Mask(mask.kept[0], mask.layout)."
             )
+
+    def __getitem__(self, layer: str) -> Tensor:
+        """Return a layer's part of the mask, bool, in the shape of its weight, whatever wraps the network.
+
+        Torch's own tools, for example, take a finished mask in this way:
+
+        >>> import torch
+        >>> from lossprune_lib import Mask, WeightSpace
+        >>> net = torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.Linear(2, 2))
+        >>> mask = Mask(torch.arange(10) % 2 == 0, WeightSpace(net).layout)
+        >>> for name, _ in mask.layout:
+        ...     device = net.get_submodule(name).weight.device
+        ...     _ = torch.nn.utils.prune.custom_from_mask(net.get_submodule(name), "weight", mask[name].to(device))
+        >>> net[0].weight_mask
+        tensor([[1., 0., 1.],
+                [0., 1., 0.]])
+        """
+        self._check_one()
+        names = [name for name, _ in self.layout]
+        if layer not in names and isinstance(layer, str):
+            names, layer = [_unwrapped(name) for name in names], _unwrapped(layer)
+        if layer not in names:
+            near = suggestion(layer, names)
+            raise KeyError(f"This mask has no layer {layer!r}.{near} Its layers are: {', '.join(names)}.")
+        place = names.index(layer)
+        return self.kept.split(self.sizes)[place].reshape(self.layout[place][1])
 
     def apply_(self, net: nn.Module) -> None:
         """Set the network's pruned weights to zero, in place."""
@@ -177,6 +237,20 @@ def check_mask(mask: object) -> Mask:
             "write Mask(kept, WeightSpace(net).layout)."
         )
     return mask
+
+
+def check_scope(scope: object, sparsity: float) -> str:
+    """Return a scope; raise ValueError for one that there is not, and for a sparsity that it cannot have."""
+    if check_choice(scope, SCOPES, "scope") == "2:4" and sparsity != 0.5:
+        raise ValueError(
+            f'The scope "2:4" prunes two of each four weights at once, but the sparsity is {sparsity:g}: give '
+            "sparsity=0.5 and stages=1."
+        )
+    return str(scope)
+
+
+def _unwrapped(layer: str) -> str:
+    return ".".join(part for part in layer.split(".") if part not in _WRAPPERS)
 
 
 def check_scores(scores: object, size: int | None = None) -> None:
@@ -240,12 +314,30 @@ def _smallest(saliency: Tensor, k: int) -> Tensor:
     if k == 0:
         return torch.zeros_like(saliency, dtype=torch.bool)
     if torch.isnan(saliency.min()):  # NaN if any entry is
-        raise ValueError("A saliency is NaN, so nothing can be ranked: check the network's weights and the batch.")
+        raise ValueError(_NAN)
     largest = _kth_smallest(saliency, k)
     selected = saliency < largest
     missing = k - int(selected.count_nonzero())
     selected[_places(saliency == largest)[:missing]] = True
     return selected
+
+
+def _lowest(values: Tensor, kept: Tensor, counts: list[int]) -> Tensor:
+    """Return where the `counts` smallest kept entries of each row of a table are, as places in the flattened table."""
+    if len(values) == 1:
+        candidates = _places(kept[0])
+        return candidates[_places(_smallest(values[0].index_select(0, candidates), max(0, counts[0])))]
+    wanted, there = torch.tensor(counts, device=kept.device)[:, None], kept.sum(1, keepdim=True)
+    if (wanted > there).any():
+        most = int((wanted - there).argmax())
+        raise ValueError(f"{counts[most]} of {int(there[most])} entries cannot be selected.")
+    if torch.isnan(values[kept]).any():
+        raise ValueError(_NAN)
+    order = values.argsort(dim=1, stable=True)
+    # Sorted again by whether they are kept, so that these come first, and still by their values.
+    order = order.gather(1, (~kept).gather(1, order).to(torch.uint8).argsort(dim=1, stable=True))
+    first = torch.arange(values.shape[1], device=kept.device) < wanted
+    return _places(torch.zeros_like(kept).scatter_(1, order, first).reshape(-1))
 
 
 def _places(marked: Tensor) -> Tensor:

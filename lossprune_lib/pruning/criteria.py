@@ -2,7 +2,8 @@
 
 A criterion is a function of a `LossModel` and gives one number per weight. One that models the loss gives the signed
 change that it predicts for pruning each weight alone; its saliency is the size of that change plus the step penalty.
-To add a criterion, write its function below and name the order of model that it needs: it then appears everywhere.
+`LocalPruner` takes a `Criterion` of your own as it is. To add one under a name, write its function below and name the
+order of model that it needs: it then appears everywhere.
 
 Source: Laurent et al. 2020, section 2. With theta the weights, g the gradient and G the curvature.
 """
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -18,41 +20,115 @@ from torch import Tensor
 from lossprune_lib.checks import check_choice, check_float, check_generator, check_instance
 from lossprune_lib.loss_modelling.model import LossModel
 
+Update = Callable[[Tensor], Tensor]  # the indices [K] of the weights that a stage prunes -> new weights [D]
+Rule = Callable[[Any], Tensor | tuple[Tensor, Update]]  # of a LossModel; at a stage of a pruner it is a StageModel
+
 
 @dataclass(frozen=True)
 class Criterion:
-    """A criterion, and what it needs.
+    """A criterion, and what it needs: give it a `change` or a `score`.
+
+    Either is a function of the `StageModel` and gives one number per weight [D], or a pair of these and an update: a
+    function of the indices of the weights that the stage prunes, which gives new weights [D]. Those that stay then have
+    these values, in the next stage, the trace and the pruned network (as in Optimal Brain Surgeon).
 
     Attributes
     ----------
     order : int or None
-        The order of the loss model: 1 with gradient, 2 with curvature too; None if no data is needed.
+        The order of the loss model: 0 with the batch and its loss, 1 with gradient, 2 with curvature too; None if no
+        data is needed.
+    change : function
+        The modelled, signed change of the loss from pruning each weight alone. Weights are ranked by its size, with the
+        step penalty, and the trace compares it with what came.
     gradient : bool
         Whether it reads the model's gradient.
-    change : (LossModel) -> [..., D]
-        The modelled change from pruning each weight alone; for criteria of order None just a score.
+    score : function
+        Just a score, of which the smallest go.
+
+    Examples
+    --------
+    SNIP (Lee et al. 2019, equation 5), LAMP (Lee et al. 2021) and Wanda (Sun et al. 2023, equation 1):
+
+    >>> import torch
+    >>> from lossprune_lib import LocalPruner
+    >>> from lossprune_lib.pruning.allocation import lamp_scores
+    >>> def snip(stage):
+    ...     sensitivity = (stage.gradient * stage.weights).abs()
+    ...     return sensitivity / sensitivity.sum()
+    >>> def lamp(stage):
+    ...     return torch.cat([lamp_scores(weight.flatten()) for weight in stage.space.split(stage.weights)])
+    >>> def wanda(stage):
+    ...     norms = [x.norm(dim=-2, keepdim=True) for x in stage.inputs().values()]
+    ...     layers = zip(stage.space.split(stage.weights), norms, strict=True)
+    ...     return torch.cat([(w.reshape(*x.shape[:-2], -1, x.shape[-1]).abs() * x).flatten() for w, x in layers])
+    >>> pruners = [
+    ...     LocalPruner(Criterion("snip", order=1, score=snip), sparsity=0.9, stages=1),
+    ...     LocalPruner(lamp, sparsity=0.9, stages=1),  # a function alone reads no data
+    ...     LocalPruner(Criterion("wanda", order=0, score=wanda), sparsity=0.5, stages=1, scope="row"),
+    ... ]
     """
 
     name: str
     order: int | None
-    change: Callable[[LossModel], Tensor]
+    change: Rule | None = None
     gradient: bool = True
+    score: Rule | None = None
+
+    def __post_init__(self) -> None:
+        check_instance(self.name, str, "The name of a criterion", 'write Criterion("name", order=..., score=...)')
+        if self.order not in (None, 0, 1, 2) or (self.order == 1 and not self.gradient):
+            raise ValueError(
+                f"order is {self.order!r} and gradient {self.gradient}, but a criterion reads a loss model of order "
+                "None, 0, 1 (which is the gradient) or 2."
+            )
+        if (self.change is None) == (self.score is None) or not callable(self.rule):
+            raise TypeError(f"Criterion {self.name!r} is one function, a change of the loss or a score: give one.")
+        if self.models_loss and self.order is None:
+            raise ValueError(
+                f"Criterion {self.name!r} models a change of the loss, of which order None knows nothing: give order "
+                "0, 1 or 2, or score= in place of change=."
+            )
+
+    @property
+    def rule(self) -> Rule:
+        """Its function."""
+        return self.change or self.score  # type: ignore[return-value]
 
     @property
     def models_loss(self) -> bool:
         """Whether the criterion predicts a change of the loss."""
-        return self.order is not None
+        return self.change is not None
+
+
+@dataclass(frozen=True, eq=False)
+class Ranking:
+    """What a criterion says: the saliency of each weight, the change if it models one, the update if it gives one."""
+
+    saliency: Tensor
+    change: Tensor | None = None
+    update: Update | None = None
 
 
 CRITERIA: dict[str, Criterion] = {}
 
 
+def criterion_of(given: str | Criterion | Rule) -> Criterion:
+    """Return the criterion of a name, or what is one already; a function that is none of ours scores without data."""
+    if isinstance(given, Criterion):
+        return given
+    if not callable(given):
+        return CRITERIA[check_choice(given, CRITERIA, "criterion")]
+    ours = (criterion for criterion in CRITERIA.values() if criterion.rule is given)
+    return next(ours, None) or Criterion(getattr(given, "__name__", type(given).__name__), None, score=given)
+
+
 def _criterion(
     order: int | None, gradient: bool = True
 ) -> Callable[[Callable[[LossModel], Tensor]], Callable[[LossModel], Tensor]]:
-    def register(change: Callable[[LossModel], Tensor]) -> Callable[[LossModel], Tensor]:
-        CRITERIA[change.__name__] = Criterion(change.__name__, order, change, gradient)
-        return change
+    def register(rule: Callable[[LossModel], Tensor]) -> Callable[[LossModel], Tensor]:
+        kind: dict[str, Any] = {"score" if order is None else "change": rule}
+        CRITERIA[rule.__name__] = Criterion(rule.__name__, order, gradient=gradient, **kind)
+        return rule
 
     return register
 
@@ -118,19 +194,40 @@ def saliency(
         if generator is None:
             raise ValueError('random draws its scores: give a generator, for example seeds.generator(0, "random").')
         check_generator(generator)
-    return scores(found, model, step_penalty, generator)
+    return judge(found, model, step_penalty, generator).saliency
 
 
-def scores(
+def judge(
     criterion: Criterion, model: LossModel, step_penalty: float, generator: torch.Generator | None = None
-) -> Tensor:
-    """Return what `saliency` does, of arguments that were checked already."""
-    if criterion.models_loss:
-        return criterion.change(model).abs() + 0.5 * step_penalty * model.weights.square()
-    if criterion.name == "random":
+) -> Ranking:
+    """Return what a criterion says of each weight, of arguments that were checked already."""
+    if criterion == CRITERIA["random"]:
         drawn = torch.rand(model.weights.shape, generator=generator, dtype=model.weights.dtype)
-        return drawn.to(model.weights.device)
-    return criterion.change(model)
+        return Ranking(drawn.to(model.weights.device))
+    found = _evaluated(criterion, model)
+    numbers, update = found if isinstance(found, tuple) and len(found) == 2 else (found, None)
+    at = model.weights
+    if not isinstance(numbers, Tensor) or numbers.shape != at.shape or numbers.device != at.device:
+        given = f"{list(numbers.shape)} on {numbers.device}" if isinstance(numbers, Tensor) else type(numbers).__name__
+        raise ValueError(
+            f"Criterion {criterion.name!r} gives {given}, but must give a tensor with one number per weight, "
+            f"{list(at.shape)} on {at.device}, or a pair of that and an update."
+        )
+    if not criterion.models_loss:
+        return Ranking(numbers, update=update)
+    return Ranking(numbers.abs() + 0.5 * step_penalty * at.square(), numbers, update)
+
+
+def _evaluated(criterion: Criterion, model: LossModel) -> Tensor | tuple[Tensor, Update]:
+    try:
+        return criterion.rule(model)
+    except (TypeError, AttributeError) as error:
+        if "NoneType" not in str(error):
+            raise
+        raise ValueError(
+            f"Criterion {criterion.name!r} has order {criterion.order}, and reads what its loss model does not hold "
+            f"({error}): give the order that it needs, as in Criterion({criterion.name!r}, order=1, score=...)."
+        ) from error
 
 
 def modelled_change(model: LossModel, criterion: str) -> Tensor:
@@ -142,10 +239,10 @@ def modelled_change(model: LossModel, criterion: str) -> Tensor:
         for magnitude and random, which model no loss, and for a model of too low an order.
     """
     found = CRITERIA[check_choice(criterion, CRITERIA, "criterion")]
-    if found.order is None:
+    if found.change is None:
         raise ValueError(f"{criterion} does not model the loss, so it predicts no change: take lm, qm or obd.")
     _check_model(model, found)
-    return found.change(model)
+    return judge(found, model, 0.0).change  # type: ignore[return-value]
 
 
 def _check_model(model: object, criterion: Criterion) -> None:

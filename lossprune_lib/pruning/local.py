@@ -17,10 +17,9 @@ from lossprune_lib.networks.masks import Mask, check_mask
 from lossprune_lib.networks.validation import check_mode, check_place
 from lossprune_lib.networks.weights import WeightSpace
 from lossprune_lib.progress import progress_bar
-from lossprune_lib.pruning.criteria import CRITERIA
 from lossprune_lib.pruning.run import PrunerState, PruningRun, finished_run
 from lossprune_lib.pruning.settings import PrunerSettings
-from lossprune_lib.pruning.stage import losses_of, run_stage
+from lossprune_lib.pruning.stage import losses_of, model_of, run_stage
 
 
 @dataclass(frozen=True)
@@ -49,12 +48,12 @@ class LocalPruner(PrunerSettings):
             check_mask(mask).check(net)
             mask = replace(mask, kept=mask.kept.to(space.read().device))
         space = copy.deepcopy(space)  # network and all; only now, as what is refused above may be impossible to copy
-        return PrunerState(space, space.read() * mask.kept, task, mask)
+        return PrunerState(space, space.read() * mask.kept, task, mask, start=mask)
 
     def check_start(self, mask: Mask) -> None:
         """Raise ValueError if a mask to start from has pruned more than the pruner would."""
-        if min(mask.remaining(self.sparsities_at(mask.layout, self.stages - 1), self.within)) < 0:
-            where = "" if self.within == "global" else " in a layer"
+        if min(mask.remaining(self.sparsities_at(mask, self.stages - 1), self.within), default=0) < 0:
+            where = {"global": "", "2:4": " in a group of four"}.get(self.within, f" in a {self.within}")
             raise ValueError(
                 f"The mask to start from is already sparser{where} ({mask.sparsity:.4g} of all weights) than the "
                 f"sparsity {self.sparsity:g} to prune to, and a stage only adds to it: give a larger sparsity, or "
@@ -89,6 +88,7 @@ class LocalPruner(PrunerSettings):
         net : a network in eval mode, on the task's device
         task : whose training examples the stages draw from
         mask : to start from a pruned network; not sparser than the sparsity to prune to
+            The stages then go from its sparsity (in each layer or row, where these are ranked apart) to the final one.
         progress : whether to show a bar
 
         Raises
@@ -117,8 +117,9 @@ def prune_together(
     if not pruners:
         return []
     start = pruners[0].start(net, task, mask)
-    for pruner in pruners:
+    for pruner in pruners[1:]:  # start has looked at the first one's
         pruner.check_layout(start.mask.layout)
+    for pruner in pruners:
         pruner.check_start(start.mask)
     states = [start] * len(pruners)
     rows: list[list[dict[str, float]]] = [[] for _ in pruners]
@@ -129,7 +130,7 @@ def prune_together(
         for stage in range(max(pruner.stages for pruner in pruners)):
             loss_of = losses_of(replace(start, stage=stage))
             for r in (r for r in order if stage < pruners[r].stages):
-                states[r] = run_stage(pruners[r], states[r], loss_of=loss_of)
+                states[r] = run_stage(pruners[r], states[r], model=model_of(pruners[r], states[r], loss_of))
                 rows[r].append(states[r].row)
                 bar.update()
     return [finished_run(*of_one) for of_one in zip(pruners, states, rows, strict=True)]
@@ -137,5 +138,4 @@ def prune_together(
 
 def _reads(pruner: LocalPruner) -> tuple[int, bool]:
     """Return how much of a loss model a pruner's criterion reads, to be compared."""
-    criterion = CRITERIA[pruner.criterion]
-    return criterion.order or 0, criterion.gradient
+    return pruner.rule.order or 0, pruner.rule.gradient

@@ -17,11 +17,11 @@ from lossprune_lib.loss_modelling.batch_loss import BatchLoss
 from lossprune_lib.loss_modelling.forecast import ORDERS, Forecast, forecast, loss_along, trust_radius
 from lossprune_lib.loss_modelling.model import LossModel
 from lossprune_lib.networks.masks import Mask, count
-from lossprune_lib.pruning.criteria import modelled_change
+from lossprune_lib.pruning.criteria import CRITERIA, Criterion, Rule, modelled_change
 from lossprune_lib.pruning.local import LocalPruner
 from lossprune_lib.pruning.run import PrunerState
 from lossprune_lib.pruning.settings import PrunerSettings
-from lossprune_lib.pruning.stage import losses_of, model_of, rank
+from lossprune_lib.pruning.stage import losses_of, model_of, pruned_state, rank
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -63,7 +63,7 @@ class Path:
     def _ranked(self) -> Tensor:
         """The indices of the kept weights, in the order in which they go."""
         kept = self.state.mask.kept.nonzero().squeeze(1)
-        return kept[rank(self.pruner, self.state, self.model)[kept].argsort(stable=True)]
+        return kept[rank(self.pruner, self.state, self.model).saliency[kept].argsort(stable=True)]
 
     @cached_property
     def _sums(self) -> dict[str, Tensor]:
@@ -128,7 +128,7 @@ def path(
     net: torch.nn.Module, task: Task, batch: Batch, criterion: str = "mp", sparsity: float = 0.0, stages: int = 1
 ) -> Path:
     """Return the path that starts where a pruning to a sparsity stands before its last stage (of 1: at the network)."""
-    pruner = LocalPruner(criterion, sparsity=sparsity, stages=stages)
+    pruner = LocalPruner(check_choice(criterion, CRITERIA, "criterion"), sparsity=sparsity, stages=stages)
     state = pruner.start(net, task)
     for _ in range(stages - 1):
         state = pruner.step(state)
@@ -139,7 +139,7 @@ def one_shot(
     net: nn.Module,
     task: Task,
     sparsities: Sequence[float],
-    criterion: str = "mp",
+    criterion: str | Criterion | Rule = "mp",
     *,
     split: str = "valid",
     seed: int = 0,
@@ -159,13 +159,13 @@ def one_shot(
         )
     pruner = LocalPruner(criterion, stages=1, seed=seed)
     start = pruner.start(net, task)
-    model, _ = model_of(pruner, start, losses_of(start))
-    ranked = rank(pruner, start, model)  # once: every sparsity cuts the same ranking
+    ranking = rank(pruner, start, model_of(pruner, start, losses_of(start)))  # once: every sparsity cuts the same one
     rest, found, rows = start.space.rest(), [], []
     for sparsity in sparsities:
         count_more = start.mask.remaining(check_sparsity(sparsity), "global")
-        mask = start.mask.without(start.mask.lowest_kept(ranked, count_more))
-        score = training.score(partial(start.space.run, start.dense * mask.kept, rest), task, split)
-        found.append(mask)
-        rows.append({"sparsity": mask.sparsity, "loss": score.loss, "accuracy": score.accuracy})
+        pruned = start.mask.lowest_kept(ranking.saliency, count_more, "global")
+        after = pruned_state(start, pruned, ranking.update)
+        score = training.score(partial(start.space.run, after.weights, rest), task, split)
+        found.append(after.mask)
+        rows.append({"sparsity": after.mask.sparsity, "loss": score.loss, "accuracy": score.accuracy})
     return found, pd.DataFrame(rows)

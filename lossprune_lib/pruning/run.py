@@ -30,13 +30,15 @@ class PrunerState:
     dense: Tensor  # [D], the weights at the start
     task: TaskLike
     mask: Mask
+    start: Mask  # the mask at the start
     stage: int = 0
     row: dict[str, float] = field(default_factory=dict)
+    values: Tensor | None = None  # [D], where a criterion gave the weights that stay new values
 
     @cached_property
     def weights(self) -> Tensor:
         """The masked weights [D], never to be changed in place."""
-        return self.dense * self.mask.kept
+        return (self.dense if self.values is None else self.values) * self.mask.kept
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,9 +73,12 @@ class PruningRun:
         return after - before
 
     def network(self) -> nn.Module:
-        """Return a copy of the network with its pruned weights set to zero."""
+        """Return a copy of the network with its pruned weights set to zero, and new values where a criterion gave them.
+
+        What else the network has (biases, norms) is as it was.
+        """
         net = copy.deepcopy(self.state.space.net)
-        self.mask.apply_(net)
+        self.mask.check(net).write_(self.state.weights)
         return net
 
 

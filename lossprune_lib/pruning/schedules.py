@@ -1,38 +1,55 @@
 """The sparsity of each stage, from the first to the last.
 
-A schedule is a function ``(sparsity, stage, stages) -> sparsity of that stage``, with stage = 1 .. stages, rising to
-the final sparsity. To add one, write the function and put it into `SCHEDULES`.
+A schedule is a function ``(sparsity, stage, stages, start) -> sparsity of that stage``, with stage = 1 .. stages, from
+the sparsity at the start (of a mask that is given, else 0) to the final one. `LocalPruner` takes such a function as it
+is; to add one under a name, write it below and put it into `SCHEDULES`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import inspect
+from collections.abc import Callable, Sequence
 
-from lossprune_lib.checks import check_choice, check_int, check_sparsity
+from lossprune_lib.checks import check_choice, check_float, check_int, check_sparsity
 
-Schedule = Callable[[float, int, int], float]
+Schedule = Callable[[float, int, int, float], float]
 MOST_STAGES = 10**6
+_ROUNDING = 1e-9
 
 
-def linear(sparsity: float, stage: int, stages: int) -> float:
+def linear(sparsity: float, stage: int, stages: int, start: float = 0.0) -> float:
     """Each stage prunes the same number of weights."""
-    return sparsity * stage / stages
+    return start + (sparsity - start) * stage / stages
 
 
-def exponential(sparsity: float, stage: int, stages: int) -> float:
+def exponential(sparsity: float, stage: int, stages: int, start: float = 0.0) -> float:
     """Each stage keeps the same share of the weights that are left (both tables of Laurent et al. 2020)."""
-    return 1 - (1 - sparsity) ** (stage / stages)
+    return 1 - (1 - start) * ((1 - sparsity) / (1 - start)) ** (stage / stages)
 
 
-def cubic(sparsity: float, stage: int, stages: int) -> float:
-    """Large steps first and ever smaller ones (Zhu & Gupta 2017, equation 1, from zero)."""
-    return sparsity * (1 - (1 - stage / stages) ** 3)
+def cubic(sparsity: float, stage: int, stages: int, start: float = 0.0) -> float:
+    """Large steps first and ever smaller ones (Zhu & Gupta 2017, equation 1)."""
+    return start + (sparsity - start) * (1 - (1 - stage / stages) ** 3)
 
 
 SCHEDULES: dict[str, Schedule] = {"linear": linear, "exponential": exponential, "cubic": cubic}
 
 
-def sparsities(schedule: str, sparsity: float, stages: int) -> list[float]:
+def schedule_of(given: str | Schedule) -> Schedule:
+    """Return the schedule of a name, or a function if it can be one; else raise ValueError or TypeError."""
+    if not callable(given):
+        return SCHEDULES[check_choice(given, SCHEDULES, "schedule")]
+    try:
+        inspect.signature(given).bind(0.9, 1, 2, 0.0)
+    except TypeError as error:
+        raise TypeError(
+            f"A schedule is a function (sparsity, stage, stages, start) -> sparsity of that stage, but {given!r} "
+            f"cannot be called so: {error}."
+        ) from error
+    return given
+
+
+def sparsities(schedule: str | Schedule, sparsity: float, stages: int, start: float = 0.0) -> list[float]:
     """Return the sparsity of each stage; the last is exactly `sparsity`.
 
     Raises
@@ -40,14 +57,35 @@ def sparsities(schedule: str, sparsity: float, stages: int) -> list[float]:
     ValueError, TypeError
         for an unknown schedule, a sparsity outside [0, 1), or a number of stages that is no positive whole number.
     """
-    rule = SCHEDULES[check_choice(schedule, SCHEDULES, "schedule")]
+    rule = schedule_of(schedule)
     check_sparsity(sparsity)
+    check_float(start, "start")
+    check_stages(stages)
+    return [_at_stage(rule, sparsity, stage, stages, start) for stage in range(1, stages + 1)]
+
+
+def check_stages(stages: int) -> None:
+    """Raise ValueError or TypeError unless there can be so many stages."""
     if check_int(stages, "stages") > MOST_STAGES:
         raise ValueError(f"stages is {stages}, but must be at most {MOST_STAGES:,}: no network gains from more.")
-    return [rule(sparsity, stage, stages) for stage in range(1, stages)] + [sparsity]
 
 
-def layer_sparsities(schedule: str, final: list[float], stage: int, stages: int) -> list[float]:
-    """Return the sparsity of each layer at a stage, on its way to its own; a layer may lose all of its weights."""
-    rule = SCHEDULES[schedule]
-    return final if stage == stages else [rule(sparsity, stage, stages) for sparsity in final]
+def group_sparsities(
+    schedule: str | Schedule, final: Sequence[float], stage: int, stages: int, start: Sequence[float]
+) -> list[float]:
+    """Return the sparsity of each group of weights at a stage, on its way to its own, which may be 1."""
+    rule, ways = schedule_of(schedule), list(zip(final, start, strict=True))
+    found = {way: _at_stage(rule, way[0], stage, stages, way[1]) for way in set(ways)}  # rows are many, ways are few
+    return [found[way] for way in ways]
+
+
+def _at_stage(rule: Schedule, sparsity: float, stage: int, stages: int, start: float) -> float:
+    if stage == stages or start >= sparsity:
+        return sparsity
+    found = rule(sparsity, stage, stages, start)
+    if not start - _ROUNDING <= check_float(found, "What a schedule gives", least=-_ROUNDING) <= sparsity + _ROUNDING:
+        raise ValueError(
+            f"The schedule gives {found:g} for stage {stage} of {stages}, which is not between the sparsity {start:g} "
+            f"at the start and {sparsity:g} at the end: correct {rule!r}."
+        )
+    return found

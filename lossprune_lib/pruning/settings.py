@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
 from lossprune_lib.checks import check_choice, check_float, check_int, check_sparsity
 from lossprune_lib.loss_modelling.losses import Loss, check_loss, cross_entropy
-from lossprune_lib.networks.masks import SCOPES
+from lossprune_lib.networks.masks import Mask, check_scope
 from lossprune_lib.networks.weights import Layout
-from lossprune_lib.pruning.criteria import CRITERIA
-from lossprune_lib.pruning.schedules import SCHEDULES, layer_sparsities, sparsities
+from lossprune_lib.pruning.criteria import Criterion, Rule, criterion_of
+from lossprune_lib.pruning.schedules import Schedule, check_stages, group_sparsities, schedule_of, sparsities
 
 TRACES = ("batch", "train")
 
@@ -23,18 +24,21 @@ class PrunerSettings:
 
     Attributes
     ----------
-    criterion : a name in `criteria.CRITERIA`
+    criterion : a name in `criteria.CRITERIA`, a `criteria.Criterion`, or a function
+        A function gives scores of the weights [D] and reads no data; `Criterion` says how to ask for more.
     sparsity : float in [0, 1)
         kappa: exactly round(D sparsity) weights are zero in the end.
     stages : int
         pi; 1 is one-shot.
-    schedule : a name in `schedules.SCHEDULES`
+    schedule : a name in `schedules.SCHEDULES`, or a function ``(sparsity, stage, stages, start)``
+        The sparsity of each stage, on the way from the one at the start.
     step_penalty : float
         lambda.
     batch_size : int
         Training examples drawn afresh at each stage.
-    scope : "global" or "layer"
-        Rank all weights together, or prune the same share of each layer: then round(size of layer * sparsity) of each.
+    scope : "global", "layer", "row" or "2:4"
+        Rank all weights together, or prune the same share of each layer, round(size of layer * sparsity), or of each
+        row, which is the weights of one output; or two of each four weights along the inputs (`Mask.still_to_prune`).
     curvature_columns : int, optional
         Sample the curvature with this many columns per example (see `BatchLoss`); by default it is exact.
     densities : {layer: share of its weights that it keeps in the end}, optional
@@ -46,10 +50,10 @@ class PrunerSettings:
         Where each stage's true change is measured: its own batch, or the whole training set (slow).
     """
 
-    criterion: str = "qm"
+    criterion: str | Criterion | Rule = "qm"
     sparsity: float = 0.9
     stages: int = 14
-    schedule: str = "exponential"
+    schedule: str | Schedule = "exponential"
     step_penalty: float = 0.0
     batch_size: int = 1000
     scope: str = "global"
@@ -61,14 +65,16 @@ class PrunerSettings:
     densities: Mapping[str, float] | None = field(default=None, hash=False)
 
     def __post_init__(self) -> None:
-        check_choice(self.criterion, CRITERIA, "criterion")
-        check_choice(self.schedule, SCHEDULES, "schedule")
-        check_choice(self.scope, SCOPES, "scope")
+        _ = self.rule  # refuses what is none
+        schedule_of(self.schedule)
         check_choice(self.trace, TRACES, "trace")
-        check_sparsity(self.sparsity)
+        check_scope(self.scope, check_sparsity(self.sparsity))
         check_float(self.step_penalty, "step_penalty")
-        for name in ("stages", "batch_size", "max_bytes"):
+        for name in ("batch_size", "max_bytes"):
             check_int(getattr(self, name), name)
+        check_stages(self.stages)
+        if self.scope == "2:4" and self.stages != 1:
+            raise ValueError(f'The scope "2:4" prunes in one stage, but stages is {self.stages}: give stages=1.')
         check_int(self.seed, "seed", least=0)
         check_loss(self.loss)
         if self.curvature_columns is not None:
@@ -78,24 +84,43 @@ class PrunerSettings:
                 raise ValueError(f"The density of layer {name!r} is {density:g}: it is a share, from 0 to 1.")
 
     @cached_property
+    def rule(self) -> Criterion:
+        """The criterion, whether it was given by its name or as a function."""
+        return criterion_of(self.criterion)
+
+    @cached_property
     def sparsities(self) -> list[float]:
-        """The sparsity of each stage."""
+        """The sparsity of each stage, without a mask to start from."""
         return sparsities(self.schedule, self.sparsity, self.stages)
 
     @property
     def within(self) -> str:
-        """What is ranked together: "global" or "layer"."""
+        """The scope in which weights are ranked together."""
         return self.scope if self.densities is None else "layer"
 
-    def sparsities_at(self, layout: Layout, stage: int) -> float | list[float]:
-        """Return the sparsity of a stage, counted from 0: of all weights, or of each layer where densities say so."""
-        if self.densities is None:
-            return self.sparsities[stage]
-        final = [1 - self.densities[name] for name, _ in layout]
-        return layer_sparsities(self.schedule, final, stage + 1, self.stages)
+    def sparsities_at(self, start: Mask, stage: int) -> list[float]:
+        """Return the sparsity at a stage, counted from 0, of each group of weights that is ranked together.
+
+        Each goes from its sparsity in the mask at the start to its final one.
+        """
+        starts = start.sparsities(self.within)
+        final = [self.sparsity] * len(starts)
+        if self.densities is not None:
+            final = [1 - self.densities[name] for name, _ in start.layout]
+        return group_sparsities(self.schedule, final, stage + 1, self.stages, starts)
 
     def check_layout(self, layout: Layout) -> None:
-        """Raise ValueError unless the densities, if there are any, name the layers and make the sparsity."""
+        """Raise ValueError unless the densities, if there are any, name the layers and make the sparsity.
+
+        The scope "2:4" warns of layers that it cannot prune whole.
+        """
+        uneven = [name for name, shape in layout if self.scope == "2:4" and shape[min(1, len(shape) - 1)] % 4]
+        if uneven:
+            warnings.warn(
+                f"The inputs of {', '.join(uneven)} are no multiple of 4, so the last ones of each row stay dense: the "
+                "network's sparsity is a little below 0.5.",
+                stacklevel=4,
+            )
         if self.densities is None:
             return
         names = [name for name, _ in layout]

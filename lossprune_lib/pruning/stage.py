@@ -18,9 +18,11 @@ from lossprune_lib.data.task import Batch
 from lossprune_lib.loss_modelling.batch_loss import BatchLoss
 from lossprune_lib.loss_modelling.losses import Loss
 from lossprune_lib.loss_modelling.model import LossModel
-from lossprune_lib.pruning.criteria import CRITERIA, scores
+from lossprune_lib.networks.masks import check_scope
+from lossprune_lib.pruning.criteria import CRITERIA, Ranking, Update, judge
 from lossprune_lib.pruning.run import PrunerState, training_loss
 from lossprune_lib.pruning.settings import PrunerSettings
+from lossprune_lib.pruning.stage_model import StageModel
 from lossprune_lib.seeds import generator
 
 LossOf = Callable[[PrunerSettings], BatchLoss]
@@ -31,30 +33,42 @@ class EmptyLayerWarning(UserWarning):
 
 
 def run_stage(
-    settings: PrunerSettings, state: PrunerState, sparsity: float | None = None, loss_of: LossOf | None = None
+    settings: PrunerSettings, state: PrunerState, sparsity: float | None = None, model: StageModel | None = None
 ) -> PrunerState:
     """Run one stage, and return the state after it.
 
     Parameters
     ----------
     sparsity : in place of the schedule's
-    loss_of : from `losses_of` this state, to share a batch and what was computed on it with other pruners
+    model : from `model_of` this state, where it was made already
     """
     counts = _counts(settings, state, sparsity)
-    model, risk = model_of(settings, state, loss_of or losses_of(state))
-    pruned = state.mask.lowest_kept(rank(settings, state, model), counts)
-    after = replace(state, mask=state.mask.without(pruned), stage=state.stage + 1)
+    model = model or model_of(settings, state, losses_of(state))
+    ranking = rank(settings, state, model)
+    pruned = state.mask.lowest_kept(ranking.saliency, counts, settings.within)
+    after = pruned_state(state, pruned, ranking.update)
     before_density, density = state.mask.density(), after.mask.density()
     _warn_of_emptied_layers(before_density, density)
+    step = model.weights[pruned] if after.values is state.values else after.weights - model.weights
     row = {
         "stage": after.stage,
         "sparsity": after.mask.sparsity,
-        "step_length": torch.linalg.vector_norm(model.weights[pruned]).item(),
-        **_predicted(settings, model, pruned),
-        **_actual(settings, state, after, model, risk),
+        "step_length": torch.linalg.vector_norm(step).item(),
+        **_predicted(ranking, pruned),
+        **_actual(settings, state, after, model),
         **{f"density.{name}": share for name, share in density.items()},
     }
     return replace(after, row=row)
+
+
+def pruned_state(state: PrunerState, pruned: Tensor, update: Update | None) -> PrunerState:
+    """Return the state without more weights, given by their indices, and with a criterion's new values for the rest."""
+    after = replace(state, mask=state.mask.without(pruned), stage=state.stage + 1)
+    if update is None or not len(pruned):
+        return after
+    values = update(pruned)
+    state.space.check_point(values, "What the criterion's update gives")
+    return replace(after, values=values)
 
 
 def losses_of(state: PrunerState) -> LossOf:
@@ -76,19 +90,22 @@ def losses_of(state: PrunerState) -> LossOf:
     return lambda s: loss_on(s.batch_size, s.seed, s.loss, s.curvature_columns, s.max_bytes)
 
 
-def model_of(settings: PrunerSettings, state: PrunerState, loss_of: LossOf) -> tuple[LossModel, BatchLoss | None]:
-    """Return the model that a criterion ranks by and the loss that it models: bare weights and None without data."""
-    criterion = CRITERIA[settings.criterion]
-    if criterion.order is None:
-        return LossModel(state.weights), None
-    risk = loss_of(settings)
-    return risk.known(state.weights, criterion.order, criterion.gradient), risk
+def model_of(settings: PrunerSettings, state: PrunerState, loss_of: LossOf) -> StageModel:
+    """Return the model that a criterion ranks by, with what the criterion asks for and no more."""
+    criterion, order = settings.rule, settings.rule.order
+    if order is None:
+        return StageModel(state.weights, space=state.space, mask=state.mask)
+    risk, reads_gradient = loss_of(settings), criterion.gradient and order > 0
+    found = risk.known(state.weights, order, reads_gradient)
+    derivatives = found.gradient if reads_gradient else None, found.curvature if order > 1 else None
+    return StageModel(state.weights, found.loss, *derivatives, space=state.space, mask=state.mask, risk=risk)
 
 
-def rank(settings: PrunerSettings, state: PrunerState, model: LossModel) -> Tensor:
-    """Return the saliencies [D] of the stage after a state."""
-    draws = generator(settings.seed, "random", state.stage + 1) if settings.criterion == "random" else None
-    return scores(CRITERIA[settings.criterion], model, settings.step_penalty, draws)
+def rank(settings: PrunerSettings, state: PrunerState, model: LossModel) -> Ranking:
+    """Return what the criterion says of each weight in the stage after a state."""
+    is_random = settings.rule == CRITERIA["random"]
+    draws = generator(settings.seed, "random", state.stage + 1) if is_random else None
+    return judge(settings.rule, model, settings.step_penalty, draws)
 
 
 def _counts(settings: PrunerSettings, state: PrunerState, sparsity: float | None) -> list[int]:
@@ -96,8 +113,8 @@ def _counts(settings: PrunerSettings, state: PrunerState, sparsity: float | None
     if sparsity is not None:
         if settings.densities is not None:
             raise ValueError("The densities say what each stage prunes: leave out the step's sparsity.")
-        counts = state.mask.remaining(check_sparsity(sparsity), settings.scope)
-        if min(counts) < 0:
+        counts = state.mask.remaining(check_sparsity(sparsity), check_scope(settings.scope, sparsity))
+        if min(counts, default=0) < 0:
             raise ValueError(
                 f"sparsity is {sparsity:g}, but {state.mask.sparsity:.4g} of the weights are masked already, and a "
                 "stage only adds to them: give more."
@@ -105,30 +122,27 @@ def _counts(settings: PrunerSettings, state: PrunerState, sparsity: float | None
         return counts
     if state.stage >= settings.stages:
         raise ValueError(f"All {settings.stages} stages are done: give step() a sparsity to go on.")
-    return state.mask.remaining(settings.sparsities_at(state.space.layout, state.stage), settings.within)
+    return state.mask.remaining(settings.sparsities_at(state.start, state.stage), settings.within)
 
 
-def _predicted(settings: PrunerSettings, model: LossModel, pruned: Tensor) -> dict[str, float]:
-    criterion = CRITERIA[settings.criterion]
-    if not criterion.models_loss:
+def _predicted(ranking: Ranking, pruned: Tensor) -> dict[str, float]:
+    if ranking.change is None:
         return {}
-    changes = criterion.change(model.among(pruned))
+    changes = ranking.change[pruned]
     return {
         "predicted_change": changes.sum(dtype=torch.float64).item(),
         "saliency_sum": changes.abs().sum(dtype=torch.float64).item(),
     }
 
 
-def _actual(
-    settings: PrunerSettings, state: PrunerState, after: PrunerState, model: LossModel, risk: BatchLoss | None
-) -> dict[str, float]:
+def _actual(settings: PrunerSettings, state: PrunerState, after: PrunerState, model: StageModel) -> dict[str, float]:
     """Return the loss before the stage and its change, on the training set or the stage's batch, if there is one."""
     if settings.trace == "train":
         before, now = (training_loss(at, at.weights, settings.loss) for at in (state, after))
-    elif risk is None or model.loss is None:
+    elif model.risk is None or model.loss is None:
         return {}
     else:
-        before, now = model.loss, risk.known_loss(after.weights)
+        before, now = model.loss, model.risk.known_loss(after.weights)
     return {"loss": before, "true_change": now - before}
 
 

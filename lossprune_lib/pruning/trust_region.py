@@ -17,9 +17,9 @@ from torch import nn
 from lossprune_lib.checks import check_float, check_instance
 from lossprune_lib.data.task import Task
 from lossprune_lib.networks.masks import Mask
-from lossprune_lib.pruning.criteria import CRITERIA
 from lossprune_lib.pruning.local import LocalPruner
 from lossprune_lib.pruning.run import PrunerState, PruningRun, finished_run
+from lossprune_lib.pruning.stage import losses_of, model_of, run_stage
 
 _MOST = 0.9  # of the weights that are left, in one step
 _EASY = 0.5  # of the tolerance: below it the next step may be longer
@@ -39,7 +39,7 @@ class Trial:
         How far apart the actual and the predicted change are on the stage's batch (nats).
     accepted : bool
     evaluations : int
-        How many loss models were built so far, those of refused steps included.
+        How many loss models were built so far: one for each state, whose refused steps are predicted by the same.
     """
 
     state: PrunerState
@@ -63,7 +63,7 @@ def trust_region(
 
     A step is accepted if the two are within the tolerance, or if it is as short as steps may be; the next is twice
     as long if they are within half of it. A refused step is tried again at half its length, from the same state, on
-    the same batch; its loss model is built again, as `LocalPruner.step` does, and counts.
+    the same batch and by the same loss model, so that it costs one more pass forward.
 
     Parameters
     ----------
@@ -84,8 +84,8 @@ def trust_region(
         for a criterion that models no loss, or numbers that make no sense.
     """
     check_instance(pruner, LocalPruner, "A pruner", "write for example LocalPruner(sparsity=0.9)")
-    if not CRITERIA[pruner.criterion].models_loss:
-        raise ValueError(f"{pruner.criterion} predicts nothing that could be trusted or not: take lm, qm or obd.")
+    if not pruner.rule.models_loss:
+        raise ValueError(f"{pruner.rule.name} predicts nothing that could be trusted or not: take lm, qm or obd.")
     if check_float(tolerance, "tolerance") == 0:
         raise ValueError(
             "tolerance is 0, but prediction and actual change are never exactly equal: give for example 0.03."
@@ -96,16 +96,17 @@ def trust_region(
 
 
 def _trials(pruner: LocalPruner, state: PrunerState, tolerance: float, share: float, least: float) -> Iterator[Trial]:
-    now, evaluations, one_weight = state.mask.sparsity, 0, 1 / state.space.size
+    now, evaluations, one_weight, model = state.mask.sparsity, 0, 1 / state.space.size, None
     while max(state.mask.still_to_prune(pruner.sparsity, pruner.scope)) > 0:
         wanted = min(max(1 - (1 - now) * (1 - share), now + one_weight), pruner.sparsity)
-        after = pruner.step(state, sparsity=wanted)
-        evaluations += 1
+        if model is None:
+            model, evaluations = model_of(pruner, state, losses_of(state)), evaluations + 1
+        after = run_stage(pruner, state, wanted, model)
         error = abs(after.row["true_change"] - after.row["predicted_change"])
         accepted = error <= tolerance or share <= least
         yield Trial(after, (wanted - now) / (1 - now), error, accepted, evaluations)
         if accepted:
-            state, now = after, wanted
+            state, now, model = after, wanted, None
         if error > tolerance:
             share = max(share / 2, least)
         elif error < _EASY * tolerance:

@@ -9,13 +9,16 @@ import dataclasses
 import functools
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from lossprune_lib import data
 from lossprune_lib.checks import check_choice, check_float, check_int
 from lossprune_lib.networks import models
+from lossprune_lib.pruning.criteria import CRITERIA, Criterion
 from lossprune_lib.pruning.local import LocalPruner
+from lossprune_lib.pruning.schedules import SCHEDULES
 from lossprune_lib.studies.controls import controls_of
 from lossprune_lib.training.recipe import AUGMENTATIONS, Recipe
 
@@ -82,6 +85,8 @@ class Run:
             raise TypeError(f"baseline is a Baseline, not {self.baseline!r}.")
         if self.tuning is not None and not isinstance(self.tuning, Recipe):
             raise TypeError(f"tuning is a training.Recipe or None, not {self.tuning!r}.")
+        check_named(self.criterion, CRITERIA, "criterion")
+        check_named(self.schedule, SCHEDULES, "schedule")
         _ = self.pruner  # refuses nonsense
         if self.control:
             check_choice(self.control, controls_of(self.criterion), f"control of {self.criterion}")
@@ -130,6 +135,16 @@ class Run:
             "batch_size": self.batch_size,
             "scope": self.scope,
         }
+
+
+def check_named(given: object, options: Iterable[str], what: str) -> str:
+    """Return a name if there is such an option; else raise ValueError, or TypeError for a function or an object."""
+    if callable(given) or isinstance(given, Criterion):
+        raise TypeError(
+            f"A study keeps its runs under the name of the {what}, and takes no function or object: give a name "
+            f"({', '.join(options)}), or take LocalPruner, which prunes by your own."
+        )
+    return check_choice(given, options, what)
 
 
 def _key(settings: Baseline | Run) -> str:

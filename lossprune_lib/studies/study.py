@@ -20,7 +20,7 @@ from lossprune_lib.studies import experiment
 from lossprune_lib.studies.controls import OF_MAGNITUDE, OF_MODELS, controls_of
 from lossprune_lib.studies.experiment import Outcome, Trained
 from lossprune_lib.studies.jobs import Job, do_here, do_on_cluster, stacks_of
-from lossprune_lib.studies.runs import Baseline, Run
+from lossprune_lib.studies.runs import Baseline, Run, check_named
 from lossprune_lib.studies.store import Store
 from lossprune_lib.training.recipe import AUGMENTATIONS, Recipe
 
@@ -80,7 +80,7 @@ class Study:
             if not getattr(self, name):
                 raise ValueError(f"The study has no {name}: give at least one.")
         for criterion in self.criteria:
-            check_choice(criterion, CRITERIA, "criterion")
+            check_named(criterion, CRITERIA, "criterion")
         for control in self.controls:
             check_choice(control, ("", *OF_MAGNITUDE, *OF_MODELS), "control")
         for columns in self.curvature_columns:

@@ -13,6 +13,34 @@ class Enforcer:
     """Keeps pruned weights at zero while a network is trained: call it after every step of the optimizer.
 
     Momentum and weight decay would otherwise revive them, so the optimizer's buffers are masked too.
+
+    Examples
+    --------
+    In a training loop of your own, here with a pruned network that is fine-tuned:
+
+    >>> import torch
+    >>> from lossprune_lib import LocalPruner, data, models
+    >>> from lossprune_lib.pruning import schedules
+    >>> from lossprune_lib.training.gradual import by_magnitude
+    >>> def train_epoch(net, optimizer, enforce, seed):
+    ...     for x, y in task.batches("train", 100, torch.Generator().manual_seed(seed)):
+    ...         optimizer.zero_grad()
+    ...         torch.nn.functional.cross_entropy(net(x), y).backward()
+    ...         optimizer.step()
+    ...         enforce()
+    >>> task = data.load("digits", device="cpu")
+    >>> run = LocalPruner("mp", sparsity=0.9, stages=1).prune(models.pretrained("mlp_300_100", task), task)
+    >>> net = run.network()
+    >>> optimizer = torch.optim.AdamW(net.parameters())
+    >>> train_epoch(net, optimizer, Enforcer(run.mask, net, optimizer), seed=0)
+
+    To prune on the way, enforce a sparser mask from time to time:
+
+    >>> net = models.mlp_300_100(task)
+    >>> optimizer = torch.optim.AdamW(net.parameters())
+    >>> for epoch in range(1, 4):
+    ...     mask = by_magnitude(net, schedules.cubic(0.9, epoch, 3))
+    ...     train_epoch(net, optimizer, Enforcer(mask, net, optimizer), seed=epoch)
     """
 
     def __init__(self, mask: Mask, net: nn.Module, optimizer: optim.Optimizer) -> None:

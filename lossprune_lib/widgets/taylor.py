@@ -159,7 +159,7 @@ def _fill(path: Path, sparsity: float, order: str, curves: Curves, bars: Bars, c
 
 
 def _in_words(path: Path, sparsity: float, actual: float, changes: dict[str, float]) -> str:
-    built, name = path.state.mask.sparsity, path.pruner.criterion.upper()
+    built, name = path.state.mask.sparsity, path.pruner.rule.name.upper()
     said = ", ".join(f"{NAMES[key]} {changes[key]:+.3g}" for key in ORDERS if key in changes)
     return (
         f"{name} prunes from {100 * built:.1f} % to {100 * sparsity:.1f} % in the last stage. The loss changes by "

@@ -69,7 +69,7 @@ def interrupted_pruning(bench: Bench) -> str:
     for function, call in [
         ("loss_modelling.model.record", 3),
         ("loss_modelling.curvature.weight_gradient", 1),
-        ("pruning.stage.scores", 2),
+        ("pruning.stage.judge", 2),
     ]:
         pruner = LocalPruner("qm", sparsity=0.5, stages=4, max_bytes=10**5)
         with interrupt(function, call):
@@ -84,7 +84,7 @@ def interrupted_stream(bench: Bench) -> str:
     pruner = LocalPruner("qm", sparsity=0.5, stages=4)
     states = pruner.stream(bench.net, bench.task)
     state = [next(states), next(states)][-1]
-    with interrupt("pruning.stage.scores", call=1):
+    with interrupt("pruning.stage.judge", call=1):
         next(states)
     for _ in range(2):
         state = pruner.step(state)

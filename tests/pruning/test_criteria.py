@@ -170,9 +170,9 @@ def test_curvature_alone_will_do_for_obd_only(score: object) -> None:
 
 
 def test_each_criterion_is_registered_once_under_its_own_name() -> None:
-    assert all(name == criterion.name == criterion.change.__name__ for name, criterion in CRITERIA.items())
-    assert all(getattr(criteria, name) is criterion.change for name, criterion in CRITERIA.items())
-    assert len({criterion.change for criterion in CRITERIA.values()}) == len(CRITERIA)
+    assert all(name == criterion.name == criterion.rule.__name__ for name, criterion in CRITERIA.items())
+    assert all(getattr(criteria, name) is criterion.rule for name, criterion in CRITERIA.items())
+    assert len({criterion.rule for criterion in CRITERIA.values()}) == len(CRITERIA)
 
 
 @pytest.mark.parametrize(

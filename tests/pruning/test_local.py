@@ -24,13 +24,13 @@ from lossprune_lib import BatchLoss, LocalPruner, LossModel, Mask, WeightSpace, 
 from lossprune_lib.loss_modelling import curvature, losses
 from lossprune_lib.loss_modelling.forward import Recording
 from lossprune_lib.networks import masks
-from lossprune_lib.networks.masks import SCOPES
 from lossprune_lib.pruning import EmptyLayerWarning, PrunerState, PruningRun, one_shot, prune_together
 from lossprune_lib.pruning.criteria import CRITERIA
 from lossprune_lib.pruning.schedules import SCHEDULES
 from lossprune_lib.seeds import generator
 
 COLUMNS = ["stage", "sparsity", "loss", "predicted_change", "saliency_sum", "true_change", "step_length"]
+SCOPES = ("global", "layer")
 OF_THE_MODEL = ["loss", "predicted_change", "saliency_sum", "true_change"]
 
 
@@ -507,16 +507,30 @@ def test_a_pruned_network_is_pruned_further(criterion: str, scope: str, net: nn.
     states = list(pruner.stream(net, task, mask))
     assert torch.equal(mask.kept, kept)
     assert not any((state.mask.kept & ~kept).any() for state in states)
-    # A stage that asks for less than is masked already adds nothing.
-    assert torch.equal(states[0].mask.kept, kept)
-    assert states[0].row["step_length"] == 0
-    if scope == "global":
-        masked = int((~kept).sum())
-        expected = [max(masked, round(103 * sparsity)) for sparsity in pruner.sparsities]
-        assert [int((~state.mask.kept).sum()) for state in states] == expected
-    else:
-        pruned = [int((~part).sum()) for part in states[-1].mask.kept.split([48, 40, 15])]
-        assert pruned == [round(size * 0.8) for size in (48, 40, 15)]
+    # From the mask's sparsity on, and not from zero: every stage prunes its share of what remains to be pruned.
+    sizes = [103] if scope == "global" else [48, 40, 15]
+    starts = [1 - part.double().mean().item() for part in kept.split(sizes)]
+    for i, state in enumerate(states, start=1):
+        pruned = [int((~part).sum()) for part in state.mask.kept.split(sizes)]
+        expected = [start + (0.8 - start) * i / 8 for start in starts]
+        assert pruned == [round(size * share) for size, share in zip(sizes, expected, strict=True)]
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_with_densities_each_layer_goes_from_its_own_sparsity(schedule: str, net: nn.Module, task: data.Task) -> None:
+    kept = torch.ones(103, dtype=torch.bool)
+    kept[48:88:2] = False  # half of the second layer
+    densities = {"0": 0.25, "2": 0.25, "4": 0.0}
+    pruner = LocalPruner("mp", sparsity=81 / 103, stages=5, schedule=schedule, densities=densities)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", EmptyLayerWarning)
+        states = list(pruner.stream(net, task, Mask(kept, WeightSpace(net).layout)))
+    for i, state in enumerate(states, start=1):
+        pruned = [int((~part).sum()) for part in state.mask.kept.split([48, 40, 15])]
+        ways = zip((48, 40, 15), (0.75, 0.75, 1.0), (0.0, 0.5, 0.0), strict=True)
+        assert pruned == [
+            round(n * (final if i == 5 else SCHEDULES[schedule](final, i, 5, at))) for n, final, at in ways
+        ]
 
 
 def test_masked_weights_do_not_count_even_where_the_network_has_not_lost_them(net: nn.Module, task: data.Task) -> None:

@@ -45,6 +45,32 @@ def test_every_stage_follows_the_formula(name: str, sparsity: float, stages: int
     assert sparsities(name, sparsity, stages) == pytest.approx(expected, rel=1e-9, abs=1e-13)
 
 
+@given(NAMES, SPARSITIES, STAGES, SPARSITIES)
+def test_from_a_start_every_stage_follows_the_formula_of_what_is_left(
+    name: str, sparsity: float, stages: int, start: float
+) -> None:
+    found = sparsities(name, sparsity, stages, start)
+    assert found[-1] == sparsity
+    if start >= sparsity:
+        assert found == [sparsity] * stages
+    elif name == "exponential":
+        kept = [(1 - after) / (1 - before) for before, after in pairwise([start, *found])]
+        assert kept == pytest.approx([((1 - sparsity) / (1 - start)) ** (1 / stages)] * stages, rel=1e-4)
+    else:  # the same shares of the way as from zero
+        whole = [start + (sparsity - start) * FORMULAS[name](1.0, i / stages) for i in range(1, stages + 1)]
+        assert found == pytest.approx(whole, rel=1e-9, abs=1e-13)
+
+
+@given(NAMES, SPARSITIES, STAGES)
+def test_from_nothing_the_numbers_are_those_without_a_start(name: str, sparsity: float, stages: int) -> None:
+    before = {
+        "linear": lambda i: sparsity * i / stages,
+        "exponential": lambda i: 1 - (1 - sparsity) ** (i / stages),
+        "cubic": lambda i: sparsity * (1 - (1 - i / stages) ** 3),
+    }[name]
+    assert sparsities(name, sparsity, stages)[:-1] == [before(i) for i in range(1, stages)]
+
+
 def test_every_schedule_has_a_formula_here() -> None:
     assert SCHEDULES.keys() == FORMULAS.keys()
 
@@ -90,6 +116,10 @@ def test_the_last_stage_of_the_bare_formula_is_the_sparsity_too(rule: schedules.
         (("linear", 0.5, 0), ValueError, "stages"),
         (("linear", 0.5, 2.5), TypeError, "stages"),
         (("linear", 0.5, True), TypeError, "stages"),
+        (("linear", 0.5, 10**7), ValueError, "at most 1,000,000"),
+        (("linear", 0.5, 3, -1), ValueError, "start"),
+        ((lambda sparsity: sparsity, 0.5, 3), TypeError, "stage, stages, start"),
+        ((lambda *given: 0.6, 0.5, 3), ValueError, "between"),
     ],
 )
 def test_refused_with_a_sentence(arguments: tuple, error: type[Exception], sentence: str) -> None:
@@ -98,6 +128,6 @@ def test_refused_with_a_sentence(arguments: tuple, error: type[Exception], sente
 
 
 def test_a_new_schedule_appears_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(SCHEDULES, "late", lambda sparsity, stage, stages: 0.0)
+    monkeypatch.setitem(SCHEDULES, "late", lambda sparsity, stage, stages, start: 0.0)
     assert sparsities("late", 0.5, 3) == [0, 0, 0.5]
     assert LocalPruner("mp", sparsity=0.5, stages=3, schedule="late").sparsities == [0, 0, 0.5]

@@ -7,8 +7,9 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch import Tensor
 
-from lossprune_lib import LocalPruner
+from lossprune_lib import BatchLoss, LocalPruner, LossModel
 from lossprune_lib.networks import masks
 from lossprune_lib.pruning.trust_region import Trial, finished, trust_region
 
@@ -28,9 +29,24 @@ def test_it_ends_at_exactly_the_sparsity(trials: list[Trial], trained, digits) -
     assert len(run.trace) == sum(trial.accepted for trial in trials)
 
 
-def test_every_step_tried_is_counted(trials: list[Trial]) -> None:
-    assert [trial.evaluations for trial in trials] == list(range(1, len(trials) + 1))
-    assert not all(trial.accepted for trial in trials)
+def test_only_loss_models_that_were_built_are_counted(trained, digits, monkeypatch: pytest.MonkeyPatch) -> None:
+    built, evaluate = [], BatchLoss._evaluate
+
+    def counted(self: BatchLoss, weights: Tensor, order: int, gradient: bool) -> LossModel:
+        built.append(order)
+        return evaluate(self, weights, order, gradient)
+
+    monkeypatch.setattr(BatchLoss, "_evaluate", counted)
+    found = [(trial, built.count(2)) for trial in trust_region(PRUNER, trained, digits, 0.05)]
+    assert not all(trial.accepted for trial, _ in found)
+    assert all(trial.evaluations == number == 1 + trial.state.stage - 1 for trial, number in found)
+    assert built.count(0) == len(found)  # each step tried is measured
+
+
+def test_a_model_too_large_to_be_kept_is_built_once_a_state_too(trained, digits, trials: list[Trial]) -> None:
+    small = list(trust_region(replace(PRUNER, max_bytes=2**20), trained, digits, 0.05))
+    assert [trial.evaluations for trial in small] == [trial.evaluations for trial in trials]
+    assert [trial.accepted for trial in small] == [trial.accepted for trial in trials]
 
 
 def test_steps_halve_after_a_refusal_and_double_after_an_easy_one(trials: list[Trial]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import doctest
+
 import pytest
 import torch
 from torch import Tensor, nn, optim
@@ -71,3 +73,11 @@ def test_enforcing_a_mask_of_another_network_is_refused() -> None:
     net = nn.Linear(2, 2)
     with pytest.raises(ValueError, match="another network"):
         Enforcer(half_mask(_trainable()), net, optim.SGD(net.parameters(), lr=0.1))
+
+
+def test_both_loops_of_the_docstring_keep_pruned_weights_at_zero() -> None:
+    (example,) = (found for found in doctest.DocTestFinder().find(Enforcer) if found.examples)
+    assert not doctest.DocTestRunner().run(example, clear_globs=False).failed
+    net, mask = example.globs["net"], example.globs["mask"]
+    assert mask.sparsity == pytest.approx(0.9, abs=1e-4)
+    assert torch.equal(WeightSpace(net).read() != 0, mask.kept)

@@ -1,0 +1,86 @@
+"""What a criterion is given at a stage: the loss model, and what it may ask for beside it."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils.hooks import RemovableHandle
+
+from lossprune_lib.data.task import Batch
+from lossprune_lib.loss_modelling import BatchLoss, LossModel
+from lossprune_lib.networks.masks import Mask
+from lossprune_lib.networks.weights import WeightSpace
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class StageModel(LossModel):
+    """The loss model at a stage's masked weights, of exactly the order that the criterion asks for, and more.
+
+    Attributes
+    ----------
+    space : WeightSpace
+        Of a copy of the network; ``space.split(vector)`` gives each layer's part in the shape of its weight.
+    mask : Mask
+        The weights that are left.
+    risk : BatchLoss or None
+        The loss of the stage's batch as a function of the weights; None for a criterion of order None.
+    """
+
+    space: WeightSpace
+    mask: Mask
+    risk: BatchLoss | None = None
+
+    @property
+    def batch(self) -> Batch:
+        """The stage's batch: inputs and targets."""
+        if self.risk is None:
+            raise ValueError(
+                "This criterion reads the batch, but its order None asks for no data: give it order 0, 1 or 2, as in "
+                'Criterion("name", order=0, score=...).'
+            )
+        return self.risk.x, self.risk.y
+
+    @torch.no_grad()
+    def inputs(self) -> dict[str, Tensor]:
+        """Return what each layer's weights are multiplied with on the stage's batch, at the masked weights.
+
+        Returns
+        -------
+        {layer: [positions, K]}
+            For a Linear layer K features, of all examples and positions one below the other. For a convolution the
+            unfolded input: the K = (input channels) x (kernel) numbers that each of its outputs is computed from; for
+            one of several groups [groups, positions, K]. In either case a row of ``weight.reshape(outputs, K)`` meets
+            these columns. It is all in memory at once, so choose a batch size that fits.
+        """
+        inputs, found = self.batch[0], dict[str, list[Tensor]]()
+
+        def watch(layer: str, module: nn.Module) -> RemovableHandle:
+            if not isinstance(module, (nn.Linear, nn.Conv2d)):
+                raise ValueError(
+                    f"Layer {layer!r} is {type(module).__name__}: only Linear and Conv2d give their inputs."
+                )
+
+            def hook(_: nn.Module, given: tuple[Tensor, ...], named: dict[str, Tensor]) -> None:
+                found.setdefault(layer, []).append(_unfolded(module, given[0] if given else named["input"]))
+
+            return module.register_forward_pre_hook(hook, with_kwargs=True)
+
+        with ExitStack() as stack:
+            for layer, module in zip(self.space.layers, self.space.modules, strict=True):
+                stack.callback(watch(layer, module).remove)
+            assert self.risk is not None
+            self.space.run(self.weights, self.risk.rest, inputs)
+        return {layer: torch.cat(found[layer], dim=-2) for layer in self.space.layers}
+
+
+def _unfolded(module: nn.Linear | nn.Conv2d, x: Tensor) -> Tensor:
+    if isinstance(module, nn.Linear):
+        return x.reshape(-1, x.shape[-1]).clone()  # an in-place activation may rewrite the input itself
+    mode = "constant" if module.padding_mode == "zeros" else module.padding_mode
+    x = F.pad(x, module._reversed_padding_repeated_twice, mode=mode)
+    columns = F.unfold(x, module.kernel_size, module.dilation, 0, module.stride).unflatten(1, (module.groups, -1))
+    return columns.permute(1, 0, 3, 2).flatten(1, 2).squeeze(0)  # [groups, positions, K], of one group [positions, K]
