@@ -6,6 +6,7 @@ Source: Laurent et al. 2020, Algorithm 1, as its authors' published program runs
 from __future__ import annotations
 
 import copy
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -21,13 +22,19 @@ from lossprune_lib.pruning.run import PrunerState, PruningRun, finished_run
 from lossprune_lib.pruning.settings import PrunerSettings
 from lossprune_lib.pruning.stage import losses_of, model_of, run_stage
 
+_LITTLE = 0.8  # of all parameters; if less can be pruned, it is said
+
+
+class CoverageWarning(UserWarning):
+    """A good part of a network cannot be pruned."""
+
 
 @dataclass(frozen=True)
 class LocalPruner(PrunerSettings):
     """Prunes a network in stages, each with a fresh loss model at the masked weights.
 
     `PrunerSettings` describes what it can be asked for: criterion, sparsity, stages, schedule, step_penalty,
-    batch_size, scope, seed, max_bytes, trace, loss, curvature_columns, densities.
+    batch_size, scope, seed, max_bytes, trace, loss, curvature_columns, densities, include, exclude.
     """
 
     def start(self, net: nn.Module, task: TaskLike, mask: Mask | None = None) -> PrunerState:
@@ -39,14 +46,26 @@ class LocalPruner(PrunerSettings):
             if network, task and mask do not go together.
         """
         check_place(net, task)
-        space = WeightSpace(net)
+        space = WeightSpace(net, self.include, self.exclude)
         self.check_layout(space.layout)
         check_mode(net)
         if mask is None:
             mask = Mask.dense(space)
         else:
             check_mask(mask).check(net)
-            mask = replace(mask, kept=mask.kept.to(space.read().device))
+            if mask.layout != space.layout:
+                layers = ", ".join(name or "weight" for name, _ in mask.layout)
+                raise ValueError(
+                    f"The mask is of the layers {layers}, but others are to be pruned ({', '.join(space.layers)}): give "
+                    "the include and exclude that it was made with."
+                )
+            mask = replace(mask, kept=mask.kept.to(space.like.device))
+        if space.coverage.share < _LITTLE:
+            warnings.warn(
+                f"{space.coverage}. Sparsities are shares of the prunable weights; include= chooses what is pruned.",
+                CoverageWarning,
+                stacklevel=3,
+            )
         space = copy.deepcopy(space)  # network and all; only now, as what is refused above may be impossible to copy
         return PrunerState(space, space.read() * mask.kept, task, mask, start=mask)
 
@@ -109,13 +128,15 @@ def prune_together(
 
     Parameters
     ----------
-    pruners : may differ in everything
+    pruners : may differ in everything but the weights that they may prune (include, exclude)
     net, task, mask, progress : as in `LocalPruner.prune`
     """
     if not isinstance(pruners, Sequence) or not all(isinstance(pruner, LocalPruner) for pruner in pruners):
         raise TypeError("pruners is a list of LocalPruner: for one, write its own prune(net, task).")
     if not pruners:
         return []
+    if any((pruner.include, pruner.exclude) != (pruners[0].include, pruners[0].exclude) for pruner in pruners):
+        raise ValueError("Pruners that work together prune the same layers: give all the same include and exclude.")
     start = pruners[0].start(net, task, mask)
     for pruner in pruners[1:]:  # start has looked at the first one's
         pruner.check_layout(start.mask.layout)

@@ -60,6 +60,23 @@ class PruningRun:
     state: PrunerState = field(repr=False)
     pruner: PrunerSettings
 
+    def __repr__(self) -> str:
+        space = self.state.space
+        return (
+            f"PruningRun({100 * self.sparsity:.4g} % of {space.size:,} prunable weights are zero, "
+            f"{100 * self.network_sparsity:.4g} % of all {space.coverage.total:,} parameters)"
+        )
+
+    @property
+    def sparsity(self) -> float:
+        """The share of the prunable weights that is zero."""
+        return self.mask.sparsity
+
+    @property
+    def network_sparsity(self) -> float:
+        """The share of all of the network's parameters that was pruned."""
+        return self.sparsity * self.state.space.coverage.share
+
     @cached_property
     def train_loss(self) -> tuple[float, float]:
         """The mean loss over the whole training set, before and after the whole pruning; read when first asked for."""

@@ -10,6 +10,7 @@ from functools import cached_property
 
 from lossprune_lib.checks import check_choice, check_float, check_int, check_sparsity
 from lossprune_lib.loss_modelling.losses import Loss, check_loss, cross_entropy
+from lossprune_lib.networks.choice import Selectors
 from lossprune_lib.networks.masks import Mask, check_scope
 from lossprune_lib.networks.weights import Layout
 from lossprune_lib.pruning.criteria import Criterion, Rule, criterion_of
@@ -44,6 +45,7 @@ class PrunerSettings:
     densities : {layer: share of its weights that it keeps in the end}, optional
         In place of a scope: the criterion ranks within layers, and each layer follows the schedule to its own density.
         Together they must make the sparsity; `Mask.density` and `pruning.allocation` give such shares.
+    include, exclude : which weights are prunable, as in `WeightSpace`
     max_bytes : int
         What a loss model may take for activations and work space.
     trace : "batch" or "train"
@@ -63,6 +65,8 @@ class PrunerSettings:
     loss: Loss = cross_entropy
     curvature_columns: int | None = None
     densities: Mapping[str, float] | None = field(default=None, hash=False)
+    include: Selectors | None = field(default=None, hash=False)
+    exclude: Selectors = field(default=(), hash=False)
 
     def __post_init__(self) -> None:
         _ = self.rule  # refuses what is none

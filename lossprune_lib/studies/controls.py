@@ -10,14 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from torch import nn
-
 from lossprune_lib.data.task import Task
 from lossprune_lib.networks.masks import Mask
-from lossprune_lib.networks.weights import WeightSpace
 from lossprune_lib.pruning import allocation
 from lossprune_lib.pruning.criteria import CRITERIA
 from lossprune_lib.pruning.local import LocalPruner
+from lossprune_lib.pruning.run import PruningRun
 from lossprune_lib.seeds import generator
 
 OF_MAGNITUDE = ("uniform", "erk", "lamp", "gradual")
@@ -31,22 +29,22 @@ def controls_of(criterion: str) -> tuple[str, ...]:
     return OF_MODELS if CRITERIA[criterion].models_loss else ()
 
 
-def control_mask(control: str, mask: Mask, net: nn.Module, task: Task, seed: int) -> Mask:
-    """Return a control's mask.
+def control_mask(control: str, run: PruningRun, task: Task, seed: int) -> Mask:
+    """Return a control's mask, of the sparsity of the run that it is the control of.
 
     Parameters
     ----------
-    mask : the one that it is the control of, whose sparsity it has
     seed : of the random weights of "shuffled"
     """
+    mask, space, dense = run.mask, run.state.space, run.state.dense
     if control == "shuffled":
         return allocation.shuffled(mask, generator(seed, "control", control))
-    space = WeightSpace(net)
     shares: dict[str, Callable[[], dict[str, float]]] = {
         "magnitude": mask.density,
         "uniform": lambda: dict.fromkeys(space.layers, 1 - mask.sparsity),
         "erk": lambda: allocation.erk(space, mask.sparsity),
-        "lamp": lambda: allocation.lamp(space, space.read(), mask.sparsity),
+        "lamp": lambda: allocation.lamp(space, dense, mask.sparsity),
     }
-    pruner = LocalPruner("mp", mask.sparsity, stages=1, densities=shares[control]())
-    return pruner.prune(net, task, progress=False).mask
+    layers = {"include": run.pruner.include, "exclude": run.pruner.exclude}
+    pruner = LocalPruner("mp", mask.sparsity, stages=1, densities=shares[control](), **layers)  # type: ignore[arg-type]
+    return pruner.prune(space.net, task, progress=False).mask

@@ -93,7 +93,8 @@ def carry_out(runs: Sequence[Run], trained: Trained, device: str = "auto", progr
         net.load_state_dict(load(trained.network))
         masks, traces = _prune(net.eval(), task, runs, progress)
         middle = time.perf_counter()
-        measure = _measure_stacked if trained.record["stacks"] else _measure_each
+        whole = masks[0].layout == WeightSpace(net).layout
+        measure = _measure_stacked if trained.record["stacks"] and whole else _measure_each
         scores = measure(net, task, masks, runs[0], progress)
     end = time.perf_counter()
 
@@ -137,7 +138,7 @@ def _prune(
         masks, traces = [], []
         for run in runs:
             result, seed = results[run.pruner], run.baseline.seed
-            masks.append(control_mask(run.control, result.mask, net, task, seed) if run.control else result.mask)
+            masks.append(control_mask(run.control, result, task, seed) if run.control else result.mask)
             rows = [] if run.control else result.trace.to_dict("records")
             traces.append([{str(name): value for name, value in row.items() if value == value} for row in rows])
     return masks, traces

@@ -79,6 +79,8 @@ class Run:
     tuning: Recipe | None = None
     curvature_columns: int | None = field(default=None, metadata={"added": True})
     control: str = field(default="", metadata={"added": True})
+    include: tuple[str, ...] = field(default=(), metadata={"added": True})  # names and patterns; () for the default
+    exclude: tuple[str, ...] = field(default=(), metadata={"added": True})
 
     def __post_init__(self) -> None:
         if not isinstance(self.baseline, Baseline):
@@ -90,6 +92,8 @@ class Run:
         _ = self.pruner  # refuses nonsense
         if self.control:
             check_choice(self.control, controls_of(self.criterion), f"control of {self.criterion}")
+        if self.control == "gradual" and (self.include or self.exclude):
+            raise ValueError('The control "gradual" prunes all layers: leave out include and exclude, or the control.')
 
     @functools.cached_property
     def key(self) -> str:
@@ -107,6 +111,8 @@ class Run:
             self.scope,
             self.baseline.seed,
             curvature_columns=self.curvature_columns,
+            include=self.include or None,
+            exclude=self.exclude,
         )
 
     @property
@@ -127,6 +133,7 @@ class Run:
             "tuning_epochs": None if self.tuning is None else self.tuning.epochs,
             "criterion": self.criterion,
             **({"control": self.control} if self.control else {}),
+            **{name: " ".join(getattr(self, name)) for name in ("include", "exclude") if getattr(self, name)},
             **({"curvature_columns": self.curvature_columns} if self.curvature_columns else {}),
             "sparsity": self.sparsity,
             "stages": self.stages,

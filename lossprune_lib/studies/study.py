@@ -48,6 +48,7 @@ class Study:
     width : of the model, 1 for the paper's
     controls : names in `studies.controls`; "" is the criterion itself
     curvature_columns : how many sampled columns; 0 for the exact curvature
+    include, exclude : names or patterns of the layers that are prunable, as in `WeightSpace`
     schedule, batch_size, scope : as in `LocalPruner`
     """
 
@@ -67,6 +68,8 @@ class Study:
     width: float = 1.0
     controls: tuple[str, ...] = ("",)
     curvature_columns: tuple[int, ...] = (0,)
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("criteria", "sparsities", "stages", "step_penalties", "seeds", "controls", "curvature_columns"):
@@ -85,6 +88,12 @@ class Study:
             check_choice(control, ("", *OF_MAGNITUDE, *OF_MODELS), "control")
         for columns in self.curvature_columns:
             check_int(columns, "curvature_columns", least=0)
+        for name in ("include", "exclude"):
+            patterns = getattr(self, name)
+            patterns = (patterns,) if isinstance(patterns, str) else tuple(patterns)
+            if not all(isinstance(pattern, str) for pattern in patterns):
+                raise TypeError(f"{name} in a study is a list of names or patterns of layers, not {patterns!r}.")
+            object.__setattr__(self, name, patterns)
         _ = self.runs  # refuses nonsense before any work
 
     @classmethod
@@ -143,7 +152,8 @@ class Study:
             if order is None:
                 stages, penalty = 1, 0.0
             settings = sparsity, stages, penalty, self.schedule, self.batch_size, self.scope, self.tuning
-            found[Run(baselines[seed], criterion, *settings, columns or None if order == 2 else None, control)] = None
+            sampled, layers = columns or None if order == 2 else None, (self.include, self.exclude)
+            found[Run(baselines[seed], criterion, *settings, sampled, control, *layers)] = None
         return tuple(found)
 
     def run(
@@ -220,7 +230,8 @@ class Study:
         record = next(iter(found.values())).record
         layers = [name.removeprefix("density.") for name in record if name.startswith("density.")]
         tensors = load(first.network)
-        size = sum(tensors[f"{layer}.weight".removeprefix(".")].numel() for layer in layers)
+        named = (layer if layer in tensors else f"{layer}.weight".removeprefix(".") for layer in layers)
+        size = sum(tensors[name].numel() for name in named)
         return torch.stack([experiment.unpacked(outcome.mask, size) for outcome in found.values()])
 
     def finished(self, store: str | Path = STORE) -> int:
