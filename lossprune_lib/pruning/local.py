@@ -56,8 +56,8 @@ class LocalPruner(PrunerSettings):
             if mask.layout != space.layout:
                 layers = ", ".join(name or "weight" for name, _ in mask.layout)
                 raise ValueError(
-                    f"The mask is of the layers {layers}, but others are to be pruned ({', '.join(space.layers)}): give "
-                    "the include and exclude that it was made with."
+                    f"The mask is of the layers {layers}, but others are to be pruned ({', '.join(space.layers)}): "
+                    "give the include and exclude that it was made with."
                 )
             mask = replace(mask, kept=mask.kept.to(space.like.device))
         if space.coverage.share < _LITTLE:
