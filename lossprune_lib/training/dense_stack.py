@@ -54,12 +54,10 @@ class DenseStack:
         return self._call(x, None)
 
     def _call(self, x: Tensor, in_dim: int | None) -> Tensor:
-        parameters = {**self.biases, **dict(zip(self.space.names, self.layers, strict=True))}
+        def one(layers: list[Tensor], biases: dict[str, Tensor], x: Tensor) -> Tensor:
+            return self.space.run_parts(layers, biases, x)
 
-        def one(parameters: dict[str, Tensor], x: Tensor) -> Tensor:
-            return torch.func.functional_call(self.space.net, parameters, (x,))
-
-        return torch.func.vmap(one, in_dims=(0, in_dim))(parameters, x)
+        return torch.func.vmap(one, in_dims=(0, 0, in_dim))(self.layers, self.biases, x)
 
     def mask_gradients(self) -> None:
         """Set the gradients of pruned weights to zero."""
