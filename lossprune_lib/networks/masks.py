@@ -75,7 +75,7 @@ class Mask:
 
     def sparsities(self, scope: str) -> list[float]:
         """Return the share of weights that is zero in each group that a scope ranks together."""
-        tables = self._grouped(self.kept, scope)
+        tables = self._grouped(self.kept, check_choice(scope, SCOPES, "scope"))
         return [1 - kept / table.shape[1] for table in tables for kept in table.count_nonzero(1).tolist()]
 
     def still_to_prune(self, sparsity: float, scope: str) -> list[int]:

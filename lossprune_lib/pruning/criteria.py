@@ -43,11 +43,11 @@ class Criterion:
     gradient : bool
         Whether it reads the model's gradient.
     score : function
-        Just a score, of which the smallest go.
+        Just a score, of which the smallest go; the step penalty does not touch it.
 
     Examples
     --------
-    SNIP (Lee et al. 2019, equation 5), LAMP (Lee et al. 2021) and Wanda (Sun et al. 2023, equation 1):
+    SNIP (Lee et al. 2019), LAMP (Lee et al. 2021) and Wanda (Sun et al. 2023):
 
     >>> import torch
     >>> from lossprune_lib import LocalPruner
@@ -204,7 +204,15 @@ def judge(
     if criterion == CRITERIA["random"]:
         drawn = torch.rand(model.weights.shape, generator=generator, dtype=model.weights.dtype)
         return Ranking(drawn.to(model.weights.device))
-    found = _evaluated(criterion, model)
+    try:
+        found = criterion.rule(model)
+    except (TypeError, AttributeError) as error:
+        if "NoneType" not in str(error):
+            raise
+        raise ValueError(
+            f"Criterion {criterion.name!r} has order {criterion.order}, and reads what its loss model does not hold "
+            f"({error}): give the order that it needs, as in Criterion({criterion.name!r}, order=1, score=...)."
+        ) from error
     numbers, update = found if isinstance(found, tuple) and len(found) == 2 else (found, None)
     at = model.weights
     if not isinstance(numbers, Tensor) or numbers.shape != at.shape or numbers.device != at.device:
@@ -216,18 +224,6 @@ def judge(
     if not criterion.models_loss:
         return Ranking(numbers, update=update)
     return Ranking(numbers.abs() + 0.5 * step_penalty * at.square(), numbers, update)
-
-
-def _evaluated(criterion: Criterion, model: LossModel) -> Tensor | tuple[Tensor, Update]:
-    try:
-        return criterion.rule(model)
-    except (TypeError, AttributeError) as error:
-        if "NoneType" not in str(error):
-            raise
-        raise ValueError(
-            f"Criterion {criterion.name!r} has order {criterion.order}, and reads what its loss model does not hold "
-            f"({error}): give the order that it needs, as in Criterion({criterion.name!r}, order=1, score=...)."
-        ) from error
 
 
 def modelled_change(model: LossModel, criterion: str) -> Tensor:

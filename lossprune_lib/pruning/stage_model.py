@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.utils.hooks import RemovableHandle
 
 from lossprune_lib.data.task import Batch
 from lossprune_lib.loss_modelling import BatchLoss, LossModel
@@ -58,28 +58,24 @@ class StageModel(LossModel):
         """
         inputs, found = self.batch[0], dict[str, list[Tensor]]()
 
-        def watch(layer: str, module: nn.Module) -> RemovableHandle:
-            if not isinstance(module, (nn.Linear, nn.Conv2d)):
-                raise ValueError(
-                    f"Layer {layer!r} is {type(module).__name__}: only Linear and Conv2d give their inputs."
-                )
-
-            def hook(_: nn.Module, given: tuple[Tensor, ...], named: dict[str, Tensor]) -> None:
-                found.setdefault(layer, []).append(_unfolded(module, given[0] if given else named["input"]))
-
-            return module.register_forward_pre_hook(hook, with_kwargs=True)
+        def note(layer: str, module: nn.Module, given: tuple[Tensor, ...], named: dict[str, Tensor]) -> None:
+            found.setdefault(layer, []).append(_unfolded(layer, module, given[0] if given else named["input"]))
 
         with ExitStack() as stack:
             for layer, module in zip(self.space.layers, self.space.modules, strict=True):
-                stack.callback(watch(layer, module).remove)
+                stack.callback(module.register_forward_pre_hook(partial(note, layer), with_kwargs=True).remove)
             assert self.risk is not None
             self.space.run(self.weights, self.risk.rest, inputs)
         return {layer: torch.cat(found[layer], dim=-2) for layer in self.space.layers}
 
 
-def _unfolded(module: nn.Linear | nn.Conv2d, x: Tensor) -> Tensor:
+def _unfolded(layer: str, module: nn.Module, x: Tensor) -> Tensor:
     if isinstance(module, nn.Linear):
         return x.reshape(-1, x.shape[-1]).clone()  # an in-place activation may rewrite the input itself
+    if not isinstance(module, nn.Conv2d):
+        raise ValueError(
+            f"Layer {layer!r} is {type(module).__name__}: only Linear and Conv2d layers give their inputs."
+        )
     mode = "constant" if module.padding_mode == "zeros" else module.padding_mode
     x = F.pad(x, module._reversed_padding_repeated_twice, mode=mode)
     columns = F.unfold(x, module.kernel_size, module.dilation, 0, module.stride).unflatten(1, (module.groups, -1))

@@ -86,6 +86,8 @@ def trust_region(
     check_instance(pruner, LocalPruner, "A pruner", "write for example LocalPruner(sparsity=0.9)")
     if not pruner.rule.models_loss:
         raise ValueError(f"{pruner.rule.name} predicts nothing that could be trusted or not: take lm, qm or obd.")
+    if pruner.scope == "2:4":
+        raise ValueError('The scope "2:4" prunes in one step, so none could be refused: take another scope.')
     if check_float(tolerance, "tolerance") == 0:
         raise ValueError(
             "tolerance is 0, but prediction and actual change are never exactly equal: give for example 0.03."

@@ -108,6 +108,11 @@ def test_what_makes_no_sense_is_refused_at_once(criterion, arguments, words, tra
         trust_region(LocalPruner(criterion), trained, digits, **arguments)
 
 
+def test_two_of_four_is_one_step_and_refused(trained, digits) -> None:
+    with pytest.raises(ValueError, match="2:4"):
+        trust_region(LocalPruner("qm", sparsity=0.5, stages=1, scope="2:4"), trained, digits, 0.1)
+
+
 def test_nothing_accepted_is_no_run() -> None:
     with pytest.raises(ValueError, match="No trial was accepted"):
         finished(PRUNER, [])
