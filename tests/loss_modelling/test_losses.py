@@ -156,6 +156,17 @@ def test_saturated_outputs_give_no_nan(case: str, dtype: torch.dtype) -> None:
             assert (column.dtype, bool(column.isfinite().all())) == (dtype, True)
 
 
+def test_a_small_curvature_keeps_its_digits() -> None:
+    """At a gap of 30, p (1 - p) is exp(-30), which a difference of nearly equal numbers would lose in float32."""
+    for gap in (30.0, -30.0):
+        binary = binary_cross_entropy.hessian_root(torch.tensor([[gap]]), torch.ones(1, 1))
+        classes = cross_entropy.hessian_root(torch.tensor([[gap, 0.0]]), torch.zeros(1, dtype=torch.int64))
+        for root in (binary, classes):
+            torch.testing.assert_close(
+                outer(root).diagonal(dim1=1, dim2=2)[0, -1].item(), math.exp(-30), rtol=1e-4, atol=0
+            )
+
+
 def test_ignored_positions_have_no_columns_and_are_not_counted() -> None:
     y = labels(5)
     z = logits(y)
