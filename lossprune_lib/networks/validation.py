@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -62,7 +63,7 @@ def check_labels(y: Tensor, classes: int) -> None:
 
 
 @contextmanager
-def in_words(x: Tensor) -> Iterator[None]:
+def in_words(x: Any) -> Iterator[None]:
     """Say in words that a network cannot run on inputs x [N, ...], where torch only names two sizes that differ."""
     try:
         yield
@@ -70,9 +71,9 @@ def in_words(x: Tensor) -> Iterator[None]:
         raise
     except (RuntimeError, TypeError, IndexError) as error:
         reason = str(error).partition("\n")[0].rstrip(".")
+        kind = f"shape {list(x.shape[1:])}" if isinstance(x, Tensor) else f"type {type(x).__name__}"
         raise ValueError(
-            f"The network cannot run on inputs of shape {list(x.shape[1:])}: {reason}. Give it the inputs that it was "
-            "made for."
+            f"The network cannot run on inputs of {kind}: {reason}. Give it the inputs that it was made for."
         ) from error
 
 

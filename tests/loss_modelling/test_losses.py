@@ -190,7 +190,7 @@ def test_wrong_answers_of_classes_are_those_that_count() -> None:
 
 
 def test_wrong_answers_to_yes_or_no_and_none_to_numbers() -> None:
-    z, y = torch.tensor([[2.0, -1.0], [-0.5, 3.0]]), torch.tensor([[1.0, 1.0], [0.2, 0.4]])
+    z, y = torch.tensor([[2.0, -1.0], [-0.5, 0.3]]), torch.tensor([[1.0, 1.0], [0.2, 0.4]])
     assert binary_cross_entropy.wrong(z, y).tolist() == [[False, True], [False, True]]
     assert mean_squared_error.wrong(z, y) is None
 
