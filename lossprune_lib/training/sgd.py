@@ -72,16 +72,19 @@ def fit(
             check_score(score, recipe, epoch)
             if score.chosen_by < best:
                 best, best_state = score.chosen_by, copy.deepcopy(net.state_dict())
-            shown = f"validation error {100 * score.error:.2f} %, best {100 * best:.2f} %"
-            if math.isnan(score.error):
-                shown = f"validation loss {score.loss:.4g}, best {best:.4g}"
-            bar.set_postfix_str(shown, refresh=False)  # a refresh would show the bar before its delay is over
+            bar.set_postfix_str(_shown(score, best), refresh=False)  # else the bar would show before its delay is over
             bar.update()
             if on_epoch is not None:
                 on_epoch(epoch, score)
     net.load_state_dict(best_state)
     net.zero_grad(set_to_none=True)
     return net.eval()
+
+
+def _shown(score: Score, best: float) -> str:
+    if math.isnan(score.error):
+        return f"validation loss {score.loss:.4g}, best {best:.4g}"
+    return f"validation error {100 * score.error:.2f} %, best {100 * best:.2f} %"
 
 
 def set_rate(optimizer: optim.Optimizer, rate: float) -> None:

@@ -120,6 +120,13 @@ def test_inputs_may_have_several_parts(wrapped, keys, whole: Task) -> None:  # t
     assert training.evaluate(parted, task) == training.evaluate(plain, whole)
 
 
+@pytest.mark.parametrize("use", [training.fit, training.evaluate])
+def test_a_network_that_cannot_take_the_parts_is_refused(use: Callable[..., object], whole: Task) -> None:
+    task = LoaderTask(*loaders(whole, lambda x: {"a": x}))
+    with pytest.raises(ValueError, match="inputs of type dict"):
+        use(perceptron(), task)
+
+
 def test_tokens_beside_a_mask_leave_the_networks_precision_free(whole: Task) -> None:
     tokens = LoaderTask(*loaders(whole, lambda x: {"ids": (x > 0).long(), "mask": x > 0}))
     assert tokens.dtype == torch.int64

@@ -156,6 +156,17 @@ def test_saturated_outputs_give_no_nan(case: str, dtype: torch.dtype) -> None:
             assert (column.dtype, bool(column.isfinite().all())) == (dtype, True)
 
 
+def test_a_small_curvature_keeps_its_digits() -> None:
+    """At a gap of 30, p (1 - p) is exp(-30), which a difference of nearly equal numbers would lose in float32."""
+    for gap in (30.0, -30.0):
+        binary = binary_cross_entropy.hessian_root(torch.tensor([[gap]]), torch.ones(1, 1))
+        classes = cross_entropy.hessian_root(torch.tensor([[gap, 0.0]]), torch.zeros(1, dtype=torch.int64))
+        for root in (binary, classes):
+            torch.testing.assert_close(
+                outer(root).diagonal(dim1=1, dim2=2)[0, -1].item(), math.exp(-30), rtol=1e-4, atol=0
+            )
+
+
 def test_ignored_positions_have_no_columns_and_are_not_counted() -> None:
     y = labels(5)
     z = logits(y)
@@ -179,7 +190,7 @@ def test_wrong_answers_of_classes_are_those_that_count() -> None:
 
 
 def test_wrong_answers_to_yes_or_no_and_none_to_numbers() -> None:
-    z, y = torch.tensor([[2.0, -1.0], [-0.5, 3.0]]), torch.tensor([[1.0, 1.0], [0.2, 0.4]])
+    z, y = torch.tensor([[2.0, -1.0], [-0.5, 0.3]]), torch.tensor([[1.0, 1.0], [0.2, 0.4]])
     assert binary_cross_entropy.wrong(z, y).tolist() == [[False, True], [False, True]]
     assert mean_squared_error.wrong(z, y) is None
 
