@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,9 @@ _IN_NOTE = ("trace", "device", "versions")  # the same for all runs, or too larg
 def export(study: Study, plan: str | Path, store: str | Path, folder: str | Path) -> list[Path]:
     """Write NAME.csv (one row per run), NAME-overlap.csv (how much the criteria's masks have in common) and NAME.md.
 
+    A table that is there already keeps the rows of its other seeds, so that a study may be run in parts, each with a
+    store of its own; the note has a line for each part.
+
     Parameters
     ----------
     study : whose finished runs are written
@@ -32,34 +36,63 @@ def export(study: Study, plan: str | Path, store: str | Path, folder: str | Path
     ValueError
         if no run of the study is finished.
     """
+    import pandas as pd
+
     plan, folder = Path(plan), Path(folder)
-    table = study.table(store)
+    table, csv, note = study.table(store), folder / f"{plan.stem}.csv", folder / f"{plan.stem}.md"
     if table.empty:
         raise ValueError(f"No run of {plan.stem} is finished in {store}: run the study first.")
-    overlap = results.criterion_overlap(table, study.masks(store))
-    csv = table.drop(columns=[name for name in _IN_NOTE if name in table])
-    note = _note(study, plan, store, table)
-    return [
-        _write(csv, folder / f"{plan.stem}.csv"),
-        _write(overlap, folder / f"{plan.stem}-overlap.csv"),
-        files.replace(folder / f"{plan.stem}.md", lambda path: path.write_text(note, "utf-8")),
-    ]
+    earlier = _of_other_seeds(csv, table)
+    parts = [*_parts_in(note, set(earlier["seed"])), _part(study, store, table)]
+    whole = table.drop(columns=[name for name in _IN_NOTE if name in table])
+    if not earlier.empty:
+        whole = pd.concat([earlier, whole]).sort_values("seed", kind="stable")
+    written = [_write(whole, csv)]
+    if earlier.empty:  # else this store does not have all masks
+        overlap = results.criterion_overlap(table, study.masks(store))
+        written.append(_write(overlap, folder / f"{plan.stem}-overlap.csv"))
+    text = _note(Study.read(plan), plan, whole, sorted(parts))
+    return [*written, files.replace(note, lambda path: path.write_text(text, "utf-8"))]
+
+
+def _of_other_seeds(csv: Path, table: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of seeds that were exported before, from another store."""
+    import pandas as pd
+
+    found = pd.read_csv(csv, keep_default_na=False, na_values=[""]) if csv.is_file() else table.iloc[:0]
+    return found[~found["seed"].isin(table["seed"])]
 
 
 def _write(table: pd.DataFrame, path: Path) -> Path:
     return files.replace(path, lambda temporary: table.to_csv(temporary, index=False, float_format="%.6g"))
 
 
-def _note(study: Study, plan: Path, store: str | Path, table: pd.DataFrame) -> str:
+def _part(study: Study, store: str | Path, table: pd.DataFrame) -> str:
+    """Return the note's row on the seeds in one store: when, where, and from which versions."""
     with Store(store, must_exist=True) as kept:
         first, last = kept.period([run.key for run in study.runs]) or ("", "")
     # A stack's seconds are shared among its runs, so their sum is the whole; training the baselines is not included.
     hours = (table["pruning_seconds"].sum() + table["tuning_seconds"].sum()) / 3600
-    seeds = ", ".join(str(seed) for seed in sorted(table["seed"].unique()))
+    devices, versions = (", ".join(sorted(table[name].unique())) for name in ("device", "versions"))
+    where = f"{devices} ({platform.machine()}, {os.cpu_count()} cores), {hours:.2g} hours of pruning and fine-tuning"
+    return f"| seeds {_listed(table['seed'])} | {first} to {last}; {where}; {versions} |"
+
+
+def _parts_in(note: Path, seeds: set[int]) -> list[str]:
+    """Return such rows of an earlier note, of seeds that are still in the table."""
+    lines = note.read_text("utf-8").splitlines() if note.is_file() else []
+    rows = [line for line in lines if line.startswith("| seeds ")]
+    return [row for row in rows if seeds & {int(seed) for seed in re.findall(r"\d+", row.split("|")[1])}]
+
+
+def _listed(seeds: pd.Series) -> str:
+    return ", ".join(str(seed) for seed in sorted(seeds.unique()))
+
+
+def _note(study: Study, plan: Path, table: pd.DataFrame, parts: list[str]) -> str:
     missing = len(study.runs) - len(table)
     state = "all of them" if not missing else f"{missing} were not run"
-    devices = ", ".join(sorted(table["device"].unique()))
-    versions = "; ".join(sorted(table["versions"].unique()))
+    rows = "\n".join(parts)
     return f"""# {plan.stem}
 
 Made by `python -m lossprune_lib study run {plan.stem}`, then
@@ -68,13 +101,12 @@ Made by `python -m lossprune_lib study run {plan.stem}`, then
 | | |
 |---|---|
 | how | the plan [{plan.name}]({plan.name}) |
-| runs | {len(table):,} of {len(study.runs):,} ({state}); seeds {seeds} |
-| when | {first} to {last} |
-| where | {devices} ({platform.machine()}, {os.cpu_count()} cores), {hours:.2g} hours of pruning and fine-tuning |
-| from | {versions} |
+| runs | {len(table):,} of {len(study.runs):,} ({state}); seeds {_listed(table["seed"])} |
+{rows}
 
 `{plan.stem}.csv` has one row per run: its configuration; loss and error (a fraction) on the train, valid and test split
 of the dense network, after pruning and after fine-tuning; the signed change of the training loss by pruning; the share
-of weights that each layer keeps; seconds (those of a stack of runs shared evenly). `{plan.stem}-overlap.csv`: weights
-kept by both of two criteria, as a share of those kept by either, each at its best step penalty.
+of weights that each layer keeps; seconds (those of a stack of runs shared evenly). `{plan.stem}-overlap.csv`, where the
+masks of all seeds were there: weights kept by both of two criteria, as a share of those kept by either, each at its
+best step penalty.
 """
