@@ -22,7 +22,8 @@ class Squares(Loss):
     rising: bool = False  # weights 1, 2, ... times the scale, in place of equal ones
 
     def weights(self, outputs: Tensor) -> Tensor:
-        return self.scale * (torch.arange(1, outputs.shape[1] + 1).to(outputs) if self.rising else outputs[0] * 0 + 1)
+        classes = outputs.shape[1]
+        return self.scale * (torch.arange(1, classes + 1).to(outputs) if self.rising else outputs.new_ones(classes))
 
     def total(self, outputs: Tensor, targets: Tensor) -> Tensor:
         wanted = targets if targets.is_floating_point() else F.one_hot(targets, outputs.shape[1])

@@ -1,4 +1,4 @@
-"""Task: the train, valid and test tensors of a data set, on one device."""
+"""Task: the train, valid and test tensors of a data set, on one device; and what is read of any other task."""
 
 from __future__ import annotations
 

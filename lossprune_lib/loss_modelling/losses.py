@@ -67,7 +67,7 @@ class Loss:
         return len(targets)
 
     def wrong(self, outputs: Tensor, targets: Tensor) -> Tensor | None:
-        """Return whether each answer is wrong, bool, of those that count; None for a loss without right and wrong."""
+        """Return for each answer that counts whether it is wrong, as bool; None if answers are not right or wrong."""
         return None
 
     def check(self, shape: tuple[int, ...], targets: Tensor) -> None:

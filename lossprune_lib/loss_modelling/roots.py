@@ -30,7 +30,9 @@ def check_root(loss: Loss, outputs: Tensor, targets: Tensor) -> None:
     z = z / z.abs().max().clamp_min(1)
     once, z, y = loss.total(z, y), torch.cat([z, z]), torch.cat([y, y])
     if once.ndim or not torch.allclose(loss.total(z, y), 2 * once):
-        raise _refused(loss, "total", "is not a sum over the examples, but looks like a mean, or like no scalar")
+        raise _refused(
+            loss, "total", "must be a scalar, the sum over the examples, but looks like a mean or like several"
+        )
     root = loss.hessian_root(z, y)
     if root.shape[1:] != z.shape:
         raise _refused(

@@ -330,7 +330,7 @@ MISTAKES = {
 @pytest.mark.parametrize("examples", [1, 4])
 def test_a_wrong_root_is_refused_with_what_it_looks_like(mistake: str, dtype: torch.dtype, examples: int) -> None:
     loss = Wrong(scale=2, rising=True, mistake=mistake)
-    with pytest.raises(ValueError, match=rf"Wrong {MISTAKES[mistake]}|Wrong .*{MISTAKES[mistake]}|{MISTAKES[mistake]}"):
+    with pytest.raises(ValueError, match=MISTAKES[mistake]):
         check_root(loss, randn(examples, 3).to(dtype), randn(examples, 3, seed=1).to(dtype))
     check_root(replace(loss, mistake=""), randn(examples, 3).to(dtype), randn(examples, 3, seed=1).to(dtype))
 
