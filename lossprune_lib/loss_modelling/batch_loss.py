@@ -177,7 +177,7 @@ class BatchLoss:
                     stacklevel=5,
                 )
             check_curvature(self.footprint, self.space, columns, self.max_bytes)
-            if not is_shipped(self.loss):
+            if self.curvature_columns is None and not is_shipped(self.loss):
                 check_root(self.loss, self.footprint.outputs, self.y[:1])
         root_of, total, sums = self._root_of(), 0.0, [torch.zeros_like(weights) for _ in range(gradient + (order > 1))]
         bar = progress_bar(columns > 0, desc="curvature", total=columns * self.examples, leave=False, delay=_PATIENCE)

@@ -419,7 +419,7 @@ def test_one_activation_module_may_serve_several_layers() -> None:
     torch.manual_seed(0)
     act = nn.Tanh()
     net = nn.Sequential(nn.Linear(6, 5), act, nn.Linear(5, 4), act, nn.Linear(4, 3)).double()
-    if is_mlp(net, SIX):
+    if is_mlp(WeightSpace(net), SIX):
         space, x = WeightSpace(net), torch.randn(9, 6, dtype=torch.float64)
         rest = {name: tensor.unsqueeze(0) for name, tensor in space.rest().items()}
         kept = torch.ones(1, space.size, dtype=torch.bool)
@@ -431,7 +431,7 @@ def test_one_activation_module_may_serve_several_layers() -> None:
 def test_an_activation_in_place_does_not_reach_the_data(examples: int, inputs: int) -> None:
     net = nn.Sequential(nn.LeakyReLU(0.1, inplace=True), nn.Linear(inputs, 3)).double()
     space, x = WeightSpace(net), -torch.ones(examples, inputs, dtype=torch.float64)
-    if is_mlp(net, (inputs,)):
+    if is_mlp(WeightSpace(net), (inputs,)):
         rest = {name: tensor.unsqueeze(0) for name, tensor in space.rest().items()}
         kept = torch.ones(1, space.size, dtype=torch.bool)
         SparseStack(space, space.read().unsqueeze(0), rest, kept, shared_input=True).evaluate(x)
