@@ -43,11 +43,16 @@ def part(x: Inputs, rows: slice | Tensor) -> Inputs:
     return change(x, lambda tensor: tensor[rows])
 
 
-def arguments(x: Inputs) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Return what a network is called with: a tuple gives its arguments in order, a mapping by name."""
+def call(function: Callable[..., Any], x: Inputs) -> Any:
+    """Call a network on inputs: with those of a tuple in their order, with those of a mapping by name.
+
+    The language models of the transformers library give an object that names its logits; then these are returned.
+    """
     if isinstance(x, Mapping):
-        return (), dict(x)
-    return (tuple(x) if isinstance(x, (tuple, list)) else (x,)), {}
+        outputs = function(**x)
+    else:
+        outputs = function(*(x if isinstance(x, (tuple, list)) else (x,)))
+    return outputs if isinstance(outputs, Tensor) else getattr(outputs, "logits", outputs)
 
 
 def kind(x: Inputs) -> tuple[Any, ...]:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
 from lossprune_lib.checks import check_finite, check_instance, check_network
-from lossprune_lib.data.inputs import Inputs, arguments, tensors_of
+from lossprune_lib.data.inputs import Inputs, call, tensors_of
 from lossprune_lib.networks.choice import Owned, Selectors, choose, parameters_of, unwrapped
 
 Layout = tuple[tuple[str, tuple[int, ...]], ...]  # (layer, shape of its weight), in the order of the flat vector
@@ -179,9 +179,7 @@ class WeightSpace:
         state = {**rest, **dict(zip(self.names, parts, strict=True))}
         # Told of each name by us: where torch ties them itself, it leaves modules that stand in two places changed.
         state |= {other: state[name] for name, others in self._others.items() for other in others}
-        outputs = functional_call(self.net, state, *arguments(x), tie_weights=False)
-        # The language models of the transformers library give an object that names its logits.
-        return outputs if isinstance(outputs, Tensor) else getattr(outputs, "logits", outputs)
+        return call(lambda *given, **named: functional_call(self.net, state, given, named, tie_weights=False), x)
 
     def check(self, vector: Tensor) -> None:
         """Raise TypeError or ValueError unless a vector is a tensor that ends in D."""

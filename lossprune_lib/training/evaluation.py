@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from lossprune_lib.data.inputs import call
 from lossprune_lib.data.task import TaskLike
 from lossprune_lib.loss_modelling.losses import Loss, check_loss, check_outputs, cross_entropy
 from lossprune_lib.networks.validation import check_examples, check_place, in_words
@@ -43,20 +45,20 @@ def evaluate(net: nn.Module, task: TaskLike, split: str = "valid", *, loss: Loss
     training = {module for module in net.modules() if module.training}
     net.eval()
     try:
-        return score(net, task, split, loss=loss)
+        return score(partial(call, net), task, split, loss=loss)
     finally:
         for module in training:
             module.training = True
 
 
 @torch.no_grad()
-def score(call: Callable[[Any], Tensor], task: TaskLike, split: str, *, loss: Loss = cross_entropy) -> Score:
+def score(function: Callable[[Any], Tensor], task: TaskLike, split: str, *, loss: Loss = cross_entropy) -> Score:
     """Return the loss and error of a function from inputs to outputs on a split."""
     check_loss(loss)
     total, count, wrong, answers, examples = 0.0, 0.0, 0, 0, 0
     for x, y in task.batches(split):
         with in_words(x):
-            outputs = call(x)
+            outputs = function(x)
         check_outputs(loss, outputs, y)
         total += loss.total(outputs, y).item()
         count += loss.count(y)

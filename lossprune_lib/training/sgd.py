@@ -10,6 +10,7 @@ import torch
 from torch import nn, optim
 
 from lossprune_lib.checks import check_callable, check_finite, check_int
+from lossprune_lib.data.inputs import call
 from lossprune_lib.data.task import TaskLike
 from lossprune_lib.loss_modelling.losses import Loss, check_loss, check_outputs, cross_entropy
 from lossprune_lib.networks.masks import Mask
@@ -146,7 +147,7 @@ def train_epoch(
             x = recipe.augment(x, draws)
         optimizer.zero_grad()
         with precision, in_words(x):
-            outputs = net(x)
+            outputs = call(net, x)
         if epoch == 1:
             check_outputs(loss, outputs, y)
         (loss.total(outputs.to(dtype), y) / loss.count(y)).backward()
