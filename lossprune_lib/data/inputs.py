@@ -48,10 +48,8 @@ def call(function: Callable[..., Any], x: Inputs) -> Any:
 
     The language models of the transformers library give an object that names its logits; then these are returned.
     """
-    if isinstance(x, Mapping):
-        outputs = function(**x)
-    else:
-        outputs = function(*(x if isinstance(x, (tuple, list)) else (x,)))
+    given = x if isinstance(x, (tuple, list)) else (x,)
+    outputs = function(**x) if isinstance(x, Mapping) else function(*given)
     return outputs if isinstance(outputs, Tensor) else getattr(outputs, "logits", outputs)
 
 
