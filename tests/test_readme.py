@@ -6,10 +6,13 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 import warnings
 from pathlib import Path
 
 import pytest
+
+from lossprune_lib import Study, __main__
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
@@ -56,6 +59,18 @@ def test_a_recipe_prints_what_it_says(
     assert printed
     surprising = {warning.category.__name__ for warning in said if warning.category.__module__.startswith("lossprune")}
     assert all(f"`{name}`" in BY_TITLE[title] for name in surprising), surprising
+
+
+def test_the_plan_that_the_help_shows_is_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        __main__.main(["study", "run", "--help"])
+    plan = re.search(r"looks like this.*?\n\n(.*?)\n\nexample:", capsys.readouterr().out, re.S)[1]
+    path = tmp_path / "plan.toml"
+    path.write_text(plan, "utf-8")
+    runs = Study.read(path).runs
+    assert {run.control for run in runs} == {"", "erk"}
+    assert {run.curvature_columns for run in runs} == {None, 4}
+    assert {"width", "include", "exclude"} <= tomllib.loads(plan).keys()
 
 
 def test_links_lead_to_files_and_titles() -> None:

@@ -17,9 +17,10 @@ from lossprune_lib.data.task import SPLITS, Batch, find_device
 class LoaderTask:
     """A task from three loaders, each of pairs of inputs and targets.
 
-    Inputs may also be tuples or dicts of tensors; the network is called with them as they are. Of a loader, its data
-    set, workers and collation are used. Sizes and order of the batches are the library's, drawn from its own seeds, so
-    that runs repeat, and the same as those of a `Task` of the same examples.
+    Inputs may also be tuples or dicts of tensors: a loss model calls the network with their entries, training and
+    evaluation with the whole. Of a loader, its data set, workers and collation are used. Sizes and order of the batches
+    are the library's, drawn from its own seeds, so that runs repeat, and the same as those of a `Task` of the same
+    examples.
 
     A sample reads just its own examples, all in one worker: the stages of a pruning take stages x batch_size reads.
 
