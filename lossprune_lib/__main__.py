@@ -31,6 +31,12 @@ A plan looks like this; whatever is left out has a default:
   stages = [1, 14]
   step_penalties = [0, 1e-3]
   seeds = [0, 1]
+  controls = ["", "erk"]       # "" is the criterion itself; of mp: uniform, erk, lamp, gradual;
+                               # of lm, qm and obd: magnitude, shuffled
+  curvature_columns = [0, 4]   # 0 is the exact curvature, else it is sampled with so many columns
+  width = 1.0                  # other widths only of vgg11 and preact_resnet18
+  include = ["default"]        # which layers are prunable, by names or patterns, such as "conv*"
+  exclude = ["fc3"]            # which of these are not
   [training]
   epochs = 20
   [tuning]                     # leave it out to prune only

@@ -1,4 +1,4 @@
-"""What the README promises: its library example runs, and no link is broken."""
+"""What README and RECIPES promise: their examples run and print what they say, and no link is broken."""
 
 from __future__ import annotations
 
@@ -6,15 +6,23 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
+import warnings
 from pathlib import Path
 
+import pytest
+
+from lossprune_lib import Study, __main__
+
 ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text()
+README = (ROOT / "README.md").read_text("utf-8")
+RECIPES = (ROOT / "notebooks" / "RECIPES.md").read_text("utf-8")
 EXAMPLES = re.findall(r"```python\n(.*?)```", README, re.S)
+BY_TITLE = dict(re.findall(r"^## ([^\n]+)\n(.*?)(?=^## |\Z)", RECIPES, re.M | re.S))
 
 
 def test_the_library_example_runs() -> None:
-    example, _ = EXAMPLES
+    example, *_ = EXAMPLES
     assert len([line for line in example.splitlines() if line]) <= 8
     run = subprocess.run([sys.executable, "-c", example], capture_output=True, text=True, cwd=ROOT)
     assert run.returncode == 0, run.stderr
@@ -23,9 +31,8 @@ def test_the_library_example_runs() -> None:
 
 
 def test_the_study_example_runs(tmp_path: Path) -> None:
-    _, example = EXAMPLES
-    code = "from lossprune_lib import Study\n" + example.replace("50", "1").replace("tuning=20", "tuning=1")
-    code += "print(len(table), 'rows')"
+    *_, example = EXAMPLES
+    code = example.replace("50", "1").replace("tuning=20", "tuning=1") + "print(len(table), 'rows')"
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, env=environment)
     assert run.returncode == 0, run.stderr
@@ -33,11 +40,47 @@ def test_the_study_example_runs(tmp_path: Path) -> None:
     assert (tmp_path / "runs.sqlite").exists()
 
 
-def test_links_lead_to_files() -> None:
-    links = [link for link in re.findall(r"\]\(([^)#]+)\)", README) if "://" not in link]
-    assert links
-    for link in links:
-        assert (ROOT / link).exists(), link
+def test_every_example_is_run() -> None:
+    assert len(EXAMPLES) == 2
+    assert len(BY_TITLE) == RECIPES.count("```python") > 10
+
+
+@pytest.mark.parametrize("title", BY_TITLE)
+def test_a_recipe_prints_what_it_says(
+    title: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (code,) = re.findall(r"```python\n(.*?)```", BY_TITLE[title], re.S)
+    monkeypatch.chdir(tmp_path)
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        exec(compile(code, title, "exec"), {"__name__": "recipe"})
+    printed = capsys.readouterr().out.splitlines()
+    assert printed == re.findall(r"# -> (.*)", code)
+    assert printed
+    surprising = {warning.category.__name__ for warning in said if warning.category.__module__.startswith("lossprune")}
+    assert all(f"`{name}`" in BY_TITLE[title] for name in surprising), surprising
+
+
+def test_the_plan_that_the_help_shows_is_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        __main__.main(["study", "run", "--help"])
+    plan = re.search(r"looks like this.*?\n\n(.*?)\n\nexample:", capsys.readouterr().out, re.S)[1]
+    path = tmp_path / "plan.toml"
+    path.write_text(plan, "utf-8")
+    runs = Study.read(path).runs
+    assert {run.control for run in runs} == {"", "erk"}
+    assert {run.curvature_columns for run in runs} == {None, 4}
+    assert {"width", "include", "exclude"} <= tomllib.loads(plan).keys()
+
+
+def test_links_lead_to_files_and_titles() -> None:
+    for text, folder in ((README, ROOT), (RECIPES, ROOT / "notebooks")):
+        links = [link for link in re.findall(r"\]\(([^)]+)\)", text) if "://" not in link]
+        assert links
+        for link in links:
+            path, _, title = link.partition("#")
+            assert (folder / path).exists(), link
+            assert not title or title in {named.lower().replace(" ", "-").replace("'", "") for named in BY_TITLE}, link
 
 
 def test_every_notebook_is_listed() -> None:

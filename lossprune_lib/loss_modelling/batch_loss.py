@@ -44,9 +44,10 @@ class BatchLoss:
 
     Parameters
     ----------
-    net : a network in eval mode, [N, ...] -> logits [N, C], or its `WeightSpace`
-        All that is not prunable (biases, norms) is read here, and stays as it was.
-    batch : inputs [N, ...] and labels [N]
+    net : a network in eval mode, or its `WeightSpace`
+        Called with a tensor [N, ...], with the entries of a tuple in order, or with those of a dict by name; gives one
+        tensor [N, ...] that the loss takes. All that is not prunable (biases, norms) is read here, and stays as it was.
+    batch : inputs and targets, with the N examples first
     loss : one of `losses`, or your own: its total, and a root of its Hessian
     curvature_columns : int, optional
         Sample the curvature: this many random columns per example in place of all of the Hessian's root. Unbiased, and
@@ -61,6 +62,11 @@ class BatchLoss:
 
     Notes
     -----
+    The diagonal is exact for any differentiable network whose examples do not influence one another: tied weights,
+    layers that are called twice and weights that are used without their module are followed by autograd, example by
+    example and column by column, which is slow and said by a `SlowCurvatureWarning`. Linear and Conv2d layers that are
+    called once take a fast path. Where examples influence one another there is a loss and a gradient, but no curvature.
+
     On a GPU torch lets convolutions round what they multiply to TF32, to three digits, unless it is told not to:
     ``torch.backends.cudnn.allow_tf32 = False``.
     """

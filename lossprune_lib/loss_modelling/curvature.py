@@ -1,6 +1,8 @@
-r"""The exact diagonal of the generalised Gauss-Newton matrix (GGN) over Linear and Conv2d weights.
+r"""The fast path: the diagonal of the generalised Gauss-Newton matrix (GGN) over Linear and Conv2d weights.
 
-For a mean loss over N examples with logits z_n, the GGN is the mean of J_n^T H_n J_n, with J_n the Jacobian of z_n and
+It holds where the layer is called once and its weight used in no other way; all others take the path of `general`.
+
+For a mean loss over N examples with outputs z_n, the GGN is the mean of J_n^T H_n J_n, with J_n the Jacobian of z_n and
 H_n the Hessian of the loss by z_n. Writing H_n = sum_s r_ns r_ns^T (the columns of a root of H_n), one backward pass
 per column s, for all examples at once, gives the vectors J_n^T r_ns at every layer's output, and the diagonal is the
 mean over examples of the sum over columns of the squared weight gradients. Weight gradients of single examples are

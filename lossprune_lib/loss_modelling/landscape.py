@@ -44,7 +44,7 @@ def line(
     Parameters
     ----------
     net : a network in eval mode; it is not changed
-    batch : inputs [N, ...] and labels [N]
+    batch : inputs and targets, with the N examples first
     direction : [D]
     at : P values of t
     start : [D], the network's own weights by default

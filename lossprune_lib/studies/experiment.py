@@ -76,7 +76,8 @@ def carry_out(runs: Sequence[Run], trained: Trained, device: str = "auto", progr
     Raises
     ------
     ValueError
-        if the runs do not belong to one stack: if they differ in more than criterion, stages and step penalty.
+        if the runs do not belong to one stack: if they differ in more than criterion, stages, step penalty, curvature
+        columns and control, or one of several is pruned while it is trained.
     """
     from safetensors.torch import load
 
