@@ -28,7 +28,9 @@ def check_batch(space: WeightSpace, batch: Batch) -> Batch:
     if any(tensor.layout is not torch.strided for tensor in (*inputs, y)):
         raise ValueError("The batch is sparse: convert it with .to_dense().")
     if y.ndim == 0 or any(tensor.ndim == 0 for tensor in inputs):
-        raise ValueError("The batch has no dimension of examples: give inputs [N, ...] and labels [N], also for one.")
+        raise ValueError(
+            "The batch has no dimension of examples: give inputs [N, ...] and labels [N], also for one example."
+        )
     sizes = {len(tensor) for tensor in inputs}
     if sizes != {len(y)} or len(y) == 0:
         raise ValueError(

@@ -67,8 +67,8 @@ def interrupted_pruning(bench: Bench) -> str:
     net = bench.mlp()
     before, fresh = state_of(bench, net), copy.deepcopy(net)
     for function, call in [
-        ("loss_modelling.model.record", 3),
-        ("loss_modelling.curvature.weight_gradient", 1),
+        ("loss_modelling.batch_loss.record", 3),
+        ("loss_modelling.curvature.weight_gradients", 1),
         ("pruning.stage.judge", 2),
     ]:
         pruner = LocalPruner("qm", sparsity=0.5, stages=4, max_bytes=10**5)

@@ -348,7 +348,7 @@ def test_the_linear_model_never_builds_curvature(
     def forbidden(*arguments: object) -> None:
         raise AssertionError("no curvature may be built")
 
-    monkeypatch.setattr(curvature, "ggn_diagonal", forbidden)
+    monkeypatch.setattr(curvature, "ggn_diagonals", forbidden)
     monkeypatch.setattr(losses, "softmax_hessian_root", forbidden)
     LocalPruner("lm", sparsity=0.5, stages=2, batch_size=30).prune(net, task)
     with pytest.raises(AssertionError, match="no curvature"):
