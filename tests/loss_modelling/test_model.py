@@ -15,8 +15,7 @@ from torch.func import functional_call, jacrev
 from torch.nn import functional as F
 
 from lossprune_lib import BatchLoss, LossModel, WeightSpace
-from lossprune_lib.loss_modelling import Loss, cross_entropy, curvature
-from lossprune_lib.loss_modelling import model as loss_model
+from lossprune_lib.loss_modelling import Loss, batch_loss, cross_entropy, curvature
 from lossprune_lib.loss_modelling.forward import Recording
 from lossprune_lib.loss_modelling.losses import CrossEntropy
 
@@ -217,8 +216,8 @@ def _forbidden(*arguments: object, **options: object) -> None:
 
 def test_order_0_builds_the_loss_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     net, x, y = make("convolutions")
-    monkeypatch.setattr(loss_model, "record", _forbidden)
-    monkeypatch.setattr(curvature, "ggn_diagonal", _forbidden)
+    monkeypatch.setattr(batch_loss, "record", _forbidden)
+    monkeypatch.setattr(curvature, "ggn_diagonals", _forbidden)
     model = LossModel.at(net, (x, y), order=0)
     assert model.loss == pytest.approx(log_likelihood(net, x, y).item(), rel=1e-12)
     assert (model.gradient, model.curvature, model.order) == (None, None, 0)
@@ -228,7 +227,7 @@ def test_order_0_builds_the_loss_alone(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_order_1_builds_no_curvature(monkeypatch: pytest.MonkeyPatch) -> None:
     net, x, y = make("convolutions")
-    monkeypatch.setattr(curvature, "ggn_diagonal", _forbidden)
+    monkeypatch.setattr(curvature, "ggn_diagonals", _forbidden)
     monkeypatch.setattr(CrossEntropy, "hessian_root", _forbidden)
     model = LossModel.at(net, (x, y), order=1)
     assert model.gradient is not None
@@ -482,7 +481,7 @@ REFUSED = {
     "three things": ((X, Y, Y), TypeError, "pair"),
     "nothing": (None, TypeError, "A batch is a pair of inputs"),
     "arrays": ((X.numpy(), Y.numpy()), TypeError, "torch.from_numpy"),
-    "lists": (([1], [2]), TypeError, "pair of torch tensors"),
+    "lists": (([1], [2]), TypeError, "torch tensors"),
 }
 
 
