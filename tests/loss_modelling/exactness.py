@@ -1,0 +1,146 @@
+"""What every network must get from a loss model: exact derivatives, or a refusal in words; and to stay as it was."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from awkward_networks import dense_model
+from random_networks import Case
+from torch import Tensor, nn
+
+from lossprune_lib import BatchLoss, LossModel, WeightSpace
+from lossprune_lib.data.inputs import change, part, tensors_of
+
+ADVICE = re.compile(
+    r"(?:^|[.:,;] |\bor |\band )(?:call|give|make|remove|use|let|allow|convert|leave|wrap|look|repair|exclude|sample|"
+    r"load|run|move|train|write|name|end|choose|Give|Call|Make|Use)\b[^:]*\.$"
+)
+
+
+def check(case: Case) -> str:
+    """Assert that a case's network is modelled exactly, or refused where it must be; return which of them it was."""
+    state = _state(case.net)
+    x_before = change(case.x, Tensor.clone)
+    try:
+        return _check(case)
+    finally:
+        assert _state(case.net) == state, "the network is not what it was"
+        assert all(torch.equal(*both) for both in zip(tensors_of(case.x), tensors_of(x_before), strict=True))
+
+
+def _check(case: Case) -> str:
+    space, error = _answer(lambda: WeightSpace(case.net))
+    if error:
+        assert "no weight to prune" in error, error
+        return "no weights"
+    weights = space.read()
+    if case.moved:
+        weights += 0.3 * torch.randn(weights.shape, generator=torch.Generator().manual_seed(0)).to(weights)
+    found, refusal = _answer(lambda: BatchLoss(space, (case.x, case.y), loss=case.loss, max_bytes=case.max_bytes))
+    if refusal is None:
+        found, refusal = _answer(lambda batch=found: (batch, batch.model(weights)))
+    original = space.read()
+    try:
+        space.write_(weights)
+        why = _why_not(case)
+        if refusal is None:
+            assert why is None, f"modelled although {why}"
+            _assert_exact(case, space, found[1])
+            return "exact"
+        if "of one example, more" in refusal or "for one example, more" in refusal:
+            return "too large"
+        assert why is not None or (case.mixing and "influence one another" in refusal), refusal
+        if why == "mixes" or "influence one another" in refusal:
+            batch = BatchLoss(space, (case.x, case.y), loss=case.loss, max_bytes=case.max_bytes)
+            _assert_gradient(case, space, batch.model(weights, order=1))
+            return "mixes"
+        return why
+    finally:
+        space.write_(original)
+
+
+def _answer(ask: Callable[[], Any]) -> tuple[Any, str | None]:
+    """Return what is answered, or the sentence of a refusal; anything else that is raised is an error."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            return ask(), None
+        except (ValueError, TypeError) as error:
+            sentence = str(error)
+    assert "\n" not in sentence, sentence
+    assert ADVICE.search(sentence), sentence
+    return None, sentence
+
+
+def _why_not(case: Case) -> str | None:
+    """Return why a network has no model, found by running it; None if it has one."""
+    x = change(case.x, Tensor.clone)
+    whole = _outputs(case, x)
+    if any(not torch.equal(*both) for both in zip(tensors_of(x), tensors_of(case.x), strict=True)):
+        return "changes its input"
+    try:
+        case.loss.check(tuple(whole.shape), case.y)
+    except (ValueError, TypeError) as error:
+        return str(error)
+    if case.loss.count(case.y) == 0:
+        return "nothing counts"
+    n = len(case.y)
+    for i in range(n):
+        for other in range(n):
+            pair = _outputs(case, part(case.x, torch.tensor([i, other])))
+            if (pair[0] - whole[i]).abs().max() > _tolerance(case) * whole.abs().max() and (other != i or n == 1):
+                return "mixes"
+    return None
+
+
+def _tolerance(case: Case) -> float:
+    return 0.1 if case.net.autocast else 1e-9
+
+
+@torch.no_grad()
+def _outputs(case: Case, x: Any) -> Tensor:
+    return case.net(**x) if isinstance(x, dict) else case.net(*(x if isinstance(x, tuple) else (x,)))
+
+
+def _assert_exact(case: Case, space: WeightSpace, model: LossModel) -> None:
+    wanted = dense_model(case.net, case.x, case.y, case.loss, space.names)
+    for name, exact in zip(("gradient", "curvature"), wanted, strict=True):
+        _assert_close(case, getattr(model, name), exact, name)
+
+
+def _assert_gradient(case: Case, space: WeightSpace, model: LossModel) -> None:
+    """By autograd, on the whole batch."""
+    x, y = case.x, case.y
+    if len(y) == 1:  # beside itself, as torch's gradient may be wrong for one alone
+        x, y = part(x, torch.tensor([0, 0])), y[[0, 0]]
+    outputs = case.net(**x) if isinstance(x, dict) else case.net(*(x if isinstance(x, tuple) else (x,)))
+    loss = case.loss.total(outputs, y) / case.loss.count(y)
+    wanted = torch.autograd.grad(loss, list(space.parameters), allow_unused=True, materialize_grads=True)
+    _assert_close(case, model.gradient, torch.cat([part.reshape(-1) for part in wanted]), "gradient")
+
+
+def _assert_close(case: Case, found: Tensor | None, exact: Tensor, what: str) -> None:
+    assert found is not None
+    off = (found - exact).norm() / exact.norm().clamp_min(1e-6)
+    assert off < 100 * _tolerance(case) if not case.net.autocast else off < 0.2, f"the {what} is off by {off}"
+
+
+def _state(net: nn.Module) -> dict[str, Any]:
+    """Return all that must be the same after as before."""
+    hooks = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks", "_state_dict_hooks")
+    return {
+        "values": {name: tensor.tolist() for name, tensor in net.state_dict().items()},
+        "identity": [
+            (name, id(t)) for name, t in [*net.named_parameters(remove_duplicate=False), *net.named_buffers()]
+        ],
+        "modules": [(name, id(module)) for name, module in net.named_modules(remove_duplicate=False)],
+        "modes": [module.training for module in net.modules()],
+        "hooks": [[list(getattr(module, name)) for name in hooks] for module in net.modules()],
+        "attributes": [sorted(module.__dict__) for module in net.modules()],
+        "trainable": [(parameter.requires_grad, parameter.grad is None) for parameter in net.parameters()],
+        "random numbers": torch.get_rng_state().tolist()[:8],
+    }
