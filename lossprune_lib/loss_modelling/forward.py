@@ -40,6 +40,8 @@ class Recording:
 
     def gradient(self, loss: Tensor, keep_graph: bool = False) -> Tensor:
         """Return the gradient [D] of a scalar by the weights; zero where it does not depend on them."""
+        if not loss.requires_grad:
+            return torch.cat([torch.zeros_like(weight).reshape(-1) for weight in self.weights])
         found = torch.autograd.grad(loss, self.weights, retain_graph=keep_graph, allow_unused=True)
         pairs = zip(found, self.weights, strict=True)
         return torch.cat([(torch.zeros_like(w) if g is None else g).reshape(-1) for g, w in pairs])

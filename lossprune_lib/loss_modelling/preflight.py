@@ -7,7 +7,8 @@ needs the layer to be used once, in its plain form. What does not hold is found 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -49,6 +50,7 @@ def preflight(space: WeightSpace, rest: Mapping[str, Tensor], x: Inputs) -> Foot
         if any(not torch.equal(*both) for both in zip(tensors_of(pair), tensors_of(first), strict=True)):
             raise ValueError("The network changes its input in place, and with it your data: let it work on a copy.")
         _check_repeats(together.outputs.detach(), lambda: space.run(weights, rest, pair).to(weights.dtype))
+        _check_keeps(lambda: record(space, weights, rest, pair, 2, ()))
         alone = [_alone(space, weights, rest, pair, i) for i in range(2)]
     outputs = together.outputs.detach()
     check_finite(outputs, "The network's output")
@@ -58,7 +60,8 @@ def preflight(space: WeightSpace, rest: Mapping[str, Tensor], x: Inputs) -> Foot
     found = outputs[:1], sum(sizes), max(sizes, default=0)
     if not all(_close(a.outputs[:1].detach(), outputs[i : i + 1]) for i, a in enumerate(alone)):
         return Footprint(*found, mixes=True)
-    least, gradients, by_outputs = _gradients(together, alone)
+    with _gradients_in_words():
+        least, gradients, by_outputs = _gradients(together, alone)
     if outputs.ndim > 2 and any(isinstance(module, _BatchNorm) for module in space.net.modules()):
         least = 2  # a loss may send its gradient back transposed where this one's was not
     positions, general = _paths(space, together, gradients, by_outputs)
@@ -87,6 +90,38 @@ def _check_repeats(outputs: Tensor, run: Callable[[], Tensor]) -> None:
         raise ValueError(
             "The network gives other outputs when it runs again: call net.eval(), or remove what draws random numbers."
         )
+
+
+def _check_keeps(run: Callable[[], object]) -> None:
+    """Raise ValueError if a network computes parts of itself again for its gradients: it then does so at its own weights.
+
+    That is called checkpointing, and like it, whatever else changes what is kept for the gradients is refused.
+    """
+    not_kept = "The network does not keep what its gradients need"
+    try:
+        with torch.autograd.graph.disable_saved_tensors_hooks(not_kept):
+            run()
+    except RuntimeError as error:
+        if not_kept not in str(error):
+            raise
+        raise ValueError(
+            f"{not_kept}, but computes it again (checkpointing), and would do so at other weights than are asked for: "
+            "switch that off, for example with net.gradient_checkpointing_disable(), or remove it."
+        ) from None
+
+
+@contextmanager
+def _gradients_in_words() -> Iterator[None]:
+    try:
+        yield
+    except torch.OutOfMemoryError:
+        raise
+    except RuntimeError as error:
+        reason = str(error).partition("\n")[0].partition(". ")[0].rstrip(".")
+        raise ValueError(
+            f"Torch has no gradients for this network ({reason}): remove what prevents them, such as a change in place "
+            "of a tensor that they need, or checkpointing."
+        ) from error
 
 
 def _direction(outputs: Tensor) -> Tensor:

@@ -90,10 +90,25 @@ def _why_not(case: Case) -> str | None:
         return "nothing counts"
     n = len(case.y)
     for i in range(n):
-        for other in range(n):
+        for other in range(n):  # beside each of the others; and the only one beside itself
             pair = _outputs(case, part(case.x, torch.tensor([i, other])))
             if (pair[0] - whole[i]).abs().max() > _tolerance(case) * whole.abs().max() and (other != i or n == 1):
                 return "mixes"
+    return _why_no_gradient(case)
+
+
+def _why_no_gradient(case: Case) -> str | None:
+    outputs = _run(case, case.x)
+    weights = list(WeightSpace(case.net).parameters)
+    try:
+        torch.autograd.grad(outputs.sum(), weights, allow_unused=True)
+    except RuntimeError as error:
+        return None if "does not require grad" in str(error) else "has no gradient"
+    try:
+        with torch.autograd.graph.disable_saved_tensors_hooks("recomputed"):
+            _run(case, case.x)
+    except RuntimeError:
+        return "is computed again"
     return None
 
 
@@ -103,6 +118,10 @@ def _tolerance(case: Case) -> float:
 
 @torch.no_grad()
 def _outputs(case: Case, x: Any) -> Tensor:
+    return _run(case, x)
+
+
+def _run(case: Case, x: Any) -> Tensor:
     return case.net(**x) if isinstance(x, dict) else case.net(*(x if isinstance(x, tuple) else (x,)))
 
 
@@ -114,11 +133,7 @@ def _assert_exact(case: Case, space: WeightSpace, model: LossModel) -> None:
 
 def _assert_gradient(case: Case, space: WeightSpace, model: LossModel) -> None:
     """By autograd, on the whole batch."""
-    x, y = case.x, case.y
-    if len(y) == 1:  # beside itself, as torch's gradient may be wrong for one alone
-        x, y = part(x, torch.tensor([0, 0])), y[[0, 0]]
-    outputs = case.net(**x) if isinstance(x, dict) else case.net(*(x if isinstance(x, tuple) else (x,)))
-    loss = case.loss.total(outputs, y) / case.loss.count(y)
+    loss = case.loss.total(_run(case, case.x), case.y) / case.loss.count(case.y)
     wanted = torch.autograd.grad(loss, list(space.parameters), allow_unused=True, materialize_grads=True)
     _assert_close(case, model.gradient, torch.cat([part.reshape(-1) for part in wanted]), "gradient")
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
+from hypothesis import assume, reject
 from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -83,8 +84,13 @@ class Builder:
         step = maker(self, shape)
         self.net.steps.append(step)
         self.net.words.append(f"{maker.__name__.strip('_')} of {list(shape)}")
-        with torch.no_grad():
-            return tuple(step(torch.rand(2, *shape)).shape[1:])
+        try:
+            with torch.no_grad():
+                behind = step(torch.rand(2, *shape)).shape[1:]
+        except (RuntimeError, ValueError):  # such as a kernel larger than the image
+            reject()
+        assume(behind.numel() <= 48)
+        return tuple(behind)
 
 
 Maker = Callable[[Builder, Shape], Step]
@@ -663,6 +669,7 @@ def cases(draw: Callable[[st.SearchStrategy[Any]], Any]) -> Case:
                 shape = b.then(_mixed, shape)
             shape = b.then(b.pick(*MAKERS[len(shape)]), shape)
         b.then(_head, shape)
+        assume(sum(parameter.numel() for parameter in b.net.parameters()) <= 250)
         b.net.eval()
         loss, y = _loss(b, _outputs(b.net, x))
     finally:
