@@ -17,6 +17,7 @@ from lossprune_lib.checks import check_choice, check_finite, check_int
 from lossprune_lib.data.inputs import Inputs, kind, part
 from lossprune_lib.data.task import Batch
 from lossprune_lib.loss_modelling import curvature
+from lossprune_lib.loss_modelling.confirm import confirmed
 from lossprune_lib.loss_modelling.footprint import Footprint, check_curvature
 from lossprune_lib.loss_modelling.forward import record
 from lossprune_lib.loss_modelling.general import Point, squares_one_by_one, squares_together
@@ -84,7 +85,7 @@ class BatchLoss:
         check_mode(self.space.net)
         self.rest, self.examples = self.space.rest(), len(self.y)
         # Nothing that the preflight looks for can happen in a multilayer perceptron, so there it waits for a model.
-        mlp = isinstance(self.x, Tensor) and is_mlp(self.space, tuple(self.x.shape[1:]))
+        mlp = self._is_mlp = isinstance(self.x, Tensor) and is_mlp(self.space, tuple(self.x.shape[1:]))
         self.shape = (self.examples, *(self.space.layout[-1][1][:1] if mlp else self.footprint.outputs.shape[1:]))
         self.loss.check(self.shape, self.y)
         if not mlp and self.footprint.least > self.examples:
@@ -197,6 +198,8 @@ class BatchLoss:
         fast = list(self.footprint.positions) if order > 1 else []
         recording = record(self.space, weights, self.rest, x, len(y), fast)
         outputs = check_finite(recording.outputs.detach(), "The network's output")
+        if fast and not self._is_mlp:
+            recording = confirmed(self.space, recording, self.footprint.positions)
         with torch.enable_grad():
             loss = self.loss.total(recording.outputs, y)
         vectors = [recording.gradient(loss, keep_graph=order > 1)] if gradient else []

@@ -96,7 +96,8 @@ def _watching(
         # ... unless the output is a view, whose history it rewrites too: then it gets a copy to work on.
         return output.clone() if output._is_view() else None
 
-    handles = [module.register_forward_hook(hook, with_kwargs=True) for module in index]
+    # Before all others, which may change the output.
+    handles = [module.register_forward_hook(hook, prepend=True, with_kwargs=True) for module in index]
     try:
         yield
     finally:

@@ -161,8 +161,7 @@ class CrossEntropy(Loss):
             raise ValueError(f"There are {len(self.class_weights)} class_weights for {classes} logits: give one each.")
         if self.count(targets) == 0:
             raise ValueError(
-                "All labels of the batch are of classes whose class_weights are zero, so nothing counts: give it labels "
-                "of others too."
+                "All labels of the batch are of classes whose class_weights are zero, so nothing counts: give others."
             )
 
     def _positions(self, outputs: Tensor, targets: Tensor) -> tuple[Tensor, torch.Size]:

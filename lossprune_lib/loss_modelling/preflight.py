@@ -18,12 +18,12 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from lossprune_lib.checks import check_finite
 from lossprune_lib.data.inputs import Inputs, change, count, part, tensors_of
 from lossprune_lib.loss_modelling import curvature
+from lossprune_lib.loss_modelling.confirm import close, direction
 from lossprune_lib.loss_modelling.footprint import Footprint
 from lossprune_lib.loss_modelling.forward import Recording, record
 from lossprune_lib.loss_modelling.general import Point, squares_together
 from lossprune_lib.networks.validation import in_words
 from lossprune_lib.networks.weights import WeightSpace
-from lossprune_lib.seeds import generator
 
 
 def preflight(space: WeightSpace, rest: Mapping[str, Tensor], x: Inputs) -> Footprint:
@@ -58,14 +58,14 @@ def preflight(space: WeightSpace, rest: Mapping[str, Tensor], x: Inputs) -> Foot
         kept.pop(parameter.untyped_storage().data_ptr(), None)
     sizes = [size // 2 for size in kept.values()]
     found = outputs[:1], sum(sizes), max(sizes, default=0)
-    if not all(_close(a.outputs[:1].detach(), outputs[i : i + 1]) for i, a in enumerate(alone)):
-        return Footprint(*found, mixes=True)
     with _gradients_in_words():
         least, gradients, by_outputs = _gradients(together, alone)
+    if not all(close(a.outputs[:1].detach(), outputs[i : i + 1]) for i, a in enumerate(alone)):
+        return Footprint(*found, mixes=True)
     if outputs.ndim > 2 and any(isinstance(module, _BatchNorm) for module in space.net.modules()):
         least = 2  # a loss may send its gradient back transposed where this one's was not
     positions, general = _paths(space, together, gradients, by_outputs)
-    point, vectors = Point(space, space.parts(weights), rest), _direction(outputs).unsqueeze(0)
+    point, vectors = Point(space, space.parts(weights), rest), direction(outputs).unsqueeze(0)
     at_once = least == 1 and _works_together(point, general, pair, vectors, gradients)
     return Footprint(*found, positions, general, at_once, least)
 
@@ -86,16 +86,16 @@ def _alone(space: WeightSpace, weights: Tensor, rest: Mapping[str, Tensor], pair
 def _check_repeats(outputs: Tensor, run: Callable[[], Tensor]) -> None:
     again = run()
     # Some layers are computed in another way where no gradient is needed, which rounds otherwise.
-    if not torch.equal(outputs, again) and not (_close(again, outputs) and torch.equal(again, run())):
+    if not torch.equal(outputs, again) and not (close(again, outputs) and torch.equal(again, run())):
         raise ValueError(
             "The network gives other outputs when it runs again: call net.eval(), or remove what draws random numbers."
         )
 
 
 def _check_keeps(run: Callable[[], object]) -> None:
-    """Raise ValueError if a network computes parts of itself again for its gradients: it then does so at its own weights.
+    """Raise ValueError if a network computes parts of itself again for its gradients (checkpointing).
 
-    That is called checkpointing, and like it, whatever else changes what is kept for the gradients is refused.
+    By then it has its own weights again. Whatever else changes what is kept for the gradients is refused with it.
     """
     not_kept = "The network does not keep what its gradients need"
     try:
@@ -124,10 +124,6 @@ def _gradients_in_words() -> Iterator[None]:
         ) from error
 
 
-def _direction(outputs: Tensor) -> Tensor:
-    return torch.randn(outputs.shape, generator=generator(0, "preflight"), dtype=torch.float64).to(outputs)
-
-
 Gradients = list[list[Tensor | None]]  # of each example, by each layer's weight
 
 
@@ -136,7 +132,7 @@ def _gradients(together: Recording, alone: list[Recording]) -> tuple[int, Gradie
 
     Torch's own backward pass of batch norm in eval mode is wrong for one example whose gradient arrives transposed.
     """
-    vectors = _direction(together.outputs)
+    vectors = direction(together.outputs)
     edges = [call.edge for call in together.calls.values()]
 
     def by_weights(recording: Recording, v: Tensor, more: list[Any]) -> list[Tensor | None]:
@@ -153,7 +149,7 @@ def _gradients(together: Recording, alone: list[Recording]) -> tuple[int, Gradie
         for i, recording in enumerate(alone)
     ]
     if len(alone[0].outputs) == 1 and all(
-        _close(_sum(a, b), _sum(whole)) for a, b, whole in zip(*own, of_pair[:layers], strict=True)
+        close(_sum(a, b), _sum(whole)) for a, b, whole in zip(*own, of_pair[:layers], strict=True)
     ):
         return 1, own, of_pair[layers:]
     one_at_a_time = [torch.zeros_like(vectors).index_copy(0, torch.tensor([i]), vectors[i : i + 1]) for i in range(2)]
@@ -171,7 +167,7 @@ def _paths(
         if all(of_example[i] is None for of_example in gradients):
             general[i] = "the output does not depend on it"
         elif not space.plain[i]:
-            general[i] = f"it belongs to {_a(type(module).__name__)}, or to several layers"
+            general[i] = f"it belongs to {_a(type(module).__name__)}, to several layers, or to a forward of its own"
         elif of_output is None:
             general[i] = "it is not called once as a module, with the examples first"
         elif not _rule_holds(module, together.calls[i].input, of_output, [of_example[i] for of_example in gradients]):
@@ -186,7 +182,7 @@ def _rule_holds(module: Any, x: Tensor, gradient: Tensor, wanted: list[Tensor | 
         found = curvature.weight_gradients(module, x, gradient, 2)
     except (RuntimeError, IndexError):  # such as a convolution that pads its input in its own way
         return False
-    return all(_close(of_example, _sum(want, like=of_example)) for of_example, want in zip(found, wanted, strict=True))
+    return all(close(of_example, _sum(want, like=of_example)) for of_example, want in zip(found, wanted, strict=True))
 
 
 def _works_together(point: Point, general: Mapping[int, str], x: Inputs, vectors: Tensor, gradients: Gradients) -> bool:
@@ -200,7 +196,7 @@ def _works_together(point: Point, general: Mapping[int, str], x: Inputs, vectors
         except Exception:  # whatever torch.func cannot do for this network; then one example after another
             return False
     there = {i: [of_one for gradient in gradients if (of_one := gradient[i]) is not None] for i in general}
-    return all(_close(found[i], _sum(*(g.square() for g in there[i]), like=found[i])) for i in general)
+    return all(close(found[i], _sum(*(g.square() for g in there[i]), like=found[i])) for i in general)
 
 
 def _sum(*parts: Tensor | None, like: Tensor | None = None) -> Tensor:
@@ -211,9 +207,3 @@ def _sum(*parts: Tensor | None, like: Tensor | None = None) -> Tensor:
 
 def _a(name: str) -> str:
     return f"an {name}" if name[0] in "AEIOU" else f"a {name}"
-
-
-def _close(a: Tensor, b: Tensor) -> bool:
-    # Other batch sizes and other orders of summation round otherwise; what is meant here differs by tenths.
-    tolerance = 1e-3 if b.dtype == torch.float32 else 1e-6
-    return bool((a - b).abs().max() <= tolerance * b.abs().max().clamp_min(torch.finfo(b.dtype).tiny))

@@ -298,6 +298,8 @@ def dense_model(net: nn.Module, x: Any, y: Tensor, loss: Loss, names: tuple[str,
             outputs = net(*(tensor[rows] for tensor in (x if isinstance(x, tuple) else (x,))))
         outputs = getattr(outputs, "logits", outputs)[:1]
         z = outputs.detach()
+        if not outputs.requires_grad:  # no weight reaches them
+            continue
 
         def of_outputs(vector: Tensor, z: Tensor = z, n: int = n) -> Tensor:
             return loss.total(vector.view_as(z), y[n : n + 1])

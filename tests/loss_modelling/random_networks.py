@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from random import Random
 from typing import Any
 
 import torch
@@ -23,7 +24,7 @@ Shape = tuple[int, ...]  # of one example's hidden values
 Step = Callable[[Tensor], Tensor]
 
 
-class Random(nn.Module):
+class Network(nn.Module):
     """Modules, and the steps that use them one after another."""
 
     def __init__(self) -> None:
@@ -48,18 +49,18 @@ class Random(nn.Module):
 class Builder:
     """Draws a network step by step."""
 
-    draw: Callable[[st.SearchStrategy[Any]], Any]
-    net: Random = field(default_factory=Random)
+    random: Random
+    net: Network = field(default_factory=Network)
     mixing: bool = False
 
     def pick(self, *options: Any) -> Any:
-        return self.draw(st.sampled_from(options))
+        return self.random.choice(options)
 
     def size(self) -> int:
-        return self.draw(st.integers(1, 4))
+        return self.random.randint(1, 4)
 
     def maybe(self) -> bool:
-        return self.draw(st.booleans())
+        return self.random.random() < 0.5
 
     def add(self, module: nn.Module) -> Any:
         """Register a module, with norms as training leaves them."""
@@ -231,6 +232,9 @@ def _hooked(b: Builder, shape: Shape) -> Step:
     b.pick(
         lambda: layer.register_forward_hook(lambda module, x, output: 2 * output),
         lambda: layer.register_forward_hook(lambda module, x, output: None),
+        lambda: layer.register_forward_hook(
+            lambda module, x, output: output * (1 + 0.1 * x[0].detach().mean(-1, True))
+        ),
         lambda: layer.register_forward_pre_hook(lambda module, x: (x[0] + 1,)),
         lambda: layer.register_full_backward_hook(lambda module, into, out: None),
         lambda: layer.register_full_backward_pre_hook(lambda module, out: None),
@@ -275,6 +279,18 @@ def _for_some(b: Builder, shape: Shape) -> Step:
             if where.any():
                 out = out.index_put((where.nonzero()[:, 0],), torch.tanh(layer(rows[where])).to(out.dtype))
         return out.reshape(*h.shape[:-1], 2)
+
+    return step
+
+
+@_for(1, 2)
+def _elsewhere_for_some(b: Builder, shape: Shape) -> Step:
+    """A layer's weight is used a second time, not by the layer, where an example has a number below zero."""
+    layer = b.linear(shape[-1], b.size())
+
+    def step(h: Tensor) -> Tensor:
+        once, some = torch.tanh(layer(h)), h[..., :1] < 0
+        return torch.where(some, once * F.linear(h, layer.weight), once) if some.any() else once
 
     return step
 
@@ -553,7 +569,7 @@ def _mixed(b: Builder, shape: Shape) -> Step:
 
 def _inputs(b: Builder, examples: int) -> tuple[Any, Shape]:
     """Draw inputs; return them, and the shape of an example's first hidden values."""
-    kind = b.pick("vector", "vector", "sequence", "image", "tokens", "token", "two", "named")
+    kind = b.pick("vector", "vector", "sequence", "image", "image", "image", "tokens", "token", "two", "named")
     f = b.size()
     if kind in ("vector", "sequence", "image"):
         shape = {"vector": (f,), "sequence": (b.size(), f), "image": (b.pick(1, 2), b.pick(1, 2, 3), 3)}[kind]
@@ -628,7 +644,7 @@ class Case:
         Whether the model is made at other weights than the network's.
     """
 
-    net: Random
+    net: Network
     x: Any
     y: Tensor
     loss: Loss
@@ -644,7 +660,7 @@ class Case:
         )
 
 
-def _outputs(net: Random, x: Any) -> Tensor:
+def _outputs(net: Network, x: Any) -> Tensor:
     copied = {name: t.clone() for name, t in x.items()} if isinstance(x, dict) else x
     with torch.no_grad():
         return (
@@ -655,14 +671,14 @@ def _outputs(net: Random, x: Any) -> Tensor:
 @st.composite
 def cases(draw: Callable[[st.SearchStrategy[Any]], Any]) -> Case:
     """Draw a network, a batch of one to five examples and a loss; at most some 200 weights."""
-    b = Builder(draw)
+    # All but the number of steps comes from one seed: drawn one by one, most networks differ from another in one place.
+    steps, b = draw(st.integers(1, 4)), Builder(Random(draw(st.integers(0, 2**63))))
     before = torch.get_default_dtype()
     torch.set_default_dtype(torch.float64)
-    torch.manual_seed(b.draw(st.integers(0, 2**20)))
+    torch.manual_seed(b.random.getrandbits(32))
     try:
         examples = b.pick(1, 2, 3, 3, 4, 5)
         x, shape = _inputs(b, examples)
-        steps = b.pick(1, 2, 2, 3, 3, 4)
         mixed = b.pick(*range(steps)) if b.pick(*[False] * 7, True) else None
         for i in range(steps):
             if i == mixed:
