@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import cached_property, partial
 from numbers import Integral
 from typing import Any
@@ -17,13 +18,13 @@ from lossprune_lib.checks import check_choice, check_finite, check_int
 from lossprune_lib.data.inputs import Inputs, kind, part
 from lossprune_lib.data.task import Batch
 from lossprune_lib.loss_modelling import curvature
-from lossprune_lib.loss_modelling.confirm import confirmed
+from lossprune_lib.loss_modelling.confirm import close, confirmed
 from lossprune_lib.loss_modelling.footprint import Footprint, check_curvature
 from lossprune_lib.loss_modelling.forward import record
 from lossprune_lib.loss_modelling.general import Point, squares_one_by_one, squares_together
 from lossprune_lib.loss_modelling.losses import CrossEntropy, Loss, check_loss, cross_entropy, is_shipped
 from lossprune_lib.loss_modelling.model import LossModel
-from lossprune_lib.loss_modelling.preflight import preflight
+from lossprune_lib.loss_modelling.preflight import are_different, preflight, two_of
 from lossprune_lib.loss_modelling.products import ggn_quadratic_form, hessian_quadratic_form
 from lossprune_lib.loss_modelling.roots import check_root
 from lossprune_lib.networks.mlps import is_mlp
@@ -91,15 +92,17 @@ class BatchLoss:
         if not mlp and self.footprint.least > self.examples:
             # Torch's gradient is wrong for one example alone. Counted twice, it has the same mean.
             self.x, self.y, self.examples = part(self.x, torch.tensor([0, 0])), self.y[[0, 0]], 2
+        self._apart = self.examples == 1
         self._models: LRUCache[_Point, LossModel] = LRUCache(max_bytes, getsizeof=_bytes_of)
 
     @cached_property
     def footprint(self) -> Footprint:
         """What one example takes, from a preflight; the space keeps it for inputs of this kind."""
-        key = kind(self.x)
-        if key not in self.space.footprints:
-            self.space.footprints[key] = preflight(self.space, self.rest, self.x)
-        return self.space.footprints[key]
+        one, other = (part(two_of(self.x), slice(i, i + 1)) for i in range(2))
+        self._kind = kind(self.x), are_different(one, other)  # equal examples show less
+        if self._kind not in self.space.footprints:
+            self.space.footprints[self._kind] = preflight(self.space, self.rest, self.x)
+        return self.space.footprints[self._kind]
 
     def value(self, weights: Tensor) -> Tensor:
         """Return the mean loss at weights [D], or at each of R vectors [R, D], as float64 [] or [R] on the CPU."""
@@ -177,6 +180,8 @@ class BatchLoss:
                     "the curvature: give it one logit for each class.",
                     stacklevel=5,
                 )
+            if not self._is_mlp and not self.footprint.mixes and not self._apart:
+                self._check_apart(weights, columns)
             check_curvature(self.footprint, self.space, columns, self.max_bytes)
             if not is_shipped(self.loss):
                 check_root(self.loss, self.footprint.outputs, self.y[:1])
@@ -190,6 +195,20 @@ class BatchLoss:
                     so_far.add_(vector)
         means = [vector.mul_(share) for vector in sums]
         return LossModel(weights, total * share, means[0] if gradient else None, means[-1] if order > 1 else None)
+
+    @torch.no_grad()
+    def _check_apart(self, weights: Tensor, columns: int) -> None:
+        """Find out whether these examples influence one another, though the two of the preflight did not."""
+        parts = list(self._parts(columns, self.max_bytes))
+        outputs = torch.cat([self.space.run(weights, self.rest, x) for x, _ in parts])
+        groups = max(2, len(parts))
+        for first in range(groups):  # in other company
+            rows = torch.arange(first, self.examples, groups)
+            again = self.space.run(weights, self.rest, part(self.x, rows if len(rows) > 1 else rows.repeat(2)))
+            if not close(again[: len(rows)].to(weights.dtype), outputs[rows].to(weights.dtype)):
+                self.footprint = self.space.footprints[self._kind] = replace(self.footprint, mixes=True)
+                return
+        self._apart = True
 
     def _sums(
         self, weights: Tensor, x: Inputs, y: Tensor, order: int, gradient: bool, root_of: RootOf, bar: Any

@@ -27,14 +27,14 @@ from lossprune_lib.networks.weights import WeightSpace
 
 
 def preflight(space: WeightSpace, rest: Mapping[str, Tensor], x: Inputs) -> Footprint:
-    """Try the network on the first two examples of x (or on one and its mirror image).
+    """Try the network on two examples of x.
 
     Raises
     ------
     ValueError
         if the network cannot run on such inputs, is random, or changes its input; the message says what to do.
     """
-    weights, first = space.read(), part(x, slice(2)) if count(x) > 1 else change(x, _with_mirror_image)
+    weights, first = space.read(), two_of(x)
     pair = change(first, Tensor.clone)
     kept: dict[int, int] = {}
 
@@ -47,7 +47,7 @@ def preflight(space: WeightSpace, rest: Mapping[str, Tensor], x: Inputs) -> Foot
     with in_words(pair):
         with torch.autograd.graph.saved_tensors_hooks(pack, Tensor.detach):
             together = record(space, weights, rest, pair, 2, plain)
-        if any(not torch.equal(*both) for both in zip(tensors_of(pair), tensors_of(first), strict=True)):
+        if are_different(pair, first):
             raise ValueError("The network changes its input in place, and with it your data: let it work on a copy.")
         _check_repeats(together.outputs.detach(), lambda: space.run(weights, rest, pair).to(weights.dtype))
         _check_keeps(lambda: record(space, weights, rest, pair, 2, ()))
@@ -70,8 +70,24 @@ def preflight(space: WeightSpace, rest: Mapping[str, Tensor], x: Inputs) -> Foot
     return Footprint(*found, positions, general, at_once, least)
 
 
+def two_of(x: Inputs) -> Inputs:
+    """Return the first example of x and the first that differs from it; a single one comes with a mirror image."""
+    if count(x) == 1:
+        return change(x, _with_mirror_image)
+    # Equal ones would not show that they influence one another, by differences for example.
+    other = next((i for i in range(1, count(x)) if are_different(part(x, slice(1)), part(x, slice(i, i + 1)))), 1)
+    return part(x, torch.tensor([0, other]))
+
+
+def are_different(a: Inputs, b: Inputs) -> bool:
+    """Return whether some inputs of one shape differ."""
+    return any(not torch.equal(*both) for both in zip(tensors_of(a), tensors_of(b), strict=True))
+
+
 def _with_mirror_image(x: Tensor) -> Tensor:
-    return torch.cat([x, x.flip(-1) if x.ndim > 1 else x])
+    mirrored = x.flip(-1) if x.ndim > 1 else x
+    # Half as bright, since what is the same for an image and its mirror image would not show: sums, the largest number.
+    return torch.cat([x, mirrored / 2 if x.is_floating_point() else mirrored])
 
 
 def _alone(space: WeightSpace, weights: Tensor, rest: Mapping[str, Tensor], pair: Inputs, i: int) -> Recording:
@@ -117,7 +133,7 @@ def _gradients_in_words() -> Iterator[None]:
     except torch.OutOfMemoryError:
         raise
     except RuntimeError as error:
-        reason = str(error).partition("\n")[0].partition(". ")[0].rstrip(".")
+        reason = str(error).partition("\n")[0].partition(". ")[0].partition(":")[0].rstrip(".")
         raise ValueError(
             f"Torch has no gradients for this network ({reason}): remove what prevents them, such as a change in place "
             "of a tensor that they need, or checkpointing."

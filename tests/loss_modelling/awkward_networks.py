@@ -296,7 +296,7 @@ def dense_model(net: nn.Module, x: Any, y: Tensor, loss: Loss, names: tuple[str,
             outputs = net(**{name: tensor[rows] for name, tensor in x.items()})
         else:
             outputs = net(*(tensor[rows] for tensor in (x if isinstance(x, tuple) else (x,))))
-        outputs = getattr(outputs, "logits", outputs)[:1]
+        outputs = getattr(outputs, "logits", outputs)[:1].to(weights[0].dtype)
         z = outputs.detach()
         if not outputs.requires_grad:  # no weight reaches them
             continue

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
+from lossprune_lib.data.inputs import change, part
 from lossprune_lib.loss_modelling import Loss, losses
 
 Shape = tuple[int, ...]  # of one example's hidden values
@@ -642,6 +643,8 @@ class Case:
         Whether some step lets examples influence one another; it may still have no effect.
     moved : bool
         Whether the model is made at other weights than the network's.
+    seen : int
+        With how many copies of the first example the network is tried before.
     """
 
     net: Network
@@ -650,22 +653,24 @@ class Case:
     loss: Loss
     mixing: bool
     moved: bool
+    seen: int
     max_bytes: int
 
     def __repr__(self) -> str:
-        kinds = [str(module) for module in self.net.layers]
+        kinds, words = [str(module) for module in self.net.layers], " -> ".join(self.net.words)
         return (
-            f"{len(self.y)} examples, {' -> '.join(self.net.words)} ({self.loss}, moved {self.moved}, max_bytes "
-            f"{self.max_bytes}, autocast {self.net.autocast}): {kinds}, x {self.x}, y {self.y}"
+            f"{len(self.y)} examples, {words} ({self.loss}, moved {self.moved}, seen {self.seen}, "
+            f"max_bytes {self.max_bytes}, autocast {self.net.autocast}): {kinds}, x {self.x}, y {self.y}"
         )
 
 
 def _outputs(net: Network, x: Any) -> Tensor:
-    copied = {name: t.clone() for name, t in x.items()} if isinstance(x, dict) else x
-    with torch.no_grad():
-        return (
-            net(**copied) if isinstance(x, dict) else net(*(t.clone() for t in (x if isinstance(x, tuple) else (x,))))
-        )
+    copied = change(x if isinstance(x, (dict, tuple)) else (x,), Tensor.clone)
+    try:
+        with torch.no_grad():
+            return net(**copied) if isinstance(x, dict) else net(*copied)
+    except (RuntimeError, ValueError):  # such as batch statistics of a single number
+        reject()
 
 
 @st.composite
@@ -679,6 +684,8 @@ def cases(draw: Callable[[st.SearchStrategy[Any]], Any]) -> Case:
     try:
         examples = b.pick(1, 2, 3, 3, 4, 5)
         x, shape = _inputs(b, examples)
+        if b.pick(False, False, False, True):
+            x = part(x, torch.arange(examples).clamp(max=b.pick(*range(examples))))
         mixed = b.pick(*range(steps)) if b.pick(*[False] * 7, True) else None
         for i in range(steps):
             if i == mixed:
@@ -687,7 +694,11 @@ def cases(draw: Callable[[st.SearchStrategy[Any]], Any]) -> Case:
         b.then(_head, shape)
         assume(sum(parameter.numel() for parameter in b.net.parameters()) <= 250)
         b.net.eval()
-        loss, y = _loss(b, _outputs(b.net, x))
+        if b.pick(*[False] * 11, True):  # half precision inside, for networks and inputs of single precision
+            b.net.float().autocast = True
+            x = change(x, lambda tensor: tensor.float() if tensor.is_floating_point() else tensor)
+            torch.set_default_dtype(torch.float32)
+        loss, y = _loss(b, _outputs(b.net, x).to(torch.get_default_dtype()))
     finally:
         torch.set_default_dtype(before)
-    return Case(b.net, x, y, loss, b.mixing, b.maybe(), b.pick(1, 3000, 20_000, 2**30))
+    return Case(b.net, x, y, loss, b.mixing, b.maybe(), b.pick(0, 0, 0, 1, 2), b.pick(1, 3000, 20_000, 2**30))
