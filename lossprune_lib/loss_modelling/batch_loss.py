@@ -92,7 +92,7 @@ class BatchLoss:
         if not mlp and self.footprint.least > self.examples:
             # Torch's gradient is wrong for one example alone. Counted twice, it has the same mean.
             self.x, self.y, self.examples = part(self.x, torch.tensor([0, 0])), self.y[[0, 0]], 2
-        self._apart = self.examples == 1
+        self._apart = self._is_mlp or self.examples == 1
         self._models: LRUCache[_Point, LossModel] = LRUCache(max_bytes, getsizeof=_bytes_of)
 
     @cached_property
@@ -180,40 +180,39 @@ class BatchLoss:
                     "the curvature: give it one logit for each class.",
                     stacklevel=5,
                 )
-            if not self._is_mlp and not self.footprint.mixes and not self._apart:
-                self._check_apart(weights, columns)
             check_curvature(self.footprint, self.space, columns, self.max_bytes)
             if not is_shipped(self.loss):
                 check_root(self.loss, self.footprint.outputs, self.y[:1])
         root_of, total, sums = self._root_of(), 0.0, [torch.zeros_like(weights) for _ in range(gradient + (order > 1))]
+        outputs: list[Tensor] = []
         bar = progress_bar(columns > 0, desc="curvature", total=columns * self.examples, leave=False, delay=_PATIENCE)
         with bar:
             for x, y in self._parts(columns, self.max_bytes):
-                value, vectors = self._sums(weights, x, y, order, gradient, root_of, bar)
+                value, vectors, rows = self._sums(weights, x, y, order, gradient, root_of, bar)
                 total += value
+                outputs.append(rows)
                 for so_far, vector in zip(sums, vectors, strict=True):
                     so_far.add_(vector)
+        if columns and not self._apart:
+            self._check_apart(weights, torch.cat(outputs), max(2, len(outputs)))
         means = [vector.mul_(share) for vector in sums]
         return LossModel(weights, total * share, means[0] if gradient else None, means[-1] if order > 1 else None)
 
     @torch.no_grad()
-    def _check_apart(self, weights: Tensor, columns: int) -> None:
-        """Find out whether these examples influence one another, though the two of the preflight did not."""
-        parts = list(self._parts(columns, self.max_bytes))
-        outputs = torch.cat([self.space.run(weights, self.rest, x) for x, _ in parts])
-        groups = max(2, len(parts))
+    def _check_apart(self, weights: Tensor, outputs: Tensor, groups: int) -> None:
+        """Raise ValueError if these examples influence one another, though the two of the preflight did not."""
         for first in range(groups):  # in other company
             rows = torch.arange(first, self.examples, groups)
             again = self.space.run(weights, self.rest, part(self.x, rows if len(rows) > 1 else rows.repeat(2)))
-            if not close(again[: len(rows)].to(weights.dtype), outputs[rows].to(weights.dtype)):
+            if not close(again[: len(rows)].to(weights.dtype), outputs[rows]):
                 self.footprint = self.space.footprints[self._kind] = replace(self.footprint, mixes=True)
-                return
+                check_curvature(self.footprint, self.space, 1, self.max_bytes)
         self._apart = True
 
     def _sums(
         self, weights: Tensor, x: Inputs, y: Tensor, order: int, gradient: bool, root_of: RootOf, bar: Any
-    ) -> tuple[float, list[Tensor]]:
-        """Return the loss of a part of the batch and its derivatives, all summed; its graph goes with this function."""
+    ) -> tuple[float, list[Tensor], Tensor]:
+        """Return the loss of a part of the batch, its derivatives, all summed, and its outputs; without the graph."""
         fast = list(self.footprint.positions) if order > 1 else []
         recording = record(self.space, weights, self.rest, x, len(y), fast)
         outputs = check_finite(recording.outputs.detach(), "The network's output")
@@ -231,7 +230,7 @@ class BatchLoss:
             if rest:
                 found |= self._general(weights, rest, x, root, None if fast else bar)
             vectors.append(torch.cat([found[i].reshape(-1) for i in range(len(self.space.layers))]))
-        return loss.item(), vectors
+        return loss.item(), vectors, outputs
 
     def _general(
         self, weights: Tensor, layers: list[int], x: Inputs, root: Tensor, bar: Any | None

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
-from hypothesis import HealthCheck, given, settings
 from exactness import check
+from hypothesis import HealthCheck, given, settings
 from random_networks import Case, cases
 
 
