@@ -23,3 +23,4 @@ def test_five_hundred_random_networks_are_exact_or_refused_in_words() -> None:
     print(f"\n{answers}")
     assert answers["exact"] > 250
     assert answers["mixes"] > 20
+    assert answers["hidden"] < 5
