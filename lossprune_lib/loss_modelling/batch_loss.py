@@ -238,7 +238,8 @@ class BatchLoss:
         """Return some layers' parts of the diagonal on the general path; a bar counts examples times columns."""
         point = Point(self.space, self.space.parts(weights), self.rest)
         advance = (lambda: None) if bar is None else (lambda: bar.update(len(root)))
-        if self.footprint.together and set(layers) <= set(self.footprint.general):
+        # One example needs no company, and torch cannot compute all that it can for two.
+        if self.footprint.together and root.shape[1] > 1 and set(layers) <= set(self.footprint.general):
             return squares_together(point, layers, x, root)
         return squares_one_by_one(point, layers, x, root, self.footprint.least, advance)
 

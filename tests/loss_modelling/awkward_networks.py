@@ -315,6 +315,19 @@ CASES: dict[str, Callable[[], Case]] = {
         _y(3, 6),
         _CE,
     ),
+    # Torch computes it together for two examples, and not for one.
+    "group norm of channels last, and a layer that is not used": lambda: (
+        Made(
+            lambda n, x: n.o(n.norm(n.a(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)).mean((2, 3))),
+            a=nn.Linear(2, 2),
+            norm=nn.GroupNorm(2, 2),
+            o=nn.Linear(2, 3),
+            unused=nn.Linear(2, 2),
+        ),
+        _x(3, 2, 2, 3),
+        _y(3, 3),
+        _CE,
+    ),
     "regression": lambda: (
         _after(nn.Linear(4, 5), nn.Tanh(), nn.Linear(5, 2)),
         _x(6, 4),
