@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import cached_property, partial
 from numbers import Integral
 from typing import Any
@@ -17,12 +18,13 @@ from lossprune_lib.checks import check_choice, check_finite, check_int
 from lossprune_lib.data.inputs import Inputs, kind, part
 from lossprune_lib.data.task import Batch
 from lossprune_lib.loss_modelling import curvature
+from lossprune_lib.loss_modelling.confirm import close, confirmed
 from lossprune_lib.loss_modelling.footprint import Footprint, check_curvature
 from lossprune_lib.loss_modelling.forward import record
 from lossprune_lib.loss_modelling.general import Point, squares_one_by_one, squares_together
 from lossprune_lib.loss_modelling.losses import CrossEntropy, Loss, check_loss, cross_entropy, is_shipped
 from lossprune_lib.loss_modelling.model import LossModel
-from lossprune_lib.loss_modelling.preflight import preflight
+from lossprune_lib.loss_modelling.preflight import are_different, preflight, two_of
 from lossprune_lib.loss_modelling.products import ggn_quadratic_form, hessian_quadratic_form
 from lossprune_lib.loss_modelling.roots import check_root
 from lossprune_lib.networks.mlps import is_mlp
@@ -90,21 +92,23 @@ class BatchLoss:
         check_mode(self.space.net)
         self.rest, self.examples = self.space.rest(), len(self.y)
         # Nothing that the preflight looks for can happen in a multilayer perceptron, so there it waits for a model.
-        mlp = isinstance(self.x, Tensor) and is_mlp(self.space, tuple(self.x.shape[1:]))
+        mlp = self._is_mlp = isinstance(self.x, Tensor) and is_mlp(self.space, tuple(self.x.shape[1:]))
         self.shape = (self.examples, *(self.space.layout[-1][1][:1] if mlp else self.footprint.outputs.shape[1:]))
         self.loss.check(self.shape, self.y)
         if not mlp and self.footprint.least > self.examples:
             # Torch's gradient is wrong for one example alone. Counted twice, it has the same mean.
             self.x, self.y, self.examples = part(self.x, torch.tensor([0, 0])), self.y[[0, 0]], 2
+        self._apart = self._is_mlp or self.examples == 1
         self._models: LRUCache[_Point, LossModel] = LRUCache(max_bytes, getsizeof=_bytes_of)
 
     @cached_property
     def footprint(self) -> Footprint:
         """What one example takes, from a preflight; the space keeps it for inputs of this kind."""
-        key = kind(self.x)
-        if key not in self.space.footprints:
-            self.space.footprints[key] = preflight(self.space, self.rest, self.x)
-        return self.space.footprints[key]
+        one, other = (part(two_of(self.x), slice(i, i + 1)) for i in range(2))
+        self._kind = kind(self.x), are_different(one, other)  # equal examples show less
+        if self._kind not in self.space.footprints:
+            self.space.footprints[self._kind] = preflight(self.space, self.rest, self.x)
+        return self.space.footprints[self._kind]
 
     def value(self, weights: Tensor) -> Tensor:
         """Return the mean loss at weights [D], or at each of R vectors [R, D], as float64 [] or [R] on the CPU."""
@@ -186,23 +190,40 @@ class BatchLoss:
             if self.curvature_columns is None and not is_shipped(self.loss):
                 check_root(self.loss, self.footprint.outputs, self.y[:1])
         root_of, total, sums = self._root_of(), 0.0, [torch.zeros_like(weights) for _ in range(gradient + (order > 1))]
+        outputs: list[Tensor] = []
         bar = progress_bar(columns > 0, desc="curvature", total=columns * self.examples, leave=False, delay=_PATIENCE)
         with bar:
             for x, y in self._parts(columns, self.max_bytes):
-                value, vectors = self._sums(weights, x, y, order, gradient, root_of, bar)
+                value, vectors, rows = self._sums(weights, x, y, order, gradient, root_of, bar)
                 total += value
+                outputs.append(rows)
                 for so_far, vector in zip(sums, vectors, strict=True):
                     so_far.add_(vector)
+        if columns and not self._apart:
+            self._check_apart(weights, torch.cat(outputs), max(2, len(outputs)))
         means = [vector.mul_(share) for vector in sums]
         return LossModel(weights, total * share, means[0] if gradient else None, means[-1] if order > 1 else None)
 
+    @torch.no_grad()
+    def _check_apart(self, weights: Tensor, outputs: Tensor, groups: int) -> None:
+        """Raise ValueError if these examples influence one another, though the two of the preflight did not."""
+        for first in range(groups):  # in other company
+            rows = torch.arange(first, self.examples, groups)
+            again = self.space.run(weights, self.rest, part(self.x, rows if len(rows) > 1 else rows.repeat(2)))
+            if not close(again[: len(rows)].to(weights.dtype), outputs[rows]):
+                self.footprint = self.space.footprints[self._kind] = replace(self.footprint, mixes=True)
+                check_curvature(self.footprint, self.space, 1, self.max_bytes)
+        self._apart = True
+
     def _sums(
         self, weights: Tensor, x: Inputs, y: Tensor, order: int, gradient: bool, root_of: RootOf, bar: Any
-    ) -> tuple[float, list[Tensor]]:
-        """Return the loss of a part of the batch and its derivatives, all summed; its graph goes with this function."""
+    ) -> tuple[float, list[Tensor], Tensor]:
+        """Return the loss of a part of the batch, its derivatives, all summed, and its outputs; without the graph."""
         fast = list(self.footprint.positions) if order > 1 else []
         recording = record(self.space, weights, self.rest, x, len(y), fast)
         outputs = check_finite(recording.outputs.detach(), "The network's output")
+        if fast and not self._is_mlp:
+            recording = confirmed(self.space, recording, self.footprint.positions)
         with torch.enable_grad():
             loss = self.loss.total(recording.outputs, y)
         vectors = [recording.gradient(loss, keep_graph=order > 1)] if gradient else []
@@ -215,7 +236,7 @@ class BatchLoss:
             if rest:
                 found |= self._general(weights, rest, x, root, None if fast else bar)
             vectors.append(torch.cat([found[i].reshape(-1) for i in range(len(self.space.layers))]))
-        return loss.item(), vectors
+        return loss.item(), vectors, outputs
 
     def _general(
         self, weights: Tensor, layers: list[int], x: Inputs, root: Tensor, bar: Any | None
@@ -223,7 +244,8 @@ class BatchLoss:
         """Return some layers' parts of the diagonal on the general path; a bar counts examples times columns."""
         point = Point(self.space, self.space.parts(weights), self.rest)
         advance = (lambda: None) if bar is None else (lambda: bar.update(len(root)))
-        if self.footprint.together and set(layers) <= set(self.footprint.general):
+        # One example needs no company, and torch cannot compute all that it can for two.
+        if self.footprint.together and root.shape[1] > 1 and set(layers) <= set(self.footprint.general):
             return squares_together(point, layers, x, root)
         return squares_one_by_one(point, layers, x, root, self.footprint.least, advance)
 

@@ -81,7 +81,8 @@ class Footprint:
 
     def examples_within(self, space: WeightSpace, columns: int, max_bytes: int) -> int:
         """Return how many examples to run at once to stay within a budget, at least the fewest that may be."""
-        return max(self.least, max_bytes // self.bytes_of_example(space, columns, max_bytes))
+        # A network without a graph keeps nothing.
+        return max(self.least, max_bytes // max(1, self.bytes_of_example(space, columns, max_bytes)))
 
 
 class SlowCurvatureWarning(UserWarning):

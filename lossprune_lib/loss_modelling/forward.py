@@ -40,6 +40,8 @@ class Recording:
 
     def gradient(self, loss: Tensor, keep_graph: bool = False) -> Tensor:
         """Return the gradient [D] of a scalar by the weights; zero where it does not depend on them."""
+        if not loss.requires_grad:
+            return torch.cat([torch.zeros_like(weight).reshape(-1) for weight in self.weights])
         found = torch.autograd.grad(loss, self.weights, retain_graph=keep_graph, allow_unused=True)
         pairs = zip(found, self.weights, strict=True)
         return torch.cat([(torch.zeros_like(w) if g is None else g).reshape(-1) for g, w in pairs])
@@ -94,7 +96,8 @@ def _watching(
         # ... unless the output is a view, whose history it rewrites too: then it gets a copy to work on.
         return output.clone() if output._is_view() else None
 
-    handles = [module.register_forward_hook(hook, with_kwargs=True) for module in index]
+    # Before all others, which may change the output.
+    handles = [module.register_forward_hook(hook, prepend=True, with_kwargs=True) for module in index]
     try:
         yield
     finally:

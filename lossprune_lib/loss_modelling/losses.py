@@ -159,6 +159,10 @@ class CrossEntropy(Loss):
             )
         if self.class_weights is not None and len(self.class_weights) != classes:
             raise ValueError(f"There are {len(self.class_weights)} class_weights for {classes} logits: give one each.")
+        if self.count(targets) == 0:
+            raise ValueError(
+                "All labels of the batch are of classes whose class_weights are zero, so nothing counts: give others."
+            )
 
     def _positions(self, outputs: Tensor, targets: Tensor) -> tuple[Tensor, torch.Size]:
         """Return the logits of all positions [M, C], and the shape [N, ..., C] that they came from."""

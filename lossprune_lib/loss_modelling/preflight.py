@@ -7,7 +7,8 @@ needs the layer to be used once, in its plain form. What does not hold is found 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -17,23 +18,23 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from lossprune_lib.checks import check_finite
 from lossprune_lib.data.inputs import Inputs, change, count, part, tensors_of
 from lossprune_lib.loss_modelling import curvature
+from lossprune_lib.loss_modelling.confirm import close, direction
 from lossprune_lib.loss_modelling.footprint import Footprint
 from lossprune_lib.loss_modelling.forward import Recording, record
 from lossprune_lib.loss_modelling.general import Point, squares_together
 from lossprune_lib.networks.validation import in_words
 from lossprune_lib.networks.weights import WeightSpace
-from lossprune_lib.seeds import generator
 
 
 def preflight(space: WeightSpace, rest: Mapping[str, Tensor], x: Inputs) -> Footprint:
-    """Try the network on the first two examples of x (or on one and its mirror image).
+    """Try the network on two examples of x.
 
     Raises
     ------
     ValueError
         if the network cannot run on such inputs, is random, or changes its input; the message says what to do.
     """
-    weights, first = space.read(), part(x, slice(2)) if count(x) > 1 else change(x, _with_mirror_image)
+    weights, first = space.read(), two_of(x)
     pair = change(first, Tensor.clone)
     kept: dict[int, int] = {}
 
@@ -46,29 +47,47 @@ def preflight(space: WeightSpace, rest: Mapping[str, Tensor], x: Inputs) -> Foot
     with in_words(pair):
         with torch.autograd.graph.saved_tensors_hooks(pack, Tensor.detach):
             together = record(space, weights, rest, pair, 2, plain)
-        if any(not torch.equal(*both) for both in zip(tensors_of(pair), tensors_of(first), strict=True)):
+        if are_different(pair, first):
             raise ValueError("The network changes its input in place, and with it your data: let it work on a copy.")
         check_finite(together.outputs.detach(), "The network's output")
         _check_repeats(together.outputs.detach(), lambda: space.run(weights, rest, pair).to(weights.dtype))
+        _check_keeps(lambda: record(space, weights, rest, pair, 2, ()))
         alone = [_alone(space, weights, rest, pair, i) for i in range(2)]
     outputs = together.outputs.detach()
     for parameter in [weights, *together.weights]:
         kept.pop(parameter.untyped_storage().data_ptr(), None)
     sizes = [size // 2 for size in kept.values()]
     found = outputs[:1], sum(sizes), max(sizes, default=0)
-    if not all(_close(a.outputs[:1].detach(), outputs[i : i + 1]) for i, a in enumerate(alone)):
+    with _gradients_in_words():
+        least, gradients, by_outputs = _gradients(together, alone)
+    if not all(close(a.outputs[:1].detach(), outputs[i : i + 1]) for i, a in enumerate(alone)):
         return Footprint(*found, mixes=True)
-    least, gradients, by_outputs = _gradients(together, alone)
     if outputs.ndim > 2 and any(isinstance(module, _BatchNorm) for module in space.net.modules()):
         least = 2  # a loss may send its gradient back transposed where this one's was not
     positions, general = _paths(space, together, gradients, by_outputs)
-    point, vectors = Point(space, space.parts(weights), rest), _direction(outputs).unsqueeze(0)
+    point, vectors = Point(space, space.parts(weights), rest), direction(outputs).unsqueeze(0)
     at_once = least == 1 and _works_together(point, general, pair, vectors, gradients)
     return Footprint(*found, positions, general, at_once, least)
 
 
+def two_of(x: Inputs) -> Inputs:
+    """Return the first example of x and the first that differs from it; a single one comes with a mirror image."""
+    if count(x) == 1:
+        return change(x, _with_mirror_image)
+    # Equal ones would not show that they influence one another, by differences for example.
+    other = next((i for i in range(1, count(x)) if are_different(part(x, slice(1)), part(x, slice(i, i + 1)))), 1)
+    return part(x, torch.tensor([0, other]))
+
+
+def are_different(a: Inputs, b: Inputs) -> bool:
+    """Return whether some inputs of one shape differ."""
+    return any(not torch.equal(*both) for both in zip(tensors_of(a), tensors_of(b), strict=True))
+
+
 def _with_mirror_image(x: Tensor) -> Tensor:
-    return torch.cat([x, x.flip(-1) if x.ndim > 1 else x])
+    mirrored = x.flip(-1) if x.ndim > 1 else x
+    # Half as bright, since what is the same for an image and its mirror image would not show: sums, the largest number.
+    return torch.cat([x, mirrored / 2 if x.is_floating_point() else mirrored])
 
 
 def _alone(space: WeightSpace, weights: Tensor, rest: Mapping[str, Tensor], pair: Inputs, i: int) -> Recording:
@@ -83,14 +102,42 @@ def _alone(space: WeightSpace, weights: Tensor, rest: Mapping[str, Tensor], pair
 def _check_repeats(outputs: Tensor, run: Callable[[], Tensor]) -> None:
     again = run()
     # Some layers are computed in another way where no gradient is needed, which rounds otherwise.
-    if not torch.equal(outputs, again) and not (_close(again, outputs) and torch.equal(again, run())):
+    if not torch.equal(outputs, again) and not (close(again, outputs) and torch.equal(again, run())):
         raise ValueError(
             "The network gives other outputs when it runs again: call net.eval(), or remove what draws random numbers."
         )
 
 
-def _direction(outputs: Tensor) -> Tensor:
-    return torch.randn(outputs.shape, generator=generator(0, "preflight"), dtype=torch.float64).to(outputs)
+def _check_keeps(run: Callable[[], object]) -> None:
+    """Raise ValueError if a network computes parts of itself again for its gradients (checkpointing).
+
+    By then it has its own weights again. Whatever else changes what is kept for the gradients is refused with it.
+    """
+    not_kept = "The network does not keep what its gradients need"
+    try:
+        with torch.autograd.graph.disable_saved_tensors_hooks(not_kept):
+            run()
+    except RuntimeError as error:
+        if not_kept not in str(error):
+            raise
+        raise ValueError(
+            f"{not_kept}, but computes it again (checkpointing), and would do so at other weights than are asked for: "
+            "switch that off, for example with net.gradient_checkpointing_disable(), or remove it."
+        ) from None
+
+
+@contextmanager
+def _gradients_in_words() -> Iterator[None]:
+    try:
+        yield
+    except torch.OutOfMemoryError:
+        raise
+    except RuntimeError as error:
+        reason = str(error).partition("\n")[0].partition(". ")[0].partition(":")[0].rstrip(".")
+        raise ValueError(
+            f"Torch has no gradients for this network ({reason}): remove what prevents them, such as a change in place "
+            "of a tensor that they need, or checkpointing."
+        ) from error
 
 
 Gradients = list[list[Tensor | None]]  # of each example, by each layer's weight
@@ -101,7 +148,7 @@ def _gradients(together: Recording, alone: list[Recording]) -> tuple[int, Gradie
 
     Torch's own backward pass of batch norm in eval mode is wrong for one example whose gradient arrives transposed.
     """
-    vectors = _direction(together.outputs)
+    vectors = direction(together.outputs)
     edges = [call.edge for call in together.calls.values()]
 
     def by_weights(recording: Recording, v: Tensor, more: list[Any]) -> list[Tensor | None]:
@@ -118,7 +165,7 @@ def _gradients(together: Recording, alone: list[Recording]) -> tuple[int, Gradie
         for i, recording in enumerate(alone)
     ]
     if len(alone[0].outputs) == 1 and all(
-        _close(_sum(a, b), _sum(whole)) for a, b, whole in zip(*own, of_pair[:layers], strict=True)
+        close(_sum(a, b), _sum(whole)) for a, b, whole in zip(*own, of_pair[:layers], strict=True)
     ):
         return 1, own, of_pair[layers:]
     one_at_a_time = [torch.zeros_like(vectors).index_copy(0, torch.tensor([i]), vectors[i : i + 1]) for i in range(2)]
@@ -136,7 +183,7 @@ def _paths(
         if all(of_example[i] is None for of_example in gradients):
             general[i] = "the output does not depend on it"
         elif not space.plain[i]:
-            general[i] = f"it belongs to {_a(type(module).__name__)}, or to several layers"
+            general[i] = f"it belongs to {_a(type(module).__name__)}, to several layers, or to a forward of its own"
         elif of_output is None:
             general[i] = "it is not called once as a module, with the examples first"
         elif not _rule_holds(module, together.calls[i].input, of_output, [of_example[i] for of_example in gradients]):
@@ -151,7 +198,7 @@ def _rule_holds(module: Any, x: Tensor, gradient: Tensor, wanted: list[Tensor | 
         found = curvature.weight_gradients(module, x, gradient, 2)
     except (RuntimeError, IndexError):  # such as a convolution that pads its input in its own way
         return False
-    return all(_close(of_example, _sum(want, like=of_example)) for of_example, want in zip(found, wanted, strict=True))
+    return all(close(of_example, _sum(want, like=of_example)) for of_example, want in zip(found, wanted, strict=True))
 
 
 def _works_together(point: Point, general: Mapping[int, str], x: Inputs, vectors: Tensor, gradients: Gradients) -> bool:
@@ -165,7 +212,7 @@ def _works_together(point: Point, general: Mapping[int, str], x: Inputs, vectors
         except Exception:  # whatever torch.func cannot do for this network; then one example after another
             return False
     there = {i: [of_one for gradient in gradients if (of_one := gradient[i]) is not None] for i in general}
-    return all(_close(found[i], _sum(*(g.square() for g in there[i]), like=found[i])) for i in general)
+    return all(close(found[i], _sum(*(g.square() for g in there[i]), like=found[i])) for i in general)
 
 
 def _sum(*parts: Tensor | None, like: Tensor | None = None) -> Tensor:
@@ -176,9 +223,3 @@ def _sum(*parts: Tensor | None, like: Tensor | None = None) -> Tensor:
 
 def _a(name: str) -> str:
     return f"an {name}" if name[0] in "AEIOU" else f"a {name}"
-
-
-def _close(a: Tensor, b: Tensor) -> bool:
-    # Other batch sizes and other orders of summation round otherwise; what is meant here differs by tenths.
-    tolerance = 1e-3 if b.dtype == torch.float32 else 1e-6
-    return bool((a - b).abs().max() <= tolerance * b.abs().max().clamp_min(torch.finfo(b.dtype).tiny))

@@ -86,8 +86,7 @@ class WeightSpace:
         self.sizes = tuple(parameter.numel() for parameter in self.parameters)
         self.size = sum(self.sizes)
         # A layer's own rule for its weight gradient can hold where it alone has the weight, as its `weight`.
-        kinds = (nn.Linear, nn.Conv2d)
-        self.plain = tuple(isinstance(o.owner, kinds) and o.layer != o.name and not o.others for o in chosen)
+        self.plain = tuple(_runs_as_torch_does(o.owner) and o.layer != o.name and not o.others for o in chosen)
         self._others = {o.name: o.others for o in parameters_of(self.net) if o.others}
         self.footprints: dict[Any, Any] = {}  # from the preflight, by the kind of inputs
 
@@ -208,6 +207,18 @@ class WeightSpace:
                 f"{weight.device}: convert it with .to(space.read())."
             )
         check_finite(vector, what, "compute it again from finite numbers")
+
+
+def _runs_as_torch_does(module: nn.Module) -> bool:
+    """Return whether a module is a linear layer or a 2d convolution, and its forward pass is torch's own.
+
+    Another one may change the weight before use, at some weights or for some inputs only.
+    """
+    kinds = [kind for kind in (nn.Linear, nn.Conv2d) if isinstance(module, kind)]
+    names = ("forward", "_conv_forward")
+    return bool(kinds) and not any(
+        name in vars(module) or getattr(type(module), name, None) is not getattr(kinds[0], name, None) for name in names
+    )
 
 
 def check_space(space: object) -> WeightSpace:

@@ -52,6 +52,46 @@ def _twice_for_some(net: nn.Module, x: Tensor) -> Tensor:
     return net.o(hidden)
 
 
+def _elsewhere_for_some(net: nn.Module, x: Tensor) -> Tensor:
+    """A layer's weight is used a second time, but not by the layer, where an example has a number below zero."""
+    hidden, some = torch.tanh(net.a(x)), (x < 0).any(1, keepdim=True)
+    if some.any():
+        hidden = torch.where(some, F.linear(hidden, net.a.weight), hidden)
+    return net.o(hidden)
+
+
+def _positions_by_expert(net: nn.Module, x: Tensor) -> Tensor:
+    """Each position takes one of two layers; of all that there are, not of one example after another."""
+    rows = x.flatten(0, 1)
+    hidden, first = torch.zeros_like(rows), rows[:, 0] > 0
+    for layer, where in ((net.a, first), (net.b, ~first)):
+        if where.any():
+            hidden = hidden.index_put((where.nonzero()[:, 0],), torch.tanh(layer(rows[where])))
+    return net.o(hidden.view_as(x))
+
+
+def _positions_in_order(net: nn.Module, x: Tensor) -> Tensor:
+    """The positions of all examples go through a layer sorted by their first number."""
+    rows = x.flatten(0, 1)
+    order = rows[:, 0].argsort()
+    return net.o(torch.tanh(net.a(rows[order]))[order.argsort()].view_as(x).mean(1))
+
+
+class Clipped(nn.Linear):
+    """Clips its weights as it runs."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.linear(input, self.weight.clamp(-0.3, 0.3), self.bias)
+
+
+class ByMean(nn.Linear):
+    """Computes as its kind does, unless an input is below zero."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        outputs = super().forward(input)
+        return torch.where((input < 0).any(1, keepdim=True), outputs * self.weight.mean(), outputs)
+
+
 def _tied() -> nn.Module:
     net = Made(lambda net, x: net.b(torch.tanh(net.a(x))), a=nn.Linear(4, 4), b=nn.Linear(4, 4))
     net.b.weight = net.a.weight
@@ -251,6 +291,43 @@ CASES: dict[str, Callable[[], Case]] = {
         _y(3, 6),
         _CE,
     ),
+    "a weight used elsewhere too for some examples": lambda: (
+        Made(_elsewhere_for_some, a=nn.Linear(3, 3), o=nn.Linear(3, 3)),
+        torch.cat([_x(2, 3).abs(), _x(4, 3)]),
+        _y(3, 6),
+        _CE,
+    ),
+    "a layer for some positions": lambda: (
+        Made(_positions_by_expert, a=nn.Linear(3, 3), b=nn.Linear(3, 3), o=nn.Linear(3, 2)),
+        torch.cat([_x(2, 4, 3).abs(), torch.tensor([1.0, 1, 1, -1, 1, -1, -1, -1]).view(2, 4, 1) * _x(2, 4, 3).abs()]),
+        _y(2, 4, 4),
+        _CE,
+    ),
+    "positions in the order of their values": lambda: (
+        Made(_positions_in_order, a=nn.Linear(3, 3), o=nn.Linear(3, 3)),
+        torch.cat([torch.arange(24.0).view(2, 4, 3) / 24, _x(3, 4, 3)]),
+        _y(3, 5),
+        _CE,
+    ),
+    "a layer with a forward pass of its own": lambda: (
+        _after(ByMean(3, 4), nn.Tanh(), Clipped(4, 3)),
+        torch.cat([_x(2, 3).abs(), _x(4, 3)]),
+        _y(3, 6),
+        _CE,
+    ),
+    # Torch computes it together for two examples, and not for one.
+    "group norm of channels last, and a layer that is not used": lambda: (
+        Made(
+            lambda n, x: n.o(n.norm(n.a(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)).mean((2, 3))),
+            a=nn.Linear(2, 2),
+            norm=nn.GroupNorm(2, 2),
+            o=nn.Linear(2, 3),
+            unused=nn.Linear(2, 2),
+        ),
+        _x(3, 2, 2, 3),
+        _y(3, 3),
+        _CE,
+    ),
     "regression": lambda: (
         _after(nn.Linear(4, 5), nn.Tanh(), nn.Linear(5, 2)),
         _x(6, 4),
@@ -296,8 +373,10 @@ def dense_model(net: nn.Module, x: Any, y: Tensor, loss: Loss, names: tuple[str,
             outputs = net(**{name: tensor[rows] for name, tensor in x.items()})
         else:
             outputs = net(*(tensor[rows] for tensor in (x if isinstance(x, tuple) else (x,))))
-        outputs = getattr(outputs, "logits", outputs)[:1]
+        outputs = getattr(outputs, "logits", outputs)[:1].to(weights[0].dtype)
         z = outputs.detach()
+        if not outputs.requires_grad:  # no weight reaches them
+            continue
 
         def of_outputs(vector: Tensor, z: Tensor = z, n: int = n) -> Tensor:
             return loss.total(vector.view_as(z), y[n : n + 1])

@@ -6,7 +6,7 @@ import warnings
 
 import pytest
 import torch
-from awkward_networks import CASES, dense_model, make
+from awkward_networks import CASES, Clipped, dense_model, make
 from torch import nn
 
 from lossprune_lib import BatchLoss, WeightSpace
@@ -21,6 +21,8 @@ FAST = (
     "language model tied to its embedding",
     "inputs by name",
     "a layer twice for some examples",
+    "a weight used elsewhere too for some examples",
+    "positions in the order of their values",
     "regression",
     "several labels",
     "a single example",
@@ -117,6 +119,21 @@ def test_a_network_in_half_precision_inside_has_gradient_and_curvature() -> None
     for name in ("gradient", "curvature"):
         off = (getattr(found, name) - getattr(expected, name)).norm() / getattr(expected, name).norm()
         assert 0 < off < 0.05
+
+
+def test_a_layer_that_clips_its_weights_is_exact_at_weights_that_it_clips() -> None:
+    net = nn.Sequential(Clipped(3, 4), nn.Tanh(), nn.Linear(4, 2)).double()
+    nn.init.uniform_(net[0].weight, -0.2, 0.2)
+    space, batch = WeightSpace(net), (torch.randn(5, 3).double(), torch.tensor([0, 1, 0, 1, 1]))
+    weights = 2 * space.read()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SlowCurvatureWarning)
+        model = BatchLoss(space, batch).model(weights)
+    space.write_(weights)
+    gradient, curvature = dense_model(net, *batch, losses.cross_entropy, space.names)
+    torch.testing.assert_close(model.gradient, gradient, rtol=1e-9, atol=1e-12)
+    torch.testing.assert_close(model.curvature, curvature, rtol=1e-9, atol=1e-12)
+    assert (curvature == 0).any()
 
 
 @pytest.mark.parametrize("wrapper", [nn.DataParallel, torch.compile])

@@ -367,3 +367,8 @@ def test_the_check_draws_nothing_global_and_builds_no_matrix() -> None:
     with torch.no_grad():
         check_root(HALF_SQUARES, randn(1, 2000), randn(1, 2000))
     assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_labels_that_all_weigh_nothing_are_refused() -> None:
+    with pytest.raises(ValueError, match="nothing counts: give others"):
+        CrossEntropy(class_weights=(0, 1)).check((4, 2), torch.zeros(4, dtype=torch.int64))

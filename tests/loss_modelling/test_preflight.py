@@ -13,6 +13,7 @@ import torch
 from sample_networks import NETWORKS, make
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
 
 from lossprune_lib import BatchLoss, LossModel, WeightSpace
 from lossprune_lib.loss_modelling.footprint import Footprint, SlowCurvatureWarning
@@ -46,11 +47,30 @@ def _in_place(net: Around, x: Tensor) -> Tensor:
     return net.head(net.first(x.sub_(0.5)))
 
 
+def _changing_what_a_gradient_needs(net: Around, x: Tensor) -> Tensor:
+    hidden = torch.tanh(net.first(x))
+    return net.head(hidden.add_(x))
+
+
+def _recomputed(reentrant: bool) -> Callable[[], nn.Module]:
+    def way(net: Around, x: Tensor) -> Tensor:
+        return net.head(checkpoint(lambda h: torch.tanh(net.head(h).sum(1, keepdim=True) + h), net.first(x), **how))
+
+    how = {"use_reentrant": reentrant}
+    return lambda: Around(way)
+
+
 REFUSED: dict[str, tuple[Callable[[], nn.Module], str]] = {
     "random": (
         lambda: Around(lambda net, x: net.head(F.dropout(net.first(x), 0.5, training=net.training))).train(),
         r"other outputs when it runs again.*net\.eval\(\)",
     ),
+    "changing what a gradient needs": (
+        lambda: Around(_changing_what_a_gradient_needs),
+        r"no gradients for this network.*remove what prevents them",
+    ),
+    "checkpointing": (_recomputed(False), r"computes it again \(checkpointing\).*switch that off"),
+    "checkpointing of the older kind": (_recomputed(True), "no gradients for this network.*checkpointing"),
     "changing its input": (lambda: Around(_in_place), "changes its input in place"),
     "of another shape": (lambda: nn.Linear(5, 3), r"cannot run on inputs of shape \[4\].*Give it the inputs"),
     "not finite": (lambda: Around(lambda net, x: net.head(net.first(x)) * float("inf")), "NaN or infinite"),
@@ -82,6 +102,34 @@ def test_examples_that_influence_one_another_have_no_curvature_but_a_gradient(ca
     torch.testing.assert_close(model.gradient, torch.cat([part.flatten() for part in wanted]))
 
 
+@pytest.mark.parametrize("rows", [[0, 0, 1, 2], [0, 0, 0, 0, 1]])
+def test_equal_examples_do_not_hide_that_examples_influence_one_another(rows: list[int]) -> None:
+    net = Around(lambda net, x: net.head(torch.tanh(net.first(x) - net.first(x)[:1])))
+    space = WeightSpace(net)
+    alike = torch.tensor([0, 0])
+    assert not BatchLoss(space, (X[alike], Y[alike])).footprint.mixes
+    with pytest.raises(ValueError, match="influence one another"):
+        BatchLoss(space, (X[rows], Y[rows])).model(space.read())
+
+
+@pytest.mark.parametrize("max_bytes", [1, 2**30])
+def test_examples_that_influence_one_another_further_on_are_found_and_then_run_as_a_whole(max_bytes: int) -> None:
+    """As where experts take no more than so many examples, or a layer's units are dead for the first two."""
+
+    def crowded(net: Around, x: Tensor) -> Tensor:
+        some = x[:, :1] > 1
+        return net.head(torch.tanh(net.first(x))) * torch.where(some, 1 / some.sum().clamp(min=1), 1)
+
+    net, x = Around(crowded), X.clamp(-1, 1)
+    x[3:, 0] = 2
+    space = WeightSpace(net)
+    with pytest.raises(ValueError, match="influence one another"):
+        BatchLoss(space, (x, Y), max_bytes=max_bytes).model(space.read())
+    found = BatchLoss(space, (x, Y), max_bytes=max_bytes).model(space.read(), order=1)
+    wanted = torch.autograd.grad(F.cross_entropy(net(x), Y), list(space.parameters))
+    torch.testing.assert_close(found.gradient, torch.cat([part.flatten() for part in wanted]))
+
+
 def test_a_batch_of_one_does_not_hide_that_examples_influence_one_another() -> None:
     net = Around(lambda net, x: net.head(torch.tanh(net.first(x) - net.first(x).mean(0))))
     with pytest.raises(ValueError, match="influence one another"):
@@ -106,6 +154,17 @@ def test_weights_that_do_not_reach_the_output_have_zeros_and_a_warning(way: Call
     assert not inner.any()
     assert head.any()
     assert not WeightSpace(net).split(model.gradient)[0].any()
+
+
+@pytest.mark.filterwarnings("ignore::lossprune_lib.loss_modelling.footprint.SlowCurvatureWarning")
+@pytest.mark.parametrize("max_bytes", [1, 2**30])
+def test_where_no_weight_reaches_the_output_all_is_zero(max_bytes: int) -> None:
+    net = Around(lambda net, x: net.head(net.first(x)).detach())
+    batch, weights = BatchLoss(net, (X, Y), max_bytes=max_bytes), WeightSpace(net).read()
+    assert batch.value(weights).item() == pytest.approx(F.cross_entropy(net(X), Y).item(), rel=1e-6)
+    model = batch.model(weights)
+    assert not model.gradient.any()
+    assert not model.curvature.any()
 
 
 @pytest.mark.parametrize("case", REFUSED)
