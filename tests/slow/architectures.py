@@ -45,7 +45,7 @@ TIMM: dict[str, dict[str, Any]] = {
     "coat_lite_tiny": {"serial_depths": (1, 1, 1, 1)},
     "coat_tiny": {"serial_depths": (1, 1, 1, 1), "parallel_depth": 1},
     "convit_tiny": {"depth": 3, "local_up_to_layer": 2},
-    "crossvit_9_240": {"img_size": 240},
+    "crossvit_9_240": {"img_size": 120},
     "cs3darknet_focus_s": {},
     "davit_tiny": {**ONE_EACH, "embed_dims": (24, 48, 72, 96), "num_heads": (1, 2, 3, 4)},
     "deit_tiny_distilled_patch16_224": {"depth": 2},

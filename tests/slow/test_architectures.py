@@ -1,7 +1,7 @@
 """Gradient and curvature are exact for networks that others have written, in timm and transformers, and for some more.
 
-Each is compared in float64 with autograd, one example and one column at a time. `python tests/slow/test_architectures.py`
-prints what came out as data/results/architectures.md has it.
+Each is compared in float64 with autograd, one example and one column at a time. `python` runs this file as a script that
+prints what came out, as data/results/architectures.md has it.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ WORKS = (EXACT, SLOW)
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came out for a network: how it went, its size, and the largest error of a layer as a share of its largest."""
+    """What came out for a network. The error is the largest of any layer, as a share of the largest number in it."""
 
     how: str
     parameters: int
