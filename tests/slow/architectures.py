@@ -36,16 +36,15 @@ TIMM: dict[str, dict[str, Any]] = {
     "test_resnet": {},
     "lambda_resnet26t": THIN,
     "botnet26t_256": THIN,
-    "halonet26t": {**THIN, "img_size": 128},
+    "halonet26t": {**THIN, "img_size": 256},
     "eca_resnext26ts": {},
-    "gcresnext26ts": {},
-    "mobileone_s0": {},
+    "gcresnet50t": {**THIN},
     "beit_base_patch16_224": {"depth": 2, "embed_dim": 96, "num_heads": 3},
     "cait_xxs24_224": {"depth": 3},
     "coat_lite_tiny": {"serial_depths": (1, 1, 1, 1)},
     "coat_tiny": {"serial_depths": (1, 1, 1, 1), "parallel_depth": 1},
     "convit_tiny": {"depth": 3, "local_up_to_layer": 2},
-    "crossvit_9_240": {"img_size": 120},
+    "crossvit_9_240": {"img_size": 120, "depth": ((1, 1, 0),)},
     "cs3darknet_focus_s": {},
     "davit_tiny": {**ONE_EACH, "embed_dims": (24, 48, 72, 96), "num_heads": (1, 2, 3, 4)},
     "deit_tiny_distilled_patch16_224": {"depth": 2},
@@ -72,7 +71,7 @@ TIMM: dict[str, dict[str, Any]] = {
     "lcnet_050": {},
     "legacy_seresnet18": {"layers": (1, 1, 1, 1)},
     "levit_128s": {},
-    "mixer_s32_224": {},
+    "mixer_s32_224": {"img_size": 32},
     "mixnet_s": {},
     "mobilenetv2_035": {},
     "mobilenetv3_small_050": {},
@@ -98,7 +97,7 @@ TIMM: dict[str, dict[str, Any]] = {
     "shvit_s1": {},
     "skresnet18": {"layers": (1, 1, 1, 1)},
     "starnet_s050": {},
-    "swiftformer_xs": {},
+    "swiftformer_xs": {"layers": (1, 1, 1, 1)},
     "swin_tiny_patch4_window7_224": {**ONE_EACH, "embed_dim": 24},
     "swinv2_tiny_window8_256": {**ONE_EACH, "embed_dim": 24},
     "swinv2_cr_tiny_224": {**ONE_EACH, "embed_dim": 24},
@@ -111,13 +110,12 @@ TIMM: dict[str, dict[str, Any]] = {
     "vit_tiny_r_s16_p8_224": {"depth": 1},
     "xcit_nano_12_p16_224": {"depth": 2},
     "cpubone_nano": {},
+    "gemma4_vit_167m": {"depth": 2, "embed_dim": 96, "num_heads": 3},
+    "qwen3_vit_88m": {"depth": 2, "embed_dim": 96, "num_heads": 3},
+    "rdnet_tiny": {"num_init_features": 16, "growth_rates": (16,) * 7, "num_blocks_list": (1,) * 7},
+    "convnextv2_atto": {},
     "cspnext_tiny": {},
     "lcnetv2_base": {},
-    "nest_tiny": {},
-    "focalnet_tiny_srf": {},
-    "mvitv2_tiny": {},
-    "visformer_tiny": {},
-    "hrnet_w18_small": {},
 }
 
 _OPERATORS: list[Any] = []  # torch forgets an operator with the object that declared it
@@ -397,8 +395,8 @@ def names() -> list[str]:
 def make(name: str) -> Case:
     """Return a network in eval mode, in float64, with inputs and labels.
 
-    What starts as one number is drawn instead, and running statistics are those of these inputs: otherwise a last norm
-    of zeros would switch whole branches off, and with them what there is to compare.
+    What starts as one number is drawn instead, and running statistics are halfway to those of these inputs: otherwise
+    a last norm of zeros would switch whole branches off, or logits be so large that there is no curvature to compare.
     """
     torch.manual_seed(0)
     net, x, y = _of_timm(name) if name in TIMM else {**TRANSFORMERS, **OWN}[name]()
@@ -411,7 +409,7 @@ def make(name: str) -> Case:
     norms = [module for module in net.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
     if norms:
         for norm in norms:
-            norm.train().momentum = 1.0
+            norm.train().momentum = 0.5
         with torch.no_grad():
             run(net, x)
         net.eval()
