@@ -7,7 +7,8 @@ needs the layer to be used once, in its plain form. What does not hold is found 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -31,7 +32,8 @@ def preflight(space: WeightSpace, rest: Mapping[str, Tensor], x: Inputs) -> Foot
     Raises
     ------
     ValueError
-        if the network cannot run on such inputs, is random, or changes its input; the message says what to do.
+        if the network cannot run on such inputs, has no gradient, is random, or changes its input; the message says
+        what to do.
     """
     weights, first = space.read(), part(x, slice(2)) if count(x) > 1 else change(x, _with_mirror_image)
     pair = change(first, Tensor.clone)
@@ -58,7 +60,8 @@ def preflight(space: WeightSpace, rest: Mapping[str, Tensor], x: Inputs) -> Foot
     found = outputs[:1], sum(sizes), max(sizes, default=0)
     if not all(_close(a.outputs[:1].detach(), outputs[i : i + 1]) for i, a in enumerate(alone)):
         return Footprint(*found, mixes=True)
-    least, gradients, by_outputs = _gradients(together, alone)
+    with _backwards_in_words():
+        least, gradients, by_outputs = _gradients(together, alone)
     if outputs.ndim > 2 and any(isinstance(module, _BatchNorm) for module in space.net.modules()):
         least = 2  # a loss may send its gradient back transposed where this one's was not
     positions, general = _paths(space, together, gradients, by_outputs)
@@ -87,6 +90,21 @@ def _check_repeats(outputs: Tensor, run: Callable[[], Tensor]) -> None:
         raise ValueError(
             "The network gives other outputs when it runs again: call net.eval(), or remove what draws random numbers."
         )
+
+
+@contextmanager
+def _backwards_in_words() -> Iterator[None]:
+    """Say in words that torch cannot take a network's gradient, as where it overwrites what its backward pass needs."""
+    try:
+        yield
+    except torch.OutOfMemoryError:
+        raise
+    except RuntimeError as error:
+        reason = str(error).partition("\n")[0].partition(" Hint: ")[0].rstrip(".")
+        raise ValueError(
+            f"Torch cannot take the gradient of this network in its present mode: {reason}. Change what keeps "
+            "backward() from running, such as an operation in place."
+        ) from error
 
 
 def _direction(outputs: Tensor) -> Tensor:
