@@ -37,7 +37,6 @@ TIMM: dict[str, dict[str, Any]] = {
     "lambda_resnet26t": THIN,
     "botnet26t_256": THIN,
     "halonet26t": {**THIN, "img_size": 256},
-    "eca_resnext26ts": {},
     "gcresnet50t": {**THIN},
     "beit_base_patch16_224": {"depth": 2, "embed_dim": 96, "num_heads": 3},
     "cait_xxs24_224": {"depth": 3},
@@ -71,7 +70,6 @@ TIMM: dict[str, dict[str, Any]] = {
     "lcnet_050": {},
     "legacy_seresnet18": {"layers": (1, 1, 1, 1)},
     "levit_128s": {},
-    "mixer_s32_224": {"img_size": 32},
     "mixnet_s": {},
     "mobilenetv2_035": {},
     "mobilenetv3_small_050": {},
@@ -101,7 +99,7 @@ TIMM: dict[str, dict[str, Any]] = {
     "swin_tiny_patch4_window7_224": {**ONE_EACH, "embed_dim": 24},
     "swinv2_tiny_window8_256": {**ONE_EACH, "embed_dim": 24},
     "swinv2_cr_tiny_224": {**ONE_EACH, "embed_dim": 24},
-    "tf_efficientnetv2_b0": {},
+    "tf_mobilenetv3_small_075": {},
     "tinynet_e": {},
     "tiny_vit_5m_224": ONE_EACH,
     "tnt_s_patch16_224": {"depth": 2},
@@ -113,8 +111,6 @@ TIMM: dict[str, dict[str, Any]] = {
     "gemma4_vit_167m": {"depth": 2, "embed_dim": 96, "num_heads": 3},
     "qwen3_vit_88m": {"depth": 2, "embed_dim": 96, "num_heads": 3},
     "rdnet_tiny": {"num_init_features": 16, "growth_rates": (16,) * 7, "num_blocks_list": (1,) * 7},
-    "convnextv2_atto": {},
-    "cspnext_tiny": {},
     "lcnetv2_base": {},
 }
 
@@ -195,6 +191,28 @@ def _per_word() -> Tensor:
     return labels
 
 
+def _of_sound() -> Case:
+    """Make a network whose convolutions over positions have weight norm."""
+    import transformers
+
+    config = transformers.Wav2Vec2Config(
+        hidden_size=8,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=12,
+        conv_dim=(8, 8),
+        conv_stride=(2, 2),
+        conv_kernel=(3, 3),
+        num_feat_extract_layers=2,
+        num_conv_pos_embeddings=4,
+        num_conv_pos_embedding_groups=2,
+        num_labels=CLASSES,
+        classifier_proj_size=6,
+    )
+    net = transformers.Wav2Vec2ForSequenceClassification(config)
+    return net, {"input_values": torch.randn(2, 40)}, _per_text()
+
+
 _SIZES: dict[str, Any] = {
     "vocab_size": WORDS,
     "hidden_size": 8,
@@ -239,6 +257,32 @@ TRANSFORMERS: dict[str, Callable[[], Case]] = {
         state_size=4,
         num_hidden_layers=2,
     ),
+    "Bloom, next words": _of_transformers(
+        "BloomForCausalLM", "BloomConfig", _per_word, vocab_size=WORDS, hidden_size=8, n_layer=2, n_head=2
+    ),
+    "FNet, classes": _of_transformers("FNetForSequenceClassification", "FNetConfig", _per_text, **_SIZES),
+    "XLNet, classes": _of_transformers(
+        "XLNetForSequenceClassification",
+        "XLNetConfig",
+        _per_text,
+        vocab_size=WORDS,
+        d_model=8,
+        n_layer=2,
+        n_head=2,
+        d_inner=12,
+        num_labels=CLASSES,
+    ),
+    "RWKV, next words": _of_transformers(
+        "RwkvForCausalLM",
+        "RwkvConfig",
+        _per_word,
+        vocab_size=WORDS,
+        hidden_size=8,
+        num_hidden_layers=2,
+        attention_hidden_size=8,
+        intermediate_size=12,
+    ),
+    "wav2vec 2.0, classes": _of_sound,
     "T5 encoder, a class for each word": _of_transformers(
         "T5ForTokenClassification", "T5Config", _per_word, **_T5, **_ENDS
     ),

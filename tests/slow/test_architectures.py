@@ -83,7 +83,7 @@ def compared(net: nn.Module, x: Any, y: Tensor) -> Outcome:
         with pytest.warns(CoverageWarning, match="parameters are prunable"):
             _pruned(net, x, y)
     how = WRONG if not error <= TOLERANCE else SLOW if slow else EXACT
-    why = "; ".join(f"{count} {reason}" for reason, count in Counter(slow.values()).most_common())
+    why = "; ".join(f"{count}: {reason}" for reason, count in Counter(slow.values()).most_common())
     return Outcome(how, size, len(space.layers), len(slow), space.coverage.share, error, why)
 
 
@@ -165,13 +165,13 @@ def test_nearly_all_work(installed: None) -> None:
 
 def table(found: dict[str, Outcome]) -> str:
     """Return a Markdown table of what came out."""
-    head = ["network", "parameters", "prunable", "layers", "of these slow, and why", "outcome", "largest error"]
+    head = ["network", "parameters", "prunable", "layers", "slow ones, or the refusal", "outcome", "largest error"]
     rows = [head, ["---"] * len(head)]
     for name, outcome in found.items():
-        slow = f"{outcome.slow}: {outcome.words}" if outcome.slow else "" if outcome.how in WORKS else outcome.words
-        share = f"{100 * outcome.coverage:.1f} %"
-        numbers = [f"{outcome.parameters:,}", share, str(outcome.layers), slow]
-        rows.append([f"`{name}`", *numbers, outcome.how, f"{outcome.error:.0e}"])
+        share, layers, error = f"{100 * outcome.coverage:.1f} %", str(outcome.layers), f"{outcome.error:.0e}"
+        if outcome.layers == 0:
+            share, layers, error = "", "", ""
+        rows.append([f"`{name}`", f"{outcome.parameters:,}", share, layers, outcome.words, outcome.how, error])
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
@@ -203,7 +203,7 @@ if __name__ == "__main__":
     architectures.prepared()
     outcomes = {}
     for each in architectures.names():
-        print(each, file=sys.stderr)
+        print(each, flush=True, file=sys.stderr)
         try:
             outcomes[each] = examine(each)
         except Exception as error:  # to be seen in the table; the test fails
