@@ -58,6 +58,7 @@ def examine(name: str) -> Outcome:
 def compared(net: nn.Module, x: Any, y: Tensor) -> Outcome:
     before = {place: (parameter, parameter.detach().clone()) for place, parameter in _places(net).items()}
     size = sum(parameter.numel() for parameter in net.parameters())
+    refusal = None
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
         try:
@@ -65,12 +66,14 @@ def compared(net: nn.Module, x: Any, y: Tensor) -> Outcome:
             risk = BatchLoss(space, (x, y))
             model = risk.model(space.read())
         except (ValueError, TypeError) as error:
-            return Outcome(REFUSED, size, words=str(error))
+            refusal = Outcome(REFUSED, size, words=str(error))
     after = _places(net)
     assert {*before} == {*after}
-    assert all(
-        after[place] is parameter and torch.equal(parameter, value) for place, (parameter, value) in before.items()
-    )
+    for place, (parameter, value) in before.items():
+        assert after[place] is parameter, place
+        assert torch.equal(parameter, value), place
+    if refusal:
+        return refusal
     gradient, diagonal = by_autograd(net, x, y, space.parameters)
     assert model.gradient is not None
     assert model.curvature is not None
