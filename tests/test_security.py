@@ -176,7 +176,9 @@ def test_jupyterlab_keeps_its_token_and_listens_here_only() -> None:
 
 def dangerous_flags(makefile: str) -> list[str]:
     """Return the settings that would open JupyterLab to others."""
-    return re.findall(r"--ip\b|\w*\.ip\b|token(?!izers\b)|password|allow_origin|allow_remote_access|disable_check_xsrf", makefile)
+    return re.findall(
+        r"--ip\b|\w*\.ip\b|token(?!izers\b)|password|allow_origin|allow_remote_access|disable_check_xsrf", makefile
+    )
 
 
 def test_jupyters_own_defaults_are_a_token_and_this_machine() -> None:
