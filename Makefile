@@ -23,7 +23,7 @@ endif
 help:
 	@echo "make lab         set up and open the workbook in JupyterLab"
 	@echo "make test        set up and test everything: units, notebooks, browser (up to 10 minutes)"
-	@echo "make test-slow   what takes minutes: real MNIST, memory"
+	@echo "make test-slow   what takes minutes: real MNIST, memory, a hundred architectures of others"
 	@echo "make coverage    which lines of the library the units run"
 	@echo "make notebooks   build the notebooks from notebooks/source"
 	@echo "make html        the whole course as web pages in artefacts/html, to be opened without a server or network"
@@ -41,7 +41,7 @@ lab: $(VENV)/.installed $(LAB_SETTINGS)
 
 test: lint units notebooks-test browser
 
-test-slow: $(VENV)/.installed-test
+test-slow: $(VENV)/.installed-architectures
 	$(BIN)/python -m pytest -p no:cacheprovider tests -m slow --durations=0
 
 lint: $(VENV)/.installed-test
@@ -126,4 +126,10 @@ $(LAB_SETTINGS): $(VENV)/.installed
 
 $(VENV)/.installed-test: $(VENV)/.installed
 	@$(INSTALL) --editable ".[test]"
+	@touch $@
+
+# Networks of others, for one slow test. Without dependencies, because torchvision's would bring a CUDA build of torch along.
+$(VENV)/.installed-architectures: $(VENV)/.installed-test
+	@$(INSTALL) --no-deps timm torchvision transformers
+	@$(INSTALL) huggingface_hub regex tokenizers typer
 	@touch $@

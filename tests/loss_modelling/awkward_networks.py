@@ -98,6 +98,17 @@ def _tied() -> nn.Module:
     return net
 
 
+def _in_two_places() -> nn.Module:
+    """One module under two names, as the position encodings that all blocks of a CoaT share."""
+    shared = nn.Linear(4, 4)
+    return Made(
+        lambda net, x: net.o(torch.tanh(net.block[0](torch.tanh(net.a(x))))),
+        a=shared,
+        block=nn.Sequential(shared),
+        o=nn.Linear(4, 3),
+    )
+
+
 def _batch_norm_transposed() -> nn.Module:
     """Its gradient arrives transposed at a batch norm: torch's own backward pass is wrong for one example alone."""
     net = Made(
@@ -199,6 +210,7 @@ CASES: dict[str, Callable[[], Case]] = {
         _y(3, 4),
         _CE,
     ),
+    "a module in two places": lambda: (_in_two_places(), _x(4, 4), _y(3, 4), _CE),
     "tied layers": lambda: (_tied(), _x(4, 4), _y(4, 4), _CE),
     "a weight used as a function": lambda: (
         Made(lambda n, x: n.o(F.linear(x, 2 * n.a.weight)), a=nn.Linear(4, 4), o=nn.Linear(4, 3)),

@@ -73,6 +73,10 @@ REFUSED: dict[str, tuple[Callable[[], nn.Module], str]] = {
     "checkpointing of the older kind": (_recomputed(True), "no gradients for this network.*checkpointing"),
     "changing its input": (lambda: Around(_in_place), "changes its input in place"),
     "of another shape": (lambda: nn.Linear(5, 3), r"cannot run on inputs of shape \[4\].*Give it the inputs"),
+    "overwriting what its gradient needs": (
+        lambda: Around(lambda net, x: net.head(net.first(x).exp().mul_(2))),
+        "cannot take the gradient of this network.*inplace operation.*such as an operation in place",
+    ),
     "not finite": (lambda: Around(lambda net, x: net.head(net.first(x)) * float("inf")), "NaN or infinite"),
 }
 
