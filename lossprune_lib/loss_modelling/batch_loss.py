@@ -180,36 +180,45 @@ class BatchLoss:
             if not is_shipped(self.loss):
                 check_root(self.loss, self.footprint.outputs, self.y[:1])
         root_of, total, sums = self._root_of(), 0.0, [torch.zeros_like(weights) for _ in range(gradient + (order > 1))]
+        by_layer = [self.space.parts(vector) for vector in sums]
         bar = progress_bar(columns > 0, desc="curvature", total=columns * self.examples, leave=False, delay=_PATIENCE)
         with bar:
             for x, y in self._parts(columns, self.max_bytes):
-                value, vectors = self._sums(weights, x, y, order, gradient, root_of, bar)
-                total += value
-                for so_far, vector in zip(sums, vectors, strict=True):
-                    so_far.add_(vector)
+                total += self._add(weights, x, y, order, gradient, by_layer, root_of, bar)
         means = [vector.mul_(share) for vector in sums]
+        if order > 1:
+            means[-1].clamp_(min=0)
         return LossModel(weights, total * share, means[0] if gradient else None, means[-1] if order > 1 else None)
 
-    def _sums(
-        self, weights: Tensor, x: Inputs, y: Tensor, order: int, gradient: bool, root_of: RootOf, bar: Any
-    ) -> tuple[float, list[Tensor]]:
-        """Return the loss of a part of the batch and its derivatives, all summed; its graph goes with this function."""
+    def _add(
+        self,
+        weights: Tensor,
+        x: Inputs,
+        y: Tensor,
+        order: int,
+        gradient: bool,
+        sums: list[list[Tensor]],
+        root_of: RootOf,
+        bar: Any,
+    ) -> float:
+        """Add a part of the batch to the sums by layers, and return its loss; its graph goes with this function."""
         fast = list(self.footprint.positions) if order > 1 else []
         recording = record(self.space, weights, self.rest, x, len(y), fast)
         outputs = check_finite(recording.outputs.detach(), "The network's output")
         with torch.enable_grad():
             loss = self.loss.total(recording.outputs, y)
-        vectors = [recording.gradient(loss, keep_graph=order > 1)] if gradient else []
+        if gradient:
+            recording.add_gradient(loss, sums[0], keep_graph=order > 1)
         if order > 1:
             root = root_of(outputs, y).contiguous()
             by_pairs = self.footprint.by_pairs(self.space, len(root), self.max_bytes)
-            found = curvature.ggn_diagonals(self.space, recording, root, by_pairs, lambda: bar.update(len(y)))
+            curvature.ggn_diagonals(self.space, recording, root, by_pairs, sums[-1], lambda: bar.update(len(y)))
             # A layer that took another way with these examples than in the preflight is none of the fast path's.
-            rest = [i for i in range(len(self.space.layers)) if i not in found]
+            rest = [i for i in range(len(self.space.layers)) if i not in recording.calls]
             if rest:
-                found |= self._general(weights, rest, x, root, None if fast else bar)
-            vectors.append(torch.cat([found[i].reshape(-1) for i in range(len(self.space.layers))]))
-        return loss.item(), vectors
+                for i, squares in self._general(weights, rest, x, root, None if fast else bar).items():
+                    sums[-1][i].add_(squares)
+        return loss.item()
 
     def _general(
         self, weights: Tensor, layers: list[int], x: Inputs, root: Tensor, bar: Any | None
