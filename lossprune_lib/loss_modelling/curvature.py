@@ -142,6 +142,21 @@ def weight_gradients(module: nn.Linear | nn.Conv2d, x: Tensor, gradient: Tensor,
     return products.reshape(examples, *module.weight.shape)
 
 
+def added_gradients(
+    module: nn.Linear | nn.Conv2d, x: Tensor, gradient: Tensor, examples: int, factors: Tensor
+) -> Tensor:
+    """Return each example's weight gradient with the outputs added up, times factors [outputs]: [N, G, fan-in K]."""
+    outputs = _positions(module, gradient, examples)  # [N, G, M, L]
+    added = factors.reshape(outputs.shape[1], 1, -1) @ outputs
+    return (added @ _patches(module, x, examples).mT).squeeze(2)
+
+
+def add_outputs(module: nn.Linear | nn.Conv2d, gradient: Tensor, factors: Tensor) -> Tensor:
+    """Return a layer's weight gradient with the outputs added up in the same way, [G, fan-in K]."""
+    by_groups = _by_groups(module, gradient)
+    return (factors.reshape(len(by_groups), 1, -1) @ by_groups).squeeze(1)
+
+
 def groups_of(module: nn.Linear | nn.Conv2d) -> int:
     """Return how many groups of inputs and outputs a layer's weight connects, each to itself."""
     return 1 if isinstance(module, nn.Linear) else module.groups

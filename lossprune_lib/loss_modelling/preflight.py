@@ -7,7 +7,7 @@ needs the layer to be used once, in its plain form. What does not hold is found 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -49,7 +49,7 @@ def preflight(space: WeightSpace, rest: Mapping[str, Tensor], x: Inputs) -> Foot
         if any(not torch.equal(*both) for both in zip(tensors_of(pair), tensors_of(first), strict=True)):
             raise ValueError("The network changes its input in place, and with it your data: let it work on a copy.")
         _check_repeats(together.outputs.detach(), lambda: space.run(weights, rest, pair).to(weights.dtype))
-        alone = [_alone(space, weights, rest, pair, i) for i in range(2)]
+        alone = [_alone(space, weights, rest, pair, i, plain) for i in range(2)]
     outputs = together.outputs.detach()
     check_finite(outputs, "The network's output")
     for parameter in [weights, *together.weights]:
@@ -58,9 +58,12 @@ def preflight(space: WeightSpace, rest: Mapping[str, Tensor], x: Inputs) -> Foot
     found = outputs[:1], sum(sizes), max(sizes, default=0)
     if not all(_close(a.outputs[:1].detach(), outputs[i : i + 1]) for i, a in enumerate(alone)):
         return Footprint(*found, mixes=True)
+    # A loss may send its gradient back transposed where this one's was not.
+    pairs_only = outputs.ndim > 2 and any(isinstance(module, _BatchNorm) for module in space.net.modules())
+    if _all_rules_hold(space, together, alone):
+        return Footprint(*found, _positions(space, together), least=1 + pairs_only)
     least, gradients, by_outputs = _gradients(together, alone)
-    if outputs.ndim > 2 and any(isinstance(module, _BatchNorm) for module in space.net.modules()):
-        least = 2  # a loss may send its gradient back transposed where this one's was not
+    least = 2 if pairs_only else least
     positions, general = _paths(space, together, gradients, by_outputs)
     point, vectors = Point(space, space.parts(weights), rest), _direction(outputs).unsqueeze(0)
     at_once = least == 1 and _works_together(point, general, pair, vectors, gradients)
@@ -71,10 +74,12 @@ def _with_mirror_image(x: Tensor) -> Tensor:
     return torch.cat([x, x.flip(-1) if x.ndim > 1 else x])
 
 
-def _alone(space: WeightSpace, weights: Tensor, rest: Mapping[str, Tensor], pair: Inputs, i: int) -> Recording:
+def _alone(
+    space: WeightSpace, weights: Tensor, rest: Mapping[str, Tensor], pair: Inputs, i: int, watched: list[int]
+) -> Recording:
     """Run one of two examples alone; or beside itself, if the network cannot run on one."""
     try:
-        return record(space, weights, rest, part(pair, slice(i, i + 1)), 1, ())
+        return record(space, weights, rest, part(pair, slice(i, i + 1)), 1, watched)
     except (RuntimeError, ValueError, IndexError):
         return record(space, weights, rest, part(pair, torch.tensor([i, i])), 2, ())
 
@@ -91,6 +96,55 @@ def _check_repeats(outputs: Tensor, run: Callable[[], Tensor]) -> None:
 
 def _direction(outputs: Tensor) -> Tensor:
     return torch.randn(outputs.shape, generator=generator(0, "preflight"), dtype=torch.float64).to(outputs)
+
+
+def _all_rules_hold(space: WeightSpace, together: Recording, alone: list[Recording]) -> bool:
+    """Return whether each layer's own rule gives the gradients of each example, together and alone: the usual network.
+
+    It is looked at with each layer's outputs added up with random factors, which takes a fraction of the products; and
+    an example alone need not go back through the weights. Where the answer is no, each layer is looked at in full.
+    """
+    layers, vectors = range(len(space.layers)), _direction(together.outputs)
+    if any(list(recording.calls) != list(together.calls) for recording in alone) or set(together.calls) != set(layers):
+        return False
+    if len(alone[0].outputs) > 1 or not together.outputs.requires_grad:
+        return False
+    factors = [_direction(weight.flatten(1)[:, 0]) for weight in together.weights]
+
+    def by_rule(recording: Recording, gradients: Sequence[Tensor | None], examples: int) -> list[Tensor | None]:
+        modules: list[Any] = [space.modules[i] for i in recording.calls]
+        each = zip(modules, recording.calls.items(), gradients, strict=True)
+        return [
+            None if g is None else curvature.added_gradients(module, call.input, g, examples, factors[i])
+            for module, (i, call), g in each
+        ]
+
+    try:
+        edges: list[Any] = [call.edge for call in together.calls.values()]
+        wanted = [*edges, *together.weights]
+        found = torch.autograd.grad(together.along(vectors), wanted, retain_graph=True, allow_unused=True)
+        of_pair, of_weights = by_rule(together, found[: len(edges)], 2), found[len(edges) :]
+        for n, recording in enumerate(alone):
+            own: list[Any] = [call.edge for call in recording.calls.values()]
+            along = recording.along(vectors[n : n + 1])
+            back = torch.autograd.grad(along, own, retain_graph=True, allow_unused=True)
+            for ours, one in zip(of_pair, by_rule(recording, back, 1), strict=True):
+                if ours is None or one is None or not _close(ours[n], one[0]):
+                    return False
+    except (RuntimeError, IndexError):  # such as a convolution that pads its input in its own way
+        return False
+    for i, ours in zip(together.calls, of_pair, strict=True):
+        gradient, module = of_weights[i], space.modules[i]
+        if gradient is None or ours is None:
+            return False
+        summed = curvature.add_outputs(module, gradient, factors[i])
+        if not _close(ours.sum(0), summed):
+            return False
+    return True
+
+
+def _positions(space: WeightSpace, together: Recording) -> dict[int, int]:
+    return {i: call.shape.numel() // 2 // space.layout[i][1][0] for i, call in together.calls.items()}
 
 
 Gradients = list[list[Tensor | None]]  # of each example, by each layer's weight
@@ -130,7 +184,7 @@ def _paths(
 ) -> tuple[dict[int, int], dict[int, str]]:
     """Return the positions of the layers whose own rule holds, and why it does not for the others."""
     edge_gradients = dict(zip(together.calls, by_outputs, strict=True))
-    positions, general = {}, {}
+    all_positions, positions, general = _positions(space, together), {}, {}
     for i, module in enumerate(space.modules):
         of_output = edge_gradients.get(i)
         if all(of_example[i] is None for of_example in gradients):
@@ -142,7 +196,7 @@ def _paths(
         elif not _rule_holds(module, together.calls[i].input, of_output, [of_example[i] for of_example in gradients]):
             general[i] = "its weight is changed before use, or used elsewhere too"
         else:
-            positions[i] = together.calls[i].shape.numel() // 2 // space.layout[i][1][0]
+            positions[i] = all_positions[i]
     return positions, general
 
 
