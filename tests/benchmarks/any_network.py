@@ -89,13 +89,13 @@ def compare(net: nn.Module, x: Tensor, y: Tensor, columns: int | None, repeats: 
         f"{share / statistics.median(spent):.0%}"
         for share, spent in zip(reversed(shares), (model, times["torch's gradient"]), strict=True)
     )
-    unit = "of both threads' time, " if device == "cpu" else ""
+    unit = " of all threads' time" if device == "cpu" else ""
     head = ["way", "ms", "times torch's gradient", "of the least times"]
     return "\n\n".join(
         [
             f"{len(x)} examples, {space.size:,} weights, float32; {clock.machine(device)}; {repeats} rounds.",
             clock.table(head, rows),
-            f"At the rate of large matrix products, measured in the same run ({rate / 1e9:,.0f} GFLOP/s {unit}"
+            f"At the rate of large matrix products, measured in the same run ({rate / 1e9:,.0f} GFLOP/s{unit} "
             f"at best), the arithmetic of gradient and curvature takes {own} of their time, that of torch's gradient "
             f"{theirs}; the first has {shares[1] / shares[0]:.2f} times as much.",
         ]
