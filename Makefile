@@ -28,7 +28,7 @@ help:
 	@echo "make notebooks   build the notebooks from notebooks/source"
 	@echo "make html        the whole course as web pages in artefacts/html, to be opened without a server or network"
 	@echo "make checkpoints train the shipped networks again (LOSSPRUNE_DATA names the folder of mnist.npz)"
-	@echo "make bench       time curvature, pruning, landscapes and ensembles against others, BackPACK and NNGeometry too (an hour)"
+	@echo "make bench       time curvature, pruning, landscapes and ensembles against others, BackPACK, NNGeometry and curvlinops too (an hour)"
 	@echo "make colab-check  what installing would change on Colab today (nothing, one hopes)"
 	@echo "make audit       known vulnerabilities of the pinned packages; fails where they cannot be looked up"
 	@echo "make clean       remove the environment and what was built in it"
@@ -76,7 +76,7 @@ checkpoints: $(VENV)/.installed
 	$(BIN)/python data/checkpoints/make.py
 
 bench: $(BENCH)/.installed
-	for name in curvature pruning landscape ensembles; do $(BENCH)/bin/python tests/benchmarks/$$name.py || exit 1; done
+	for name in curvature any_network pruning landscape ensembles; do $(BENCH)/bin/python tests/benchmarks/$$name.py || exit 1; done
 
 colab-check: $(VENV)/.installed-test
 	@mkdir -p artefacts
@@ -85,13 +85,17 @@ colab-check: $(VENV)/.installed-test
 	    https://raw.githubusercontent.com/googlecolab/backend-info/main/$$list || exit 1; \
 	  echo "$$list:"; COLAB_FREEZE=artefacts/$$list $(PYTEST) -q -s tests/test_colab.py || exit 1; done
 
-# An environment of its own. Without dependencies, because BackPACK's would bring a CUDA build of torch along.
+# An environment of its own. Without dependencies, because theirs would bring a CUDA build of torch along.
 $(BENCH)/.installed: $(BIN)/python constraints.txt pyproject.toml
 	@echo "Installing into $(BENCH) (once, a few minutes) ..."
 	@$(PYTHON) -m venv $(BENCH)
 	@$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable .
 	@$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps \
-	  backpack-for-pytorch==1.7.1 nngeometry==0.4 einops==0.8.2 unfoldNd==0.2.3
+	  backpack-for-pytorch==1.7.1 nngeometry==0.4 einops==0.8.2 unfoldNd==0.2.3 \
+	  curvlinops-for-pytorch==3.0.1 einconv==0.1.0 linear_operator==0.6.1 opt_einsum==3.4.0 \
+	  timm==1.0.31 torchvision==0.29.1
+	@$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
+	  scipy safetensors pyyaml pillow huggingface_hub==2.4.0
 	@touch $@
 
 # In an environment of its own: the auditor's packages are none of ours. Without --strict it calls clean what it never looked up.

@@ -26,6 +26,17 @@ def test_every_way_gives_the_same_diagonal(way: str, model: str) -> None:
     assert (found - exact).abs().max() < 1e-5 * exact.abs().max()
 
 
+@pytest.mark.parametrize("way", peers.ESTIMATES)
+def test_estimates_are_right_on_average(way: str) -> None:
+    if not peers.installed(way):
+        pytest.skip(f"{way} is installed by make bench only")
+    net, x, y = curvature.on_random_images("small_vgg", (1, 8, 8), 12)
+    exact, estimate = peers.ours(net)(x, y, 12), peers.ESTIMATES[way](net)
+    torch.manual_seed(0)
+    mean = torch.stack([estimate(x, y, 5) for _ in range(100)]).mean(0)
+    assert mean.sum().item() == pytest.approx(exact.sum().item(), rel=0.5)
+
+
 def test_peers_get_a_network_that_they_can_take() -> None:
     net = nn.Sequential(nn.Flatten(), nn.Linear(4, 3), nn.ReLU(inplace=True), nn.Linear(3, 2)).eval()
     x, y = torch.randn(6, 4), torch.randint(2, (6,))

@@ -190,18 +190,18 @@ class BatchLoss:
             if self.curvature_columns is None and not is_shipped(self.loss):
                 check_root(self.loss, self.footprint.outputs, self.y[:1])
         root_of, total, sums = self._root_of(), 0.0, [torch.zeros_like(weights) for _ in range(gradient + (order > 1))]
-        outputs: list[Tensor] = []
+        by_layer, outputs = [self.space.parts(vector) for vector in sums], list[Tensor]()
         bar = progress_bar(columns > 0, desc="curvature", total=columns * self.examples, leave=False, delay=_PATIENCE)
         with bar:
             for x, y in self._parts(columns, self.max_bytes):
-                value, vectors, rows = self._sums(weights, x, y, order, gradient, root_of, bar)
+                value, rows = self._add(weights, x, y, order, gradient, by_layer, root_of, bar)
                 total += value
                 outputs.append(rows)
-                for so_far, vector in zip(sums, vectors, strict=True):
-                    so_far.add_(vector)
         if columns and not self._apart:
             self._check_apart(weights, torch.cat(outputs), max(2, len(outputs)))
         means = [vector.mul_(share) for vector in sums]
+        if order > 1:
+            means[-1].clamp_(min=0)
         return LossModel(weights, total * share, means[0] if gradient else None, means[-1] if order > 1 else None)
 
     @torch.no_grad()
@@ -215,10 +215,18 @@ class BatchLoss:
                 check_curvature(self.footprint, self.space, 1, self.max_bytes)
         self._apart = True
 
-    def _sums(
-        self, weights: Tensor, x: Inputs, y: Tensor, order: int, gradient: bool, root_of: RootOf, bar: Any
-    ) -> tuple[float, list[Tensor], Tensor]:
-        """Return the loss of a part of the batch, its derivatives, all summed, and its outputs; without the graph."""
+    def _add(
+        self,
+        weights: Tensor,
+        x: Inputs,
+        y: Tensor,
+        order: int,
+        gradient: bool,
+        sums: list[list[Tensor]],
+        root_of: RootOf,
+        bar: Any,
+    ) -> tuple[float, Tensor]:
+        """Add a part of the batch to the sums by layers; return its loss and outputs. Its graph goes with this call."""
         fast = list(self.footprint.positions) if order > 1 else []
         recording = record(self.space, weights, self.rest, x, len(y), fast)
         outputs = check_finite(recording.outputs.detach(), "The network's output")
@@ -226,17 +234,18 @@ class BatchLoss:
             recording = confirmed(self.space, recording, self.footprint.positions)
         with torch.enable_grad():
             loss = self.loss.total(recording.outputs, y)
-        vectors = [recording.gradient(loss, keep_graph=order > 1)] if gradient else []
+        if gradient:
+            recording.add_gradient(loss, sums[0], keep_graph=order > 1)
         if order > 1:
             root = root_of(outputs, y).contiguous()
             by_pairs = self.footprint.by_pairs(self.space, len(root), self.max_bytes)
-            found = curvature.ggn_diagonals(self.space, recording, root, by_pairs, lambda: bar.update(len(y)))
+            curvature.ggn_diagonals(self.space, recording, root, by_pairs, sums[-1], lambda: bar.update(len(y)))
             # A layer that took another way with these examples than in the preflight is none of the fast path's.
-            rest = [i for i in range(len(self.space.layers)) if i not in found]
+            rest = [i for i in range(len(self.space.layers)) if i not in recording.calls]
             if rest:
-                found |= self._general(weights, rest, x, root, None if fast else bar)
-            vectors.append(torch.cat([found[i].reshape(-1) for i in range(len(self.space.layers))]))
-        return loss.item(), vectors, outputs
+                for i, squares in self._general(weights, rest, x, root, None if fast else bar).items():
+                    sums[-1][i].add_(squares)
+        return loss.item(), outputs
 
     def _general(
         self, weights: Tensor, layers: list[int], x: Inputs, root: Tensor, bar: Any | None

@@ -27,7 +27,7 @@ Natural Gradient Method, section 8 (the GGN).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -42,9 +42,14 @@ _MINIMUM_BATCH = 16  # a batch of fewer products than this took up to 1.5 times 
 
 
 def ggn_diagonals(
-    space: WeightSpace, recording: Recording, root: Tensor, by_pairs: Mapping[int, bool], advance: Callable[[], object]
-) -> dict[int, Tensor]:
-    """Return the recorded layers' parts of the diagonal of the GGN, summed over the examples of a recording.
+    space: WeightSpace,
+    recording: Recording,
+    root: Tensor,
+    by_pairs: Mapping[int, bool],
+    sums: Sequence[Tensor],
+    advance: Callable[[], object],
+) -> None:
+    """Add the recorded layers' parts of the diagonal of the GGN, summed over the examples of a recording.
 
     Parameters
     ----------
@@ -52,28 +57,34 @@ def ggn_diagonals(
     root : [S, N, ...]
         For each example, S columns whose outer products sum to the Hessian of its loss by its outputs.
     by_pairs : {index of a layer: whether its squares are summed by pairs of positions}
+    sums : for each layer, in the shape of its weight
+        They are added here. By pairs, the expanded square of a small sum may round to just below zero.
     advance : called after each column
     """
-    examples = root.shape[1]
+    calls, examples = recording.calls, root.shape[1]
+    edges = [call.edge for call in calls.values()]
     squares: dict[int, _SquaresByPairs | _SquaresByExamples] = {}
-    for i, call in recording.calls.items():
-        module: Any = space.modules[i]
-        squares[i] = (_SquaresByPairs if by_pairs[i] else _SquaresByExamples)(module, call.input, examples)
-    edges = [call.edge for call in recording.calls.values()]
     for column in root if edges else ():
-        gradients = torch.autograd.grad(recording.along(column), edges, retain_graph=True)
-        for square, gradient in zip(squares.values(), gradients, strict=True):
-            square.add(gradient)
+        gradients = list(torch.autograd.grad(recording.along(column), edges, retain_graph=True))
+        for i, call in reversed(calls.items()):
+            module: Any = space.modules[i]
+            kind = _SquaresByPairs if by_pairs[i] else _SquaresByExamples
+            square = squares.get(i) or kind(module, call.input, examples, sums[i])
+            square.add(gradients.pop())  # and let go of it
+            if len(root) > 1:
+                squares[i] = square
+            else:
+                square.finish()  # layer by layer, so that only one layer's patches are there at a time
         advance()
-    # The expanded square of a small sum may round to just below zero.
-    return {i: square.total().reshape(-1).clamp_(min=0) for i, square in squares.items()}
+    for square in squares.values():
+        square.finish()
 
 
 class _SquaresByPairs:
     """Sums one layer's squared weight gradients over examples and columns, by pairs of positions."""
 
-    def __init__(self, module: nn.Linear | nn.Conv2d, x: Tensor, examples: int) -> None:
-        self.module, self.input, self.examples = module, x, examples
+    def __init__(self, module: nn.Linear | nn.Conv2d, x: Tensor, examples: int, sums: Tensor) -> None:
+        self.module, self.input, self.examples, self.sums = module, x, examples, sums
         self.pairs: list[Tensor] = []  # for each position l: [G, L - l, N, M]
 
     def add(self, gradient: Tensor) -> None:
@@ -85,26 +96,23 @@ class _SquaresByPairs:
         else:
             self.pairs = [g[:, position:] * g[:, position : position + 1] for position in range(g.shape[1])]
 
-    def total(self) -> Tensor:
-        """Return the sums [G, M, K]."""
+    def finish(self) -> None:
+        """Add what was taken to the sums."""
         x = _patches(self.module, self.input, self.examples).permute(1, 3, 0, 2).contiguous()  # [G, L, N, K]
-        sums = x.new_zeros(len(x), self.module.weight.shape[0] // len(x), x.shape[-1])
+        sums = _by_groups(self.module, self.sums)
         for position, pair in enumerate(self.pairs):
             pair[:, 1:].mul_(2)
             x_pair = x[:, position:] * x[:, position : position + 1]
             sums.baddbmm_(pair.flatten(1, 2).mT, x_pair.flatten(1, 2))
-        return sums
 
 
 class _SquaresByExamples:
     """The same by products of single examples."""
 
-    def __init__(self, module: nn.Linear | nn.Conv2d, x: Tensor, examples: int) -> None:
+    def __init__(self, module: nn.Linear | nn.Conv2d, x: Tensor, examples: int, sums: Tensor) -> None:
         self.module, self.examples = module, examples
-        self.patches = _patches(module, x, examples)  # [N, G, K, L]
-        groups, fan_in = self.patches.shape[1:3]
-        # [G, K, M]: fan-in is mostly the larger size, and with that first most products took 0.6 to 1 times as long.
-        self.sums = x.new_zeros(groups, fan_in, module.weight.shape[0] // groups)
+        self.patches = _patches(module, x, examples).mT  # [N, G, L, K]
+        self.sums = _by_groups(module, sums)
 
     def add(self, gradient: Tensor) -> None:
         """Take one column's gradient by the layer's output."""
@@ -115,15 +123,14 @@ class _SquaresByExamples:
         at_once = min(at_once, len(g))
         buffer = self.sums.new_empty(at_once, *self.sums.shape)  # one for all, since the system must clear new memory
         for g_part, x_part in zip(g.split(at_once), self.patches.split(at_once), strict=True):
-            products = torch.matmul(x_part, g_part.mT, out=buffer[: len(g_part)])  # [n, G, K, M]
+            products = torch.matmul(g_part, x_part, out=buffer[: len(g_part)])  # [n, G, M, K]
             if len(products) == 1:
                 self.sums.addcmul_(products[0], products[0])
             else:
                 self.sums.add_(products.square_().sum(0))
 
-    def total(self) -> Tensor:
-        """Return the sums [G, M, K]."""
-        return self.sums.mT
+    def finish(self) -> None:
+        """Leave the sums as they are: each column was added to them."""
 
 
 def pairs_are_cheaper(positions: int, columns: int) -> bool:
@@ -142,16 +149,31 @@ def groups_of(module: nn.Linear | nn.Conv2d) -> int:
     return 1 if isinstance(module, nn.Linear) else module.groups
 
 
+def patches_are_views(module: nn.Linear | nn.Conv2d) -> bool:
+    """Return whether a layer's patches are its input itself, so that they take no memory of their own."""
+    return isinstance(module, nn.Linear) or (
+        module.kernel_size == (1, 1) == module.stride and not any(module._reversed_padding_repeated_twice)
+    )
+
+
+def _by_groups(module: nn.Linear | nn.Conv2d, like_weight: Tensor) -> Tensor:
+    """Return a view [G, outputs M, fan-in K] of a tensor in the shape of a layer's weight."""
+    return like_weight.flatten(1).unflatten(0, (groups_of(module), -1))
+
+
 def _patches(module: nn.Linear | nn.Conv2d, x: Tensor, examples: int) -> Tensor:
     """Return what each weight is multiplied with: [N, groups G, fan-in K, positions L]."""
     if isinstance(module, nn.Linear):
         return x.reshape(examples, 1, -1, x.shape[-1]).mT
-    mode = "constant" if module.padding_mode == "zeros" else module.padding_mode
-    x = F.pad(x, module._reversed_padding_repeated_twice, mode=mode)
-    if module.kernel_size == (1, 1):
+    right, _, down, _ = padding = module._reversed_padding_repeated_twice
+    even = padding == [right, right, down, down]
+    if any(padding) and not (even and module.padding_mode == "zeros"):
+        mode = "constant" if module.padding_mode == "zeros" else module.padding_mode
+        x, right, down = F.pad(x, padding, mode=mode), 0, 0
+    if module.kernel_size == (1, 1) and not right and not down:
         columns = x[:, :, :: module.stride[0], :: module.stride[1]].flatten(2)
-    else:
-        columns = F.unfold(x, module.kernel_size, module.dilation, 0, module.stride)
+    else:  # which pads by zeros without a copy
+        columns = F.unfold(x, module.kernel_size, module.dilation, (down, right), module.stride)
     return _unfolded(columns.unflatten(1, (module.groups, -1)), examples)
 
 

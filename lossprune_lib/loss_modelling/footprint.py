@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from torch import Tensor, nn
 
-from lossprune_lib.loss_modelling.curvature import groups_of, pairs_are_cheaper
+from lossprune_lib.loss_modelling.curvature import groups_of, pairs_are_cheaper, patches_are_views
 from lossprune_lib.networks.weights import WeightSpace
 
 
@@ -64,16 +64,19 @@ class Footprint:
         columns : of the Hessian's root, S; 0 where no curvature is wanted
         """
         # The graph, the gradients that flow back through it, and all layers' output gradients of one column.
-        numbers = 2 * self.saved + 4 * self.largest
+        numbers = self.saved + 4 * self.largest
         numbers += 4 * columns * self.outputs.numel()  # the root, and what making it takes
         largest_patches = 0
         for i, by_pairs in self.by_pairs(space, columns, max_bytes).items():
             module, positions, outputs = space.modules[i], self.positions[i], space.layout[i][1][0]
             assert isinstance(module, (nn.Linear, nn.Conv2d))
-            numbers += 2 * positions * outputs
+            numbers += positions * outputs
             patches = positions * module.weight[0].numel() * groups_of(module)
             largest_patches = max(largest_patches, 3 * patches)
-            numbers += _pairs(positions) * outputs if by_pairs else 2 * patches
+            if by_pairs:
+                numbers += _pairs(positions) * outputs
+            elif columns > 1 and not patches_are_views(module):
+                numbers += patches
         if columns and self.together:
             numbers += 3 * sum(space.sizes[i] for i in self.general)
         # Allocators keep up to as much again between the pieces that they hand out.

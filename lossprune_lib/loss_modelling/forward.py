@@ -38,13 +38,14 @@ class Recording:
     weights: list[Tensor]
     calls: dict[int, Call]
 
-    def gradient(self, loss: Tensor, keep_graph: bool = False) -> Tensor:
-        """Return the gradient [D] of a scalar by the weights; zero where it does not depend on them."""
+    def add_gradient(self, loss: Tensor, sums: Sequence[Tensor], keep_graph: bool = False) -> None:
+        """Add the gradient of a scalar by the weights to sums in their shapes."""
         if not loss.requires_grad:
-            return torch.cat([torch.zeros_like(weight).reshape(-1) for weight in self.weights])
+            return
         found = torch.autograd.grad(loss, self.weights, retain_graph=keep_graph, allow_unused=True)
-        pairs = zip(found, self.weights, strict=True)
-        return torch.cat([(torch.zeros_like(w) if g is None else g).reshape(-1) for g, w in pairs])
+        for so_far, gradient in zip(sums, found, strict=True):
+            if gradient is not None:  # else it does not depend on them
+                so_far.add_(gradient)
 
     def along(self, vectors: Tensor) -> Tensor:
         """Return the sum of the outputs times vectors [N, ...], a scalar: its gradients are each example's J^T v.

@@ -13,16 +13,21 @@ import torch
 RESULTS = Path(__file__).parents[2] / "data" / "results" / "speed"
 
 
-def seconds(run: Callable[[], object]) -> float:
-    """Return how long a call takes, including the work that it queued on a GPU."""
+def seconds(run: Callable[[], object], now: Callable[[], float] = time.perf_counter) -> float:
+    """Return how long a call takes by a clock, including the work that it queued on a GPU."""
     _finish()
-    start = time.perf_counter()
+    start = now()
     run()
     _finish()
-    return time.perf_counter() - start
+    return now() - start
 
 
-def in_turns(ways: Mapping[str, Callable[[], object]], repeats: int, at_least: float = 0) -> dict[str, list[float]]:
+def in_turns(
+    ways: Mapping[str, Callable[[], object]],
+    repeats: int,
+    at_least: float = 0,
+    now: Callable[[], float] = time.perf_counter,
+) -> dict[str, list[float]]:
     """Return the seconds of each way, all of them in each round, so that a busy moment affects all alike.
 
     Short ways are repeated more often, until they have run for so many seconds together.
@@ -31,7 +36,7 @@ def in_turns(ways: Mapping[str, Callable[[], object]], repeats: int, at_least: f
     spent, rounds = 0.0, 0
     while rounds < repeats or spent < at_least:
         for name, run in ways.items():
-            times[name].append(seconds(run))
+            times[name].append(seconds(run, now))
             spent += times[name][-1]
         rounds += 1
     return times

@@ -126,6 +126,7 @@ def compare(name: str, repeats: int, device: str, seconds: float = 0) -> str:
         [
             f"{len(x):,} examples, {WeightSpace(net).size:,} weights, float32; {where}",
             clock.table(["way", "batch", "ms", "times ours", "error", "peak MiB"], rows),
+            estimates(net, x, y, repeats),
             *([] if same.all() else [left_out]),
             f"Large matrix products run at up to {rate / 1e9:,.0f} GFLOP/s here. At this rate our "
             f"{total / 1e9:,.1f} GFLOP ({parts}) take {1e3 * least:,.1f} ms, {least / ours:.0%} of our time. "
@@ -134,6 +135,39 @@ def compare(name: str, repeats: int, device: str, seconds: float = 0) -> str:
             *([tf32_effect(net, x, y)] if device == "cuda" else []),
         ]
     )
+
+
+def estimates(net: nn.Module, x: Tensor, y: Tensor, repeats: int, draws: int = 5) -> str:
+    """Return a table of unbiased estimates of the diagonal, each at its least cost, and what equal accuracy takes.
+
+    The squared error of a mean of draws falls as one over their number, so that the time for an equal error follows.
+    """
+    exact = peers.ours(net)(x, y, len(x))
+    ways = {way: prepare(net) for way, prepare in peers.ESTIMATES.items() if peers.installed(way)}
+    torch.manual_seed(0)
+    errors = {
+        # The root of the mean squared error. Ours draws the same column again each time, with the default seed.
+        way: statistics.fmean(((f(x, y, len(x)) - exact).norm() / exact.norm()).item() ** 2 for _ in range(draws))
+        ** 0.5
+        for way, f in ways.items()
+    }
+    times = clock.in_turns({way: partial(f, x, y, len(x)) for way, f in ways.items()}, repeats)
+    (ours, base), *_ = errors.items()
+    rows = [
+        [
+            way,
+            clock.spread(times[way]),
+            clock.ratios(times[way], times[ours]),
+            f"{errors[way]:.2g}",
+            f"{(errors[way] / base) ** 2:,.0f}",
+            f"{statistics.median(times[way]) / statistics.median(times[ours]) * (errors[way] / base) ** 2:,.0f}",
+        ]
+        for way in ways
+    ]
+    rows += [[way, "not installed", "", "", "", ""] for way in peers.ESTIMATES if way not in ways]
+    head = ["estimate, one draw", "ms", "times ours", "error", "draws for ours' error", "times ours then"]
+    said = "Errors of estimates are in norm, relative to the exact diagonal's; by the mean of many draws they fall as"
+    return clock.table(head, rows) + f"\n\n{said} one over the root of their number."
 
 
 def best_batch_size(diagonal: peers.Diagonal, x: Tensor, y: Tensor) -> int:
