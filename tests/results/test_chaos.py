@@ -1,0 +1,167 @@
+"""Masks and losses when only the examples' order or draw differs: made-up tables, the shipped one, and its script."""
+
+from __future__ import annotations
+
+import math
+import runpy
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from scipy.stats import ttest_1samp
+
+from lossprune_lib import data, models, results
+from lossprune_lib.pruning.run import training_loss
+from lossprune_lib.seeds import generator
+
+FOLDER = Path(__file__).parents[2] / "data" / "results"
+SEEDS = range(5)
+
+
+@pytest.fixture(scope="module")
+def script() -> dict[str, Any]:
+    return runpy.run_path(str(FOLDER / "make_chaos.py"))
+
+
+def pairs(overlaps: dict[str, list[float]], move: float = 0.1, dtype: str = "float32") -> pd.DataFrame:
+    """Return a pair of prunings for each criterion and seed; the criteria's loss changes are 1 nat apart."""
+    rows = [
+        {
+            "network": "digits",
+            "sparsity": 0.95,
+            "seed": seed,
+            "criterion": criterion,
+            "stages": 14,
+            "schedule": "linear",
+            "step_penalty": 0.0,
+            "dtype": dtype,
+            "how": "reordered",
+            "overlap": overlap,
+            "change": place + seed,
+            "other_change": place + seed + move * (-1) ** seed,
+        }
+        for place, (criterion, of_seeds) in enumerate(overlaps.items())
+        for seed, overlap in enumerate(of_seeds)
+    ]
+    return pd.DataFrame(rows)
+
+
+class TestRule:
+    @pytest.mark.parametrize(
+        ("qm", "lm", "move", "verdict"),
+        [
+            ([1.0] * 5, [0.96, 0.97, 0.96, 0.97, 0.96], 0.1, "refuted"),  # masks are not chaotic
+            ([1.0] * 5, [0.2, 0.3, 0.2, 0.3, 0.2], 0.1, "holds"),
+            ([1.0] * 5, [0.2, 0.3, 0.2, 0.3, 0.2], 1.5, "refuted"),  # losses are
+            ([0.2, 0.3, 0.2, 0.3, 0.2], [1.0, 1.0, 1.0, 1.0, 0.2], 0.1, "holds"),
+            ([1.0] * 5, [1.0, 1.0, 1.0, 1.0, 0.2], 0.1, "undecided"),  # one seed of five
+            ([1.0] * 3, [0.2] * 3, 0.1, "undecided"),  # too few seeds for an interval
+        ],
+    )
+    def test_verdict(self, qm: list[float], lm: list[float], move: float, verdict: str) -> None:
+        table = pairs({"qm": qm, "lm": lm}, move)
+        double = pairs({"qm": [0.1] * 5}, dtype="float64")  # the control is no part of it
+        assert results.chaos_verdicts(pd.concat([table, double])) == {"digits": verdict}
+
+    def test_numbers(self) -> None:
+        table = pairs({"qm": [1.0] * 5, "lm": [1.0, 0.2, 0.3, 0.2, 0.3], "obd": [1.0] * 5}, 0.25)
+        found = results.chaos(table).set_index("criterion")
+        assert found["distance"].to_dict() == {"qm": 1.5, "lm": 1.0, "obd": 1.5}  # of 0, 1 and 2 nats
+        assert found.loc["lm", ["overlap", "overlap_least", "apart", "seeds"]].tolist() == [0.4, 0.2, 4, 5]
+        bounds = ttest_1samp([1.0, 0.2, 0.3, 0.2, 0.3], 0).confidence_interval(0.95)
+        assert found.loc["lm", ["overlap_low", "overlap_high"]].tolist() == pytest.approx([*bounds])
+        assert found["move"].tolist() == pytest.approx([0.25] * 3)
+        assert found["change"].tolist() == [2, 3, 4]
+        assert found["masks"].to_dict() == {"qm": "stable", "lm": "chaotic", "obd": "stable"}
+        assert found["loss"].to_dict() == {"qm": "", "lm": "steady", "obd": ""}
+
+    def test_a_criterion_alone_has_no_distance(self) -> None:
+        (row,) = results.chaos(pairs({"qm": [0.2, 0.3, 0.2, 0.3, 0.2]})).itertuples()
+        assert math.isnan(row.distance)
+        assert (row.masks, row.loss) == ("chaotic", "open")
+
+    def test_rows_may_have_any_labels(self) -> None:
+        table = pairs({"qm": [0.2] * 5, "lm": [0.9] * 5})
+        pd.testing.assert_frame_equal(results.chaos(table.set_index(table["seed"])), results.chaos(table))
+
+    def test_other_tables_are_refused(self) -> None:
+        with pytest.raises(ValueError, match=r"lacks the columns network, dtype, how.*chaos\.csv"):
+            results.chaos(results.load("digits"))
+        with pytest.raises(ValueError, match="has no rows"):
+            results.chaos(pairs({}).reindex(columns=pairs({"qm": [1.0]}).columns))
+        with pytest.raises(TypeError, match="A table"):
+            results.chaos([1])
+
+
+class TestScript:
+    def test_other_order_has_the_same_examples(self, script: dict[str, Any]) -> None:
+        task = data.load("digits", device="cpu", progress=False)
+        (x, y), (other_x, other_y) = (
+            each.sample(1000, generator(3, "batch", 1)) for each in (task, script["Reordered"](task, 3))
+        )
+        assert not torch.equal(x, other_x)
+        rows, other_rows = (
+            sorted(map(tuple, torch.cat([a.flatten(1), b[:, None]], 1).tolist()))
+            for a, b in ((x, y), (other_x, other_y))
+        )
+        assert rows == other_rows
+
+    def test_a_pair_is_what_two_prunings_give(self, script: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+        task = data.load("digits", device="cpu", progress=False)
+        net = models.pretrained("mlp_300_100", task)
+        setting = script["Setting"]("lm", 3, "linear", 0.0, "float32")
+        pruner = setting.pruner("digits", 1111)
+        runs = [each.prune(net, task, progress=False) for each in (pruner, replace(pruner, seed=6111))]
+        dense = training_loss(runs[0].state, runs[0].state.dense)
+        monkeypatch.setitem(script["compared"].__globals__, "place", lambda *_: (net, task, dense))
+        reordered, redrawn = script["compared"]("digits", 1111, setting)
+        kept = torch.stack([run.mask.kept for run in runs])
+        assert (reordered["how"], redrawn["how"]) == ("reordered", "redrawn")
+        assert redrawn["overlap"] == results.overlap(kept)[0, 1].item() < 1
+        assert redrawn["first_apart"] == 1
+        assert [redrawn["change"], redrawn["other_change"]] == [run.true_change for run in runs]
+
+
+@pytest.mark.skipif(not (FOLDER / "chaos" / "chaos.csv").is_file(), reason="it was not run")
+class TestTable:
+    @pytest.fixture(scope="class")
+    def table(self) -> pd.DataFrame:
+        return pd.read_csv(FOLDER / "chaos" / "chaos.csv")
+
+    def test_it_is_what_the_script_runs(self, table: pd.DataFrame, script: dict[str, Any]) -> None:
+        for name, of_network in table.groupby("network"):
+            assert (of_network["sparsity"] - script["NETWORKS"][name]).abs().max() < 1e-6
+            blocks = of_network.drop_duplicates(script["KEY"][1:-1])[script["KEY"][1:-1]]
+            run = [*blocks.itertuples(index=False, name=None)]
+            assert run == script["BLOCKS"][: len(run)]  # where time was short, blocks were cut from the end
+            for block in run:
+                rows = of_network.merge(pd.DataFrame([block], columns=script["KEY"][1:-1]))
+                seeds = rows["seed"].unique().tolist()
+                assert seeds == list(script["SEEDS"][: len(seeds)])
+                assert len(seeds) == len(script["SEEDS"]) or block == run[-1]
+                both = [len(rows[(rows["seed"] == seed)]) for seed in seeds]
+                expected = sum(2 if s.dtype == "float32" else 1 for s in script["settings_of"](block))
+                assert both == [expected] * len(seeds)
+        assert not table.duplicated([*script["KEY"], "network", "seed", "how"]).any()
+
+    def test_it_makes_sense(self, table: pd.DataFrame) -> None:
+        assert table["overlap"].between(0, 1).all()
+        same = table["first_apart"] == 0
+        assert (table.loc[same, "overlap"] == 1).all()
+        assert (table.loc[same, "change"] == table.loc[same, "other_change"]).all()
+        note = (FOLDER / "chaos" / "chaos.md").read_text("utf-8")
+        assert "python data/results/make_chaos.py" in note
+        assert "dirty" not in note
+
+    def test_prunings_as_drawn_are_those_of_the_study(self, table: pd.DataFrame) -> None:
+        """The digits' networks and draws are the study's own, so that the loss changes are too."""
+        key = ["seed", "criterion", "stages", "schedule", "step_penalty"]
+        single = table[(table["network"] == "digits") & (table["dtype"] == "float32")]
+        study = results.load("digits").query("sparsity == 0.95")
+        both = single.merge(study[[*key, "true_change"]], on=key)
+        assert both[key].drop_duplicates().shape[0] >= 75
+        assert np.allclose(both["change"], both["true_change"], atol=1e-4)
