@@ -29,11 +29,12 @@ Two prunings of one network that differ only in the order of the same examples, 
 weights kept by both, as a share of those kept by either. *Move*: how far apart their loss changes are, in nats.
 *Distance*: how far the criterion's loss change is from those of the two others, with the same settings. On the digits
 each seed is a network of its own; on mnist it is a draw of the examples for one network, and the intervals say nothing
-of other networks. `chaos/chaos.md` says what was not run.
+of other networks. What is *chaotic*, *stable*, *steady* or *open* is said in JUDGING.md, and what was not run in
+`chaos/chaos.md`.
 """
 PAIR = ["criterion", "stages", "lambda", "n", "masks differ"]
 OF_TWO = ["overlap, reordered", "overlap, redrawn", "loss change", "move, reordered", "move, redrawn", "distance"]
-OF_TWO += ["masks", "loss"]
+OF_TWO += ["masks, reordered", "loss, reordered", "loss, redrawn"]
 # In plain words, by finding and verdict.
 PLAIN = {
     1: {
@@ -220,7 +221,7 @@ def of_pair(r: Any) -> list[object]:
 def of_numbers(r: Any, redrawn: Any) -> list[object]:
     overlaps = [f"{x.overlap:.2f} {between(x.overlap_low, x.overlap_high)}".strip() for x in (r, redrawn)]
     moves = [f"{x.move:.3f} {between(x.move_low, x.move_high)}".strip() for x in (r, redrawn)]
-    return [*overlaps, f"{r.change:.2f}", *moves, f"{r.distance:.2f}", r.masks, r.loss]
+    return [*overlaps, f"{r.change:.2f}", *moves, f"{r.distance:.2f}", r.masks, r.loss, redrawn.loss]
 
 
 def setting(r: Any) -> list[object]:

@@ -168,23 +168,31 @@ def of_own_masks(name: str, table: pd.DataFrame) -> str:
     runs = moves(table[table["network"] == name])
     single, control = runs[runs["dtype"] == "float32"], runs[runs["dtype"] == "float64"]
     redrawn, reordered = (single[single["how"] == how] for how in ("redrawn", "reordered"))
-    whole = redrawn.groupby(["criterion", "stages", "schedule", "step_penalty"])["seed"].transform("size")
-    by = redrawn[whole == whole.max()].groupby(["criterion", "seed"])["overlap"].mean()
-    shared = ", ".join(f"{c.upper()} {results.interval(100 * by[c]).words('.0f', ' %')}" for c in ("qm", "lm", "obd"))
     apart = reordered[reordered["overlap"] < 1]
-    told = (
-        f"On {name} at {percent(runs['sparsity'].iloc[0])}, the masks of one criterion for two draws of the examples "
-        f"share, as a mean over settings: {shared}. The same examples in another order leave "
-        f"{len(reordered) - len(apart)} of {len(reordered)} masks as they were; "
-    )
+    told = [
+        f"On {name} at {percent(runs['sparsity'].iloc[0])} in 14 exponential stages, the masks of one criterion for two "
+        f"draws of the examples share {shared(redrawn, 0)} without step penalty, and {shared(redrawn, 0.01)} with 0.01. "
+        f"The same examples in another order leave {len(reordered) - len(apart)} of {len(reordered)} masks of all "
+        "settings as they were"
+    ]
     if len(apart):
-        told += (
-            f"the other {len(apart)} share {percent(apart['overlap'].mean())} with the first, at loss changes "
-            f"{apart['move'].mean():.2f} nats apart, where the criteria's are {apart['distance'].mean():.2f} apart. "
+        told.append(
+            f"; the other {len(apart)} share {percent(apart['overlap'].mean())} with the first, at loss changes "
+            f"{apart['move'].mean():.2f} nats apart, where the criteria's are {apart['distance'].mean():.2f} apart"
         )
-    return (
-        f"{told}In float64, {(control['overlap'] == 1).sum()} of {len(control)} stay. That masks are chaotic and "
-        f"losses are not: **{results.chaos_verdicts(runs)[name]}**."
+    told.append(
+        f". In float64, {(control['overlap'] == 1).sum()} of {len(control)} stay. That masks are chaotic and losses are "
+        f"not: **{results.chaos_verdicts(runs)[name]}**."
+    )
+    return "".join(told)
+
+
+def shared(redrawn: pd.DataFrame, penalty: float) -> str:
+    """Return the overlap of two draws' masks by criterion, in 14 exponential stages."""
+    part = redrawn[(redrawn["stages"] == 14) & (redrawn["schedule"] == "exponential")]
+    by = part[part["step_penalty"] == penalty].groupby("criterion")["overlap"]
+    return ", ".join(
+        f"{c.upper()} {results.interval(100 * by.get_group(c)).words('.0f', ' %')}" for c in ("qm", "lm", "obd")
     )
 
 
