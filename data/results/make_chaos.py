@@ -198,7 +198,7 @@ def finished() -> Iterator[pd.DataFrame]:
 
 
 def write() -> None:
-    table = pd.concat(finished(), ignore_index=True)
+    table = pd.concat(finished(), ignore_index=True).astype(dict.fromkeys(("seed", "stages", "first_apart"), int))
     csv = table.drop(columns=["seconds", "finished", "versions"])
     folder = HERE / "chaos"
     print(files.replace(folder / "chaos.csv", lambda path: csv.to_csv(path, index=False, float_format="%.6g")))
@@ -244,6 +244,7 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="only write the table of what is finished")
     given = parser.parse_args()
     if not given.write:
+        versions()  # now, whatever is edited while it runs
         warnings.simplefilter("ignore", EmptyLayerWarning)
         for block, name, seed in itertools.product(BLOCKS, given.network or NETWORKS, given.seeds):
             run(name, seed, block)

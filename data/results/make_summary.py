@@ -170,8 +170,8 @@ def of_own_masks(name: str, table: pd.DataFrame) -> str:
     redrawn, reordered = (single[single["how"] == how] for how in ("redrawn", "reordered"))
     apart = reordered[reordered["overlap"] < 1]
     told = [
-        f"On {name} at {percent(runs['sparsity'].iloc[0])} in 14 exponential stages, the masks of one criterion for two "
-        f"draws of the examples share {shared(redrawn, 0)} without step penalty, and {shared(redrawn, 0.01)} with 0.01. "
+        f"On {name} at {percent(runs['sparsity'].iloc[0])} in 14 exponential stages, a criterion's masks of two draws "
+        f"of the examples share {shared(redrawn, 0)} without step penalty, {shared(redrawn, 0.01)} with 0.01. "
         f"The same examples in another order leave {len(reordered) - len(apart)} of {len(reordered)} masks of all "
         "settings as they were"
     ]
@@ -181,8 +181,8 @@ def of_own_masks(name: str, table: pd.DataFrame) -> str:
             f"{apart['move'].mean():.2f} nats apart, where the criteria's are {apart['distance'].mean():.2f} apart"
         )
     told.append(
-        f". In float64, {(control['overlap'] == 1).sum()} of {len(control)} stay. That masks are chaotic and losses are "
-        f"not: **{results.chaos_verdicts(runs)[name]}**."
+        f". In float64, {(control['overlap'] == 1).sum()} of {len(control)} stay. That masks are chaotic and losses "
+        f"are not: **{results.chaos_verdicts(runs)[name]}**."
     )
     return "".join(told)
 

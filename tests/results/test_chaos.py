@@ -143,7 +143,7 @@ class TestTable:
                 seeds = rows["seed"].unique().tolist()
                 assert seeds == list(script["SEEDS"][: len(seeds)])
                 assert len(seeds) == len(script["SEEDS"]) or block == run[-1]
-                both = [len(rows[(rows["seed"] == seed)]) for seed in seeds]
+                both = [len(rows[rows["seed"] == seed]) for seed in seeds]
                 expected = sum(2 if s.dtype == "float32" else 1 for s in script["settings_of"](block))
                 assert both == [expected] * len(seeds)
         assert not table.duplicated([*script["KEY"], "network", "seed", "how"]).any()
@@ -165,3 +165,25 @@ class TestTable:
         both = single.merge(study[[*key, "true_change"]], on=key)
         assert both[key].drop_duplicates().shape[0] >= 75
         assert np.allclose(both["change"], both["true_change"], atol=1e-4)
+
+    def test_numbers_in_the_findings_and_the_summary(self, table: pd.DataFrame) -> None:
+        findings, summary = ((FOLDER / f"{name}.md").read_text("utf-8") for name in ("FINDINGS", "SUMMARY"))
+        single = table[table["dtype"] == "float32"]
+        setting = single.query("stages == 14 and schedule == 'exponential' and step_penalty == 0")
+        setting = setting[setting["network"] == "digits"].set_index(["how", "criterion", "seed"])
+        mask = setting["overlap"]["redrawn", "qm"]
+        bounds = ttest_1samp(mask, 0).confidence_interval(0.95)
+        told = f"{100 * mask.mean():.0f} % ({100 * bounds.low:.0f} to {100 * bounds.high:.0f})"
+        assert f"share QM {told}, LM" in summary
+        move = (setting["other_change"] - setting["change"])["redrawn", "qm"].abs()
+        wide = ttest_1samp(move, 0).confidence_interval(0.95)
+        change = setting["change"]["redrawn"]
+        distance = ((change["qm"] - change["lm"]).abs() + (change["qm"] - change["obd"]).abs()).mean() / 2
+        row = next(line for line in findings.splitlines() if line.startswith("| QM | 14 exponential | 0 | 5 |"))
+        assert f"| {mask.mean():.2f} ({bounds.low:.2f} to {bounds.high:.2f}) | {change['qm'].mean():.2f} |" in row
+        assert f"| {move.mean():.3f} ({wide.low:.3f} to {wide.high:.3f}) | {distance:.2f} |" in row
+        for name, verdict in results.chaos_verdicts(table).items():
+            assert f"| {name} | **{verdict}** |" in findings
+            again = single[(single["network"] == name) & (single["how"] == "reordered")]
+            assert f"leave {(again['overlap'] == 1).sum()} of {len(again)} masks of all settings" in summary
+            assert f"losses are not: **{verdict}**" in summary
