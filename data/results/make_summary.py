@@ -180,10 +180,14 @@ def of_own_masks(name: str, table: pd.DataFrame) -> str:
             f"; the other {len(apart)} share {percent(apart['overlap'].mean())} with the first, at loss changes "
             f"{apart['move'].mean():.2f} nats apart, where the criteria's are {apart['distance'].mean():.2f} apart"
         )
-    told.append(
-        f". In float64, {(control['overlap'] == 1).sum()} of {len(control)} stay. That masks are chaotic and losses "
-        f"are not: **{results.chaos_verdicts(runs)[name]}**."
-    )
+    told.append(f". In float64, {(control['overlap'] == 1).sum()} of {len(control)} stay. ")
+    found = results.chaos(reordered)
+    for r in found[found["masks"] == "chaotic"].itertuples():
+        told.append(
+            f"By the rule, {r.criterion.upper()} in {r.stages} {r.schedule} stages with penalty {r.step_penalty:g} is "
+            f"chaotic: its loss change moves by {r.move:.2f} ({r.move_low:.2f} to {r.move_high:.2f}) nats. "
+        )
+    told.append(f"That masks are chaotic and losses are not: **{results.chaos_verdicts(runs)[name]}**.")
     return "".join(told)
 
 
