@@ -183,15 +183,16 @@ def run(name: str, seed: int, block: tuple[int, str, float]) -> None:
 
 
 def finished() -> Iterator[pd.DataFrame]:
-    """Yield what is finished of each network's first blocks, of each the first seeds."""
-    for name in NETWORKS:
+    """Yield what is finished of each network's first blocks, of each the first seeds; the control is cut apart."""
+    for name, dtype in itertools.product(NETWORKS, ("float32", "float64")):
         paths = {seed: WORK / f"{name}-{seed}.csv" for seed in SEEDS}
         tables = {seed: pd.read_csv(path) for seed, path in paths.items() if path.is_file()}
         for block in BLOCKS:
-            wanted = pd.DataFrame([asdict(setting) for setting in settings_of(block)])
+            wanted = pd.DataFrame([asdict(setting) for setting in settings_of(block) if setting.dtype == dtype])
+            if wanted.empty:
+                continue
             of_seeds = [tables[seed].merge(wanted) for seed in SEEDS if seed in tables]
-            expected = sum(2 if dtype == "float32" else 1 for dtype in wanted["dtype"])
-            whole = [len(part) == expected for part in of_seeds] + [False]
+            whole = [len(part) == len(wanted) * (2 if dtype == "float32" else 1) for part in of_seeds] + [False]
             yield from of_seeds[: whole.index(False)]
             if whole.index(False) < len(SEEDS):
                 break
@@ -207,13 +208,13 @@ def write() -> None:
 
 
 def note(table: pd.DataFrame) -> str:
-    block = ["network", "stages", "schedule", "step_penalty"]
+    block = ["network", "dtype", "stages", "schedule", "step_penalty"]
     ran = table.drop_duplicates([*block, "seed"])
     rows = "\n".join(
-        f"| {name}, {stages} {schedule} stages, penalty {penalty:g} | seeds {', '.join(map(str, part['seed']))} |"
-        for (name, stages, schedule, penalty), part in ran.groupby(block, sort=False)
+        f"| {name}, {dtype}, {stages} {schedule}, penalty {penalty:g} | seeds {', '.join(map(str, part['seed']))} |"
+        for (name, dtype, stages, schedule, penalty), part in ran.groupby(block, sort=False)
     )
-    cut = len(NETWORKS) * len(BLOCKS) - ran.groupby(block).ngroups
+    cut = len(NETWORKS) * len(BLOCKS) - ran[ran["dtype"] == "float32"].groupby(block).ngroups
     minutes = table["seconds"].sum() / 60
     return f"""# chaos
 
@@ -231,9 +232,9 @@ Made by `python data/results/make_chaos.py`. The same machine and versions give 
 The networks for the digits are those of `digits.toml`, trained again, one a seed; for MNIST it is the one that comes
 with the project, and the seed is that of the examples drawn alone. Each row of `chaos.csv` compares two prunings of one
 network: as its seed draws the examples of each stage, and the same examples in another order ("reordered") or others
-("redrawn"). `overlap`: weights kept by both, as a share of those kept by either.
-`first_apart`: the first stage after which their masks differ, 0 if they never do. `change` and `other_change`: the
-signed change of the loss over the training set, in nats. Rows in float64 are the control.
+("redrawn"). `overlap`: weights kept by both, as a share of those kept by either. `first_apart`: the first stage after
+which their masks differ, 0 if they never do. `change` and `other_change`: the signed change of the loss over the
+training set, in nats. Rows in float64 are the control.
 """
 
 
