@@ -223,7 +223,7 @@ def of_pair(r: Any) -> list[object]:
 
 def of_numbers(r: Any, redrawn: Any) -> list[object]:
     overlaps = [f"{x.overlap:.2f} {between(x.overlap_low, x.overlap_high)}".strip() for x in (r, redrawn)]
-    moves = [f"{x.move:.3f} {between(x.move_low, x.move_high)}".strip() for x in (r, redrawn)]
+    moves = [f"{x.move:.3f} {between(x.move_low, x.move_high, '.3f')}".strip() for x in (r, redrawn)]
     return [*overlaps, f"{r.change:.2f}", *moves, f"{r.distance:.2f}", r.masks, r.loss, redrawn.loss]
 
 
@@ -249,8 +249,8 @@ def pair(mean: float, spread: float) -> str:
     return "" if pd.isna(mean) else f"{mean:.2f}" if pd.isna(spread) else f"{mean:.2f} ± {spread:.2f}"
 
 
-def between(low: float, high: float) -> str:
-    return "" if pd.isna(low) else f"({low:.2f} to {high:.2f})"
+def between(low: float, high: float, form: str = ".2f") -> str:
+    return "" if pd.isna(low) else f"({low:{form}} to {high:{form}})"
 
 
 def text() -> str:
