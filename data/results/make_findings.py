@@ -23,6 +23,18 @@ NAMES = {1: "locality is crucial", 2: "first and second order are similar", 3: "
 # Whose runs a table has the controls of, where they are not its own: same networks, same fine-tuning.
 CONTROLS_OF = {"mnist_controls": "mnist_200"}
 
+CHAOS = """## chaos
+
+Two prunings of one network that differ only in the order of the same examples, or in the examples drawn. *Overlap*:
+weights kept by both, as a share of those kept by either. *Move*: how far apart their loss changes are, in nats.
+*Distance*: how far the criterion's loss change is from those of the two others, with the same settings. On the digits
+each seed is a network of its own; on mnist it is a draw of the examples for one network, and the intervals say nothing
+of other networks. What is *chaotic*, *stable*, *steady* or *open* is said in JUDGING.md, and what was not run in
+`chaos/chaos.md`.
+"""
+PAIR = ["criterion", "stages", "lambda", "n", "masks differ"]
+OF_TWO = ["overlap, reordered", "overlap, redrawn", "loss change", "move, reordered", "move, redrawn", "distance"]
+OF_TWO += ["masks, reordered", "loss, reordered", "loss, redrawn"]
 # In plain words, by finding and verdict.
 PLAIN = {
     1: {
@@ -168,6 +180,53 @@ def exactness(name: str) -> str:
     return "\n".join(lines)
 
 
+def chaos_table() -> pd.DataFrame | None:
+    """Return the pairs of prunings that differ only in their examples, if they were run."""
+    path = HERE / "chaos" / "chaos.csv"
+    return pd.read_csv(path) if path.is_file() else None
+
+
+def chaos() -> str:
+    table = chaos_table()
+    if table is None:
+        return "## chaos\n\nNot run.\n"
+    found, verdicts = results.chaos(table), results.chaos_verdicts(table)
+    found["at"] = [tuple(row) for row in found[["network", "criterion", "stages", "schedule", "step_penalty"]].values]
+    single = found[found["dtype"] == "float32"]
+    redrawn = {r.at: r for r in single[single["how"] == "redrawn"].itertuples()}
+    lines = [CHAOS]
+    lines += rows(["case", "masks are chaotic, losses are not"], ([name, f"**{v}**"] for name, v in verdicts.items()))
+    for name, part in single[single["how"] == "reordered"].groupby("network", sort=False):
+        lines += [f"**{name} at {part['sparsity'].iloc[0]:.4g}**", ""]
+        lines += rows(
+            [*PAIR, *OF_TWO],
+            ([*of_pair(r), *of_numbers(r, redrawn[r.at])] for r in part.itertuples()),
+        )
+    control = found[found["dtype"] == "float64"]
+    key = ["network", "criterion", "stages", "schedule", "step_penalty", "seed"]
+    again = table[table["dtype"] == "float64"][key].merge(table[table["dtype"] == "float32"].drop_duplicates(key))
+    in_single = again.groupby(key[:-1])["change"].mean()
+    lines += ["**The control: the same examples in another order, in float64**", ""]
+    lines += rows(
+        ["case", *PAIR, "smallest overlap", "loss change", "in float32"],
+        (
+            [r.network, *of_pair(r), f"{r.overlap_least:.4g}", f"{r.change:.3f}", f"{in_single[r.at]:.3f}"]
+            for r in control.itertuples()
+        ),
+    )
+    return "\n".join(lines)
+
+
+def of_pair(r: Any) -> list[object]:
+    return [r.criterion.upper(), f"{r.stages} {r.schedule}", f"{r.step_penalty:g}", r.seeds, f"{r.apart} of {r.seeds}"]
+
+
+def of_numbers(r: Any, redrawn: Any) -> list[object]:
+    overlaps = [f"{x.overlap:.2f} {between(x.overlap_low, x.overlap_high)}".strip() for x in (r, redrawn)]
+    moves = [f"{x.move:.3f} {between(x.move_low, x.move_high, '.3f')}".strip() for x in (r, redrawn)]
+    return [*overlaps, f"{r.change:.2f}", *moves, f"{r.distance:.2f}", r.masks, r.loss, redrawn.loss]
+
+
 def setting(r: Any) -> list[object]:
     return [f"{r.sparsity:.4g}", r.criterion.upper(), r.stages, f"{r.step_penalty:g}"]
 
@@ -190,14 +249,14 @@ def pair(mean: float, spread: float) -> str:
     return "" if pd.isna(mean) else f"{mean:.2f}" if pd.isna(spread) else f"{mean:.2f} ± {spread:.2f}"
 
 
-def between(low: float, high: float) -> str:
-    return "" if pd.isna(low) else f"({low:.2f} to {high:.2f})"
+def between(low: float, high: float, form: str = ".2f") -> str:
+    return "" if pd.isna(low) else f"({low:{form}} to {high:{form}})"
 
 
 def text() -> str:
     parts = [HEAD, *map(section, [*results.names(), *results.names("longer")])]
     parts += [*map(controls, results.names("controls")), *map(exactness, results.names("exactness"))]
-    return "\n".join([*parts, "## Not run", "", *(f"- `{name}`" for name in results.missing("**")), ""])
+    return "\n".join([*parts, chaos(), "## Not run", "", *(f"- `{name}`" for name in results.missing("**")), ""])
 
 
 if __name__ == "__main__":

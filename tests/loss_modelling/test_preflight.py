@@ -75,7 +75,7 @@ REFUSED: dict[str, tuple[Callable[[], nn.Module], str]] = {
     "of another shape": (lambda: nn.Linear(5, 3), r"cannot run on inputs of shape \[4\].*Give it the inputs"),
     "overwriting what its gradient needs": (
         lambda: Around(lambda net, x: net.head(net.first(x).exp().mul_(2))),
-        "cannot take the gradient of this network.*inplace operation.*such as an operation in place",
+        "no gradients for this network.*inplace operation",
     ),
     "not finite": (lambda: Around(lambda net, x: net.head(net.first(x)) * float("inf")), "NaN or infinite"),
 }
