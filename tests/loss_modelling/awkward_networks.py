@@ -330,9 +330,9 @@ CASES: dict[str, Callable[[], Case]] = {
     # Torch computes it together for two examples, and not for one.
     "group norm of channels last, and a layer that is not used": lambda: (
         Made(
-            lambda n, x: n.o(n.norm(n.a(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)).mean((2, 3))),
+            lambda n, x: n.o(torch.tanh(n.norm(n.a(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2))).mean((2, 3))),
             a=nn.Linear(2, 2),
-            norm=nn.GroupNorm(2, 2),
+            norm=nn.GroupNorm(1, 2),
             o=nn.Linear(2, 3),
             unused=nn.Linear(2, 2),
         ),
