@@ -134,7 +134,8 @@ def _all_rules_hold(space: WeightSpace, together: Recording, alone: list[Recordi
     except (RuntimeError, IndexError):  # such as a convolution that pads its input in its own way
         return False
     for i, ours in zip(together.calls, of_pair, strict=True):
-        gradient, module = of_weights[i], space.modules[i]
+        gradient: Any = of_weights[i]
+        module: Any = space.modules[i]
         if gradient is None or ours is None:
             return False
         summed = curvature.add_outputs(module, gradient, factors[i])
