@@ -48,10 +48,9 @@ def preflight(space: WeightSpace, rest: Mapping[str, Tensor], x: Inputs) -> Foot
             together = record(space, weights, rest, pair, 2, plain)
         if any(not torch.equal(*both) for both in zip(tensors_of(pair), tensors_of(first), strict=True)):
             raise ValueError("The network changes its input in place, and with it your data: let it work on a copy.")
-        _check_repeats(together.outputs.detach(), lambda: space.run(weights, rest, pair).to(weights.dtype))
+        outputs = check_finite(together.outputs.detach(), "The network's output")
+        _check_repeats(outputs, lambda: space.run(weights, rest, pair).to(weights.dtype))
         alone = [_alone(space, weights, rest, pair, i, plain) for i in range(2)]
-    outputs = together.outputs.detach()
-    check_finite(outputs, "The network's output")
     for parameter in [weights, *together.weights]:
         kept.pop(parameter.untyped_storage().data_ptr(), None)
     sizes = [size // 2 for size in kept.values()]
