@@ -798,7 +798,7 @@ def test_obd_alone_asks_for_no_gradient(net: nn.Module, task: data.Task, monkeyp
     def forbidden(*arguments: object, **options: object) -> None:
         raise AssertionError("no gradient")
 
-    monkeypatch.setattr(Recording, "gradient", forbidden)
+    monkeypatch.setattr(Recording, "add_gradient", forbidden)
     runs = prune_together(pruners, net, task, progress=False)
     for run, want in zip(runs, wanted, strict=True):
         assert torch.equal(run.mask.kept, want.mask.kept)
