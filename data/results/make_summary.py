@@ -14,7 +14,6 @@ from lossprune_lib.results.findings import VERDICTS, between_orders
 
 HERE = Path(__file__).parent
 LAYERS = "density."
-SAID = {"mp": "MP", "qm": "QM", "magnitude": "magnitude at QM's shares"}
 
 
 def what_the_paper_says() -> Iterable[str]:
@@ -132,25 +131,17 @@ def of_controls(name: str) -> Iterable[str]:
         yield f"{name}: not judged yet."
         return
     told = found[(found["criterion"] == "qm") & found["first"].isin(["mp", "magnitude"])]
+    told = told[told["stages"] == told["stages"].min()]  # the others are in FINDINGS.md
     for (sparsity, stages), part in told.groupby(["sparsity", "stages"]):
-        numbers = ", ".join(f"{SAID[r.first]} less {SAID[r.second]} {r.mean:.2f}" for r in part.itertuples())
-        sentence = part["sentence"].iloc[0]
-        yield f"{name}, {percent(sparsity)}, QM in {counted(stages)}: **{sentence}** ({numbers} points)."
+        lead, made_up, left = part["mean"]
+        yield (
+            f"{name}, {percent(sparsity)}, QM in {counted(stages)}: **{part['sentence'].iloc[0]}** (MP trails QM by "
+            f"{lead:.2f} points; QM's shares make up {made_up:.2f}, and {left:.2f} remain)."
+        )
 
 
 def chaos() -> Iterable[str]:
     yield "**Chaos.** Criteria that change the loss by much the same amount keep different weights."
-    for name in ("digits", "mnist"):
-        table, overlaps = results.load(name), pd.read_csv(HERE / f"{name}-overlap.csv")
-        sparsity, most = table["sparsity"].max(), table["stages"].max()
-        best = results.best_penalty(table[table["sparsity"] == sparsity])
-        mean = best[best["stages"] == most].set_index("criterion")["mean"]
-        both = overlaps[(overlaps["sparsity"] == sparsity) & (overlaps["stages"] == most)]
-        shared = both[(both["first"] == "lm") & (both["second"] == "qm")]["overlap"].iloc[0]
-        yield (
-            f"On {name} at {percent(sparsity)} in {counted(most)}, LM and QM share {percent(shared)} of the weights "
-            f"that either keeps, at loss changes of {mean['lm']:.2f} and {mean['qm']:.2f} nats."
-        )
     table = chaos_table()
     if table is None:
         yield (

@@ -155,7 +155,7 @@ def test_later_tables_have_their_sections(
     assert "- **Locality is crucial**, cifar10_resnet_quarter at 90 %: QM's loss change is 2.00 nats" in summary
     assert "- `mnist_exactness`" in findings
     assert "- `digits_exactness`" not in findings
-    assert "digits_controls, 90 %, QM in 14 stages: **the shares explain it** (MP less QM" in summary
+    assert "digits_controls, 90 %, QM in 14 stages: **the shares explain it** (MP trails QM by" in summary
     assert "digits_exactness: as well in 1 of 1 comparisons" in summary
     assert "`mnist_exactness`: not run yet" in summary
 

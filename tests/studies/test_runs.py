@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from lossprune_lib import training
+from lossprune_lib.networks import models
 from lossprune_lib.studies import runs
 from lossprune_lib.studies.runs import Baseline, Run, describe
 from lossprune_lib.training import Recipe
@@ -24,6 +25,8 @@ def upside_down(x: Tensor, generator: torch.Generator) -> Tensor:
     return x.flip(2)
 
 
+# A model that takes a width, so that each setting can be changed alone.
+SCALABLE = Baseline("cifar10", "vgg11", 3, Recipe(epochs=5))
 BASELINE = Baseline("digits", "mlp_300_100", 3, Recipe(epochs=5))
 RUN = Run(BASELINE, "qm", 0.95, 14, 1e-3, tuning=Recipe(epochs=2))
 
@@ -48,6 +51,7 @@ OTHER: dict[type, dict[str, list[Any]]] = {
         "seed": [0, 4],
         "training": [Recipe(epochs=6)],
         "train_examples": [1, 500],
+        "width": [0.5],
     },
     Run: {
         "baseline": [replace(BASELINE, seed=4)],
@@ -59,6 +63,10 @@ OTHER: dict[type, dict[str, list[Any]]] = {
         "batch_size": [999],
         "scope": ["layer"],
         "tuning": [None, Recipe(epochs=3)],
+        "curvature_columns": [1, 2],
+        "control": ["magnitude", "shuffled"],
+        "include": [("fc1",), ("fc1", "fc2")],
+        "exclude": [("fc1",)],
     },
 }
 
@@ -66,6 +74,8 @@ OTHER: dict[type, dict[str, list[Any]]] = {
 def variants(settings: Any) -> list[tuple[str, Any]]:
     """Return copies with a single setting changed; settings that are not in the table above are an error."""
     names = [entry.name for entry in dataclasses.fields(settings)]
+    if isinstance(settings, Baseline) and settings.model not in models.SCALABLE:
+        names.remove("width")
     return [(name, replace(settings, **{name: value})) for name in names for value in OTHER[type(settings)][name]]
 
 
@@ -75,7 +85,7 @@ def test_every_setting_is_tried(kind: type) -> None:
     assert list(OTHER[kind]) == [entry.name for entry in dataclasses.fields(kind)]
 
 
-@pytest.mark.parametrize("settings", [RUN, BASELINE], ids=["run", "baseline"])
+@pytest.mark.parametrize("settings", [RUN, BASELINE, SCALABLE], ids=["run", "baseline", "scalable baseline"])
 def test_a_key_differs_as_soon_as_a_setting_differs(settings: Run | Baseline) -> None:
     recipes = "training" if isinstance(settings, Baseline) else "tuning"
     changed = variants(settings)
@@ -209,7 +219,9 @@ def test_settings_are_described_in_plain_values() -> None:
         RUN, stages=np.int64(14), step_penalty=0, tuning=Recipe(augment=training.crop_and_flip, milestones=(1, 2))
     )
     found = describe(run)
-    assert list(found) == [entry.name for entry in dataclasses.fields(Run)]
+    assert list(found) == [entry.name for entry in dataclasses.fields(Run) if not entry.metadata.get("added")]
+    sampled = describe(replace(RUN, curvature_columns=2, control="shuffled", exclude=("fc1",)))
+    assert (sampled["curvature_columns"], sampled["control"], list(sampled["exclude"])) == (2, "shuffled", ["fc1"])
     assert found["baseline"]["training"]["epochs"] == 5
     assert found["baseline"]["train_examples"] is None
     assert found["tuning"]["augment"] == "lossprune_lib.training.crop_and_flip"
@@ -238,15 +250,19 @@ def test_the_pruner_has_the_runs_settings() -> None:
 
 def test_columns_show_the_configuration() -> None:
     columns = RUN.columns()
-    for name in (entry.name for entry in dataclasses.fields(Run) if entry.name not in ("baseline", "tuning")):
-        assert columns[name] == getattr(RUN, name)
+    added = {entry.name for entry in dataclasses.fields(Run) if entry.metadata.get("added")}
+    names = {entry.name for entry in dataclasses.fields(Run)} - {"baseline", "tuning"} - added
+    assert all(columns[name] == getattr(RUN, name) for name in names)
+    assert not added & set(columns)  # tables of old plans look as they did
+    other = replace(RUN, curvature_columns=2, control="shuffled", include=("fc1", "fc2")).columns()
+    assert (other["curvature_columns"], other["control"], other["include"]) == (2, "shuffled", "fc1 fc2")
     assert (columns["task"], columns["model"], columns["seed"]) == ("digits", "mlp_300_100", 3)
     assert (columns["training_epochs"], columns["tuning_epochs"]) == (5, 2)
     assert replace(RUN, tuning=None).columns()["tuning_epochs"] is None
 
 
 def test_runs_stack_if_they_differ_in_how_weights_are_chosen_only() -> None:
-    free = {"criterion", "stages", "step_penalty"}
+    free = {"criterion", "stages", "step_penalty", "curvature_columns", "control"}
     for name, other in variants(RUN):
         assert (other.stack == RUN.stack) == (name in free), name
 
