@@ -98,7 +98,7 @@ class _SquaresByPairs:
 
     def finish(self) -> None:
         """Add what was taken to the sums."""
-        x = _patches(self.module, self.input, self.examples).permute(1, 3, 0, 2).contiguous()  # [G, L, N, K]
+        x = patches(self.module, self.input, self.examples).permute(1, 3, 0, 2).contiguous()  # [G, L, N, K]
         sums = _by_groups(self.module, self.sums)
         for position, pair in enumerate(self.pairs):
             pair[:, 1:].mul_(2)
@@ -111,7 +111,7 @@ class _SquaresByExamples:
 
     def __init__(self, module: nn.Linear | nn.Conv2d, x: Tensor, examples: int, sums: Tensor) -> None:
         self.module, self.examples = module, examples
-        self.patches = _patches(module, x, examples).mT  # [N, G, L, K]
+        self.patches = patches(module, x, examples).mT  # [N, G, L, K]
         self.sums = _by_groups(module, sums)
 
     def add(self, gradient: Tensor) -> None:
@@ -140,7 +140,7 @@ def pairs_are_cheaper(positions: int, columns: int) -> bool:
 
 def weight_gradients(module: nn.Linear | nn.Conv2d, x: Tensor, gradient: Tensor, examples: int) -> Tensor:
     """Return a layer's weight gradient for each example [N, *shape], from its input and its output's gradient."""
-    products = _positions(module, gradient, examples) @ _patches(module, x, examples).mT
+    products = _positions(module, gradient, examples) @ patches(module, x, examples).mT
     return products.reshape(examples, *module.weight.shape)
 
 
@@ -161,7 +161,7 @@ def _by_groups(module: nn.Linear | nn.Conv2d, like_weight: Tensor) -> Tensor:
     return like_weight.flatten(1).unflatten(0, (groups_of(module), -1))
 
 
-def _patches(module: nn.Linear | nn.Conv2d, x: Tensor, examples: int) -> Tensor:
+def patches(module: nn.Linear | nn.Conv2d, x: Tensor, examples: int) -> Tensor:
     """Return what each weight is multiplied with: [N, groups G, fan-in K, positions L]."""
     if isinstance(module, nn.Linear):
         return x.reshape(examples, 1, -1, x.shape[-1]).mT

@@ -8,10 +8,10 @@ from functools import partial
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from lossprune_lib.data.task import Batch
 from lossprune_lib.loss_modelling import BatchLoss, LossModel
+from lossprune_lib.loss_modelling.curvature import patches
 from lossprune_lib.networks.masks import Mask
 from lossprune_lib.networks.weights import WeightSpace
 
@@ -76,7 +76,5 @@ def _unfolded(layer: str, module: nn.Module, x: Tensor) -> Tensor:
         raise ValueError(
             f"Layer {layer!r} is {type(module).__name__}: only Linear and Conv2d layers give their inputs."
         )
-    mode = "constant" if module.padding_mode == "zeros" else module.padding_mode
-    x = F.pad(x, module._reversed_padding_repeated_twice, mode=mode)
-    columns = F.unfold(x, module.kernel_size, module.dilation, 0, module.stride).unflatten(1, (module.groups, -1))
+    columns = patches(module, x, len(x))  # [N, groups, K, L]
     return columns.permute(1, 0, 3, 2).flatten(1, 2).squeeze(0)  # [groups, positions, K], of one group [positions, K]
