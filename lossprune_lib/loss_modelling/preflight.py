@@ -168,7 +168,10 @@ def _gradients(together: Recording, alone: list[Recording]) -> tuple[int, Gradie
         close(_sum(a, b), _sum(whole)) for a, b, whole in zip(*own, of_pair[:layers], strict=True)
     ):
         return 1, own, of_pair[layers:]
-    one_at_a_time = [torch.zeros_like(vectors).index_copy(0, torch.tensor([i]), vectors[i : i + 1]) for i in range(2)]
+    one_at_a_time = [
+        torch.zeros_like(vectors).index_copy(0, torch.tensor([i], device=vectors.device), vectors[i : i + 1])
+        for i in range(2)
+    ]
     return 2, [by_weights(together, v, []) for v in one_at_a_time], of_pair[layers:]
 
 
