@@ -69,32 +69,21 @@ def pieces_of(plans: Iterable[str], seeds: Iterable[int] = ()) -> dict[Piece, Pi
     return found
 
 
-def replay_steps() -> None:
-    """Let training on a GPU replay its steps, in this process."""
-    stream, plain = torch.cuda.Stream(), sgd.train_epoch
+class Replayed:
+    """Training steps on a GPU that are recorded and replayed; `install` lets all training in this process use them."""
 
-    def epoch_of(step: Callable[[Tensor, Tensor], None], batches: Iterable[Batch]) -> None:
-        stream.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(stream):
-            graph, place = None, None
-            for i, (x, y) in enumerate(batches):
-                if i < _EAGER or (place is not None and place[0].shape != x.shape):
-                    step(x, y)
-                    continue
-                if place is None:
-                    place, graph = (x.clone(), y.clone()), torch.cuda.CUDAGraph()
-                    torch.cuda.synchronize()
-                    graph.capture_begin()
-                    step(*place)
-                    graph.capture_end()
-                place[0].copy_(x)
-                place[1].copy_(y)
-                graph.replay()
-        torch.cuda.current_stream().wait_stream(stream)
+    def __init__(self) -> None:
+        self.stream, self.eagerly = torch.cuda.Stream(), sgd.train_epoch
 
-    def train_epoch(net, task, recipe, optimizer, enforce, seed, epoch, loss=sgd.cross_entropy) -> None:
+    def install(self) -> None:
+        sgd.train_epoch = gradual.train_epoch = self.train_epoch
+        ensembles._train_epoch = self.train_epoch_of_ensemble
+        stacks._SPARSE_BELOW = 0.0  # sparse products are faster on a CPU only
+
+    def train_epoch(self, net, task, recipe, optimizer, enforce, seed, epoch, loss=sgd.cross_entropy) -> None:
+        """Do what `sgd.train_epoch` does."""
         if recipe.precision != "float32":
-            return plain(net, task, recipe, optimizer, enforce, seed, epoch, loss)
+            return self.eagerly(net, task, recipe, optimizer, enforce, seed, epoch, loss)
         net.train()
         draws = generator(seed, "augment", epoch)
 
@@ -106,21 +95,37 @@ def replay_steps() -> None:
                 enforce()
 
         batches = task.batches("train", recipe.batch_size, generator(seed, "order", epoch))
-        epoch_of(step, ((x if recipe.augment is None else recipe.augment(x, draws), y) for x, y in batches))
-        return None
+        return self._epoch(step, ((x if recipe.augment is None else recipe.augment(x, draws), y) for x, y in batches))
 
-    def train_epoch_of_ensemble(stack, task, recipe, optimizer, seeds, epoch) -> None:
+    def train_epoch_of_ensemble(self, stack, task, recipe, optimizer, seeds, epoch) -> None:
+        """Do what `ensembles._train_epoch` does."""
+
         def step(x: Tensor, y: Tensor) -> None:
             optimizer.zero_grad()
             ensembles._loss(stack.call(x), y).backward()
             stack.mask_gradients()
             optimizer.step()
 
-        epoch_of(step, ensembles._batches(task, recipe.batch_size, seeds, epoch))
+        self._epoch(step, ensembles._batches(task, recipe.batch_size, seeds, epoch))
 
-    sgd.train_epoch = gradual.train_epoch = train_epoch
-    ensembles._train_epoch = train_epoch_of_ensemble
-    stacks._SPARSE_BELOW = 0.0  # sparse products are faster on a CPU only
+    def _epoch(self, step: Callable[[Tensor, Tensor], None], batches: Iterable[Batch]) -> None:
+        self.stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(self.stream):
+            place, graph = None, torch.cuda.CUDAGraph()
+            for i, (x, y) in enumerate(batches):
+                if i < _EAGER or (place is not None and place[0].shape != x.shape):
+                    step(x, y)
+                    continue
+                if place is None:
+                    place = x.clone(), y.clone()
+                    torch.cuda.synchronize()
+                    graph.capture_begin()
+                    step(*place)
+                    graph.capture_end()
+                place[0].copy_(x)
+                place[1].copy_(y)
+                graph.replay()
+        torch.cuda.current_stream().wait_stream(self.stream)
 
 
 def main() -> None:
@@ -137,7 +142,7 @@ def main() -> None:
     if options.piece:
         plan, seed, criterion, control = options.piece
         if options.device == "cuda":
-            replay_steps()
+            Replayed().install()
         Piece(plan, int(seed), criterion, control).do(options.store, options.device)
         return
     pieces = pieces_of(options.plans, options.seeds)
