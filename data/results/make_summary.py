@@ -56,11 +56,11 @@ def by_verdict() -> Iterable[str]:
     )
     yield (
         f"The first round, without an interval for the second finding and a ceiling for the third, had called {weaker} "
-        "cases reproduced that are not now, each sparsity counted as one."
+        "cases reproduced that are not now."
     )
     waiting = results.missing("longer")
     if waiting:
-        yield f"Longer training and fine-tuning ({listed(waiting)}): not run yet."
+        yield f"Longer training and fine-tuning: not run yet for {data_sets(waiting)}."
 
 
 def told(number: int, table: pd.DataFrame, judged: pd.DataFrame) -> str:
@@ -112,7 +112,7 @@ def layer_shares() -> Iterable[str]:
         yield from of_controls(name)
     waiting = results.missing("controls")
     if waiting:
-        yield f"The controls that tell shares from single weights ({listed(waiting)}): not run yet."
+        yield f"The controls that tell shares from single weights: not run yet for {data_sets(waiting)}."
 
 
 def starved(part: pd.DataFrame) -> str:
@@ -204,11 +204,11 @@ def exactness() -> Iterable[str]:
         )
     waiting = results.missing("exactness")
     if waiting:
-        yield f"{listed(waiting)}: not run yet."
+        yield f"Not run yet for {data_sets(waiting)}."
 
 
-def listed(names: Iterable[str]) -> str:
-    return ", ".join(f"`{name}`" for name in names)
+def data_sets(names: Iterable[str]) -> str:
+    return " and ".join(sorted({name.partition("_")[0] for name in names}))
 
 
 def percent(share: float) -> str:

@@ -9,6 +9,8 @@ threads together, which other programs disturb least.
 from __future__ import annotations
 
 import argparse
+import contextlib
+import importlib
 import importlib.util
 import statistics
 import time
@@ -105,8 +107,10 @@ def compare(net: nn.Module, x: Tensor, y: Tensor, columns: int | None, repeats: 
 def _network(name: str, classes: int) -> nn.Module:
     """Return one of timm's networks, of which the Python half of torchvision is enough.
 
-    Its compiled half belongs to one build of torch, and without it timm looks in vain for these two operations.
+    Its compiled half belongs to one build of torch; without it timm looks in vain for these two operations.
     """
+    with contextlib.suppress(RuntimeError):
+        importlib.import_module("torchvision")
     declared = torch.library.Library("torchvision", "FRAGMENT")
     for operation in ("nms", "qnms"):
         if not hasattr(torch.ops.torchvision, operation):
