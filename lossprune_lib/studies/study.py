@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from lossprune_lib.checks import check_choice, check_int, check_path
+from lossprune_lib.checks import check_choice, check_int, check_list, check_path
 from lossprune_lib.progress import progress_bar
 from lossprune_lib.pruning.criteria import CRITERIA
 from lossprune_lib.studies import experiment
@@ -129,9 +129,7 @@ class Study:
 
     def only(self, seeds: Sequence[int]) -> Study:
         """Return the part of the study with some of its seeds."""
-        if isinstance(seeds, str) or not isinstance(seeds, Iterable):
-            raise TypeError(f"seeds are a list of whole numbers, such as [0, 1], not {seeds!r}.")
-        seeds = [check_int(seed, "a seed", least=0) for seed in seeds]
+        seeds = [check_int(seed, "a seed", least=0) for seed in check_list(seeds, "seeds", "[0, 1]")]
         strange = [seed for seed in seeds if seed not in self.seeds]
         if strange:
             raise ValueError(f"The study has the seeds {list(self.seeds)}, not {strange}.")

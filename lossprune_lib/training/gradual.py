@@ -73,4 +73,4 @@ def by_magnitude(net: nn.Module, sparsity: float) -> Mask:
     """Return the mask that keeps a network's largest weights, over all layers; those that are zero go first."""
     space = WeightSpace(net)
     mask = Mask.dense(space)
-    return mask.without(mask.lowest_kept(space.read().square(), mask.remaining(sparsity, "global"), "global"))
+    return mask.without(mask.smallest_kept(space.read().square(), mask.still_to_prune(sparsity, "global")))
