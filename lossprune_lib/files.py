@@ -88,7 +88,7 @@ def load_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     try:
         with safe_open(str(path), framework="pt") as opened:
             names = opened.keys()  # an opened file is not a mapping: it cannot be iterated over
-            tensors = {name: opened.get_tensor(name) for name in names}
+            tensors = {name: opened.get_tensor(name).clone() for name in names}  # else they are the file itself
             metadata = dict(opened.metadata() or {})
         seal = metadata.pop(_SEAL, None)
         if seal is not None and seal != _seal(tensors, metadata):

@@ -184,15 +184,13 @@ def saliency(
 
     Raises
     ------
-    ValueError
+    ValueError, TypeError
         for an unknown criterion, a negative penalty, a model of too low an order, or "random" without a generator.
     """
     found = CRITERIA[check_choice(criterion, CRITERIA, "criterion")]
     check_float(step_penalty, "step_penalty")
     _check_model(model, found)
     if criterion == "random":
-        if generator is None:
-            raise ValueError('random draws its scores: give a generator, for example seeds.generator(0, "random").')
         check_generator(generator)
     return judge(found, model, step_penalty, generator).saliency
 

@@ -9,18 +9,10 @@ import torch
 from torch import Tensor
 
 from lossprune_lib.checks import check_instance
-from lossprune_lib.results.selection import (
-    CELL,
-    best_penalty,
-    check_table,
-    distinct,
-    has_no_model,
-    themselves,
-)
+from lossprune_lib.results.selection import CELL, best_penalty, check_table, distinct, has_no_model, themselves
 
 if TYPE_CHECKING:
     import pandas as pd
-
 
 _COLUMNS_AT_ONCE = 2**20  # counts below 2^24 are exact in float32
 

@@ -1,7 +1,4 @@
-"""How numbers are chosen from a study's table, as ``data/results/JUDGING.md`` says: the best over penalties and stages.
-
-A table has one row per run (see `Study.table`). Each sparsity is looked at alone.
-"""
+"""How numbers are chosen from a table, as ``data/results/JUDGING.md`` says: the best over penalties and stages."""
 
 from __future__ import annotations
 

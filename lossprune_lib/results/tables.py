@@ -1,8 +1,4 @@
-"""Results: the shipped tables, what they say, and the paper's numbers beside ours.
-
-A table has one row per run (see `Study.table`). Each sparsity is looked at alone. Runs of one configuration and seed
-that are there twice (magnitude, in tables that were put together) count once.
-"""
+"""The shipped tables: the names of those that there are, of those that are only planned, and their rows."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from lossprune_lib.checks import check_choice, check_int, check_list, check_path
+from lossprune_lib.checks import check_choice, check_instance, check_int, check_list, check_path
 from lossprune_lib.progress import progress_bar
 from lossprune_lib.pruning.criteria import CRITERIA
 from lossprune_lib.studies import experiment
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 # The paper's step penalties (Laurent et al. 2020, section 4).
 STEP_PENALTIES = (0.0, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0)
 STORE = "runs.sqlite"
+_LAYERS = ("include", "exclude")
+_LISTS = ("criteria", "sparsities", "stages", "step_penalties", "seeds", "controls", "curvature_columns", *_LAYERS)
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ class Study:
     exclude: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        for name in ("criteria", "sparsities", "stages", "step_penalties", "seeds", "controls", "curvature_columns"):
+        for name in _LISTS:
             values = getattr(self, name)
             if isinstance(values, str) or not isinstance(values, Iterable):
                 values = (values,)
@@ -80,7 +82,7 @@ class Study:
                 object.__setattr__(self, name, tuple(dict.fromkeys(values)))
             except TypeError:
                 raise TypeError(f"{name} are single values in one list, such as [1, 2], not {values!r}.") from None
-            if not getattr(self, name):
+            if not getattr(self, name) and name not in _LAYERS:
                 raise ValueError(f"The study has no {name}: give at least one.")
         for criterion in self.criteria:
             check_named(criterion, CRITERIA, "criterion")
@@ -88,12 +90,8 @@ class Study:
             check_choice(control, ("", *OF_MAGNITUDE, *OF_MODELS), "control")
         for columns in self.curvature_columns:
             check_int(columns, "curvature_columns", least=0)
-        for name in ("include", "exclude"):
-            patterns = getattr(self, name)
-            patterns = (patterns,) if isinstance(patterns, str) else tuple(patterns)
-            if not all(isinstance(pattern, str) for pattern in patterns):
-                raise TypeError(f"{name} in a study is a list of names or patterns of layers, not {patterns!r}.")
-            object.__setattr__(self, name, patterns)
+        for pattern in self.include + self.exclude:
+            check_instance(pattern, str, "What a study includes or excludes", "give a layer's name or a pattern")
         _ = self.runs  # refuses nonsense before any work
 
     @classmethod
