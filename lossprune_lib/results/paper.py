@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 from lossprune_lib.checks import check_int
 from lossprune_lib.files import shipped
 from lossprune_lib.results.selection import best_penalty, best_tuned, check_table, distinct, has_no_model
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 # Where the paper pruned to: a comparison at another sparsity would say nothing.
 _PAPER_SPARSITIES = {"mnist": 1 - 0.8**20, "cifar10": 1 - 0.8**14}
@@ -36,7 +33,6 @@ def beside_paper(table: pd.DataFrame, number: int) -> pd.DataFrame:
         paper_mean, paper_spread; p (of Welch's test of the two means, the paper's over 5 seeds) and differs: whether
         it is below 5 % (False where a spread is not known).
     """
-    import pandas as pd
     from scipy.stats import ttest_ind_from_stats
 
     check_table(table)

@@ -8,8 +8,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import pandas as pd
 import torch
 from torch import Tensor
 
@@ -23,9 +24,6 @@ from lossprune_lib.studies.jobs import Job, do_here, do_on_cluster, stacks_of
 from lossprune_lib.studies.runs import Baseline, Run, check_named
 from lossprune_lib.studies.store import Store
 from lossprune_lib.training.recipe import AUGMENTATIONS, Recipe
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 # The paper's step penalties (Laurent et al. 2020, section 4).
 STEP_PENALTIES = (0.0, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0)
@@ -203,8 +201,6 @@ class Study:
         the training loss by pruning (signed); ``density.LAYER``; seconds (a stack's are shared evenly); device;
         versions; and ``trace``, a DataFrame with one row per stage.
         """
-        import pandas as pd
-
         with Store(store, must_exist=True) as kept:
             found = kept.outcomes([run.key for run in self.runs]).values()
         table = pd.DataFrame([outcome.record for outcome in found])
