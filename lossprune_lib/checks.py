@@ -143,8 +143,7 @@ def check_finite(
     otherwise: str = "look for a learning rate that was too high, or load the network again",
 ) -> Tensor:
     """Return `tensor` if it holds neither NaN nor infinity; else raise ValueError, which says what to do."""
-    if tensor.is_meta:
-        raise ValueError(f"{what} is on the device meta, which stores no numbers: make it on the CPU or a GPU.")
+    check_stored(tensor, what)
     # The sum is NaN or infinite if any entry is, and takes one pass; only then are the entries counted.
     if tensor.is_floating_point() and not math.isfinite(tensor.sum().item()):
         bad = tensor.numel() - int(torch.isfinite(tensor).sum())
@@ -154,3 +153,9 @@ def check_finite(
                 f"{otherwise}."
             )
     return tensor
+
+
+def check_stored(tensor: Tensor, what: str) -> None:
+    """Raise ValueError for a tensor on torch's device meta."""
+    if tensor.is_meta:
+        raise ValueError(f"{what} is on the device meta, which stores no numbers: make it on the CPU or a GPU.")

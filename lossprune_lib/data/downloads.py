@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pooch
 
 FOLDER_VARIABLE = "LOSSPRUNE_DATA"
 
@@ -111,8 +112,6 @@ def read(name: str, progress: bool = True) -> Arrays:
 
 def cache_folder() -> Path:
     """Return the folder that downloads are kept in: the user's cache."""
-    import pooch
-
     return Path(pooch.os_cache("lossprune"))
 
 
@@ -163,8 +162,6 @@ def _given(name: str) -> Path | None:
 
 
 def _fetch(name: str, download: Download, progress: bool) -> Path:
-    import pooch
-
     folder = _holder(download.file) or _keeper()
     failures = []
     for address in download.addresses:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from lossprune_lib import files
-from lossprune_lib.checks import check_choice, check_instance, check_int, check_sparsity, suggestion
+from lossprune_lib.checks import check_choice, check_instance, check_int, check_sparsity, check_stored, suggestion
 from lossprune_lib.networks.weights import Layout, WeightSpace, check_space
 
 SCOPES = ("global", "layer", "row", "2:4")
@@ -41,8 +41,7 @@ class Mask:
         if not isinstance(self.kept, Tensor) or self.kept.dtype != torch.bool:
             kind = self.kept.dtype if isinstance(self.kept, Tensor) else type(self.kept).__name__
             raise TypeError(f"A mask is a bool tensor [D], not {kind}: convert it with .bool().")
-        if self.kept.is_meta:
-            raise ValueError("This mask is on the device meta, which stores no numbers: make it on the CPU or a GPU.")
+        check_stored(self.kept, "This mask")
         _check_layout(self.layout)
         if self.kept.shape != (sum(self.sizes),):
             raise ValueError(

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
-from lossprune_lib.checks import check_finite, check_instance, check_network
+from lossprune_lib.checks import check_finite, check_instance, check_network, check_stored
 from lossprune_lib.data.inputs import Inputs, call, tensors_of
 from lossprune_lib.networks.choice import Owned, Selectors, choose, parameters_of, unwrapped
 
@@ -109,10 +109,7 @@ class WeightSpace:
             raise ValueError(
                 f"The weights have shape {list(weights.shape)}, but a network has one vector [D]: choose a row."
             )
-        if weights.is_meta:
-            raise ValueError(
-                "The weights are on the device meta, which keeps no numbers: make them on the CPU or a GPU."
-            )
+        check_stored(weights, "The vector of weights")
         with torch.no_grad():
             for parameter, part in zip(self.parameters, self.split(weights), strict=True):
                 parameter.copy_(part)
@@ -182,11 +179,7 @@ class WeightSpace:
 
     def check(self, vector: Tensor) -> None:
         """Raise TypeError or ValueError unless a vector is a tensor that ends in D."""
-        if not isinstance(vector, Tensor):
-            raise TypeError(
-                f"A vector over weights is a torch tensor [D], not {type(vector).__name__}: convert it with "
-                "torch.as_tensor."
-            )
+        check_instance(vector, Tensor, "A vector over weights", "convert it with torch.as_tensor")
         if vector.layout is not torch.strided:
             raise ValueError("A vector over weights is a dense tensor, not a sparse one: convert it with .to_dense().")
         if vector.ndim < 1 or vector.shape[-1] != self.size:
@@ -241,10 +234,5 @@ def _check_weight(name: str, weight: Tensor, first: Tensor) -> None:
         raise ValueError(
             f"The weight of layer {name!r} is {weight.dtype} on {weight.device}, others {first.dtype} on "
             f"{first.device}: move the whole network to one device and dtype."
-        )
-    if weight.device.type == "meta":
-        raise ValueError(
-            f"The weight of layer {name!r} is on the device meta, which keeps no numbers: make the network on the "
-            "task's device, or load it."
         )
     check_finite(weight.detach(), f"The weight of layer {name!r}")

@@ -12,6 +12,7 @@ from typing import Any
 
 import pandas as pd
 import torch
+from safetensors.torch import load
 from torch import Tensor
 
 from lossprune_lib.checks import check_choice, check_instance, check_int, check_list, check_path
@@ -212,8 +213,6 @@ class Study:
 
     def masks(self, store: str | Path = STORE) -> Tensor:
         """Return which weights each finished run keeps, bool [R, D], in the order of the table's rows."""
-        from safetensors.torch import load
-
         with Store(store, must_exist=True) as kept:
             found = kept.outcomes([run.key for run in self.runs])
             first = next(filter(None, (kept.baseline(run.baseline) for run in self.runs if run.key in found)), None)
