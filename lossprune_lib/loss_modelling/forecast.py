@@ -8,6 +8,7 @@ Source: the criteria of Laurent et al. 2020, section 2, and what they leave out 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -105,7 +106,7 @@ def trust_radius(
     def off(share: float) -> bool:
         return abs(predicted_change(share) - true_change(share)) > tolerance * abs(true_change(share))
 
-    shares = torch.logspace(torch.tensor(_FIRST_SHARE).log10().item(), 0, _POINTS, dtype=torch.float64).tolist()
+    shares = torch.logspace(math.log10(_FIRST_SHARE), 0, _POINTS, dtype=torch.float64).tolist()
     first_off = next((i for i, share in enumerate(shares) if off(share)), None)
     if first_off is None:
         return 1.0

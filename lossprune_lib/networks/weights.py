@@ -117,10 +117,6 @@ class WeightSpace:
     def split(self, vector: Tensor) -> list[Tensor]:
         """Return each layer's part of a vector [..., D], as a view [..., *shape of its weight]."""
         self.check(vector)
-        return self.parts(vector)
-
-    def parts(self, vector: Tensor) -> list[Tensor]:
-        """Return what `split` does, of a vector that was checked already."""
         pieces = vector.split(self.sizes, dim=-1)
         return [piece.unflatten(-1, shape) for piece, (_, shape) in zip(pieces, self.layout, strict=True)]
 
@@ -168,7 +164,7 @@ class WeightSpace:
 
     def run(self, weights: Tensor, rest: Mapping[str, Tensor], x: Inputs) -> Tensor:
         """Return what `call` does, at one vector [D], of arguments that were checked already."""
-        return self.run_parts(self.parts(weights), rest, x)
+        return self.run_parts(self.split(weights), rest, x)
 
     def run_parts(self, parts: Sequence[Tensor], rest: Mapping[str, Tensor], x: Inputs) -> Tensor:
         """Return what `run` does, of weights that were split already."""

@@ -105,7 +105,7 @@ def carry_out(runs: Sequence[Run], trained: Trained, device: str = "auto", progr
         record |= {
             "pruning_seconds": (middle - start) / len(runs),
             "tuning_seconds": (end - middle) / len(runs),
-            "device": _device_name(task.device),
+            "device": torch.cuda.get_device_name(task.device) if task.device.type == "cuda" else task.device.type,
             "versions": _versions(),
         }
         outcomes.append(Outcome(record, rows, _packed(mask)))
@@ -201,10 +201,6 @@ def _columns(when: str, scores: Scores) -> dict[str, Any]:
 
 def _packed(mask: Mask) -> bytes:
     return zlib.compress(np.packbits(mask.kept.cpu().numpy()).tobytes(), 9)
-
-
-def _device_name(device: torch.device) -> str:
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 
 def _commit() -> str:
