@@ -150,8 +150,7 @@ class WeightSpace:
             raise ValueError(
                 f"The weights have shape {list(weights.shape)}, but must be [D] or [R, D]: flatten the rest."
             )
-        for _ in tensors_of(x):
-            pass
+        list(tensors_of(x))  # refuses what is none
         check_instance(rest, Mapping, "The rest of a network", "give what space.rest() gives")  # type: ignore[type-abstract]
         if weights.ndim == 1:
             return self.run(weights, rest, x)
