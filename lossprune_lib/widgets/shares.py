@@ -92,7 +92,7 @@ def shares_slider(
 
     def redraw(sparsity: str, rule: str, **_: float) -> str:
         frame(sparsity)
-        way = layers.by_magnitude(tuple(now))
+        way = layers.by_magnitude(tuple(now)) if rule == BY_HAND else known[sparsity][rule]
         said = f"{sparsity} pruned, {'by hand' if rule == BY_HAND else _PRESETS[rule] + ' shares'}"
         shown.show(way, said, "accuracy, loss")
         return f"{said}: {_in_words(names, way)}. " + " ".join(
