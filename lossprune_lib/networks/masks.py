@@ -65,12 +65,12 @@ class Mask:
     @property
     def sparsity(self) -> float:
         """The share of weights that is zero."""
-        return 1 - int(self.kept.sum()) / self.kept.numel()
+        return 1 - int(self.kept.count_nonzero()) / self.kept.numel()
 
     def density(self) -> dict[str, float]:
         """Return the share of weights that each layer keeps."""
         parts = self.kept.split(self.sizes, dim=-1)
-        counts = torch.stack([part.sum() for part in parts]).tolist()
+        counts = torch.stack([part.count_nonzero() for part in parts]).tolist()
         return {name: count / part.numel() for (name, _), count, part in zip(self.layout, counts, parts, strict=True)}
 
     def sparsities(self, scope: str) -> list[float]:
@@ -318,15 +318,15 @@ def _smallest(saliency: Tensor, k: int) -> Tensor:
     largest = _kth_smallest(saliency, k)
     selected = saliency < largest
     missing = k - int(selected.count_nonzero())
-    selected[_places(saliency == largest)[:missing]] = True
+    selected[places(saliency == largest)[:missing]] = True
     return selected
 
 
 def _lowest(values: Tensor, kept: Tensor, counts: list[int]) -> Tensor:
     """Return where the `counts` smallest kept entries of each row of a table are, as places in the flattened table."""
     if len(values) == 1:
-        candidates = _places(kept[0])
-        return candidates[_places(_smallest(values[0].index_select(0, candidates), max(0, counts[0])))]
+        candidates = places(kept[0])
+        return candidates[places(_smallest(values[0].index_select(0, candidates), max(0, counts[0])))]
     wanted, there = torch.tensor(counts, device=kept.device)[:, None], kept.sum(1, keepdim=True)
     if (wanted > there).any():
         most = int((wanted - there).argmax())
@@ -337,10 +337,10 @@ def _lowest(values: Tensor, kept: Tensor, counts: list[int]) -> Tensor:
     # Sorted again by whether they are kept, so that these come first, and still by their values.
     order = order.gather(1, (~kept).gather(1, order).to(torch.uint8).argsort(dim=1, stable=True))
     first = torch.arange(values.shape[1], device=kept.device) < wanted
-    return _places(torch.zeros_like(kept).scatter_(1, order, first).reshape(-1))
+    return places(torch.zeros_like(kept).scatter_(1, order, first).reshape(-1))
 
 
-def _places(marked: Tensor) -> Tensor:
+def places(marked: Tensor) -> Tensor:
     """Return the indices where a bool tensor [D] is true; on a CPU, NumPy takes a third of torch's time."""
     if marked.device.type != "cpu":
         return marked.nonzero().squeeze(1)
