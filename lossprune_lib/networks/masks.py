@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import copy
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -65,13 +65,17 @@ class Mask:
     @property
     def sparsity(self) -> float:
         """The share of weights that is zero."""
-        return 1 - int(self.kept.count_nonzero()) / self.kept.numel()
+        return 1 - sum(self._counts) / self.kept.numel()
 
     def density(self) -> dict[str, float]:
         """Return the share of weights that each layer keeps."""
-        parts = self.kept.split(self.sizes, dim=-1)
-        counts = torch.stack([part.count_nonzero() for part in parts]).tolist()
-        return {name: count / part.numel() for (name, _), count, part in zip(self.layout, counts, parts, strict=True)}
+        parts = zip(self.layout, self._counts, self.kept.split(self.sizes, dim=-1), strict=True)
+        return {name: kept / part.numel() for (name, _), kept, part in parts}
+
+    @cached_property
+    def _counts(self) -> list[int]:
+        """The number of kept weights in each layer."""
+        return torch.stack([part.count_nonzero() for part in self.kept.split(self.sizes, dim=-1)]).tolist()
 
     def sparsities(self, scope: str) -> list[float]:
         """Return the share of weights that is zero in each group that a scope ranks together."""
@@ -144,8 +148,8 @@ class Mask:
 
     def without(self, pruned: Tensor) -> Mask:
         """Return a mask that prunes more weights, given by their indices [K]; its layout is not checked again."""
-        mask = copy.copy(self)
-        object.__setattr__(mask, "kept", self.kept.index_fill(0, pruned, False))
+        mask = object.__new__(Mask)
+        vars(mask).update(kept=self.kept.index_fill(0, pruned, False), layout=self.layout)
         return mask
 
     def check(self, net: nn.Module) -> WeightSpace:
