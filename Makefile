@@ -96,7 +96,7 @@ $(BENCH)/.installed: $(BIN)/python constraints.txt pyproject.toml
 	@$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps \
 	  backpack-for-pytorch==1.7.1 nngeometry==0.4 einops==0.8.2 unfoldNd==0.2.3 \
 	  curvlinops-for-pytorch==3.0.1 einconv==0.1.0 linear_operator==0.6.1 opt_einsum==3.4.0 \
-	  timm==1.0.31 torchvision==0.29.1
+	  timm==1.0.31 torchvision==0.28.0
 	@$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
 	  scipy safetensors pyyaml pillow huggingface_hub==2.4.0
 	@touch $@

@@ -132,7 +132,7 @@ class Task:
         """Draw `examples` different training examples; all of them, in a random order, if there are fewer."""
         examples = check_int(examples, "examples")
         order = torch.randperm(len(self.x_train), generator=check_generator(generator))[:examples].to(self.device)
-        return self.x_train[order], self.y_train[order]
+        return self.x_train.index_select(0, order), self.y_train.index_select(0, order)
 
     def batches(self, split: str, batch_size: int = 1000, generator: torch.Generator | None = None) -> Iterator[Batch]:
         """Yield all of a split in batches: in order, or shuffled if a generator is given."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import cached_property, partial
 from numbers import Integral
@@ -26,8 +27,10 @@ from lossprune_lib.loss_modelling.losses import CrossEntropy, Loss, check_loss, 
 from lossprune_lib.loss_modelling.model import LossModel
 from lossprune_lib.loss_modelling.preflight import are_different, preflight, two_of
 from lossprune_lib.loss_modelling.products import ggn_quadratic_form, hessian_quadratic_form
+from lossprune_lib.loss_modelling.restriction import Restriction
 from lossprune_lib.loss_modelling.roots import check_root
 from lossprune_lib.networks.mlps import is_mlp
+from lossprune_lib.networks.sparse import Pattern
 from lossprune_lib.networks.validation import check_batch, check_mode
 from lossprune_lib.networks.weights import WeightSpace
 from lossprune_lib.progress import progress_bar
@@ -155,27 +158,42 @@ class BatchLoss:
         total: Any = sum(of_part(*part) for part in self._parts(0, self.max_bytes // _GRAPHS))
         return (total / self.loss.count(self.y)).item()
 
-    def known(self, weights: Tensor, order: int, gradient: bool) -> LossModel:
-        """Return what `model` does, at weights that were checked already and are never changed in place."""
-        point = _Point(weights)
+    def known(self, weights: Tensor, order: int, gradient: bool, restriction: Restriction | None = None) -> LossModel:
+        """Return what `model` does, at weights that were checked already and are never changed in place.
+
+        With a restriction, gradient and curvature are by the weights that it keeps, and zero elsewhere.
+        """
+        point = _Point(weights, None if restriction is None else restriction.kept)
         found = self._models.get(point)
         if found is None or (found.order or 0) < order or (gradient and found.gradient is None):
-            found = self._evaluate(weights, order, gradient)
+            try:
+                found = self._evaluate(weights, order, gradient, restriction)
+            except RuntimeError:
+                if restriction is None or not restriction.patterns:
+                    raise
+                # Such as for a view, for which the outputs of sparse products are stored in the wrong order.
+                restriction.patterns.clear()
+                found = self._evaluate(weights, order, gradient, restriction)
             if _bytes_of(found) <= self.max_bytes:
                 self._models[point] = found
         return found
 
-    def known_loss(self, weights: Tensor) -> float:
+    def known_loss(self, weights: Tensor, restriction: Restriction | None = None) -> float:
         """Return the mean loss at such weights, and keep it."""
-        loss = self.known(weights, 0, False).loss
+        loss = self.known(weights, 0, False, restriction).loss
         assert loss is not None
         return loss
 
-    def _evaluate(self, weights: Tensor, order: int, gradient: bool) -> LossModel:
+    def _evaluate(
+        self, weights: Tensor, order: int, gradient: bool, restriction: Restriction | None = None
+    ) -> LossModel:
         share = 1 / self.loss.count(self.y)
+        patterns = {} if restriction is None else restriction.patterns
+        restricted = nullcontext() if restriction is None else restriction.applied(self.footprint.positions)
+        by_units = self._is_mlp and 0 in patterns
         if order == 0:
-            with torch.no_grad():
-                parts = self._parts(0, self.max_bytes)
+            with torch.no_grad(), restricted:
+                parts = self._parts(0, self.max_bytes, by_units)
                 losses = [self.loss.total(self.space.run(weights, self.rest, x), y).item() for x, y in parts]
             return LossModel(weights, sum(losses) * share)
         columns = self._columns() if order > 1 else 0
@@ -192,14 +210,16 @@ class BatchLoss:
         root_of, total, sums = self._root_of(), 0.0, [torch.zeros_like(weights) for _ in range(gradient + (order > 1))]
         by_layer, outputs = [self.space.split(vector) for vector in sums], list[Tensor]()
         bar = progress_bar(columns > 0, desc="curvature", total=columns * self.examples, leave=False, delay=_PATIENCE)
-        with bar:
-            for x, y in self._parts(columns, self.max_bytes):
-                value, rows = self._add(weights, x, y, order, gradient, by_layer, root_of, bar)
+        with bar, restricted:
+            for x, y in self._parts(columns, self.max_bytes, by_units):
+                value, rows = self._add(weights, x, y, order, gradient, by_layer, root_of, patterns, bar)
                 total += value
                 outputs.append(rows)
         if columns and not self._apart:
             self._check_apart(weights, torch.cat(outputs), max(2, len(outputs)))
         means = [vector.mul_(share) for vector in sums]
+        if restriction is not None:
+            means = [vector.mul_(restriction.kept) for vector in means]
         if order > 1:
             means[-1].clamp_(min=0)
         return LossModel(weights, total * share, means[0] if gradient else None, means[-1] if order > 1 else None)
@@ -224,6 +244,7 @@ class BatchLoss:
         gradient: bool,
         sums: list[list[Tensor]],
         root_of: RootOf,
+        patterns: Mapping[int, Pattern],
         bar: Any,
     ) -> tuple[float, Tensor]:
         """Add a part of the batch to the sums by layers; return its loss and outputs. Its graph goes with this call."""
@@ -239,7 +260,8 @@ class BatchLoss:
         if order > 1:
             root = root_of(outputs, y).contiguous()
             by_pairs = self.footprint.by_pairs(self.space, len(root), self.max_bytes)
-            curvature.ggn_diagonals(self.space, recording, root, by_pairs, sums[-1], lambda: bar.update(len(y)))
+            advance = partial(bar.update, len(y))
+            curvature.ggn_diagonals(self.space, recording, root, by_pairs, sums[-1], patterns, advance)
             # A layer that took another way with these examples than in the preflight is none of the fast path's.
             rest = [i for i in range(len(self.space.layers)) if i not in recording.calls]
             if rest:
@@ -274,8 +296,13 @@ class BatchLoss:
         """Return how many columns there are for an example."""
         return self.curvature_columns or max(1, self.loss.columns(self.footprint.outputs, self.y[:1]))
 
-    def _parts(self, columns: int, max_bytes: int) -> Iterator[tuple[Inputs, Tensor]]:
-        """Yield the batch in parts that stay within a budget; whole where its examples influence one another."""
+    def _parts(self, columns: int, max_bytes: int, by_units: bool = False) -> Iterator[tuple[Inputs, Tensor]]:
+        """Yield the batch in parts that stay within a budget; whole where its examples influence one another.
+
+        Parameters
+        ----------
+        by_units : whether the inputs are stored unit by unit, as sparse products read them
+        """
         at_once = self.footprint.examples_within(self.space, columns, max_bytes)
         if self.footprint.mixes:
             at_once = self.examples
@@ -283,20 +310,29 @@ class BatchLoss:
         if len(starts) > 1 and self.examples - starts[-1] < self.footprint.least:
             starts.pop()
         for start, end in zip(starts, [*starts[1:], self.examples], strict=True):
-            yield part(self.x, slice(start, end)), self.y[start:end]
+            yield part(self._by_units if by_units else self.x, slice(start, end)), self.y[start:end]
+
+    @cached_property
+    def _by_units(self) -> Tensor:
+        """The inputs, stored once in the order that would be made for each sparse product with them."""
+        return self.x.movedim(0, -1).contiguous().movedim(-1, 0)
 
 
 class _Point:
-    """Weights as the key of what was computed there: equal where all weights are."""
+    """Weights, and which are kept, as the key of what was computed there: equal where all of them are."""
 
-    def __init__(self, weights: Tensor) -> None:
-        self.weights, self.sum = weights, weights.sum(dtype=torch.float64).item()
+    def __init__(self, weights: Tensor, kept: Tensor | None = None) -> None:
+        self.weights, self.kept, self.sum = weights, kept, weights.sum().item()
 
     def __hash__(self) -> int:
         return hash(self.sum)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Point) and (self.weights is other.weights or torch.equal(self.weights, other.weights))
+        return isinstance(other, _Point) and _same(self.weights, other.weights) and _same(self.kept, other.kept)
+
+
+def _same(a: Tensor | None, b: Tensor | None) -> bool:
+    return a is b or (a is not None and b is not None and torch.equal(a, b))
 
 
 def _bytes_of(model: LossModel) -> int:

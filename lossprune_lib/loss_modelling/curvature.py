@@ -35,6 +35,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lossprune_lib.loss_modelling.forward import Recording
+from lossprune_lib.networks.sparse import Pattern
 from lossprune_lib.networks.weights import WeightSpace
 
 _CACHE_BYTES = 4 * 2**20  # products of single examples are squared while they are still in a core's cache
@@ -47,6 +48,7 @@ def ggn_diagonals(
     root: Tensor,
     by_pairs: Mapping[int, bool],
     sums: Sequence[Tensor],
+    patterns: Mapping[int, Pattern],
     advance: Callable[[], object],
 ) -> None:
     """Add the recorded layers' parts of the diagonal of the GGN, summed over the examples of a recording.
@@ -59,6 +61,8 @@ def ggn_diagonals(
     by_pairs : {index of a layer: whether its squares are summed by pairs of positions}
     sums : for each layer, in the shape of its weight
         They are added here. By pairs, the expanded square of a small sum may round to just below zero.
+    patterns : {index of a layer: where its few kept weights are}
+        By pairs, the sums are of these alone.
     advance : called after each column
     """
     calls, examples = recording.calls, root.shape[1]
@@ -69,7 +73,7 @@ def ggn_diagonals(
         for i, call in reversed(calls.items()):
             module: Any = space.modules[i]
             kind = _SquaresByPairs if by_pairs[i] else _SquaresByExamples
-            square = squares.get(i) or kind(module, call.input, examples, sums[i])
+            square = squares.get(i) or kind(module, call.input, examples, sums[i], patterns.get(i))
             square.add(gradients.pop())  # and let go of it
             if len(root) > 1:
                 squares[i] = square
@@ -83,13 +87,15 @@ def ggn_diagonals(
 class _SquaresByPairs:
     """Sums one layer's squared weight gradients over examples and columns, by pairs of positions."""
 
-    def __init__(self, module: nn.Linear | nn.Conv2d, x: Tensor, examples: int, sums: Tensor) -> None:
-        self.module, self.input, self.examples, self.sums = module, x, examples, sums
+    def __init__(
+        self, module: nn.Linear | nn.Conv2d, x: Tensor, examples: int, sums: Tensor, pattern: Pattern | None
+    ) -> None:
+        self.module, self.input, self.examples, self.sums, self.pattern = module, x, examples, sums, pattern
         self.pairs: list[Tensor] = []  # for each position l: [G, L - l, N, M]
 
     def add(self, gradient: Tensor) -> None:
         """Take one column's gradient by the layer's output."""
-        g = _positions(self.module, gradient, self.examples).permute(1, 3, 0, 2).contiguous()  # [G, L, N, M]
+        g = _positions_first(_positions(self.module, gradient, self.examples))  # [G, L, N, M]
         if self.pairs:
             for position, pair in enumerate(self.pairs):
                 pair.addcmul_(g[:, position:], g[:, position : position + 1])
@@ -98,18 +104,24 @@ class _SquaresByPairs:
 
     def finish(self) -> None:
         """Add what was taken to the sums."""
-        x = patches(self.module, self.input, self.examples).permute(1, 3, 0, 2).contiguous()  # [G, L, N, K]
+        x = _positions_first(patches(self.module, self.input, self.examples))  # [G, L, N, K]
         sums = _by_groups(self.module, self.sums)
         for position, pair in enumerate(self.pairs):
             pair[:, 1:].mul_(2)
             x_pair = x[:, position:] * x[:, position : position + 1]
-            sums.baddbmm_(pair.flatten(1, 2).mT, x_pair.flatten(1, 2))
+            g_rows, x_rows = pair.flatten(1, 2).mT, x_pair.flatten(1, 2)
+            if self.pattern is None:
+                sums.baddbmm_(g_rows, x_rows)
+            else:  # of a Linear layer, which has one group
+                self.sums.view(-1).index_add_(0, self.pattern.flat, self.pattern.products(g_rows[0], x_rows[0].T))
 
 
 class _SquaresByExamples:
     """The same by products of single examples."""
 
-    def __init__(self, module: nn.Linear | nn.Conv2d, x: Tensor, examples: int, sums: Tensor) -> None:
+    def __init__(
+        self, module: nn.Linear | nn.Conv2d, x: Tensor, examples: int, sums: Tensor, pattern: Pattern | None
+    ) -> None:
         self.module, self.examples = module, examples
         self.patches = patches(module, x, examples).mT  # [N, G, L, K]
         self.sums = _by_groups(module, sums)
@@ -175,6 +187,12 @@ def patches(module: nn.Linear | nn.Conv2d, x: Tensor, examples: int) -> Tensor:
     else:  # which pads by zeros without a copy
         columns = F.unfold(x, module.kernel_size, module.dilation, (down, right), module.stride)
     return _unfolded(columns.unflatten(1, (module.groups, -1)), examples)
+
+
+def _positions_first(rows: Tensor) -> Tensor:
+    """Return [N, G, M, L] as [G, L, N, M]; one position stays stored as it is."""
+    rows = rows.permute(1, 3, 0, 2)
+    return rows if rows.shape[1] == 1 else rows.contiguous()
 
 
 def _positions(module: nn.Linear | nn.Conv2d, gradient: Tensor, examples: int) -> Tensor:

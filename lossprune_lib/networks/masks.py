@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -63,12 +64,17 @@ class Mask:
     @property
     def sparsity(self) -> float:
         """The share of weights that is zero."""
-        return 1 - int(self.kept.sum()) / self.kept.numel()
+        return 1 - sum(self._counts) / self.kept.numel()
 
     def density(self) -> dict[str, float]:
         """Return the share of weights that each layer keeps."""
-        counts = torch.stack([part.sum() for part in self.kept.split(self.sizes)]).tolist()
-        return {name: count / size for (name, _), count, size in zip(self.layout, counts, self.sizes, strict=True)}
+        parts = zip(self.layout, self._counts, self.kept.split(self.sizes, dim=-1), strict=True)
+        return {name: kept / part.numel() for (name, _), kept, part in parts}
+
+    @cached_property
+    def _counts(self) -> list[int]:
+        """The number of kept weights in each layer."""
+        return torch.stack([part.count_nonzero() for part in self.kept.split(self.sizes, dim=-1)]).tolist()
 
     def sparsities(self, scope: str) -> list[float]:
         """Return the share of weights that is zero in each group that a scope ranks together."""
@@ -134,8 +140,10 @@ class Mask:
         return [(table.shape[1], kept) for table in tables for kept in table.count_nonzero(1).tolist()]
 
     def without(self, pruned: Tensor) -> Mask:
-        """Return a mask that prunes more weights, given by their indices [K]."""
-        return replace(self, kept=self.kept.index_fill(0, pruned, False))
+        """Return a mask that prunes more weights, given by their indices [K]; its layout is not checked again."""
+        mask = object.__new__(Mask)
+        vars(mask).update(kept=self.kept.index_fill(0, pruned, False), layout=self.layout)
+        return mask
 
     def check(self, net: nn.Module) -> WeightSpace:
         """Return the network's space; raise ValueError if the mask belongs to another network."""
@@ -285,15 +293,15 @@ def smallest(saliency: Tensor, k: int) -> Tensor:
     largest = _kth_smallest(saliency, k)
     selected = saliency < largest
     missing = k - int(selected.count_nonzero())
-    selected[_places(saliency == largest)[:missing]] = True
+    selected[places(saliency == largest)[:missing]] = True
     return selected
 
 
 def _lowest(values: Tensor, kept: Tensor, counts: list[int]) -> Tensor:
     """Return where the `counts` smallest kept entries of each row of a table are, as places in the flattened table."""
     if len(values) == 1:
-        candidates = _places(kept[0])
-        return candidates[_places(smallest(values[0].index_select(0, candidates), max(0, counts[0])))]
+        candidates = places(kept[0])
+        return candidates[places(smallest(values[0].index_select(0, candidates), max(0, counts[0])))]
     wanted, there = torch.tensor(counts, device=kept.device)[:, None], kept.sum(1, keepdim=True)
     if (wanted > there).any():
         most = int((wanted - there).argmax())
@@ -304,10 +312,10 @@ def _lowest(values: Tensor, kept: Tensor, counts: list[int]) -> Tensor:
     # Sorted again by whether they are kept, so that these come first, and still by their values.
     order = order.gather(1, (~kept).gather(1, order).to(torch.uint8).argsort(dim=1, stable=True))
     first = torch.arange(values.shape[1], device=kept.device) < wanted
-    return _places(torch.zeros_like(kept).scatter_(1, order, first).reshape(-1))
+    return places(torch.zeros_like(kept).scatter_(1, order, first).reshape(-1))
 
 
-def _places(marked: Tensor) -> Tensor:
+def places(marked: Tensor) -> Tensor:
     """Return the indices where a bool tensor [D] is true; on a CPU, NumPy takes a third of torch's time."""
     if marked.device.type != "cpu":
         return marked.nonzero().squeeze(1)

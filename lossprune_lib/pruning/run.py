@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from lossprune_lib.data.task import TaskLike
 from lossprune_lib.loss_modelling.losses import Loss, cross_entropy
+from lossprune_lib.loss_modelling.restriction import Restriction
 from lossprune_lib.networks.masks import Mask
 from lossprune_lib.networks.weights import WeightSpace
 from lossprune_lib.pruning.settings import PrunerSettings
@@ -38,6 +39,11 @@ class PrunerState:
     def weights(self) -> Tensor:
         """The masked weights [D], never to be changed in place."""
         return (self.dense if self.values is None else self.values) * self.mask.kept
+
+    @cached_property
+    def restriction(self) -> Restriction:
+        """To the weights that are kept: what a stage reads of a loss model."""
+        return Restriction(self.space, self.mask.kept)
 
 
 @dataclass(frozen=True, eq=False)

@@ -56,12 +56,13 @@ def run_stage(
         **_actual(settings, state, after, model),
         **{f"density.{name}": share for name, share in density.items()},
     }
-    return replace(after, row=row)
+    after.row.update(row)  # and not in a copy, which would lose what it has computed
+    return after
 
 
 def pruned_state(state: PrunerState, pruned: Tensor, update: Update | None) -> PrunerState:
     """Return the state without more weights, given by their indices, and with a criterion's new values for the rest."""
-    after = replace(state, mask=state.mask.without(pruned), stage=state.stage + 1)
+    after = replace(state, mask=state.mask.without(pruned), stage=state.stage + 1, row={})
     if update is None or not len(pruned):
         return after
     values = update(pruned)
@@ -94,7 +95,7 @@ def model_of(settings: PrunerSettings, state: PrunerState, loss_of: LossOf) -> S
     if order is None:
         return StageModel(state.weights, space=state.space, mask=state.mask)
     risk, reads_gradient = loss_of(settings), criterion.gradient and order > 0
-    found = risk.known(state.weights, order, reads_gradient)
+    found = risk.known(state.weights, order, reads_gradient, state.restriction)
     derivatives = found.gradient if reads_gradient else None, found.curvature if order > 1 else None
     return StageModel(state.weights, found.loss, *derivatives, space=state.space, mask=state.mask, risk=risk)
 
@@ -140,7 +141,7 @@ def _actual(settings: PrunerSettings, state: PrunerState, after: PrunerState, mo
     elif model.risk is None or model.loss is None:
         return {}
     else:
-        before, now = model.loss, model.risk.known_loss(after.weights)
+        before, now = model.loss, model.risk.known_loss(after.weights, after.restriction)
     return {"loss": before, "true_change": now - before}
 
 

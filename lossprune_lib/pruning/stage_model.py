@@ -20,6 +20,8 @@ from lossprune_lib.networks.weights import WeightSpace
 class StageModel(LossModel):
     """The loss model at a stage's masked weights, of exactly the order that the criterion asks for, and more.
 
+    Gradient and curvature are by the weights that are left; they are zero elsewhere, where nothing is left to prune.
+
     Attributes
     ----------
     space : WeightSpace

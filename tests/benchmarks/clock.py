@@ -55,7 +55,8 @@ def spread(times: list[float]) -> str:
 
 def machine(device: str = "cpu") -> str:
     """Describe the machine on which the times were measured."""
-    where = torch.cuda.get_device_name() if device == "cuda" else f"{torch.get_num_threads()} CPU threads"
+    threads = torch.get_num_threads()
+    where = torch.cuda.get_device_name() if device == "cuda" else f"{threads} CPU thread{'s' * (threads > 1)}"
     return f"{where}, {platform.system()}, Python {platform.python_version()}, torch {torch.__version__}"
 
 

@@ -134,7 +134,7 @@ def test_columns_are_additive() -> None:
     def diagonal(columns: torch.Tensor) -> torch.Tensor:
         sums = torch.zeros(space.size, dtype=columns.dtype)
         by_pairs = dict.fromkeys(recording.calls, True)
-        curvature.ggn_diagonals(space, recording, columns, by_pairs, space.split(sums), lambda: None)
+        curvature.ggn_diagonals(space, recording, columns, by_pairs, space.split(sums), {}, lambda: None)
         return sums
 
     whole = diagonal(root)

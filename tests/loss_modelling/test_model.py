@@ -274,9 +274,9 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     orders: list[int] = []
     evaluate = BatchLoss._evaluate
 
-    def heard(self: BatchLoss, weights: Tensor, order: int, gradient: bool) -> LossModel:
+    def heard(self: BatchLoss, weights: Tensor, order: int, *rest: object) -> LossModel:
         orders.append(order)
-        return evaluate(self, weights, order, gradient)
+        return evaluate(self, weights, order, *rest)
 
     monkeypatch.setattr(BatchLoss, "_evaluate", heard)
     return orders

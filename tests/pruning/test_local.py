@@ -729,9 +729,9 @@ def models_made(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, Tensor]]:
     made: list[tuple[int, Tensor]] = []
     evaluate = BatchLoss._evaluate
 
-    def heard(self: BatchLoss, weights: Tensor, order: int, gradient: bool) -> LossModel:
+    def heard(self: BatchLoss, weights: Tensor, order: int, *rest: object) -> LossModel:
         made.append((order, weights.clone()))
-        return evaluate(self, weights, order, gradient)
+        return evaluate(self, weights, order, *rest)
 
     monkeypatch.setattr(BatchLoss, "_evaluate", heard)
     return made

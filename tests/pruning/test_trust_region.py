@@ -32,9 +32,9 @@ def test_it_ends_at_exactly_the_sparsity(trials: list[Trial], trained, digits) -
 def test_only_loss_models_that_were_built_are_counted(trained, digits, monkeypatch: pytest.MonkeyPatch) -> None:
     built, evaluate = [], BatchLoss._evaluate
 
-    def counted(self: BatchLoss, weights: Tensor, order: int, gradient: bool) -> LossModel:
+    def counted(self: BatchLoss, weights: Tensor, order: int, *rest: object) -> LossModel:
         built.append(order)
-        return evaluate(self, weights, order, gradient)
+        return evaluate(self, weights, order, *rest)
 
     monkeypatch.setattr(BatchLoss, "_evaluate", counted)
     found = [(trial, built.count(2)) for trial in trust_region(PRUNER, trained, digits, 0.05)]

@@ -17,7 +17,8 @@ from torch.nn.utils import parametrize
 
 from lossprune_lib import WeightSpace, data, models
 from lossprune_lib.networks.mlps import is_mlp
-from lossprune_lib.training.sparse_stack import SparseStack, _Product, _Structure
+from lossprune_lib.networks.sparse import Pattern, linear
+from lossprune_lib.training.sparse_stack import SparseStack
 
 EXACT = {"rtol": 0.0, "atol": 1e-12}
 Shape = tuple[int, ...]
@@ -230,8 +231,8 @@ def test_no_warning_about_sparse_tensors_reaches_the_user() -> None:
 
 
 def product(kept: Tensor, shared_input: bool) -> Callable[[Tensor, Tensor], Tensor]:
-    structure = _Structure.of(kept, shared_input, torch.float64)
-    return lambda values, h: _Product.apply(values, h, structure)
+    pattern = Pattern.of(kept, shared_input, dtype=torch.float64)
+    return lambda values, h: linear(pattern, values, h.T, None).T
 
 
 @given(
