@@ -64,7 +64,7 @@ def test_a_report_names_everything_that_is_asked(file: Path, tmp_path: Path) -> 
         "attempts": 1,
         "mistakes": {"normalisation": 1},
     }
-    assert entries["step length"]["passed"] is None
+    assert entries["shortest step"]["passed"] is None
     assert entries["half wrong"]["guess"] == 0.5
     assert entries["half wrong"]["right"] is False
     assert entries["best of three"]["guess"] is None
