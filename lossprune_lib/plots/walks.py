@@ -10,10 +10,31 @@ from torch import Tensor
 
 from lossprune_lib.loss_modelling import landscape as directions
 from lossprune_lib.plots import landscape
-from lossprune_lib.plots.style import CARD, GUIDE, HIGHLIGHT, MUTED, style
+from lossprune_lib.plots.style import CARD, GUIDE, HIGHLIGHT, MUTED, label_lines, style
 
 _TOP = 2.5  # nats: a little above what guessing costs with ten classes
 _QM = style("qm")["color"]
+
+
+def at_sparsities(ax: Axes, shares: Tensor, lines: Mapping[float, Tensor], criterion: str) -> Axes:
+    """Draw the loss along the lines to the masks of a criterion.
+
+    Parameters
+    ----------
+    shares : [P], of the way
+    lines : losses [P], by sparsity
+    """
+    landscape.frame(ax, 1, _TOP).set_xlabel("t, share of the way")
+    drawn = {landscape.one_slice(ax, shares, losses, criterion): f"{100 * at:.0f} %" for at, losses in lines.items()}
+    return label_lines(ax, drawn)
+
+
+def slices(ax: Axes, at: Tensor, lines: Mapping[str, Tensor], top: float) -> Axes:
+    """Draw losses [P] along several directions, at the same lengths [P], each in the style of its name."""
+    landscape.frame(ax, at[-1].item(), top).set_xlim(at[0].item(), at[-1].item())
+    for name, losses in lines.items():
+        landscape.one_slice(ax, at, losses, name)
+    return ax
 
 
 def side_by_side(figure: Figure, views: Mapping[str, landscape.View], size: float) -> None:

@@ -90,22 +90,17 @@ broken = exercises.guess("half wrong", "At which sparsity are fewer than half of
 # %% [markdown]
 # Now drag the slider to the right, slowly. On the left are the weights that go into the first 64 hidden units, one
 # small square for each unit: a weight for each pixel of the image, grey once it is pruned. On the right, the curve of
-# the accuracy grows as far as you go. Below it appear the first images that the network no longer reads.
+# the accuracy grows as far as you go. Below it appear the first images that the network no longer reads. (If nothing
+# moves, choose *Run All Cells* in the menu *Run*.)
 
 # %%
 slider = widgets.sparsity_slider(net, task)
 slider
 
-# %% [markdown]
-# (A slider moves while its notebook is running. If it does not, choose *Run All Cells* in the menu *Run*.)
-
 # %%
 below = {level: slider.table.query("accuracy < @level")["sparsity"].min() for level in (0.9, 0.5)}
 broken.reveal(
-    "\n".join(
-        f"The accuracy falls below {100 * level:.0f} % at a sparsity of {100 * at:.1f} %."
-        for level, at in below.items()
-    ),
+    "\n".join(f"accuracy below {level:.0%} from a sparsity of {at:.0%} on" for level, at in below.items()),
     answer=below[0.5],
 )
 
@@ -173,8 +168,7 @@ plt.show()
 # %% [markdown]
 # The loss moves first. Training made the loss small, and pruning should keep it small. So the loss is what we watch
 # from here on.
-
-# %% [markdown]
+#
 # ## 5. Is magnitude the right question?
 #
 # Magnitude pruning asks how *large* a weight is. What we want to know is **how much the loss changes when the weight

@@ -115,20 +115,13 @@ half_way = exercises.guess(
 t = torch.linspace(0, 1, 21)
 to_mp = {sparsity: step_to("mp", sparsity) for sparsity in (0.5, 0.8, 0.9, 0.95)}
 to_qm = {sparsity: step_to("qm", sparsity, stages=14) for sparsity in to_mp}
-lines = {
-    name: [landscape.line(net, batch, step, t) for step in to.values()] for name, to in (("mp", to_mp), ("qm", to_qm))
-}
+lines = [{share: landscape.line(net, batch, step, t) for share, step in to.items()} for to in (to_mp, to_qm)]
 
 # %%
 figure, axes = plt.subplots(1, 2, figsize=(plots.WIDTH, 3.2), layout="constrained", sharey=True)
-for ax, (criterion, title) in zip(axes, {"mp": "MP in one go", "qm": "QM in 14 stages"}.items(), strict=True):
-    drawn = [
-        landscape_plots.one_slice(landscape_plots.frame(ax, 1, 2.6), t, losses, criterion)
-        for losses in lines[criterion]
-    ]
-    ax.set(xlabel="t, share of the way", title=title)
-    plots.label_lines(ax, dict(zip(drawn, [f"{100 * sparsity:.0f} %" for sparsity in to_mp], strict=True)))
-rise = lines["mp"][2] - height
+walks.at_sparsities(axes[0], t, lines[0], "mp").set_title("MP in one go")
+walks.at_sparsities(axes[1], t, lines[1], "qm").set_title("QM in 14 stages")
+rise = lines[0][0.9] - height
 half_way.reveal(
     figure,
     answer=(rise[10] / rise[20]).item(),
@@ -152,8 +145,8 @@ slider = widgets.landscape_slider(net, task, start=0.9, stages=14)
 slider
 
 # %% [markdown]
-# Try this. At 90 %, go from 1 stage to 20 and watch the end of QM's line sink while it moves *away*. Then raise the
-# sparsity, and watch both ends run towards $\lVert\theta\rVert$, the dotted line, where no weight is left.
+# Try this. At 90 %, go from 1 stage to 20 and watch the end of QM's line sink, although its step gets no shorter. Then
+# raise the sparsity, and watch both ends run towards $\lVert\theta\rVert$, the dotted line, where no weight is left.
 #
 # Here are three settings, for paper and for screens where nothing moves.
 
@@ -177,7 +170,7 @@ walks.side_by_side(figure, {title: view_of(*setting) for title, setting in setti
 plt.show()
 
 # %% [markdown]
-# In one go QM ends higher than MP. In 14 stages it ends far lower, on a *longer* step, in quite another direction.
+# In one go QM ends higher than MP. In 14 stages it ends far lower, although its step is the longer one.
 #
 # ### Exercise 1.1: The loss on a line
 # *medium, about 8 minutes*
@@ -358,25 +351,18 @@ steepest = exercises.guess(
 
 # %%
 gradient = LossModel.at(net, batch, order=1).gradient
-directions = {
-    "random": landscape.random_direction(net, seed=0),
-    "gradient": gradient,
-    "mp": to_mp[0.9],
-    "qm": to_qm[0.9],
-}
+random = landscape.random_direction(net, seed=0)
+directions = {"random": random, "gradient": gradient, "mp": to_mp[0.9], "qm": to_qm[0.9]}
 units = {name: direction / direction.norm() for name, direction in directions.items()}
+walked = pd.DataFrame({name: landscape.line(net, batch, unit, [0, 1, 3, 10]) for name, unit in units.items()}).T
+walked.columns = [f"length {length}" for length in (0, 1, 3, 10)]
 
 # %%
 figure, axes = plt.subplots(1, 2, figsize=(plots.WIDTH, 3.3), layout="constrained")
 for ax, longest, top in zip(axes, (3, 20), (0.6, 1.5), strict=True):
     at = torch.linspace(0, longest, 41)
-    for name, unit in units.items():
-        landscape_plots.one_slice(
-            landscape_plots.frame(ax, longest, top), at, landscape.line(net, batch, unit, at), name
-        )
+    walks.slices(ax, at, {name: landscape.line(net, batch, unit, at) for name, unit in units.items()}, top)
 axes[0].legend(loc="center right")
-walked = pd.DataFrame({name: landscape.line(net, batch, unit, [0, 1, 3, 10]) for name, unit in units.items()}).T
-walked.columns = [f"length {length}" for length in (0, 1, 3, 10)]
 steepest.reveal(
     figure,
     walked.map("{:.2f}".format),
@@ -392,9 +378,8 @@ steepest.reveal(
 # %% alt="Loss along one random direction, both ways from theta: a wide bowl that is almost flat in its middle."
 at = torch.linspace(-12, 12, 49)
 figure, ax = plt.subplots(figsize=(6, 2.6), layout="constrained")
-landscape_plots.frame(ax, 12, 0.6)
-landscape_plots.one_slice(ax, at, landscape.line(net, batch, units["random"], at), "random")
-ax.set(xlim=(-12, 12), xlabel="length of the step from θ, both ways", title="A slice along a random direction")
+walks.slices(ax, at, {"random": landscape.line(net, batch, units["random"], at)}, top=0.6)
+ax.set(xlabel="length of the step from θ, both ways", title="A slice along a random direction")
 plt.show()
 
 # %% [markdown]
