@@ -145,6 +145,7 @@ figure, axes = plt.subplots(1, 5, figsize=(plots.WIDTH, 2.3), width_ratios=(0.7,
 plots.examples(axes[:1], task.x_valid[surest, None], ["the image"])
 for ax, i in zip(axes[1:], range(4), strict=True):
     breaking.probabilities(ax, shares[i, surest], int(labels[surest])).set_title(f"{100 * sparsities[i]:.0f} % pruned")
+axes[1].set_ylabel("probability")
 plt.show()
 
 # %% [markdown]

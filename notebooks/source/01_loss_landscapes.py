@@ -44,6 +44,8 @@ from lossprune_lib.plots import landscape as landscape_plots
 from lossprune_lib.plots import walks
 
 plots.use_style()
+
+# %%
 task = data.load("digits")
 net = models.pretrained("mlp_300_100", task)
 
@@ -360,7 +362,7 @@ walked.columns = [f"length {length}" for length in (0, 1, 3, 10)]
 # %%
 figure, axes = plt.subplots(1, 2, figsize=(plots.WIDTH, 3.3), layout="constrained")
 for ax, longest, top in zip(axes, (3, 20), (0.6, 1.5), strict=True):
-    at = torch.linspace(0, longest, 41)
+    at = torch.linspace(0, longest, 81)
     walks.slices(ax, at, {name: landscape.line(net, batch, unit, at) for name, unit in units.items()}, top)
 axes[0].legend(loc="center right")
 steepest.reveal(
