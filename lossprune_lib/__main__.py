@@ -85,17 +85,13 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--store", default="runs.sqlite", help="the SQLite file of finished runs (%(default)s)")
         command.add_argument("--seeds", type=int, nargs="+", metavar="SEED", help="only these of the plan's seeds")
         if action == "run":
-            _add_where_to_run(command)
+            command.add_argument("--device", default="auto", help="auto, cpu or cuda (%(default)s)")
+            where = command.add_mutually_exclusive_group()
+            where.add_argument("--workers", type=int, help="use this many processes of this machine (needs Dask)")
+            where.add_argument("--scheduler", metavar="ADDRESS", help="send the runs to this Dask scheduler")
         if action == "export":
             command.add_argument("folder", help="where the files go")
     return parser
-
-
-def _add_where_to_run(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--device", default="auto", help="auto, cpu or cuda (%(default)s)")
-    where = command.add_mutually_exclusive_group()
-    where.add_argument("--workers", type=int, help="use this many processes of this machine (needs Dask)")
-    where.add_argument("--scheduler", metavar="ADDRESS", help="send the runs to this Dask scheduler")
 
 
 def _doctor(options: argparse.Namespace) -> int:
@@ -169,13 +165,11 @@ def _client(options: argparse.Namespace) -> Iterator[Any]:
         check_int(options.workers, "--workers")
     with extra("cluster"):
         from distributed import Client, LocalCluster
-    if options.scheduler is not None:
-        with Client(options.scheduler) as client:
-            yield client
-        return
-    cluster = LocalCluster(n_workers=options.workers, threads_per_worker=1, host="127.0.0.1", dashboard_address=None)
-    with cluster, Client(cluster) as client:
-        yield client
+    with contextlib.ExitStack() as stack:
+        where = options.scheduler or stack.enter_context(
+            LocalCluster(n_workers=options.workers, threads_per_worker=1, host="127.0.0.1", dashboard_address=None)
+        )
+        yield stack.enter_context(Client(where))
 
 
 if __name__ == "__main__":

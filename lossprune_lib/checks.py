@@ -6,9 +6,9 @@ import difflib
 import math
 import numbers
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -75,12 +75,7 @@ def check_sparsity(value: object, what: str = "sparsity") -> float:
 
 def check_network(net: object) -> nn.Module:
     """Return `net` if it is a network; else raise TypeError."""
-    if not isinstance(net, nn.Module):
-        raise TypeError(
-            f"A network is a torch.nn.Module, not {type(net).__name__}: make one, for example with "
-            "models.mlp_300_100(task)."
-        )
-    return net
+    return check_instance(net, nn.Module, "A network", "make a torch.nn.Module, such as models.mlp_300_100(task)")
 
 
 def check_task(given: object, *needs: str) -> None:
@@ -100,6 +95,13 @@ def check_instance(given: object, kind: type[Kind], what: str, remedy: str) -> K
     return given
 
 
+def check_list(given: object, what: str, example: str) -> list[Any]:
+    """Return a list of what `given` holds, if it is a list, or the like; else raise TypeError."""
+    if isinstance(given, (str, bytes, Mapping)) or not isinstance(given, Iterable):
+        raise TypeError(f"{what} are a list, such as {example}, not {_named(given)}.")
+    return list(given)
+
+
 def check_callable(given: object, what: str, example: str) -> None:
     """Raise TypeError unless `given` is None or can be called."""
     if given is not None and not callable(given):
@@ -108,8 +110,6 @@ def check_callable(given: object, what: str, example: str) -> None:
 
 def check_generator(given: object) -> torch.Generator:
     """Return `given` if it is a generator of random numbers; else raise TypeError."""
-    if isinstance(given, torch.Generator):
-        return given
     return check_instance(given, torch.Generator, "generator", 'write seeds.generator(0, "my batch")')
 
 
@@ -118,17 +118,13 @@ def check_path(given: object) -> Path:
     if not isinstance(given, (str, os.PathLike)):
         raise TypeError(f"A path is a string or a pathlib.Path, not {_named(given)}.")
     found = os.fspath(given)
-    if not isinstance(found, str) or not found or "\0" in found or not _is_encodable(found):
+    try:
+        valid = isinstance(found, str) and found != "" and b"\0" not in os.fsencode(found)
+    except UnicodeEncodeError:
+        valid = False
+    if not valid:
         raise ValueError(f"{found!r} is not a valid file path: give the name of a file.")
     return Path(found)
-
-
-def _is_encodable(text: str) -> bool:
-    try:
-        os.fsencode(text)
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _named(given: object) -> str:
@@ -147,8 +143,7 @@ def check_finite(
     otherwise: str = "look for a learning rate that was too high, or load the network again",
 ) -> Tensor:
     """Return `tensor` if it holds neither NaN nor infinity; else raise ValueError, which says what to do."""
-    if tensor.is_meta:
-        raise ValueError(f"{what} is on the device meta, which stores no numbers: make it on the CPU or a GPU.")
+    check_stored(tensor, what)
     # The sum is NaN or infinite if any entry is, and takes one pass; only then are the entries counted.
     if tensor.is_floating_point() and not math.isfinite(tensor.sum().item()):
         bad = tensor.numel() - int(torch.isfinite(tensor).sum())
@@ -158,3 +153,9 @@ def check_finite(
                 f"{otherwise}."
             )
     return tensor
+
+
+def check_stored(tensor: Tensor, what: str) -> None:
+    """Raise ValueError for a tensor on torch's device meta."""
+    if tensor.is_meta:
+        raise ValueError(f"{what} is on the device meta, which stores no numbers: make it on the CPU or a GPU.")

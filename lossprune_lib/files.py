@@ -10,9 +10,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 from torch import Tensor
 
-from lossprune_lib.checks import check_path
+from lossprune_lib.checks import check_instance, check_path, check_stored
 from lossprune_lib.installation import DATA
 
 # The name, in the metadata, of a hash of everything else in the file: safetensors itself detects no damaged numbers.
@@ -54,17 +56,12 @@ def replace(path: str | Path, write: Callable[[Path], object]) -> Path:
 
 def save_tensors(path: str | Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> Path:
     """Write named tensors and notes about them to a safetensors file, atomically."""
-    from safetensors.torch import save_file
-
-    strange = [repr(note) for note in (*metadata, *metadata.values()) if not isinstance(note, str)]
-    if strange:
-        raise TypeError(f"Notes in a file are strings, not {strange[0]}: write it in quotes.")
+    for note in (*metadata, *metadata.values()):
+        check_instance(note, str, "A note in a file", "write it in quotes")
     if _SEAL in metadata:
         raise ValueError(f"{_SEAL!r} is the name of the file's own hash: give your note another name.")
-    if any(tensor.is_meta for tensor in tensors.values()):
-        raise ValueError(
-            "A tensor on the device meta stores no numbers that could be saved: make the network on the CPU."
-        )
+    for name, tensor in tensors.items():
+        check_stored(tensor, f"The tensor {name!r}")
     contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     sealed = {**metadata, _SEAL: _seal(contiguous, metadata)}
     return replace(path, lambda temporary: save_file(contiguous, str(temporary), sealed))
@@ -80,15 +77,13 @@ def load_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     ValueError
         if the file is truncated, changed since it was saved (if it has a seal), or not a safetensors file.
     """
-    from safetensors import SafetensorError, safe_open
-
     path = check_path(path)
     if not path.is_file():
         raise FileNotFoundError(f"There is no file {path}: check the path.")
     try:
         with safe_open(str(path), framework="pt") as opened:
             names = opened.keys()  # an opened file is not a mapping: it cannot be iterated over
-            tensors = {name: opened.get_tensor(name) for name in names}
+            tensors = {name: opened.get_tensor(name).clone() for name in names}  # else they are the file itself
             metadata = dict(opened.metadata() or {})
         seal = metadata.pop(_SEAL, None)
         if seal is not None and seal != _seal(tensors, metadata):

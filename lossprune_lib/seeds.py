@@ -20,14 +20,7 @@ def generator(seed: int, *purpose: str | int) -> torch.Generator:
     seed : int, at least 0
     purpose : strings and ints, such as ``("batch", 3)`` for the batch of stage 3
     """
-    plain = [_plain(part, "purpose") for part in purpose]
-    key = repr((_plain(seed, "seed"), *plain)).encode()
+    plain = (part if isinstance(part, str) else check_int(part, "purpose", least=0) for part in purpose)
+    key = repr((check_int(seed, "seed", least=0), *plain)).encode()
     digest = hashlib.sha256(key).digest()
     return torch.Generator(device="cpu").manual_seed(int.from_bytes(digest[:8], "little", signed=True))
-
-
-def _plain(part: str | int, what: str) -> str | int:
-    """Return a string or an int, so that a number has one form whoever's integer it is."""
-    if isinstance(part, str) and what == "purpose":
-        return part
-    return part if type(part) is int and part >= 0 else check_int(part, what, least=0)

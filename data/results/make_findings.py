@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import judge_chaos
 import pandas as pd
 
 from lossprune_lib import files, results
@@ -190,7 +191,7 @@ def chaos() -> str:
     table = chaos_table()
     if table is None:
         return "## chaos\n\nNot run.\n"
-    found, verdicts = results.chaos(table), results.chaos_verdicts(table)
+    found, verdicts = judge_chaos.chaos(table), judge_chaos.chaos_verdicts(table)
     found["at"] = [tuple(row) for row in found[["network", "criterion", "stages", "schedule", "step_penalty"]].values]
     single = found[found["dtype"] == "float32"]
     redrawn = {r.at: r for r in single[single["how"] == "redrawn"].itertuples()}

@@ -26,7 +26,7 @@ from lossprune_lib.data.task import Batch
 from lossprune_lib.seeds import generator
 from lossprune_lib.studies import experiment
 from lossprune_lib.studies.store import Store
-from lossprune_lib.training import ensembles, gradual, sgd, stacks
+from lossprune_lib.training import ensembles, sgd
 
 _EAGER = 2  # steps at the beginning of an epoch: they make what a recording needs, such as momenta
 
@@ -76,9 +76,8 @@ class Replayed:
         self.stream, self.eagerly = torch.cuda.Stream(), sgd.train_epoch
 
     def install(self) -> None:
-        sgd.train_epoch = gradual.train_epoch = self.train_epoch
+        sgd.train_epoch = self.train_epoch
         ensembles._train_epoch = self.train_epoch_of_ensemble
-        stacks._SPARSE_BELOW = 0.0  # sparse products are faster on a CPU only
 
     def train_epoch(self, net, task, recipe, optimizer, enforce, seed, epoch, loss=sgd.cross_entropy) -> None:
         """Do what `sgd.train_epoch` does."""

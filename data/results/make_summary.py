@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+import judge_chaos
 import pandas as pd
 from make_findings import NAMES, chaos_table, first_round, with_controls
 
 from lossprune_lib import files, results
-from lossprune_lib.results.chaos import moves
 from lossprune_lib.results.findings import VERDICTS, between_orders
 
 HERE = Path(__file__).parent
@@ -156,7 +156,7 @@ def chaos() -> Iterable[str]:
 
 def of_own_masks(name: str, table: pd.DataFrame) -> str:
     """Say how far a criterion's own mask moves with the draw and with the order of the examples."""
-    runs = moves(table[table["network"] == name])
+    runs = judge_chaos.moves(table[table["network"] == name])
     single, control = runs[runs["dtype"] == "float32"], runs[runs["dtype"] == "float64"]
     redrawn, reordered = (single[single["how"] == how] for how in ("redrawn", "reordered"))
     apart = reordered[reordered["overlap"] < 1]
@@ -172,13 +172,13 @@ def of_own_masks(name: str, table: pd.DataFrame) -> str:
             f"{apart['move'].mean():.2f} nats apart, where the criteria's are {apart['distance'].mean():.2f} apart"
         )
     told.append(f". In float64, {(control['overlap'] == 1).sum()} of {len(control)} stay. ")
-    found = results.chaos(reordered)
+    found = judge_chaos.chaos(reordered)
     for r in found[found["masks"] == "chaotic"].itertuples():
         told.append(
             f"By the rule, {r.criterion.upper()} in {r.stages} {r.schedule} stages with penalty {r.step_penalty:g} is "
             f"chaotic: its loss change moves by {r.move:.2f} ({r.move_low:.2f} to {r.move_high:.2f}) nats. "
         )
-    told.append(f"That masks are chaotic and losses are not: **{results.chaos_verdicts(runs)[name]}**.")
+    told.append(f"That masks are chaotic and losses are not: **{judge_chaos.chaos_verdicts(runs)[name]}**.")
     return "".join(told)
 
 

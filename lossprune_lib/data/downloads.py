@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pooch
 
 FOLDER_VARIABLE = "LOSSPRUNE_DATA"
 
@@ -39,10 +40,6 @@ class Source:
     downloads: tuple[Download, ...]
     format: str = "npz"  # a name in `_READERS`
     valid_examples: int = 10_000  # of those for training
-
-    @property
-    def classes(self) -> int:
-        return len(self.class_names)
 
 
 _KERAS = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/"
@@ -106,17 +103,15 @@ def read(name: str, progress: bool = True) -> Arrays:
         if the data set must be fetched and cannot be; the message says what to do without a network.
     """
     source = SOURCES[name]
-    for folder in _folders():
-        if (folder / f"{name}.npz").is_file():
-            return _checked(_read_npz(folder / f"{name}.npz"), source, folder / f"{name}.npz")
+    given = _given(name)
+    if given is not None:
+        return _checked(_read_npz(given), source, given)
     paths = [_fetch(name, download, progress) for download in source.downloads]
     return _checked(_READERS[source.format](*paths), source, paths[0])
 
 
 def cache_folder() -> Path:
     """Return the folder that downloads are kept in: the user's cache."""
-    import pooch
-
     return Path(pooch.os_cache("lossprune"))
 
 
@@ -127,9 +122,7 @@ def temporary_folder() -> Path:
 
 def present(name: str) -> bool:
     """Return whether data set `name` can be read without a network."""
-    if any((folder / f"{name}.npz").is_file() for folder in _folders()):
-        return True
-    return all(_holder(download.file) for download in SOURCES[name].downloads)
+    return _given(name) is not None or all(_holder(download.file) for download in SOURCES[name].downloads)
 
 
 def _holder(file: str) -> Path | None:
@@ -154,21 +147,21 @@ def _writable(folder: Path) -> bool:
     return there.is_dir() and os.access(there, os.W_OK | os.X_OK)
 
 
-def _folders() -> list[Path]:
+def _given(name: str) -> Path | None:
+    """Return the file of data set `name` in the folder that the user names, if it is there."""
     named = os.environ.get(FOLDER_VARIABLE)
     if not named:
-        return []
+        return None
     folder = Path(named).expanduser()
     if not folder.is_dir():
         raise FileNotFoundError(
             f"{FOLDER_VARIABLE} names the folder {folder}, which does not exist: correct or unset it."
         )
-    return [folder]
+    file = folder / f"{name}.npz"
+    return file if file.is_file() else None
 
 
 def _fetch(name: str, download: Download, progress: bool) -> Path:
-    import pooch
-
     folder = _holder(download.file) or _keeper()
     failures = []
     for address in download.addresses:
@@ -243,10 +236,10 @@ def _checked(arrays: Arrays, source: Source, path: Path) -> Arrays:
             raise ValueError(
                 f"{path}: y_{split} is {y.dtype} of shape {y.shape}, but must be {len(x)} integers: {remedy}"
             )
-        if y.min() < 0 or y.max() >= source.classes:
+        if y.min() < 0 or y.max() >= len(source.class_names):
             raise ValueError(
                 f"{path}: y_{split} has labels from {y.min()} to {y.max()}, but they must be in 0 to "
-                f"{source.classes - 1}: {remedy}"
+                f"{len(source.class_names) - 1}: {remedy}"
             )
     return {key: value.astype(np.int64) if key[0] == "y" else value for key, value in arrays.items()}
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
-from lossprune_lib.checks import check_choice, check_finite, check_generator, check_instance, check_int
+from lossprune_lib.checks import check_choice, check_finite, check_generator, check_instance, check_int, check_list
 
 SPLITS = ("train", "valid", "test")
 
@@ -103,13 +103,12 @@ class Task:
                 raise ValueError(
                     f"There is a label {largest}, but only {classes} classes: labels go from 0 to classes - 1."
                 )
-        if isinstance(class_names, str) or not isinstance(class_names, Sequence):
-            raise TypeError(f"class_names are strings, one for each class, not {class_names!r}.")
+        class_names = tuple(check_list(class_names, "class_names", '["cat", "dog"]'))
         if class_names and len(class_names) != classes:
             raise ValueError(
                 f"There are {len(class_names)} class names for {classes or 'no'} classes: give one each, or none."
             )
-        return cls(x_train, y_train, x_valid, y_valid, x_test, y_test, classes, name, tuple(class_names))
+        return cls(x_train, y_train, x_valid, y_valid, x_test, y_test, classes, name, class_names)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -180,14 +179,9 @@ def find_device(device: str | torch.device) -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         place = torch.device(device)
-    except (RuntimeError, TypeError, ValueError) as error:
-        raise ValueError(f'There is no kind of device called {device!r}: use "auto", "cpu" or "cuda".') from error
-    if place.type == "cuda" and not torch.cuda.is_available():
-        raise ValueError('There is no CUDA accelerator here: use device="auto" or "cpu".')
-    try:
         torch.empty(0, device=place)
-    except (RuntimeError, AssertionError) as error:
-        raise ValueError(f'There is no device {str(place)!r} here: use device="auto" or "cpu".') from error
+    except (RuntimeError, TypeError, ValueError, AssertionError) as error:
+        raise ValueError(f'There is no device {device!r} here: use "auto" or "cpu", or "cuda" where it is.') from error
     return place
 
 

@@ -190,7 +190,7 @@ class BatchLoss:
             if self.curvature_columns is None and not is_shipped(self.loss):
                 check_root(self.loss, self.footprint.outputs, self.y[:1])
         root_of, total, sums = self._root_of(), 0.0, [torch.zeros_like(weights) for _ in range(gradient + (order > 1))]
-        by_layer, outputs = [self.space.parts(vector) for vector in sums], list[Tensor]()
+        by_layer, outputs = [self.space.split(vector) for vector in sums], list[Tensor]()
         bar = progress_bar(columns > 0, desc="curvature", total=columns * self.examples, leave=False, delay=_PATIENCE)
         with bar:
             for x, y in self._parts(columns, self.max_bytes):
@@ -251,7 +251,7 @@ class BatchLoss:
         self, weights: Tensor, layers: list[int], x: Inputs, root: Tensor, bar: Any | None
     ) -> dict[int, Tensor]:
         """Return some layers' parts of the diagonal on the general path; a bar counts examples times columns."""
-        point = Point(self.space, self.space.parts(weights), self.rest)
+        point = Point(self.space, self.space.split(weights), self.rest)
         advance = (lambda: None) if bar is None else (lambda: bar.update(len(root)))
         # One example needs no company, and torch cannot compute all that it can for two.
         if self.footprint.together and root.shape[1] > 1 and set(layers) <= set(self.footprint.general):

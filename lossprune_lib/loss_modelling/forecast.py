@@ -8,6 +8,7 @@ Source: the criteria of Laurent et al. 2020, section 2, and what they leave out 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -15,7 +16,7 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from lossprune_lib.checks import check_choice, check_float
+from lossprune_lib.checks import check_choice, check_float, check_list
 from lossprune_lib.loss_modelling.batch_loss import BatchLoss
 
 ORDERS: dict[str, str] = {
@@ -62,9 +63,7 @@ def forecast(risk: BatchLoss, weights: Tensor, step: Tensor, orders: Sequence[st
     orders : names in `ORDERS`
         "ggn" and "hessian" pass through the network for this step, exactly.
     """
-    if isinstance(orders, str) or not isinstance(orders, Sequence):
-        raise TypeError(f"orders is a list of names, such as ['first'], not {orders!r}.")
-    for order in orders:
+    for order in check_list(orders, "orders", "['first']"):
         check_choice(order, ORDERS, "order")
     model = risk.model(weights)
     slope = model.predicted_change(step, order=1).item()
@@ -88,11 +87,6 @@ def loss_along(risk: BatchLoss, weights: Tensor, step: Tensor) -> Callable[[floa
     return true_change
 
 
-def is_off(predicted: float, true: float, tolerance: float = 0.1) -> bool:
-    """Return whether a prediction misses the true change by more than a share of it."""
-    return abs(predicted - true) > tolerance * abs(true)
-
-
 def trust_radius(
     true_change: Callable[[float], float], predicted_change: Callable[[float], float], tolerance: float = 0.1
 ) -> float:
@@ -110,9 +104,9 @@ def trust_radius(
     check_float(tolerance, "tolerance")
 
     def off(share: float) -> bool:
-        return is_off(predicted_change(share), true_change(share), tolerance)
+        return abs(predicted_change(share) - true_change(share)) > tolerance * abs(true_change(share))
 
-    shares = torch.logspace(torch.tensor(_FIRST_SHARE).log10().item(), 0, _POINTS, dtype=torch.float64).tolist()
+    shares = torch.logspace(math.log10(_FIRST_SHARE), 0, _POINTS, dtype=torch.float64).tolist()
     first_off = next((i for i, share in enumerate(shares) if off(share)), None)
     if first_off is None:
         return 1.0

@@ -68,7 +68,7 @@ def record(
     """
     if torch.is_inference_mode_enabled():
         raise ValueError("There are no gradients in torch.inference_mode: leave it first (torch.no_grad is fine).")
-    leaves = [part.detach().requires_grad_() for part in space.parts(weights)]
+    leaves = [part.detach().requires_grad_() for part in space.split(weights)]
     calls: dict[int, Call | None] = {}
     with torch.enable_grad(), _watching(space, watched, examples, calls):
         outputs = check_outputs(space.run_parts(leaves, rest, x), examples)

@@ -196,7 +196,7 @@ def _together(risk: BatchLoss, start: Tensor, directions: Tensor, x: Tensor) -> 
     assert isinstance(space.net, nn.Sequential)
     steps = steps_of(space.net)
     layers = [step for step in steps if isinstance(step, nn.Linear)]
-    parts = dict(zip(layers, zip(space.parts(start), space.parts(directions), strict=True), strict=True))
+    parts = dict(zip(layers, zip(space.split(start), space.split(directions), strict=True), strict=True))
     biases = {
         layer: rest[f"{name}.bias"] for layer, name in zip(layers, space.layers, strict=True) if layer.bias is not None
     }

@@ -31,6 +31,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from lossprune_lib.checks import check_instance
+
 _IGNORED = -100  # torch's label of positions that do not count
 
 
@@ -180,18 +182,19 @@ class CrossEntropy(Loss):
         return scale.masked_fill(ignored, 0)
 
 
-@dataclass(frozen=True)
-class MeanSquaredError(Loss):
-    """The squared error, averaged over all numbers, as torch's; targets are float and of the outputs' shape."""
+class _OfEachNumber(Loss):
+    """A loss of each number of the outputs alone: its Hessian is diagonal, and targets are of the outputs' shape."""
 
-    def total(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        return F.mse_loss(outputs, targets, reduction="sum")
+    def _roots(self, outputs: Tensor) -> Tensor:
+        """Return the root of the loss's second derivative by each of the outputs."""
+        raise NotImplementedError
 
     def hessian_root(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        return _diagonal(torch.full_like(outputs, math.sqrt(2)))
+        roots = self._roots(outputs).reshape(len(outputs), -1)
+        return torch.diag_embed(roots, dim1=0, dim2=2).reshape(-1, *outputs.shape)
 
     def sampled_column(self, outputs: Tensor, targets: Tensor, generator: torch.Generator) -> Tensor:
-        return math.sqrt(2) * _signs(outputs.shape, generator).to(outputs)
+        return self._roots(outputs) * _signs(outputs.shape, generator).to(outputs)
 
     def columns(self, outputs: Tensor, targets: Tensor) -> int:
         return outputs[0].numel()
@@ -200,11 +203,30 @@ class MeanSquaredError(Loss):
         return targets.numel()
 
     def check(self, shape: tuple[int, ...], targets: Tensor) -> None:
-        _check_same_shape(shape, targets)
+        if not targets.is_floating_point():
+            raise TypeError(
+                f"The targets are {targets.dtype}, but this loss compares real numbers: convert with .float()."
+            )
+        if tuple(targets.shape) != tuple(shape):
+            raise ValueError(
+                f"The network's output has the shape {list(shape)}, the targets {list(targets.shape)}: they must be "
+                "equal (for one number per example write targets.unsqueeze(1))."
+            )
 
 
 @dataclass(frozen=True)
-class BinaryCrossEntropy(Loss):
+class MeanSquaredError(_OfEachNumber):
+    """The squared error, averaged over all numbers, as torch's; targets are float and of the outputs' shape."""
+
+    def total(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        return F.mse_loss(outputs, targets, reduction="sum")
+
+    def _roots(self, outputs: Tensor) -> Tensor:
+        return torch.full_like(outputs, math.sqrt(2))
+
+
+@dataclass(frozen=True)
+class BinaryCrossEntropy(_OfEachNumber):
     """The cross-entropy of independent yes-or-no questions, from logits, averaged over all numbers, as torch's.
 
     Targets are floats in [0, 1], of the outputs' shape.
@@ -213,23 +235,15 @@ class BinaryCrossEntropy(Loss):
     def total(self, outputs: Tensor, targets: Tensor) -> Tensor:
         return F.binary_cross_entropy_with_logits(outputs, targets, reduction="sum")
 
-    def hessian_root(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        return _diagonal(_deviation(outputs))
-
-    def sampled_column(self, outputs: Tensor, targets: Tensor, generator: torch.Generator) -> Tensor:
-        return _deviation(outputs) * _signs(outputs.shape, generator).to(outputs)
-
-    def columns(self, outputs: Tensor, targets: Tensor) -> int:
-        return outputs[0].numel()
-
-    def count(self, targets: Tensor) -> float:
-        return targets.numel()
+    def _roots(self, outputs: Tensor) -> Tensor:
+        # sqrt(p (1 - p)), without a difference of nearly equal numbers
+        return (torch.sigmoid(outputs) * torch.sigmoid(-outputs)).sqrt()
 
     def wrong(self, outputs: Tensor, targets: Tensor) -> Tensor:
         return (outputs > 0) != (targets > 0.5)
 
     def check(self, shape: tuple[int, ...], targets: Tensor) -> None:
-        _check_same_shape(shape, targets)
+        super().check(shape, targets)
         if targets.min() < 0 or targets.max() > 1:
             raise ValueError("The targets of a binary cross-entropy are from 0 to 1: 1 for yes, 0 for no.")
 
@@ -241,12 +255,8 @@ binary_cross_entropy = BinaryCrossEntropy()
 
 def check_loss(loss: object) -> Loss:
     """Return `loss` if it is one that can be modelled; else raise TypeError."""
-    if not isinstance(loss, Loss):
-        raise TypeError(
-            "A loss is a loss_modelling.Loss, such as losses.cross_entropy or losses.mean_squared_error, not "
-            f"{type(loss).__name__}: leave it out for the cross-entropy."
-        )
-    return loss
+    remedy = "take losses.cross_entropy, losses.mean_squared_error or one of your own, or leave it out"
+    return check_instance(loss, Loss, "A loss", remedy)
 
 
 def check_outputs(loss: Loss, outputs: object, targets: Tensor) -> None:
@@ -317,25 +327,5 @@ def softmax_hessian_root(logits: Tensor) -> Tensor:
     return root.scatter_add_(2, others.T.unsqueeze(2), r_others)
 
 
-def _diagonal(values: Tensor) -> Tensor:
-    """Return the columns [K, N, ...] of each example's diagonal matrix, for its K numbers of values [N, ...]."""
-    return torch.diag_embed(values.reshape(len(values), -1), dim1=0, dim2=2).reshape(-1, *values.shape)
-
-
-def _deviation(logits: Tensor) -> Tensor:
-    """Return sqrt(p (1 - p)), without a difference of nearly equal numbers."""
-    return (torch.sigmoid(logits) * torch.sigmoid(-logits)).sqrt()
-
-
 def _signs(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
     return (torch.rand(shape, generator=generator, dtype=torch.float64) < 0.5).double().mul_(2).sub_(1)
-
-
-def _check_same_shape(shape: tuple[int, ...], targets: Tensor) -> None:
-    if not targets.is_floating_point():
-        raise TypeError(f"The targets are {targets.dtype}, but this loss compares real numbers: convert with .float().")
-    if tuple(targets.shape) != tuple(shape):
-        raise ValueError(
-            f"The network's output has the shape {list(shape)}, the targets {list(targets.shape)}: they must be equal "
-            "(for one number per example write targets.unsqueeze(1))."
-        )

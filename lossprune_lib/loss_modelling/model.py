@@ -7,6 +7,7 @@ from numbers import Integral
 
 from torch import Tensor, nn
 
+from lossprune_lib.checks import check_instance
 from lossprune_lib.data.task import Batch
 from lossprune_lib.loss_modelling.losses import Loss, cross_entropy
 
@@ -62,12 +63,6 @@ class LossModel:
             return None
         return 2 if self.curvature is not None else int(self.gradient is not None)
 
-    def among(self, chosen: Tensor) -> LossModel:
-        """Return the model of some weights only, by their indices [k] or as bool [D]; the others do not move."""
-        gradient = None if self.gradient is None else self.gradient[chosen]
-        diagonal = None if self.curvature is None else self.curvature[chosen]
-        return LossModel(self.weights[chosen], self.loss, gradient, diagonal)
-
     def predicted_change(self, step: Tensor, order: int = 2) -> Tensor:
         """Return the modelled, signed change of the loss for a step [D] (or steps [..., D]), as a tensor [...].
 
@@ -78,17 +73,9 @@ class LossModel:
         ValueError, TypeError
             for a step that does not go with the weights, or an order that this model does not have.
         """
-        gradient, diagonal = self._derivatives(step, order)
-        return step @ gradient if diagonal is None else step @ gradient + (step.square() @ diagonal) / 2
-
-    def _derivatives(self, step: Tensor, order: int) -> tuple[Tensor, Tensor | None]:
-        """Return the gradient and, for order 2, the curvature; raise unless there are such, and a step for them."""
         if not isinstance(order, Integral) or order not in (1, 2):
             raise ValueError(f"order is {order!r}, but a change is predicted with order 1 or 2.")
-        if not isinstance(step, Tensor):
-            raise TypeError(
-                f"A step is a torch tensor [D], not {type(step).__name__}: convert it with torch.as_tensor."
-            )
+        check_instance(step, Tensor, "A step", "convert it with torch.as_tensor")
         if step.shape[-1:] != self.weights.shape[-1:]:
             raise ValueError(
                 f"The step has shape {list(step.shape)}, the weights {list(self.weights.shape)}: give one number per "
@@ -103,4 +90,5 @@ class LossModel:
             raise ValueError(f"This model has order {self.order}: make it with LossModel.at(..., order={order}).")
         if self.gradient is None:
             raise ValueError("This model was made without its gradient: leave out gradient=False.")
-        return self.gradient, self.curvature if order == 2 else None
+        first = step @ self.gradient
+        return first if order == 1 or self.curvature is None else first + (step.square() @ self.curvature) / 2

@@ -65,7 +65,7 @@ def preflight(space: WeightSpace, rest: Mapping[str, Tensor], x: Inputs) -> Foot
     if outputs.ndim > 2 and any(isinstance(module, _BatchNorm) for module in space.net.modules()):
         least = 2  # a loss may send its gradient back transposed where this one's was not
     positions, general = _paths(space, together, gradients, by_outputs)
-    point, vectors = Point(space, space.parts(weights), rest), direction(outputs).unsqueeze(0)
+    point, vectors = Point(space, space.split(weights), rest), direction(outputs).unsqueeze(0)
     at_once = least == 1 and _works_together(point, general, pair, vectors, gradients)
     return Footprint(*found, positions, general, at_once, least)
 

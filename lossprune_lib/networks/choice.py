@@ -115,7 +115,8 @@ def choose(net: nn.Module, include: Selectors | None, exclude: Selectors) -> tup
         else:
             left_out[o.name] = reason
     _check_plain(net, exclude)
-    sizes = {o.name: _size(o.parameter) for o in owned}
+    lazy = nn.UninitializedParameter
+    sizes = {o.name: 0 if isinstance(o.parameter, lazy) else o.parameter.numel() for o in owned}
     total = sum(sizes.values())
     return chosen, Coverage(sum(sizes[o.name] for o in chosen), total, left_out, {n: sizes[n] for n in left_out})
 
@@ -207,7 +208,3 @@ def _check_plain(net: nn.Module, exclude: Selectors) -> None:
                 "torch.nn.utils.prune): make it plain first, for example with "
                 "torch.nn.utils.parametrize.remove_parametrizations or torch.nn.utils.prune.remove, or exclude it."
             )
-
-
-def _size(parameter: nn.Parameter) -> int:
-    return 0 if isinstance(parameter, nn.UninitializedParameter) else parameter.numel()

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import copy
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from lossprune_lib import files
-from lossprune_lib.checks import check_choice, check_instance, check_int, check_sparsity, suggestion
+from lossprune_lib.checks import check_choice, check_instance, check_int, check_sparsity, check_stored, suggestion
 from lossprune_lib.networks.weights import Layout, WeightSpace, check_space
 
 SCOPES = ("global", "layer", "row", "2:4")
@@ -42,13 +41,12 @@ class Mask:
         if not isinstance(self.kept, Tensor) or self.kept.dtype != torch.bool:
             kind = self.kept.dtype if isinstance(self.kept, Tensor) else type(self.kept).__name__
             raise TypeError(f"A mask is a bool tensor [D], not {kind}: convert it with .bool().")
-        if self.kept.is_meta:
-            raise ValueError("This mask is on the device meta, which stores no numbers: make it on the CPU or a GPU.")
+        check_stored(self.kept, "This mask")
         _check_layout(self.layout)
-        if self.kept.shape[-1:] != (sum(self.sizes),):
+        if self.kept.shape != (sum(self.sizes),):
             raise ValueError(
-                f"This mask has shape {list(self.kept.shape)}, but its layers have {sum(self.sizes):,} weights: "
-                "take the layout of its own network, WeightSpace(net).layout."
+                f"This mask has shape {list(self.kept.shape)}, but its layers have {sum(self.sizes):,} weights, [D]: "
+                "choose the mask of one network, and take the layout of its own, WeightSpace(net).layout."
             )
 
     @classmethod
@@ -69,58 +67,46 @@ class Mask:
 
     def density(self) -> dict[str, float]:
         """Return the share of weights that each layer keeps."""
-        parts = self.kept.split(self.sizes, dim=-1)
-        counts = torch.stack([part.sum() for part in parts]).tolist()
-        return {name: count / part.numel() for (name, _), count, part in zip(self.layout, counts, parts, strict=True)}
+        counts = torch.stack([part.sum() for part in self.kept.split(self.sizes)]).tolist()
+        return {name: count / size for (name, _), count, size in zip(self.layout, counts, self.sizes, strict=True)}
 
     def sparsities(self, scope: str) -> list[float]:
         """Return the share of weights that is zero in each group that a scope ranks together."""
-        tables = self._grouped(self.kept, check_choice(scope, SCOPES, "scope"))
-        return [1 - kept / table.shape[1] for table in tables for kept in table.count_nonzero(1).tolist()]
+        return [1 - kept / size for size, kept in self._groups(scope)]
 
-    def still_to_prune(self, sparsity: float, scope: str) -> list[int]:
+    def still_to_prune(self, sparsity: float | list[float], scope: str) -> list[int]:
         """Return how many more weights to prune for a sparsity: of all, or of each group that a scope ranks together.
 
         Parameters
         ----------
+        sparsity : one for all groups, or a list of each one's own
         scope : "global", "layer", "row" or "2:4"
             A row is the weights of one output, the first dimension. "2:4" ranks four consecutive weights along the
             inputs, the second dimension (so of a convolution at one place of its kernel), and its sparsity is 0.5.
             Where the number of inputs is no multiple of 4, the last ones stay.
         """
-        self._check_one()
-        return self.remaining(check_sparsity(sparsity), check_scope(scope, sparsity))
+        groups = self._groups(scope)
+        if not isinstance(sparsity, list):
+            check_scope(scope, check_sparsity(sparsity))
+            sparsity = [sparsity] * len(groups)
+        return [round(size * share) - (size - kept) for (size, kept), share in zip(groups, sparsity, strict=True)]
 
-    def remaining(self, sparsity: float | list[float], scope: str) -> list[int]:
-        """Return what `still_to_prune` does, of arguments that were checked already; each group may have its own."""
-        tables = self._grouped(self.kept, scope)
-        each = sparsity if isinstance(sparsity, list) else [sparsity] * sum(map(len, tables))
-        groups = [(table.shape[1], kept) for table in tables for kept in table.count_nonzero(1).tolist()]
-        return [_count(size, of_group) - (size - kept) for (size, kept), of_group in zip(groups, each, strict=True)]
-
-    def smallest_kept(self, scores: Tensor, counts: list[int], scope: str | None = None) -> Tensor:
+    def smallest_kept(self, scores: Tensor, counts: list[int], scope: str = "global") -> Tensor:
         """Return the indices of the kept weights of smallest score: `counts` of all, or of each group of a scope.
 
         Parameters
         ----------
         scores : [D]
-        counts : from `still_to_prune`; below zero counts as zero
-        scope : the same as there; it may be left out for "global" and "layer"
+        counts : from `still_to_prune` in the same scope; below zero counts as zero
         """
         check_scores(scores, self.kept.numel())
-        if scope is None:
-            scope = "global" if isinstance(counts, list) and len(counts) == 1 else "layer"
-        groups = sum(map(len, self._grouped(self.kept, check_choice(scope, SCOPES, "scope"))))
-        if not isinstance(counts, list) or len(counts) != groups:
+        tables = self._grouped(self.kept, scope)
+        if not isinstance(counts, list) or len(counts) != sum(map(len, tables)):
             raise TypeError(
                 f"counts is a list of one number, or one for each {scope}, as still_to_prune gives it, not {counts!r}."
             )
-        return self.lowest_kept(scores, counts, scope)
-
-    def lowest_kept(self, scores: Tensor, counts: list[int], scope: str) -> Tensor:
-        """Return what `smallest_kept` does, of arguments that were checked already."""
         chosen, first = [], 0
-        for values, kept in zip(self._grouped(scores, scope), self._grouped(self.kept, scope), strict=True):
+        for values, kept in zip(self._grouped(scores, scope), tables, strict=True):
             of_table, counts = counts[: len(values)], counts[len(values) :]
             chosen.append(_lowest(values, kept, of_table) + first)
             first += values.numel()
@@ -132,7 +118,7 @@ class Mask:
 
     def _grouped(self, vector: Tensor, scope: str) -> list[Tensor]:
         """Return a vector [D] as tables [groups, weights of a group] of what is ranked together."""
-        if scope == "global":
+        if check_choice(scope, SCOPES, "scope") == "global":
             return [vector[None]]
         parts = list(zip(vector.split(self.sizes), (shape for _, shape in self.layout), strict=True))
         if scope == "layer":
@@ -142,15 +128,17 @@ class Mask:
         along_inputs = [part.reshape(shape).movedim(min(1, len(shape) - 1), -1) for part, shape in parts]
         return [part[..., : part.shape[-1] // 4 * 4].reshape(-1, 4) for part in along_inputs]
 
+    def _groups(self, scope: str) -> list[tuple[int, int]]:
+        """Return the size of each group that a scope ranks together, and how many of its weights are kept."""
+        tables = self._grouped(self.kept, scope)
+        return [(table.shape[1], kept) for table in tables for kept in table.count_nonzero(1).tolist()]
+
     def without(self, pruned: Tensor) -> Mask:
-        """Return a mask that prunes more weights, given by their indices [K]; its layout is not checked again."""
-        mask = copy.copy(self)
-        object.__setattr__(mask, "kept", self.kept.index_fill(0, pruned, False))
-        return mask
+        """Return a mask that prunes more weights, given by their indices [K]."""
+        return replace(self, kept=self.kept.index_fill(0, pruned, False))
 
     def check(self, net: nn.Module) -> WeightSpace:
         """Return the network's space; raise ValueError if the mask belongs to another network."""
-        self._check_one()
         space = WeightSpace.matching(net, self.layout)
         if space is None:
             theirs, ours = dict(self.layout), dict(WeightSpace(net).layout)
@@ -160,13 +148,6 @@ class Mask:
                 f"in the mask, {ours.get(name)} in the network. Prune this network, or take the one that was pruned."
             )
         return space
-
-    def _check_one(self) -> None:
-        if self.kept.ndim != 1:
-            raise ValueError(
-                f"These are masks of several networks, {list(self.kept.shape)}: choose one, "
-                "Mask(mask.kept[0], mask.layout)."
-            )
 
     def __getitem__(self, layer: str) -> Tensor:
         """Return a layer's part of the mask, bool, in the shape of its weight, whatever wraps the network.
@@ -184,15 +165,17 @@ class Mask:
         tensor([[1., 0., 1.],
                 [0., 1., 0.]])
         """
-        self._check_one()
-        names = [name for name, _ in self.layout]
-        if layer not in names and isinstance(layer, str):
-            names, layer = [_unwrapped(name) for name in names], _unwrapped(layer)
-        if layer not in names:
-            near = suggestion(layer, names)
-            raise KeyError(f"This mask has no layer {layer!r}.{near} Its layers are: {', '.join(names)}.")
-        place = names.index(layer)
-        return self.kept.split(self.sizes)[place].reshape(self.layout[place][1])
+        layers = self._by_layer()
+        layers = {_unwrapped(name): part for name, part in layers.items()} | layers
+        for name in (str(layer), _unwrapped(str(layer))):
+            if name in layers:
+                return layers[name]
+        names = ", ".join(name for name, _ in self.layout)
+        raise KeyError(f"This mask has no layer {layer!r}.{suggestion(layer, layers)} Its layers are: {names}.")
+
+    def _by_layer(self) -> dict[str, Tensor]:
+        parts = zip(self.layout, self.kept.split(self.sizes), strict=True)
+        return {name: part.reshape(shape) for (name, shape), part in parts}
 
     def apply_(self, net: nn.Module) -> None:
         """Set the network's pruned weights to zero, in place."""
@@ -205,11 +188,7 @@ class Mask:
 
     def save(self, path: str | Path) -> Path:
         """Write the mask to a safetensors file, atomically."""
-        self._check_one()
-        layers = {
-            name or "weight": part.reshape(shape)
-            for (name, shape), part in zip(self.layout, self.kept.split(self.sizes), strict=True)
-        }
+        layers = {name or "weight": part for name, part in self._by_layer().items()}
         return files.save_tensors(path, layers, {"layers": json.dumps([name for name, _ in self.layout])})
 
     @classmethod
@@ -231,12 +210,8 @@ class Mask:
 
 def check_mask(mask: object) -> Mask:
     """Return `mask` if it is a Mask; else raise TypeError."""
-    if not isinstance(mask, Mask):
-        raise TypeError(
-            f"A mask is a Mask, as run.mask or Mask.load gives it, not a {type(mask).__name__}: for a bool tensor [D] "
-            "write Mask(kept, WeightSpace(net).layout)."
-        )
-    return mask
+    remedy = "take run.mask or Mask.load(path), or write Mask(kept, WeightSpace(net).layout) for a bool tensor [D]"
+    return check_instance(mask, Mask, "A mask", remedy)
 
 
 def check_scope(scope: object, sparsity: float) -> str:
@@ -284,11 +259,7 @@ def zero_pruned(parts: list[Tensor], weights: tuple[nn.Parameter, ...]) -> None:
 
 def count(size: int, sparsity: float) -> int:
     """Return how many of `size` weights to prune for a sparsity: the nearest whole number, halves to the even one."""
-    return _count(check_int(size, "size", least=0), check_sparsity(sparsity))
-
-
-def _count(size: int, sparsity: float) -> int:
-    return round(size * sparsity)
+    return round(check_int(size, "size", least=0) * check_sparsity(sparsity))
 
 
 def smallest(saliency: Tensor, k: int) -> Tensor:
@@ -305,11 +276,7 @@ def smallest(saliency: Tensor, k: int) -> Tensor:
     bool [D]
     """
     check_scores(saliency)
-    return _smallest(saliency, check_int(k, "k", least=0))
-
-
-def _smallest(saliency: Tensor, k: int) -> Tensor:
-    if k > len(saliency):
+    if check_int(k, "k", least=0) > len(saliency):
         raise ValueError(f"{k} of {len(saliency)} entries cannot be selected.")
     if k == 0:
         return torch.zeros_like(saliency, dtype=torch.bool)
@@ -326,7 +293,7 @@ def _lowest(values: Tensor, kept: Tensor, counts: list[int]) -> Tensor:
     """Return where the `counts` smallest kept entries of each row of a table are, as places in the flattened table."""
     if len(values) == 1:
         candidates = _places(kept[0])
-        return candidates[_places(_smallest(values[0].index_select(0, candidates), max(0, counts[0])))]
+        return candidates[_places(smallest(values[0].index_select(0, candidates), max(0, counts[0])))]
     wanted, there = torch.tensor(counts, device=kept.device)[:, None], kept.sum(1, keepdim=True)
     if (wanted > there).any():
         most = int((wanted - there).argmax())

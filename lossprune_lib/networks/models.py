@@ -199,12 +199,14 @@ def save(path: str | Path, net: nn.Module, model: str, task: Inputs, *, width: f
     check_choice(model, MODELS, "model")
     check_network(net)
     classes, state = classes_of(task), net.state_dict()
-    if not _fits(state, model, tuple(task.shape), classes, width):
+    try:
+        _assembled(state, model, tuple(task.shape), classes, width)
+    except RuntimeError as error:
         raise ValueError(
             f"This network is not a {model} of width {width:g} for inputs {list(task.shape)} and {classes} classes, "
             f"and could not be loaded again: make it with models.{model}(task), or give the name and the task that it "
             "was made for."
-        )
+        ) from error
     about = {"model": model, "shape": ",".join(map(str, task.shape)), "classes": str(classes)}
     about |= {} if width == 1 else {"width": repr(float(width))}
     if about.keys() & notes.keys():
@@ -221,22 +223,20 @@ def load(path: str | Path) -> nn.Module:
         if min(*shape, classes) < 1:
             raise ValueError("a size of its inputs, or its number of classes, is below 1")
         model, width = metadata["model"], float(metadata.get("width", 1))
-        if not _fits(tensors, model, shape, classes, width):
-            raise ValueError("its tensors are not those of its model")
-        dtype = torch.float64 if any(t.dtype == torch.float64 for t in tensors.values()) else torch.float32
-        net = make(model, _Shipped(shape, classes, dtype=dtype), width=width)
-        net.load_state_dict(tensors)
+        return _assembled(tensors, model, shape, classes, width)
     except (KeyError, ValueError, TypeError, RuntimeError, ArithmeticError) as error:
         why = f"it lacks {error}" if isinstance(error, KeyError) else error
         raise ValueError(f"{path} holds no network that this version knows ({why}): save it again.") from error
-    return net
 
 
-def _fits(tensors: Mapping[str, Tensor], model: str, shape: tuple[int, ...], classes: int, width: float) -> bool:
-    """Return whether tensors have the names and shapes of a model's."""
+def _assembled(
+    tensors: Mapping[str, Tensor], model: str, shape: tuple[int, ...], classes: int, width: float
+) -> nn.Module:
+    """Return a model of these tensors, in eval mode; raise RuntimeError unless they have its names and shapes."""
     with torch.device("meta"):  # so that a tampered file cannot claim more memory than its own tensors take
-        expected = make(model, _Shipped(shape, classes, torch.device("meta")), width=width).state_dict()
-    return {name: t.shape for name, t in expected.items()} == {name: t.shape for name, t in tensors.items()}
+        net = make(model, _Shipped(shape, classes, torch.device("meta")), width=width)
+    net.load_state_dict(tensors, assign=True)
+    return net
 
 
 def _initialised(net: nn.Module, task: Inputs, seed: int) -> nn.Module:

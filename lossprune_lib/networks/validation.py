@@ -54,19 +54,6 @@ def check_batch(space: WeightSpace, batch: Batch) -> Batch:
     return (dict(x) if isinstance(x, Mapping) else x), y
 
 
-def check_labels(y: Tensor, classes: int) -> None:
-    """Raise TypeError or ValueError unless labels are int64 [N] in 0 .. classes - 1."""
-    if y.dtype != torch.int64 or y.ndim != 1:
-        raise TypeError(
-            f"The labels are {y.dtype} {list(y.shape)}, but must be int64 [N]: one class number an example."
-        )
-    if int(y.min()) < 0 or int(y.max()) >= classes:
-        raise ValueError(
-            f"The batch has labels from {int(y.min())} to {int(y.max())}, but the network has {classes} logits: labels "
-            f"go from 0 to {classes - 1}."
-        )
-
-
 @contextmanager
 def in_words(x: Inputs) -> Iterator[None]:
     """Say in words that a network cannot run on inputs x [N, ...], where torch only names two sizes that differ."""
@@ -92,21 +79,6 @@ def check_outputs(outputs: object, examples: int) -> Tensor:
             "returns that."
         )
     return outputs
-
-
-def check_logits(logits: object, examples: int, classes: int = 1) -> None:
-    """Raise ValueError unless a network's output is logits [N, C], one for each class of its task."""
-    if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != examples:
-        kind = f"shape {list(logits.shape)}" if isinstance(logits, Tensor) else f"type {type(logits).__name__}"
-        raise ValueError(
-            f"For {examples} example{'s' if examples != 1 else ''} the network's output has {kind}, but it must be "
-            f"logits [N, C] = [{examples}, classes]: end it with one logit for each class."
-        )
-    if logits.shape[1] < classes:
-        raise ValueError(
-            f"The network has {logits.shape[1]} logits, but the task {classes} classes: give its last layer one output "
-            "for each class."
-        )
 
 
 def check_mode(net: nn.Module) -> None:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
-from lossprune_lib.checks import check_finite, check_instance, check_network
+from lossprune_lib.checks import check_finite, check_instance, check_network, check_stored
 from lossprune_lib.data.inputs import Inputs, call, tensors_of
 from lossprune_lib.networks.choice import Owned, Selectors, choose, parameters_of, unwrapped
 
@@ -109,10 +109,7 @@ class WeightSpace:
             raise ValueError(
                 f"The weights have shape {list(weights.shape)}, but a network has one vector [D]: choose a row."
             )
-        if weights.is_meta:
-            raise ValueError(
-                "The weights are on the device meta, which keeps no numbers: make them on the CPU or a GPU."
-            )
+        check_stored(weights, "The vector of weights")
         with torch.no_grad():
             for parameter, part in zip(self.parameters, self.split(weights), strict=True):
                 parameter.copy_(part)
@@ -120,10 +117,6 @@ class WeightSpace:
     def split(self, vector: Tensor) -> list[Tensor]:
         """Return each layer's part of a vector [..., D], as a view [..., *shape of its weight]."""
         self.check(vector)
-        return self.parts(vector)
-
-    def parts(self, vector: Tensor) -> list[Tensor]:
-        """Return what `split` does, of a vector that was checked already."""
         pieces = vector.split(self.sizes, dim=-1)
         return [piece.unflatten(-1, shape) for piece, (_, shape) in zip(pieces, self.layout, strict=True)]
 
@@ -157,8 +150,7 @@ class WeightSpace:
             raise ValueError(
                 f"The weights have shape {list(weights.shape)}, but must be [D] or [R, D]: flatten the rest."
             )
-        for _ in tensors_of(x):
-            pass
+        list(tensors_of(x))  # refuses what is none
         check_instance(rest, Mapping, "The rest of a network", "give what space.rest() gives")  # type: ignore[type-abstract]
         if weights.ndim == 1:
             return self.run(weights, rest, x)
@@ -171,7 +163,7 @@ class WeightSpace:
 
     def run(self, weights: Tensor, rest: Mapping[str, Tensor], x: Inputs) -> Tensor:
         """Return what `call` does, at one vector [D], of arguments that were checked already."""
-        return self.run_parts(self.parts(weights), rest, x)
+        return self.run_parts(self.split(weights), rest, x)
 
     def run_parts(self, parts: Sequence[Tensor], rest: Mapping[str, Tensor], x: Inputs) -> Tensor:
         """Return what `run` does, of weights that were split already."""
@@ -182,11 +174,7 @@ class WeightSpace:
 
     def check(self, vector: Tensor) -> None:
         """Raise TypeError or ValueError unless a vector is a tensor that ends in D."""
-        if not isinstance(vector, Tensor):
-            raise TypeError(
-                f"A vector over weights is a torch tensor [D], not {type(vector).__name__}: convert it with "
-                "torch.as_tensor."
-            )
+        check_instance(vector, Tensor, "A vector over weights", "convert it with torch.as_tensor")
         if vector.layout is not torch.strided:
             raise ValueError("A vector over weights is a dense tensor, not a sparse one: convert it with .to_dense().")
         if vector.ndim < 1 or vector.shape[-1] != self.size:
@@ -241,10 +229,5 @@ def _check_weight(name: str, weight: Tensor, first: Tensor) -> None:
         raise ValueError(
             f"The weight of layer {name!r} is {weight.dtype} on {weight.device}, others {first.dtype} on "
             f"{first.device}: move the whole network to one device and dtype."
-        )
-    if weight.device.type == "meta":
-        raise ValueError(
-            f"The weight of layer {name!r} is on the device meta, which keeps no numbers: make the network on the "
-            "task's device, or load it."
         )
     check_finite(weight.detach(), f"The weight of layer {name!r}")

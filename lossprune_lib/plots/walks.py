@@ -2,70 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from torch import Tensor
 
 from lossprune_lib.loss_modelling import landscape as directions
 from lossprune_lib.plots import landscape
-from lossprune_lib.plots.style import CARD, GUIDE, HIGHLIGHT, MUTED, label_lines, style
+from lossprune_lib.plots.style import CARD, GUIDE, HIGHLIGHT, MUTED, style
 
-_TOP = 2.5  # nats: a little above what guessing costs with ten classes
 _QM = style("qm")["color"]
 
 
-def at_sparsities(ax: Axes, shares: Tensor, lines: Mapping[float, Tensor], criterion: str) -> Axes:
-    """Draw the loss along the lines to the masks of a criterion.
-
-    Parameters
-    ----------
-    shares : [P], of the way
-    lines : losses [P], by sparsity
-    """
-    landscape.frame(ax, 1, _TOP).set_xlabel("t, share of the way")
-    drawn = {landscape.one_slice(ax, shares, losses, criterion): f"{100 * at:.0f} %" for at, losses in lines.items()}
-    return label_lines(ax, drawn)
-
-
-def slices(ax: Axes, at: Tensor, lines: Mapping[str, Tensor], top: float) -> Axes:
-    """Draw losses [P] along several directions, at the same lengths [P], each in the style of its name."""
-    landscape.frame(ax, at[-1].item(), top).set_xlim(at[0].item(), at[-1].item())
-    for name, losses in lines.items():
-        landscape.one_slice(ax, at, losses, name)
-    return ax
-
-
-def side_by_side(figure: Figure, views: Mapping[str, landscape.View], size: float) -> None:
-    """Draw several walks: above, the loss along each; below, MP's step and QM's from above, in true angles and lengths.
-
-    Parameters
-    ----------
-    views : by title; complete ones, with a plane
-    size : the length of theta
-    """
-    axes = figure.subplots(2, len(views) + 1, width_ratios=[10] * len(views) + [0.5], squeeze=False)
-    for (title, view), (above, below) in zip(views.items(), axes.T[:-1], strict=True):
-        landscape.frame(above, 1.03 * size, _TOP).set_title(title)
-        for name, step, losses in (("mp", view.first, view.first_line), ("qm", view.step, view.line)):
-            assert step is not None
-            assert losses is not None
-            landscape.one_slice(
-                above, losses.new_tensor(range(len(losses))) * step.norm() / (len(losses) - 1), losses, name
-            )
-        above.plot(*zip(*view.path, strict=True), "o", color=_QM, markerfacecolor="none")
-        assert view.at is not None
-        assert view.plane is not None
-        seen_from_above(below, view.first, view.step, view.at, view.plane)
-    for column, row in ((1, 0), (1, 1)):
-        axes[row, column].set_ylabel("")
-    axes[0, 0].legend(loc="upper left")
-    axes[0, -1].set_axis_off()
-    landscape.levels_bar(figure, axes[1, -1])
-
-
-def seen_from_above(ax: Axes, first: Tensor, second: Tensor | None, at: Tensor, losses: Tensor) -> Axes:
+def seen_from_above(ax: Axes, first: Tensor, second: Tensor, at: Tensor, losses: Tensor) -> Axes:
     """Draw the plane of MP's step and of QM's in true angles and lengths.
 
     Parameters
@@ -73,7 +20,6 @@ def seen_from_above(ax: Axes, first: Tensor, second: Tensor | None, at: Tensor, 
     first, second : [D], steps of MP and of QM
     at, losses : [A] lengths along MP's step and at right angles to it, and the loss there [A, A]
     """
-    assert second is not None
     landscape.plane(landscape.lengths_frame(ax, at[0].item(), at[-1].item()), at, at, losses)
     ends = {"mp": (first.norm().item(), 0.0), "qm": directions.orthonormal(first, second)[2]}
     landscape.steps(ax, ends)

@@ -2,8 +2,8 @@
 
 A criterion is a function of a `LossModel` and gives one number per weight. One that models the loss gives the signed
 change that it predicts for pruning each weight alone; its saliency is the size of that change plus the step penalty.
-`LocalPruner` takes a `Criterion` of your own as it is. To add one under a name, write its function below and name the
-order of model that it needs: it then appears everywhere.
+`LocalPruner` takes a `Criterion` of your own as it is. To add one under a name, write its function below and put it,
+with the order of model that it needs, into `CRITERIA`: it then appears everywhere.
 
 Source: Laurent et al. 2020, section 2. With theta the weights, g the gradient and G the curvature.
 """
@@ -109,9 +109,6 @@ class Ranking:
     update: Update | None = None
 
 
-CRITERIA: dict[str, Criterion] = {}
-
-
 def criterion_of(given: str | Criterion | Rule) -> Criterion:
     """Return the criterion of a name, or what is one already; a function that is none of ours scores without data."""
     if isinstance(given, Criterion):
@@ -122,37 +119,22 @@ def criterion_of(given: str | Criterion | Rule) -> Criterion:
     return next(ours, None) or Criterion(getattr(given, "__name__", type(given).__name__), None, score=given)
 
 
-def _criterion(
-    order: int | None, gradient: bool = True
-) -> Callable[[Callable[[LossModel], Tensor]], Callable[[LossModel], Tensor]]:
-    def register(rule: Callable[[LossModel], Tensor]) -> Callable[[LossModel], Tensor]:
-        kind: dict[str, Any] = {"score" if order is None else "change": rule}
-        CRITERIA[rule.__name__] = Criterion(rule.__name__, order, gradient=gradient, **kind)
-        return rule
-
-    return register
-
-
-@_criterion(order=None)
 def random(model: LossModel) -> Tensor:
     """A score with no meaning, the baseline that any criterion must beat; `saliency` draws it."""
     return torch.zeros_like(model.weights)
 
 
-@_criterion(order=None)
 def mp(model: LossModel) -> Tensor:
     """Magnitude pruning: theta^2."""
     return model.weights.square()
 
 
-@_criterion(order=1)
 def lm(model: LossModel) -> Tensor:
     """Linear model: -g theta."""
     assert model.gradient is not None
     return -model.gradient * model.weights
 
 
-@_criterion(order=2)
 def qm(model: LossModel) -> Tensor:
     """Quadratic model: -g theta + 1/2 G theta^2."""
     assert model.gradient is not None
@@ -160,11 +142,19 @@ def qm(model: LossModel) -> Tensor:
     return model.weights * (0.5 * model.curvature * model.weights - model.gradient)
 
 
-@_criterion(order=2, gradient=False)
 def obd(model: LossModel) -> Tensor:
     """Optimal Brain Damage: 1/2 G theta^2, the quadratic model with the gradient assumed zero."""
     assert model.curvature is not None
     return 0.5 * model.curvature * model.weights.square()
+
+
+CRITERIA = {
+    "random": Criterion("random", None, score=random),
+    "mp": Criterion("mp", None, score=mp),
+    "lm": Criterion("lm", 1, change=lm),
+    "qm": Criterion("qm", 2, change=qm),
+    "obd": Criterion("obd", 2, change=obd, gradient=False),
+}
 
 
 def saliency(
@@ -184,15 +174,13 @@ def saliency(
 
     Raises
     ------
-    ValueError
+    ValueError, TypeError
         for an unknown criterion, a negative penalty, a model of too low an order, or "random" without a generator.
     """
     found = CRITERIA[check_choice(criterion, CRITERIA, "criterion")]
     check_float(step_penalty, "step_penalty")
     _check_model(model, found)
     if criterion == "random":
-        if generator is None:
-            raise ValueError('random draws its scores: give a generator, for example seeds.generator(0, "random").')
         check_generator(generator)
     return judge(found, model, step_penalty, generator).saliency
 

@@ -71,7 +71,7 @@ class LocalPruner(PrunerSettings):
 
     def check_start(self, mask: Mask) -> None:
         """Raise ValueError if a mask to start from has pruned more than the pruner would."""
-        if min(mask.remaining(self.sparsities_at(mask, self.stages - 1), self.within), default=0) < 0:
+        if min(mask.still_to_prune(self.sparsities_at(mask, self.stages - 1), self.within), default=0) < 0:
             where = {"global": "", "2:4": " in a group of four"}.get(self.within, f" in a {self.within}")
             raise ValueError(
                 f"The mask to start from is already sparser{where} ({mask.sparsity:.4g} of all weights) than the "

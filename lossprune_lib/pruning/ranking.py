@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from lossprune_lib import training
-from lossprune_lib.checks import check_choice, check_sparsity
+from lossprune_lib.checks import check_choice, check_list
 from lossprune_lib.data.task import Batch, Task
 from lossprune_lib.loss_modelling.batch_loss import BatchLoss
 from lossprune_lib.loss_modelling.forecast import ORDERS, Forecast, forecast, loss_along, trust_radius
@@ -153,17 +153,12 @@ def one_shot(
     """
     import pandas as pd
 
-    if isinstance(sparsities, str) or not isinstance(sparsities, Iterable):
-        raise TypeError(
-            f"sparsities is a list of numbers, such as [0.5, 0.9], not {sparsities!r}: write [{sparsities}]."
-        )
     pruner = LocalPruner(criterion, stages=1, seed=seed)
     start = pruner.start(net, task)
     ranking = rank(pruner, start, model_of(pruner, start, losses_of(start)))  # once: every sparsity cuts the same one
     rest, found, rows = start.space.rest(), [], []
-    for sparsity in sparsities:
-        count_more = start.mask.remaining(check_sparsity(sparsity), "global")
-        pruned = start.mask.lowest_kept(ranking.saliency, count_more, "global")
+    for sparsity in check_list(sparsities, "sparsities", "[0.5, 0.9]"):
+        pruned = start.mask.smallest_kept(ranking.saliency, start.mask.still_to_prune(sparsity, "global"))
         after = pruned_state(start, pruned, ranking.update)
         score = training.score(partial(start.space.run, after.weights, rest), task, split)
         found.append(after.mask)

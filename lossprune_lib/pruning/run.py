@@ -5,18 +5,17 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
-import torch
 from torch import Tensor, nn
 
 from lossprune_lib.data.task import TaskLike
-from lossprune_lib.loss_modelling.losses import Loss, check_outputs, cross_entropy
+from lossprune_lib.loss_modelling.losses import Loss, cross_entropy
 from lossprune_lib.networks.masks import Mask
-from lossprune_lib.networks.validation import in_words
 from lossprune_lib.networks.weights import WeightSpace
 from lossprune_lib.pruning.settings import PrunerSettings
+from lossprune_lib.training.evaluation import score
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -108,14 +107,6 @@ def finished_run(settings: PrunerSettings, state: PrunerState, rows: Sequence[di
     return PruningRun(state.mask, pd.DataFrame(rows).reindex(columns=columns), state, settings)
 
 
-@torch.no_grad()
 def training_loss(state: PrunerState, weights: Tensor, loss: Loss = cross_entropy) -> float:
     """Return the mean loss over the whole training set at weights [D]."""
-    rest, total, count = state.space.rest(), 0.0, 0.0
-    for x, y in state.task.batches("train"):
-        with in_words(x):
-            outputs = state.space.run(weights, rest, x)
-        check_outputs(loss, outputs, y)
-        total += loss.total(outputs, y).item()
-        count += loss.count(y)
-    return total / count
+    return score(partial(state.space.run, weights, state.space.rest()), state.task, "train", loss=loss).loss

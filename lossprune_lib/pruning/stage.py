@@ -13,12 +13,10 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from lossprune_lib.checks import check_sparsity
 from lossprune_lib.data.task import Batch
 from lossprune_lib.loss_modelling.batch_loss import BatchLoss
 from lossprune_lib.loss_modelling.losses import Loss
 from lossprune_lib.loss_modelling.model import LossModel
-from lossprune_lib.networks.masks import check_scope
 from lossprune_lib.pruning.criteria import CRITERIA, Ranking, Update, judge
 from lossprune_lib.pruning.run import PrunerState, training_loss
 from lossprune_lib.pruning.settings import PrunerSettings
@@ -45,7 +43,7 @@ def run_stage(
     counts = _counts(settings, state, sparsity)
     model = model or model_of(settings, state, losses_of(state))
     ranking = rank(settings, state, model)
-    pruned = state.mask.lowest_kept(ranking.saliency, counts, settings.within)
+    pruned = state.mask.smallest_kept(ranking.saliency, counts, settings.within)
     after = pruned_state(state, pruned, ranking.update)
     before_density, density = state.mask.density(), after.mask.density()
     _warn_of_emptied_layers(before_density, density)
@@ -113,7 +111,7 @@ def _counts(settings: PrunerSettings, state: PrunerState, sparsity: float | None
     if sparsity is not None:
         if settings.densities is not None:
             raise ValueError("The densities say what each stage prunes: leave out the step's sparsity.")
-        counts = state.mask.remaining(check_sparsity(sparsity), check_scope(settings.scope, sparsity))
+        counts = state.mask.still_to_prune(sparsity, settings.scope)
         if min(counts, default=0) < 0:
             raise ValueError(
                 f"sparsity is {sparsity:g}, but {state.mask.sparsity:.4g} of the weights are masked already, and a "
@@ -122,7 +120,7 @@ def _counts(settings: PrunerSettings, state: PrunerState, sparsity: float | None
         return counts
     if state.stage >= settings.stages:
         raise ValueError(f"All {settings.stages} stages are done: give step() a sparsity to go on.")
-    return state.mask.remaining(settings.sparsities_at(state.start, state.stage), settings.within)
+    return state.mask.still_to_prune(settings.sparsities_at(state.start, state.stage), settings.within)
 
 
 def _predicted(ranking: Ranking, pruned: Tensor) -> dict[str, float]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from lossprune_lib.checks import check_float, check_instance
+from lossprune_lib.checks import check_float, check_instance, check_list
 from lossprune_lib.data.task import Task
 from lossprune_lib.networks.masks import Mask
 from lossprune_lib.pruning.local import LocalPruner
@@ -117,9 +117,8 @@ def _trials(pruner: LocalPruner, state: PrunerState, tolerance: float, share: fl
 
 def finished(pruner: LocalPruner, trials: Iterable[Trial]) -> PruningRun:
     """Return the accepted trials as a run, to be measured like any other; its trace has a row for each of them."""
-    if not isinstance(trials, Iterable):
-        raise TypeError(f"The trials are what trust_region yields, not a {type(trials).__name__}.")
-    instances = [check_instance(trial, Trial, "A trial", "give what trust_region yields") for trial in trials]
+    listed = check_list(trials, "trials", "trust_region(...)")
+    instances = [check_instance(trial, Trial, "A trial", "give what trust_region yields") for trial in listed]
     states = [trial.state for trial in instances if trial.accepted]
     if not states:
         raise ValueError("No trial was accepted, so there is no pruning: go through trust_region to its end.")

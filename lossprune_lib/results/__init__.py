@@ -5,7 +5,6 @@ that are there twice (magnitude, in tables that were put together) count once.
 """
 
 from lossprune_lib.results.cells import View, cell, cells, densities, views
-from lossprune_lib.results.chaos import chaos, chaos_verdicts
 from lossprune_lib.results.controls import controls
 from lossprune_lib.results.correlation import Preserving, preserving, rank_correlation
 from lossprune_lib.results.exactness import exactness
@@ -27,8 +26,6 @@ __all__ = [
     "cases",
     "cell",
     "cells",
-    "chaos",
-    "chaos_verdicts",
     "controls",
     "criterion_overlap",
     "densities",

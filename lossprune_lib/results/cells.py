@@ -5,14 +5,13 @@ from __future__ import annotations
 import math
 import warnings
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import pandas as pd
 
 from lossprune_lib.checks import check_choice
 from lossprune_lib.results.correlation import rank_correlation
 from lossprune_lib.results.selection import CELL, gap, has_no_model, loss_change, themselves, with_intervals
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 
 def cells(table: pd.DataFrame) -> pd.DataFrame:

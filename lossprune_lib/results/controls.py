@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import pandas as pd
 
 from lossprune_lib.results.selection import CELL, distinct, gap, has_no_model, of_one_curvature
 from lossprune_lib.results.statistics import interval, paired
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 _MARGIN = 0.5  # percentage points
 _MARGINS = {"digits": 1.0}  # whose 300 test images move the error by thirds of a point
@@ -40,8 +37,6 @@ def controls(table: pd.DataFrame) -> pd.DataFrame:
     ValueError
         if there is nothing to compare, or there are runs that were not fine-tuned.
     """
-    import pandas as pd
-
     runs = of_one_curvature(distinct(table))
     runs = runs.assign(error=gap(runs, "test"))  # the dense network is the same: a gap differs as an error does
     rows = []

@@ -9,14 +9,12 @@ import math
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+
+import pandas as pd
 
 from lossprune_lib.checks import check_float
 from lossprune_lib.results.selection import gap, has_no_model, loss_change, themselves
 from lossprune_lib.results.statistics import Interval, ceiling, interval, spearman
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 _NEAR = 0.25  # of the distance from the seed's best run to MP
 
@@ -37,8 +35,6 @@ def rank_correlation(table: pd.DataFrame, share: float = 1.0) -> pd.DataFrame:
         sparsity, share, runs (of all seeds), seeds, correlation, low, high. Seeds in which there is no correlation
         (fewer than 3 runs, or all alike) are left out, with a warning. low and high are NaN for fewer than 4 seeds.
     """
-    import pandas as pd
-
     if not 0 < check_float(share, "share") <= 1:
         raise ValueError(f"share is {share}, but must be above 0 and at most 1: write a quarter as 0.25.")
     runs = measured(table)

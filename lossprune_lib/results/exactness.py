@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import pandas as pd
 
 from lossprune_lib.results.selection import CELL, best_penalty, distinct, loss_change
 from lossprune_lib.results.statistics import paired
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 _MARGIN = 0.1  # of the exact curvature's loss change
 
@@ -30,8 +29,6 @@ def exactness(table: pd.DataFrame) -> pd.DataFrame:
     ValueError
         if no criterion was run with both kinds of curvature.
     """
-    import pandas as pd
-
     runs = distinct(table)
     runs = runs[runs["control"] == ""]
     kinds = sorted(runs["curvature_columns"].unique())

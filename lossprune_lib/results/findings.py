@@ -5,14 +5,12 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING
+
+import pandas as pd
 
 from lossprune_lib.results.correlation import Preserving, measured, preserving
 from lossprune_lib.results.selection import CELL, best_penalty, loss_change, themselves
 from lossprune_lib.results.statistics import FEWEST_SEEDS, Interval, interval, paired
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 VERDICTS = ("refuted", "not judged", "undecided", "reproduced")  # the weakest first
 _SIMILAR = 25  # %, of what lies between MP and QM
@@ -31,8 +29,6 @@ def judge(table: pd.DataFrame) -> pd.DataFrame:
         is not enough); sparsity; verdict: "reproduced", "refuted", "undecided" or "not judged"; evidence: the numbers
         with their intervals and what refutes the finding, or what the table lacks.
     """
-    import pandas as pd
-
     findings: list[Callable[[pd.DataFrame], tuple[str, str]]] = [_locality, _orders, _preserving]
     rows = [
         (number, sparsity, *finding(part))

@@ -3,24 +3,13 @@
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING
 
+import pandas as pd
 import torch
 from torch import Tensor
 
 from lossprune_lib.checks import check_instance
-from lossprune_lib.results.selection import (
-    CELL,
-    best_penalty,
-    check_table,
-    distinct,
-    has_no_model,
-    themselves,
-)
-
-if TYPE_CHECKING:
-    import pandas as pd
-
+from lossprune_lib.results.selection import CELL, best_penalty, check_table, distinct, has_no_model, themselves
 
 _COLUMNS_AT_ONCE = 2**20  # counts below 2^24 are exact in float32
 
@@ -59,8 +48,6 @@ def criterion_overlap(table: pd.DataFrame, kept: Tensor) -> pd.DataFrame:
         sparsity, stages, first, second; overlap (Jaccard) and its spread: mean and deviation (n - 1) over the seeds
         that have both. Criteria without a loss model stand for every number of stages; controls are left out.
     """
-    import pandas as pd
-
     check_table(table)
     check_instance(kept, Tensor, "kept", "stack the masks' .kept")
     if len(kept) != len(table):

@@ -1,20 +1,16 @@
-"""How numbers are chosen from a study's table, as ``data/results/JUDGING.md`` says: the best over penalties and stages.
-
-A table has one row per run (see `Study.table`). Each sparsity is looked at alone.
-"""
+"""How numbers are chosen from a table, as ``data/results/JUDGING.md`` says: the best over penalties and stages."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import pandas as pd
 
 from lossprune_lib import data
 from lossprune_lib.checks import check_choice, check_instance
 from lossprune_lib.pruning.criteria import CRITERIA
 from lossprune_lib.results.statistics import half_width
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 CELL = ["sparsity", "criterion", "stages", "step_penalty"]
 # What later tables have beside these, and what its absence means: no control, the exact curvature, the paper's width.
@@ -156,8 +152,6 @@ def distinct(table: pd.DataFrame) -> pd.DataFrame:
 
 def check_table(table: pd.DataFrame, *columns: str) -> None:
     """Raise TypeError or ValueError unless a table has runs, and some columns; measured numbers without gaps."""
-    import pandas as pd
-
     remedy = "give one from Study.run, Study.table or results.load"
     check_instance(table, pd.DataFrame, "A table", remedy)
     missing = [name for name in columns if name not in table]

@@ -1,4 +1,4 @@
-"""What a few seeds can say: intervals, paired comparisons, Welch's test, rank correlations and their ceiling.
+"""What a few seeds can say: intervals, paired comparisons, rank correlations and their ceiling.
 
 The rules are those of the second round in ``data/results/JUDGING.md``. In a comparison, less is better.
 """
@@ -8,12 +8,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-
-if TYPE_CHECKING:
-    import pandas as pd
+import pandas as pd
 
 FEWEST_SEEDS = 4  # for an interval; below, the seeds themselves are shown
 _LEVEL = 0.05
@@ -92,23 +90,6 @@ def paired(first: pd.Series, second: pd.Series) -> Interval:
     first, second : one number per seed, by seed
     """
     return interval((first - second).sort_index())
-
-
-def welch(mean: Any, spread: Any, n: Any, other_mean: Any, other_spread: Any, other_n: int) -> Any:
-    """Return the p-value of Welch's t-test of two means; NaN where one of them has no spread that is known.
-
-    Parameters
-    ----------
-    spread, other_spread : deviations (n - 1)
-    """
-    from scipy.stats import ttest_ind_from_stats
-
-    ours, theirs = (
-        [np.asarray(each, dtype=float) for each in one]
-        for one in ((mean, spread, n), (other_mean, other_spread, other_n))
-    )
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return ttest_ind_from_stats(*ours, *theirs, equal_var=False).pvalue
 
 
 def spearman(a: Any, b: Any, held: Any = None) -> float:

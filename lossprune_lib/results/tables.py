@@ -1,20 +1,13 @@
-"""Results: the shipped tables, what they say, and the paper's numbers beside ours.
-
-A table has one row per run (see `Study.table`). Each sparsity is looked at alone. Runs of one configuration and seed
-that are there twice (magnitude, in tables that were put together) count once.
-"""
+"""The shipped tables: the names of those that there are, of those that are only planned, and their rows."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import pandas as pd
 
 from lossprune_lib.checks import suggestion
 from lossprune_lib.files import shipped
-
-if TYPE_CHECKING:
-    import pandas as pd
-
 
 EVERYWHERE = "**"
 
@@ -40,8 +33,6 @@ def load(name: str) -> pd.DataFrame:
     FileNotFoundError
         if there is none of this name; the message says which there are, and how to make one that is only planned.
     """
-    import pandas as pd
-
     if not isinstance(name, str):
         raise TypeError(f"name is that of a shipped table, such as {names()[0]!r}, not {name!r}.")
     plans, there = _plans(EVERYWHERE), names(EVERYWHERE)

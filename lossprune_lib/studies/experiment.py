@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from lossprune_lib import data, training
@@ -57,8 +58,6 @@ class Outcome:
 
 def train(baseline: Baseline, device: str = "auto", progress: bool = False) -> Trained:
     """Train a baseline."""
-    from safetensors.torch import save
-
     start = time.perf_counter()
     task = load_task(baseline.task, baseline.seed, baseline.train_examples, device)
     net = models.make(baseline.model, task, seed=baseline.seed, width=baseline.width)
@@ -79,8 +78,6 @@ def carry_out(runs: Sequence[Run], trained: Trained, device: str = "auto", progr
         if the runs do not belong to one stack: if they differ in more than criterion, stages, step penalty, curvature
         columns and control, or one of several is pruned while it is trained.
     """
-    from safetensors.torch import load
-
     if len({run.stack for run in runs}) != 1:
         raise ValueError("These runs cannot be carried out together: they differ in more than how weights are chosen.")
     baseline = runs[0].baseline
@@ -108,7 +105,7 @@ def carry_out(runs: Sequence[Run], trained: Trained, device: str = "auto", progr
         record |= {
             "pruning_seconds": (middle - start) / len(runs),
             "tuning_seconds": (end - middle) / len(runs),
-            "device": _device_name(task.device),
+            "device": torch.cuda.get_device_name(task.device) if task.device.type == "cuda" else task.device.type,
             "versions": _versions(),
         }
         outcomes.append(Outcome(record, rows, _packed(mask)))
@@ -204,10 +201,6 @@ def _columns(when: str, scores: Scores) -> dict[str, Any]:
 
 def _packed(mask: Mask) -> bytes:
     return zlib.compress(np.packbits(mask.kept.cpu().numpy()).tobytes(), 9)
-
-
-def _device_name(device: torch.device) -> str:
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 
 def _commit() -> str:

@@ -6,14 +6,12 @@ import os
 import platform
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import pandas as pd
 
 from lossprune_lib import files, results
 from lossprune_lib.studies.store import Store
 from lossprune_lib.studies.study import Study
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 _IN_NOTE = ("trace", "device", "versions")  # the same for all runs, or too large
 
@@ -36,8 +34,6 @@ def export(study: Study, plan: str | Path, store: str | Path, folder: str | Path
     ValueError
         if no run of the study is finished.
     """
-    import pandas as pd
-
     plan, folder = Path(plan), Path(folder)
     table, csv, note = study.table(store), folder / f"{plan.stem}.csv", folder / f"{plan.stem}.md"
     if table.empty:
@@ -57,8 +53,6 @@ def export(study: Study, plan: str | Path, store: str | Path, folder: str | Path
 
 def _of_other_seeds(csv: Path, table: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of seeds that were exported before, from another store."""
-    import pandas as pd
-
     found = pd.read_csv(csv, keep_default_na=False, na_values=[""]) if csv.is_file() else table.iloc[:0]
     return found[~found["seed"].isin(table["seed"])]
 

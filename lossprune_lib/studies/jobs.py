@@ -83,7 +83,7 @@ def do_on_cluster(client: Any, jobs: Sequence[Job], finish: Finish, device: str)
     open_jobs: dict[Any, Job] = {}
 
     def submit(job: Job) -> Any:
-        future = client.submit(_do, job, device, pure=False)
+        future = client.submit(Job.do, job, device, pure=False)
         open_jobs[future] = job
         return future
 
@@ -100,7 +100,3 @@ def do_on_cluster(client: Any, jobs: Sequence[Job], finish: Finish, device: str)
                 ended.add(submit(following))
     finally:
         client.cancel(list(open_jobs))
-
-
-def _do(job: Job, device: str) -> Any:
-    return job.do(device)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from lossprune_lib import data
-from lossprune_lib.checks import check_choice, check_float, check_int
+from lossprune_lib.checks import check_choice, check_float, check_instance, check_int
 from lossprune_lib.networks import models
 from lossprune_lib.pruning.criteria import CRITERIA, Criterion
 from lossprune_lib.pruning.local import LocalPruner
@@ -24,6 +24,7 @@ from lossprune_lib.training.recipe import AUGMENTATIONS, Recipe
 
 # Raise it whenever the same configuration would give other numbers: what was stored before is then not used again.
 METHOD = 1
+_REMEDY = "give a training.Recipe(epochs=...)"
 
 
 @dataclass(frozen=True)
@@ -46,8 +47,7 @@ class Baseline:
     width: float = field(default=1.0, metadata={"added": True})
 
     def __post_init__(self) -> None:
-        if not isinstance(self.training, Recipe):
-            raise TypeError(f"training is a training.Recipe, not {self.training!r}.")
+        check_instance(self.training, Recipe, "training", _REMEDY)
         check_choice(self.task, data.NAMES, "data set")
         check_choice(self.model, models.MODELS, "model")
         check_int(self.seed, "seed", least=0)
@@ -83,10 +83,9 @@ class Run:
     exclude: tuple[str, ...] = field(default=(), metadata={"added": True})
 
     def __post_init__(self) -> None:
-        if not isinstance(self.baseline, Baseline):
-            raise TypeError(f"baseline is a Baseline, not {self.baseline!r}.")
-        if self.tuning is not None and not isinstance(self.tuning, Recipe):
-            raise TypeError(f"tuning is a training.Recipe or None, not {self.tuning!r}.")
+        check_instance(self.baseline, Baseline, "baseline", "give a Baseline")
+        if self.tuning is not None:
+            check_instance(self.tuning, Recipe, "tuning", f"{_REMEDY}, or leave it out to prune only")
         check_named(self.criterion, CRITERIA, "criterion")
         check_named(self.schedule, SCHEDULES, "schedule")
         _ = self.pruner  # refuses nonsense

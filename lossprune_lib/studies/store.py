@@ -13,7 +13,6 @@ import sqlite3
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from lossprune_lib.checks import check_path
@@ -62,9 +61,7 @@ class Store:
     def __enter__(self) -> Store:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *raised: object) -> None:
         self._database.close()
 
     def finished(self, keys: Collection[str]) -> set[str]:
@@ -147,15 +144,9 @@ class Store:
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
-        with self._worded():
+        with self._worded(), self._database:  # which commits at the end, or rolls back
             self._database.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._database
-                self._database.execute("COMMIT")
-            except BaseException:
-                with contextlib.suppress(sqlite3.Error):
-                    self._database.execute("ROLLBACK")
-                raise
+            yield self._database
 
     @contextlib.contextmanager
     def _worded(self) -> Iterator[None]:

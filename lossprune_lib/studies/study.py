@@ -8,12 +8,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import pandas as pd
 import torch
+from safetensors.torch import load
 from torch import Tensor
 
-from lossprune_lib.checks import check_choice, check_int, check_path
+from lossprune_lib.checks import check_choice, check_instance, check_int, check_list, check_path
 from lossprune_lib.progress import progress_bar
 from lossprune_lib.pruning.criteria import CRITERIA
 from lossprune_lib.studies import experiment
@@ -24,12 +26,11 @@ from lossprune_lib.studies.runs import Baseline, Run, check_named
 from lossprune_lib.studies.store import Store
 from lossprune_lib.training.recipe import AUGMENTATIONS, Recipe
 
-if TYPE_CHECKING:
-    import pandas as pd
-
 # The paper's step penalties (Laurent et al. 2020, section 4).
 STEP_PENALTIES = (0.0, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0)
 STORE = "runs.sqlite"
+_LAYERS = ("include", "exclude")
+_LISTS = ("criteria", "sparsities", "stages", "step_penalties", "seeds", "controls", "curvature_columns", *_LAYERS)
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ class Study:
     exclude: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        for name in ("criteria", "sparsities", "stages", "step_penalties", "seeds", "controls", "curvature_columns"):
+        for name in _LISTS:
             values = getattr(self, name)
             if isinstance(values, str) or not isinstance(values, Iterable):
                 values = (values,)
@@ -80,7 +81,7 @@ class Study:
                 object.__setattr__(self, name, tuple(dict.fromkeys(values)))
             except TypeError:
                 raise TypeError(f"{name} are single values in one list, such as [1, 2], not {values!r}.") from None
-            if not getattr(self, name):
+            if not getattr(self, name) and name not in _LAYERS:
                 raise ValueError(f"The study has no {name}: give at least one.")
         for criterion in self.criteria:
             check_named(criterion, CRITERIA, "criterion")
@@ -88,12 +89,8 @@ class Study:
             check_choice(control, ("", *OF_MAGNITUDE, *OF_MODELS), "control")
         for columns in self.curvature_columns:
             check_int(columns, "curvature_columns", least=0)
-        for name in ("include", "exclude"):
-            patterns = getattr(self, name)
-            patterns = (patterns,) if isinstance(patterns, str) else tuple(patterns)
-            if not all(isinstance(pattern, str) for pattern in patterns):
-                raise TypeError(f"{name} in a study is a list of names or patterns of layers, not {patterns!r}.")
-            object.__setattr__(self, name, patterns)
+        for pattern in self.include + self.exclude:
+            check_instance(pattern, str, "What a study includes or excludes", "give a layer's name or a pattern")
         _ = self.runs  # refuses nonsense before any work
 
     @classmethod
@@ -129,9 +126,7 @@ class Study:
 
     def only(self, seeds: Sequence[int]) -> Study:
         """Return the part of the study with some of its seeds."""
-        if isinstance(seeds, str) or not isinstance(seeds, Iterable):
-            raise TypeError(f"seeds are a list of whole numbers, such as [0, 1], not {seeds!r}.")
-        seeds = [check_int(seed, "a seed", least=0) for seed in seeds]
+        seeds = [check_int(seed, "a seed", least=0) for seed in check_list(seeds, "seeds", "[0, 1]")]
         strange = [seed for seed in seeds if seed not in self.seeds]
         if strange:
             raise ValueError(f"The study has the seeds {list(self.seeds)}, not {strange}.")
@@ -207,8 +202,6 @@ class Study:
         the training loss by pruning (signed); ``density.LAYER``; seconds (a stack's are shared evenly); device;
         versions; and ``trace``, a DataFrame with one row per stage.
         """
-        import pandas as pd
-
         with Store(store, must_exist=True) as kept:
             found = kept.outcomes([run.key for run in self.runs]).values()
         table = pd.DataFrame([outcome.record for outcome in found])
@@ -220,8 +213,6 @@ class Study:
 
     def masks(self, store: str | Path = STORE) -> Tensor:
         """Return which weights each finished run keeps, bool [R, D], in the order of the table's rows."""
-        from safetensors.torch import load
-
         with Store(store, must_exist=True) as kept:
             found = kept.outcomes([run.key for run in self.runs])
             first = next(filter(None, (kept.baseline(run.baseline) for run in self.runs if run.key in found)), None)

@@ -91,9 +91,8 @@ def crop_and_flip(x: Tensor, generator: torch.Generator, padding: int = 4) -> Te
 
 def check_recipe(recipe: Recipe | None) -> Recipe:
     """Return a recipe, the default one for None; raise TypeError for anything else."""
-    if recipe is not None and not isinstance(recipe, Recipe):
-        raise TypeError(f"A recipe is a training.Recipe, not {recipe!r}: write for example training.Recipe(epochs=20).")
-    return recipe or Recipe()
+    remedy = "write for example training.Recipe(epochs=20)"
+    return Recipe() if recipe is None else check_instance(recipe, Recipe, "A recipe", remedy)
 
 
 AUGMENTATIONS: dict[str, Augment] = {"crop_and_flip": crop_and_flip}  # by name, for plans

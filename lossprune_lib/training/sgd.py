@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import nn, optim
@@ -21,6 +22,8 @@ from lossprune_lib.training.enforcer import Enforcer
 from lossprune_lib.training.evaluation import Score, evaluate
 from lossprune_lib.training.recipe import Recipe, check_recipe
 
+MaskAt = Callable[[int, nn.Module], Mask | None]  # an epoch, from 1, and the network so far -> a new mask, or None
+
 
 def fit(
     net: nn.Module,
@@ -29,7 +32,7 @@ def fit(
     *,
     loss: Loss = cross_entropy,
     recipe: Recipe | None = None,
-    mask: Mask | None = None,
+    mask: Mask | MaskAt | None = None,
     seed: int = 0,
     progress: bool = True,
     on_epoch: Callable[[int, Score], object] | None = None,
@@ -45,6 +48,7 @@ def fit(
     epochs : how long, instead of the recipe's number; 0 returns a (masked) copy
     loss : one of `loss_modelling.losses`, or your own
     mask : to fine-tune a pruned network: its pruned weights are zero from the start and after every step
+        Or a function (epoch, net) -> a mask from here on, or None: it prunes on the way, and the last mask counts.
     seed : decides the order of the examples; the same seed gives the same network on one machine's CPU
     progress : whether to show a bar if training takes more than two seconds
     on_epoch : called after each epoch with its number, from 1, and the validation `Score`
@@ -59,22 +63,23 @@ def fit(
     epochs = recipe.epochs if epochs is None else check_int(epochs, "epochs", least=0)
     check_callable(on_epoch, "on_epoch", "lambda epoch, score: print(epoch, score)")
     check_place(net, task)
-    _check_parameters(net)
     net, optimizer = copy_with_optimizer(net, recipe)
-    enforce = None if mask is None else Enforcer(mask, net, optimizer)
+    enforce = None if mask is None or callable(mask) else Enforcer(mask, net, optimizer)
     if epochs == 0:
         evaluate(net, task, "valid", loss=loss)  # refuses a network that does not go with the task
     best, best_state = math.inf, copy.deepcopy(net.state_dict())
     with progress_bar(progress, total=epochs, desc="training", unit="epoch", leave=False, delay=2) as bar:
         for epoch in range(1, epochs + 1):
+            sparser = mask(epoch, net) if callable(mask) else None
+            if sparser is not None:
+                enforce, best = Enforcer(sparser, net, optimizer), math.inf
             set_rate(optimizer, recipe.rate(epoch - 1, epochs))
             train_epoch(net, task, recipe, optimizer, enforce, seed, epoch, loss)
             score = evaluate(net, task, "valid", loss=loss)
             check_score(score, recipe, epoch)
             if score.chosen_by < best:
                 best, best_state = score.chosen_by, copy.deepcopy(net.state_dict())
-            bar.set_postfix_str(_shown(score, best), refresh=False)  # else the bar would show before its delay is over
-            bar.update()
+            _show(bar, score, best)
             if on_epoch is not None:
                 on_epoch(epoch, score)
     net.load_state_dict(best_state)
@@ -82,10 +87,12 @@ def fit(
     return net.eval()
 
 
-def _shown(score: Score, best: float) -> str:
+def _show(bar: Any, score: Score, best: float) -> None:
+    text = f"validation error {100 * score.error:.2f} %, best {100 * best:.2f} %"
     if math.isnan(score.error):
-        return f"validation loss {score.loss:.4g}, best {best:.4g}"
-    return f"validation error {100 * score.error:.2f} %, best {100 * best:.2f} %"
+        text = f"validation loss {score.loss:.4g}, best {best:.4g}"
+    bar.set_postfix_str(text, refresh=False)  # else the bar would show before its delay is over
+    bar.update()
 
 
 def set_rate(optimizer: optim.Optimizer, rate: float) -> None:
@@ -112,6 +119,7 @@ def _check_parameters(net: nn.Module) -> None:
 
 def copy_with_optimizer(net: nn.Module, recipe: Recipe) -> tuple[nn.Module, optim.Optimizer]:
     """Return a copy of a network, and the optimizer of its parameters that are not frozen."""
+    _check_parameters(net)
     net = copy.deepcopy(net)
     if recipe.channels_last:
         net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -152,7 +152,8 @@ plt.show()
 # The accuracy counts this image as right until the answer flips, and then as wrong. It does not see the doubt that
 # grows before. The **loss** does. For one image it is $-\ln p$, where $p$ is the probability that the network gives to
 # the right digit: 0 if the network is certain and right, and the larger, the less it believes in the truth. The loss
-# of the network is the mean over many images. Because of the natural logarithm, its unit is called a **nat**.
+# of the network is the mean over many images, known as the cross-entropy. Because of the natural logarithm, its unit is
+# called a **nat**.
 
 # %% tags=["nbval-check-output"]
 one = pd.DataFrame({"sparsity": sparsities, "p of this image": right[:, surest], "its loss": -right[:, surest].log()})

@@ -121,8 +121,8 @@ lines = [{share: landscape.line(net, batch, step, t) for share, step in to.items
 
 # %%
 figure, axes = plt.subplots(1, 2, figsize=(plots.WIDTH, 3.2), layout="constrained", sharey=True)
-walks.at_sparsities(axes[0], t, lines[0], "mp").set_title("MP in one go")
-walks.at_sparsities(axes[1], t, lines[1], "qm").set_title("QM in 14 stages")
+for ax, losses, criterion, title in zip(axes, lines, ("mp", "qm"), ("MP in one go", "QM in 14 stages"), strict=True):
+    landscape_plots.slices_by_sparsity(landscape_plots.frame(ax, 1, 2.5), t, losses, criterion).set_title(title)
 rise = lines[0][0.9] - height
 half_way.reveal(
     figure,
@@ -152,27 +152,11 @@ slider
 #
 # Here are three settings, for paper and for screens where nothing moves.
 
-
-# %% tags=["hide-input"]
-def view_of(sparsity, stages):
-    states = LocalPruner("qm", sparsity=sparsity, stages=stages).stream(net, task)
-    steps = [state.weights - theta for state in states]
-    path = tuple((step.norm().item(), landscape.line(net, batch, step, [1.0]).item()) for step in steps)
-    along, across, _ = landscape.orthonormal(to_mp[sparsity], steps[-1])
-    at = torch.linspace(-4, 30, 18)
-    field = landscape.plane(net, batch, along, across, at, at)
-    losses = [landscape.line(net, batch, step, t) for step in (to_mp[sparsity], steps[-1])]
-    return landscape_plots.View(to_mp[sparsity], losses[0], steps[-1], losses[1], path, at, field)
-
-
-# %% alt="Three settings, lines above and planes below. At 50 % and at 90 % in one go QM ends higher than MP; at 90 % in 14 stages it ends far lower, about 50 degrees away from MP's step, on a longer step."
-settings = {"50 %, QM in one go": (0.5, 1), "90 %, QM in one go": (0.9, 1), "90 %, QM in 14 stages": (0.9, 14)}
-figure = plt.figure(figsize=(plots.WIDTH, 5.8), layout="constrained")
-walks.side_by_side(figure, {title: view_of(*setting) for title, setting in settings.items()}, theta.norm().item())
-plt.show()
+# %%
+slider.stills({"sparsity": 0.5, "stages": 1}, {"stages": 1}, {"stages": 14})
 
 # %% [markdown]
-# In one go QM ends higher than MP. In 14 stages it ends far lower, although its step is the longer one.
+# In one go, QM ends higher than MP at both sparsities. In 14 stages it ends far lower, although its step is the longer one.
 #
 # ### Exercise 1.1: The loss on a line
 # *medium, about 8 minutes*
@@ -285,7 +269,7 @@ longer.reveal(
 
 # %% [markdown]
 # Each number on the axis is ten times the one before. "All of the training" is the distance from start to end, not the
-# length of the path, which winds.
+# length of the path, which winds; an epoch is one pass over all training images.
 #
 # Why is pruning so long a step? There are many weights, so even small squares add up; and pruning moves each of them
 # *all the way* to zero, while training moved each only a little. Below is the shortest step to every sparsity, which is
@@ -361,10 +345,10 @@ walked.columns = [f"length {length}" for length in (0, 1, 3, 10)]
 
 # %%
 figure, axes = plt.subplots(1, 2, figsize=(plots.WIDTH, 3.3), layout="constrained")
-for ax, longest, top in zip(axes, (3, 20), (0.6, 1.5), strict=True):
+for ax, longest, top in zip(axes, (3, 20), (3, 1.5), strict=True):
     at = torch.linspace(0, longest, 81)
-    walks.slices(ax, at, {name: landscape.line(net, batch, unit, at) for name, unit in units.items()}, top)
-axes[0].legend(loc="center right")
+    losses = {name: landscape.line(net, batch, unit, at) for name, unit in units.items()}
+    landscape_plots.slices(landscape_plots.frame(ax, longest, top), at, losses)
 steepest.reveal(
     figure,
     walked.map("{:.2f}".format),
@@ -380,8 +364,9 @@ steepest.reveal(
 # %% alt="Loss along one random direction, both ways from theta: a wide bowl that is almost flat in its middle."
 at = torch.linspace(-12, 12, 49)
 figure, ax = plt.subplots(figsize=(6, 2.6), layout="constrained")
-walks.slices(ax, at, {"random": landscape.line(net, batch, units["random"], at)}, top=0.6)
-ax.set(xlabel="length of the step from θ, both ways", title="A slice along a random direction")
+losses = landscape.line(net, batch, units["random"], at)
+landscape_plots.one_slice(landscape_plots.frame(ax, 12, 0.6), at, losses, "random")
+ax.set(xlim=(-12, 12), xlabel="length of the step from θ, both ways", title="A slice along a random direction")
 plt.show()
 
 # %% [markdown]

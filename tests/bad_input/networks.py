@@ -102,7 +102,7 @@ CASES: list[Case] = [
         "several masks where one is meant",
         lambda b: Mask((b.ones > 0).expand(2, -1), b.space.layout).apply_(b.mlp()),
         ValueError,
-        "mask.kept[0]",
+        "the mask of one network",
     ),
     ("a mask with a layout that is none", lambda b: Mask(b.ones > 0, [370]), TypeError, "WeightSpace(net).layout"),
     (

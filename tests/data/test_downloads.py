@@ -177,7 +177,7 @@ def test_every_shipped_address_is_encrypted_and_every_hash_whole(name: str) -> N
 
 @pytest.mark.parametrize("name", IMAGES)
 def test_every_data_set_has_ten_classes(name: str) -> None:
-    assert SOURCES[name].classes == len(set(SOURCES[name].class_names)) == 10
+    assert len(SOURCES[name].class_names) == len(set(SOURCES[name].class_names)) == 10
 
 
 def test_downloads_are_kept_in_a_folder_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -439,22 +439,6 @@ def test_a_step_of_another_size_is_refused(shape: tuple[int, ...]) -> None:
         example().predicted_change(torch.zeros(shape))
 
 
-@pytest.mark.parametrize("chosen", [torch.tensor([2, 0]), torch.tensor([True, False, True])], ids=["indices", "bool"])
-def test_a_model_of_some_weights_predicts_a_step_of_these_alone(chosen: Tensor) -> None:
-    model = example().among(chosen)
-    assert model.loss == 0.7
-    step = torch.zeros(3)
-    step[chosen] = torch.tensor([0.25, -4.0])
-    for order in (1, 2):
-        assert model.predicted_change(step[chosen], order=order) == example().predicted_change(step, order=order)
-    assert torch.equal(model.weights, example().weights[chosen])
-
-
-@pytest.mark.parametrize("order", [None, 0, 1, 2])
-def test_a_model_of_some_weights_has_the_same_order(order: int | None) -> None:
-    assert example(order).among(torch.tensor([1])).order == order
-
-
 # --- what is refused ----------------------------------------------------------------------------------------------
 
 NAN = torch.full((2, 6), math.nan, dtype=torch.float64)

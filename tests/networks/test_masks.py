@@ -146,16 +146,6 @@ def test_sparsity_and_density_count_what_is_kept() -> None:
     assert mask.density() == {"0": 2 / 8, "3": 1 / 12}
 
 
-def test_many_masks_at_once_have_their_mean_sparsity_and_density() -> None:
-    space = WeightSpace(small_net())
-    kept = torch.ones(4, 20, dtype=torch.bool)
-    kept[0] = False
-    kept[1, :4] = False
-    mask = Mask(kept, space.layout)
-    assert mask.sparsity == pytest.approx(24 / 80)
-    assert mask.density() == {"0": 20 / 32, "3": 36 / 48}
-
-
 @pytest.mark.parametrize("dtype", [torch.uint8, torch.float32])
 def test_a_mask_that_is_not_bool_is_refused(dtype: torch.dtype) -> None:
     with pytest.raises(TypeError, match=f"bool.*{dtype}"):
@@ -187,13 +177,13 @@ def test_the_smallest_kept_weights_are_chosen_of_all_or_of_each_layer() -> None:
     mask = Mask(kept, WeightSpace(small_net()).layout)
     scores = torch.arange(20.0, 0.0, -1.0)  # the last are the smallest
     assert set(mask.smallest_kept(scores, [3]).tolist()) == {16, 17, 18}
-    assert set(mask.smallest_kept(scores, [2, 3]).tolist()) == {6, 7, 16, 17, 18}
-    assert set(mask.smallest_kept(-scores, [2, 3]).tolist()) == {2, 3, 8, 9, 10}
+    assert set(mask.smallest_kept(scores, [2, 3], "layer").tolist()) == {6, 7, 16, 17, 18}
+    assert set(mask.smallest_kept(-scores, [2, 3], "layer").tolist()) == {2, 3, 8, 9, 10}
     assert set(mask.smallest_kept(torch.zeros(20), [6]).tolist()) == {2, 3, 4, 5, 6, 7}
-    assert set(mask.smallest_kept(scores, [-1, 1]).tolist()) == {18}
+    assert set(mask.smallest_kept(scores, [-1, 1], "layer").tolist()) == {18}
     assert mask.smallest_kept(scores, [0]).tolist() == []
     with pytest.raises(ValueError, match="7 of 6 entries cannot be selected"):
-        mask.smallest_kept(scores, [7, 0])
+        mask.smallest_kept(scores, [7, 0], "layer")
 
 
 def test_a_mask_without_some_weights_is_a_new_one() -> None:

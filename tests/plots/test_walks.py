@@ -7,7 +7,6 @@ import torch
 from matplotlib.figure import Figure
 
 from lossprune_lib.plots import walks
-from lossprune_lib.plots.landscape import View
 
 FIRST, SECOND = torch.tensor([3.0, 0.0, 0.0]), torch.tensor([3.0, 4.0, 0.0])
 AT, LOSSES = torch.tensor([-1.0, 2.0, 5.0]), torch.rand(3, 3, generator=torch.Generator().manual_seed(0))
@@ -24,34 +23,6 @@ def test_steps_are_seen_from_above_in_true_lengths_and_angles() -> None:
     assert ends(ax) == [pytest.approx(place) for place in ((0, 0), (3, 0), (3, 4))]
     assert ax.get_aspect() == 1
     assert ax.get_xlim() == ax.get_ylim() == (-1, 5)
-
-
-def test_walks_stand_side_by_side_with_a_circle_for_each_stage() -> None:
-    losses, path = torch.tensor([0.1, 0.2, 0.6]), ((2.0, 0.3), (5.0, 0.6))
-    view = View(FIRST, losses, SECOND, losses + 1, path, AT, LOSSES)
-    figure = Figure()
-    walks.side_by_side(figure, {"one": view, "two": view}, size=6.0)
-    above = figure.axes[0]
-    assert [ax.get_title() for ax in figure.axes[:2]] == ["one", "two"]
-    mp, qm, circles = above.lines
-    assert mp.get_xdata().tolist() == pytest.approx([0, 1.5, 3])
-    assert qm.get_xdata().tolist() == pytest.approx([0, 2.5, 5])
-    assert qm.get_ydata().tolist() == pytest.approx([1.1, 1.2, 1.6])
-    assert list(zip(circles.get_xdata(), circles.get_ydata(), strict=True)) == list(path)
-
-
-def test_lines_to_masks_end_with_their_sparsity() -> None:
-    lines = {0.5: torch.tensor([0.1, 0.2]), 0.9: torch.tensor([0.1, 1.9])}
-    ax = walks.at_sparsities(Figure().add_subplot(), torch.tensor([0.0, 1.0]), lines, "mp")
-    assert [line.get_ydata().tolist() for line in ax.lines] == [pytest.approx(y.tolist()) for y in lines.values()]
-    assert {text.get_text() for text in ax.texts} == {"50 %", "90 %"}
-
-
-def test_slices_go_both_ways() -> None:
-    at = torch.tensor([-2.0, 0.0, 2.0])
-    ax = walks.slices(Figure().add_subplot(), at, {"random": at.square(), "mp": at.abs()}, top=3.0)
-    assert ax.get_xlim() == (-2, 2)
-    assert [line.get_ydata().tolist() for line in ax.lines] == [[4, 0, 4], [2, 0, 2]]
 
 
 def test_reach_compares_the_shortest_steps_with_training() -> None:

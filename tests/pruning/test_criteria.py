@@ -140,7 +140,7 @@ def test_random_draws_from_its_generator_alone() -> None:
 
 
 def test_random_without_a_generator_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"random .*generator"):
+    with pytest.raises(TypeError, match=r"generator is .*seeds.generator"):
         saliency(example(), "random")
 
 

@@ -601,7 +601,7 @@ def _torch_pruned(net: nn.Sequential) -> None:
 
 
 BROKEN: dict[str, tuple[Callable[[nn.Sequential], object], str]] = {
-    "not a module": (lambda net: net.state_dict(), "A network is a torch.nn.Module"),
+    "not a module": (lambda net: net.state_dict(), "is a Module, not an OrderedDict"),
     "frozen": (_broken(lambda net: net.requires_grad_(False)), "frozen"),
     "NaN": (_broken(lambda net: net[0].weight.data.fill_(math.nan)), "NaN or infinite"),
     "pruned by torch": (_broken(_torch_pruned), r"computed from other tensors.*prune\.remove"),

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import judge_chaos
 import numpy as np
 import pandas as pd
 import pytest
@@ -70,11 +71,11 @@ class TestRule:
     def test_verdict(self, qm: list[float], lm: list[float], move: float, verdict: str) -> None:
         table = pairs({"qm": qm, "lm": lm}, move)
         double = pairs({"qm": [0.1] * 5}, dtype="float64")  # the control is no part of it
-        assert results.chaos_verdicts(pd.concat([table, double])) == {"digits": verdict}
+        assert judge_chaos.chaos_verdicts(pd.concat([table, double])) == {"digits": verdict}
 
     def test_numbers(self) -> None:
         table = pairs({"qm": [1.0] * 5, "lm": [1.0, 0.2, 0.3, 0.2, 0.3], "obd": [1.0] * 5}, 0.25)
-        found = results.chaos(table).set_index("criterion")
+        found = judge_chaos.chaos(table).set_index("criterion")
         assert found["distance"].to_dict() == {"qm": 1.5, "lm": 1.0, "obd": 1.5}  # of 0, 1 and 2 nats
         assert found.loc["lm", ["overlap", "overlap_least", "apart", "seeds"]].tolist() == [0.4, 0.2, 4, 5]
         bounds = ttest_1samp([1.0, 0.2, 0.3, 0.2, 0.3], 0).confidence_interval(0.95)
@@ -85,21 +86,21 @@ class TestRule:
         assert found["loss"].to_dict() == {"qm": "", "lm": "steady", "obd": ""}
 
     def test_a_criterion_alone_has_no_distance(self) -> None:
-        (row,) = results.chaos(pairs({"qm": [0.2, 0.3, 0.2, 0.3, 0.2]})).itertuples()
+        (row,) = judge_chaos.chaos(pairs({"qm": [0.2, 0.3, 0.2, 0.3, 0.2]})).itertuples()
         assert math.isnan(row.distance)
         assert (row.masks, row.loss) == ("chaotic", "open")
 
     def test_rows_may_have_any_labels(self) -> None:
         table = pairs({"qm": [0.2] * 5, "lm": [0.9] * 5})
-        pd.testing.assert_frame_equal(results.chaos(table.set_index(table["seed"])), results.chaos(table))
+        pd.testing.assert_frame_equal(judge_chaos.chaos(table.set_index(table["seed"])), judge_chaos.chaos(table))
 
     def test_other_tables_are_refused(self) -> None:
         with pytest.raises(ValueError, match=r"lacks the columns network, dtype, how.*chaos\.csv"):
-            results.chaos(results.load("digits"))
+            judge_chaos.chaos(results.load("digits"))
         with pytest.raises(ValueError, match="has no rows"):
-            results.chaos(pairs({}).reindex(columns=pairs({"qm": [1.0]}).columns))
+            judge_chaos.chaos(pairs({}).reindex(columns=pairs({"qm": [1.0]}).columns))
         with pytest.raises(TypeError, match="A table"):
-            results.chaos([1])
+            judge_chaos.chaos([1])
 
 
 class TestScript:
@@ -182,7 +183,7 @@ class TestTable:
         row = next(line for line in findings.splitlines() if line.startswith("| QM | 14 exponential | 0 | 5 |"))
         assert f"| {mask.mean():.2f} ({bounds.low:.2f} to {bounds.high:.2f}) | {change['qm'].mean():.2f} |" in row
         assert f"| {move.mean():.3f} ({wide.low:.3f} to {wide.high:.3f}) | {distance:.2f} |" in row
-        for name, verdict in results.chaos_verdicts(table).items():
+        for name, verdict in judge_chaos.chaos_verdicts(table).items():
             assert f"| {name} | **{verdict}** |" in findings
             again = single[(single["network"] == name) & (single["how"] == "reordered")]
             assert f"leave {(again['overlap'] == 1).sum()} of {len(again)} masks of all settings" in summary

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from lossprune_lib.results.statistics import Interval, ceiling, half_width, interval, paired, spearman, welch
+from lossprune_lib.results.statistics import Interval, ceiling, half_width, interval, paired, spearman
 
 DRAWS = np.random.default_rng(0)
 # Of Student's t at 97.5 %, from a printed table: degrees of freedom -> quantile.
@@ -103,17 +103,6 @@ def test_a_comparison_is_paired_by_seed() -> None:
 )
 def test_verdicts(low: float, high: float, verdict: str) -> None:
     assert Interval((low + high) / 2, low, high, 5).verdict(0.5) == verdict
-
-
-def test_welch_by_hand_and_from_the_values() -> None:
-    ours, theirs = DRAWS.normal(0, 1, 5), DRAWS.normal(1, 3, 7)
-    numbers = [number for values in (ours, theirs) for number in (values.mean(), values.std(ddof=1), len(values))]
-    assert welch(*numbers) == pytest.approx(stats.ttest_ind(ours, theirs, equal_var=False).pvalue, rel=1e-12)
-    a, b = ours.var(ddof=1) / 5, theirs.var(ddof=1) / 7
-    freedom = (a + b) ** 2 / (a**2 / 4 + b**2 / 6)
-    by_hand = 2 * stats.t.sf(abs(ours.mean() - theirs.mean()) / math.sqrt(a + b), freedom)
-    assert welch(*numbers) == pytest.approx(by_hand, rel=1e-12)
-    assert math.isnan(welch(1.0, math.nan, 1, 2.0, 0.1, 5))
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=3, max_size=15))

@@ -329,7 +329,7 @@ def test_the_command_line_says_what_is_wrong(plan: Path, tmp_path: Path, capsys:
     [
         (["--workers", "0"], "--workers is 0"),
         (["--workers", "-1"], "--workers is -1"),
-        (["--device", "gpu"], "no kind of device called 'gpu'"),
+        (["--device", "gpu"], "no device 'gpu' here"),
         (["--seeds", "9"], "has the seeds"),
         (["--store", "nowhere/runs.sqlite"], "make it first"),
     ],

@@ -14,7 +14,6 @@ from torch import Tensor, nn
 
 from lossprune_lib import LocalPruner, Mask, WeightSpace, data, ensembles, models, training
 from lossprune_lib.pruning import EmptyLayerWarning
-from lossprune_lib.training import stacks
 
 RECIPE = training.Recipe(epochs=2, lr=0.05, batch_size=100, milestones=(1,))
 ONE_CYCLE = training.Recipe(epochs=3, lr=0.05, batch_size=100, schedule="one_cycle")
@@ -83,7 +82,7 @@ def test_each_keeps_its_own_best_epoch(nets: list[nn.Module], small: data.Task) 
 
 def test_scores_and_logits_are_those_of_the_networks(nets: list[nn.Module], small: data.Task) -> None:
     ensemble = ensembles.Ensemble.of(nets)
-    for r, score in enumerate(ensembles.evaluate(ensemble, small, "test", batch_size=70)):
+    for r, score in enumerate(ensembles.evaluate(ensemble, small, "test")):
         alone = training.evaluate(nets[r], small, "test")
         assert score.error == alone.error
         assert score.loss == pytest.approx(alone.loss, rel=1e-12)
@@ -118,7 +117,7 @@ def made_stacks(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         return stack
 
     for name in ("SparseStack", "DenseStack"):
-        monkeypatch.setattr(stacks, name, heard(getattr(stacks, name)))
+        monkeypatch.setattr(ensembles, name, heard(getattr(ensembles, name)))
     return made
 
 
@@ -179,7 +178,7 @@ def test_sparse_and_dense_give_the_same_networks(
     kept = half_of(ensemble, shares)
     found, heard = [], []
     for below in (ALWAYS, NEVER):
-        monkeypatch.setattr(stacks, "_SPARSE_BELOW", below)
+        monkeypatch.setattr(ensembles, "_SPARSE_BELOW", below)
         scores: list[list[training.Score]] = []
         found.append(
             ensembles.fit(
@@ -209,7 +208,7 @@ def test_sparse_and_dense_give_the_same_networks(
 def test_one_cycle_together_is_as_alone(
     masked: bool, below: float, nets: list[nn.Module], small: data.Task, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stacks, "_SPARSE_BELOW", below)
+    monkeypatch.setattr(ensembles, "_SPARSE_BELOW", below)
     masks = masks_of(nets, small) if masked else [None] * 3
     kept = torch.stack([mask.kept for mask in masks if mask is not None]) if masked else None
     together = ensembles.fit(
@@ -229,7 +228,7 @@ def test_one_cycle_together_is_as_alone(
 def test_each_pruned_network_keeps_its_own_best_epoch(
     below: float, nets: list[nn.Module], small: data.Task, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stacks, "_SPARSE_BELOW", below)
+    monkeypatch.setattr(ensembles, "_SPARSE_BELOW", below)
     seen: list[list[float]] = []
     ensemble = ensembles.Ensemble.of(nets)
     best = ensembles.fit(
@@ -249,7 +248,7 @@ def test_each_pruned_network_keeps_its_own_best_epoch(
 
 @pytest.mark.parametrize("below", [ALWAYS, NEVER], ids=["sparse", "dense"])
 def test_in_float32_too(below: float, digits: data.Task, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stacks, "_SPARSE_BELOW", below)
+    monkeypatch.setattr(ensembles, "_SPARSE_BELOW", below)
     nets = [models.mlp_300_100(digits, seed=seed) for seed in range(2)]
     masks = masks_of(nets, digits, (0.9, 0.7))
     recipe = training.Recipe(epochs=1, batch_size=200, lr=0.02)

@@ -342,6 +342,21 @@ def test_the_global_generator_is_left_alone(small: Task) -> None:
     assert torch.equal(torch.get_rng_state(), before)
 
 
+def test_a_function_prunes_on_the_way_and_the_best_epoch_is_one_of_its_last_mask(small: Task) -> None:
+    net, epochs, scores = perceptron(), [], []
+    mask = half_mask(net)
+
+    def mask_at(epoch: int, trained: nn.Module) -> Mask | None:
+        epochs.append((epoch, torch.count_nonzero(WeightSpace(trained).read()[~mask.kept]).item()))
+        return mask if epoch == 3 else None
+
+    fitted = fit(net, small, 5, recipe=QUICK, mask=mask_at, progress=False, on_epoch=lambda _, s: scores.append(s))
+    dense = int((~mask.kept).sum())
+    assert epochs == [(1, dense), (2, dense), (3, dense), (4, 0), (5, 0)]
+    assert torch.count_nonzero(WeightSpace(fitted).read()[~mask.kept]) == 0
+    assert evaluate(fitted, small).error == min(score.error for score in scores[2:])
+
+
 @pytest.mark.parametrize("masked", [False, True])
 def test_no_epochs_give_a_copy_with_its_mask_applied(masked: bool, small: Task) -> None:
     net = perceptron()
