@@ -15,9 +15,14 @@ BECAUSE: dict[str, dict[Any, str]] = {
         "low": "The network has many more weights than it needs for these images: that is why one prunes.",
         "high": "It tolerates a lot, but not that much.",
     },
+    "larger costs more": {
+        (0.45, 0.55): "Size is not worthless: it does better than tossing a coin.",
+        "high": "Size is a hint, but weights of the same size differ widely in what they cost.",
+        "low": "Below one half, smaller weights would cost more than larger ones.",
+    },
     "best of three": {
         "MP, in one go": "Small weights can still matter: size alone does not say how much the loss changes.",
-        "QM, in one go": "It is the same model as in 14 stages, used far away from where it holds.",
+        "QM, in one go": "It is the same criterion, asked only once. What a weight costs changes as others go.",
     },
     # 01 Loss landscapes
     "rise at half the way": {
@@ -37,9 +42,14 @@ BECAUSE: dict[str, dict[Any, str]] = {
         "random": "Nearly all directions are almost flat at this length: a random one hardly ever meets a steep one.",
     },
     "between the masks": {
-        "lower": "The middle is nearer to the trained network than either mask, but that is not enough here.",
-        "higher": "There is no wall between the two masks: the middle is nearer to the trained network than either.",
+        "lower": "The middle is no nearer to the trained network than MP's mask is.",
+        "higher": "There is no wall between these two masks: the loss falls all the way from MP's to QM's.",
         "between": "Whether there is a wall or a valley between two networks has to be measured.",
+    },
+    "walk in lines": {
+        (0.9, 1.1): "It would be once as long if all stages went the same way, but each takes other weights.",
+        "low": "No walk is shorter than the straight line, and each stage turns a right angle.",
+        "high": "The stages are short: at right angles, their squares add up to that of the line.",
     },
     # 02 Taylor approximations
     "second order at 80 %": {

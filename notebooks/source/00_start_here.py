@@ -14,143 +14,220 @@
 # # 00 Start here
 #
 # **After this notebook you can**
-# - run the course on this machine, and say what to do where something is missing;
+# - run the course on your machine;
 # - say what unstructured pruning is, and count what it removes;
-# - show at which sparsity a real network breaks, and why "how many weights?" is only half of the question.
+# - break a real network by hand, and say which digits it loses first;
+# - explain why "how large is this weight?" is the wrong question, and what to ask instead.
 #
 # **You need** a little Python, and an idea of what a neural network is.
-# **It takes** about 30 minutes; the computing takes seconds, and nothing is downloaded.
+#
+# **It takes** about 35 minutes. The computing takes seconds, and nothing is downloaded.
 
 # %%
 import matplotlib.pyplot as plt
 import pandas as pd
+import torch
 
-from lossprune_lib import LocalPruner, WeightSpace, data, doctor, exercises, models, plots, training, widgets
+from lossprune_lib import BatchLoss, LocalPruner, WeightSpace, data, doctor, exercises, models, plots, training, widgets
+from lossprune_lib.loss_modelling import few_weights
+from lossprune_lib.plots import breaking
 from lossprune_lib.pruning import one_shot
+
+plots.use_style()
 
 # %% [markdown]
 # ## 1. Is everything here?
 #
-# Each line is a thing that the course uses. A `FAIL` comes with its remedy.
-# (`doctor.check()` alone also shows the versions that were found.)
+# Each line is something that the course uses. A `FAIL` comes with its remedy.
 
 # %%
 doctor.check()[["status", "remedy"]]
 
 # %% [markdown]
-# ## 2. A network that can read
+# ## 2. A network that reads digits
 #
-# Our data are small images of handwritten digits. They come with scikit-learn, so nothing is downloaded.
-# Part of them is for training, part for choosing (`valid`), and part is kept for the very end (`test`).
-
-# %%
-task = data.load("digits")
-task
+# Our data are small images of handwritten digits, which come with scikit-learn. The network learned from the
+# **training** images. We judge it on the **validation** images, which it has never seen.
+#
+# The network is a small one: two hidden layers, of 300 and 100 units. It has the shape of the smallest network in the
+# paper behind this course (Laurent et al. 2020, section 4), and it is already trained. Its **accuracy** is the share
+# of images that it reads correctly.
 
 # %% alt="Ten small grey images of handwritten digits in a row, each with its label above it."
-figure, axes = plt.subplots(1, 10, figsize=(9, 1.3), layout="constrained")
+task = data.load("digits")
+figure, axes = plt.subplots(1, 10, figsize=(plots.WIDTH, 1.3), layout="constrained")
 plots.examples(axes, task.x_valid[:10], [f"label {int(label)}" for label in task.y_valid[:10]])
 plt.show()
 
-# %% [markdown]
-# The network is built like the smallest one in the paper behind this course (Laurent et al. 2020): two hidden layers
-# of 300 and 100 units. It is already trained.
-
-# %%
-net = models.pretrained("mlp_300_100", task)
-net
-
 # %% tags=["nbval-check-output"]
-print(f"right on {training.evaluate(net, task, 'valid').accuracy:.1%} of the validation images")
+net = models.pretrained("mlp_300_100", task)
+print(f"accuracy on the {len(task.x_valid)} validation images: {100 * training.evaluate(net, task).accuracy:.1f} %")
 
 # %% [markdown]
-# ## 3. What can be pruned
+# ## 3. Watch it break
 #
-# Every connection between two units has a **weight**. Here is how many there are, layer by layer.
+# Each connection between two units has a **weight**: a number that training has found.
 
 # %% tags=["nbval-check-output"]
 space = WeightSpace(net)
-for layer, size in zip(space.layers, space.sizes, strict=True):
+theta = space.read()  # all weights in one list
+for layer, size in zip((*space.layers, "all"), (*space.sizes, space.size), strict=True):
     print(f"{layer}: {size:6,} weights")
-print(f"all: {space.size:6,} weights")
 
 # %% [markdown]
-# **Unstructured pruning** sets single weights to zero, anywhere in the network. The units stay; connections go.
-# The share of weights that is zero is called the **sparsity**. At a sparsity of 90 %, one weight in ten is left.
+# **Unstructured pruning** sets single weights to zero, anywhere in the network. The units stay; connections go. The
+# share of weights that are zero is the **sparsity**: at a sparsity of 90 %, one weight in ten is left.
 #
-# Which weights go first? The oldest answer: the smallest ones. This is **magnitude pruning**, MP for short.
-# A weight close to zero changes little when it becomes zero. That, at least, is the idea.
-
-# %% [markdown]
-# ## 4. Predict first
+# Which weights should go first? A rule that puts the weights in order is a pruning **criterion**. The oldest and most
+# used one says: the smallest. This is **magnitude pruning**, MP for short. A weight close to zero does little, so the
+# network should not miss it.
 #
-# You are about to remove the smallest weights, more and more of them. Now the network gets almost all validation
-# images right. **At which sparsity does it get fewer than half right?**
+# You are about to remove the smallest weights, more and more of them. How far can you go?
 
 # %%
-broken = exercises.guess("half wrong", "At which sparsity are fewer than half of the images read rightly?", unit="%")
+broken = exercises.guess("half wrong", "At which sparsity are fewer than half of the images read correctly?", unit="%")
 
 # %% [markdown]
-# Then run on.
-#
-# ## 5. Watch it break
-#
-# Drag the slider, or click on it and use the arrow keys. Left: the weights that go into the first 64 hidden units,
-# one small image for each unit, because each pixel of the input has its weight. Grey is pruned.
-# Right: accuracy and loss on images that the network was not trained on.
+# Now drag the slider to the right, slowly. On the left are the weights that go into the first 64 hidden units, one
+# small square for each unit: a weight for each pixel of the image, grey once it is pruned. On the right, the curve of
+# the accuracy grows as far as you go. Below it appear the first images that the network no longer reads. (If nothing
+# moves, choose *Run All Cells* in the menu *Run*.)
 
 # %%
-slider = widgets.sparsity_slider(net, task, start=0.8)
+slider = widgets.sparsity_slider(net, task)
 slider
 
-# %% [markdown]
-# What to look for: for a long way, almost nothing happens. Then the accuracy falls, faster and faster.
-#
-# A slider moves as long as its kernel runs. When you open a notebook again later, choose *Run All Cells* in the menu *Run*.
-#
-# Here is the same at five settings, for paper and for screens without a kernel.
-
-# %% tags=["nbval-check-output"]
-settings = [0, 0.5, 0.8, 0.9, 0.95]
-masks, table = one_shot(net, task, settings)
-shown = {"sparsity": "{:.0%}".format, "loss": "{:.1f}".format, "accuracy": "{:.0%}".format}
-print(table.to_string(index=False, formatters=shown))
-
-# %% alt="Five pictures of the first layer, at rising sparsity: more and more of the weights are grey, while the accuracy in the titles stays high for long and then falls."
-figure, axes = plt.subplots(1, 5, figsize=(11, 2.9), layout="constrained")
-for ax, mask, (_, row) in zip(axes, masks, table.iterrows(), strict=True):
-    plots.kept_weights(ax, net.fc1.weight, mask.kept[: space.sizes[0]].view_as(net.fc1.weight), task.shape)
-    ax.set_xlabel("")
-    ax.set_title(f"{row['sparsity']:.0%} pruned\naccuracy {row['accuracy']:.0%}", fontsize=10)
-plt.show()
-
-# %% [markdown]
-# From left to right the grey grows. Half of the weights can go, and almost nothing is lost. Further to the right
-# the network fails, although the picture changes little.
-
-# %% [markdown]
-# ## 6. Reconcile
-#
-# Where does the accuracy first fall below a level?
-
-# %% tags=["nbval-check-output"]
-first_below = {level: slider.table.query("accuracy < @level")["sparsity"].min() for level in (0.9, 0.5)}
+# %%
+below = {level: slider.table.query("accuracy < @level")["sparsity"].min() for level in (0.9, 0.5)}
 broken.reveal(
-    "\n".join(
-        f"fewer than {level:.0%} right from a sparsity of {first:.0%} on" for level, first in first_below.items()
-    ),
-    answer=first_below[0.5],
+    "\n".join(f"accuracy below {level:.0%} from a sparsity of {at:.0%} on" for level, at in below.items()),
+    answer=below[0.5],
 )
 
 # %% [markdown]
-# ## 7. Is magnitude the right question?
+# Here are three places of the slider, for paper and for screens where nothing moves. Above, the weights that are left.
+# Below, what the network says of the images of each digit: right answers lie on the diagonal.
+
+# %% alt="Three columns, at 60, 80 and 90 % sparsity. Above, the grey of pruned weights spreads. Below, answers lie on the diagonal at 60 %; at 80 % some digits leave it; at 90 % two columns hold most images."
+sparsities = [0, 0.6, 0.7, 0.8, 0.9]
+masks, table = one_shot(net, task, sparsities)
+shares = torch.stack([space.call(theta * mask.kept, space.rest(), task.x_valid).softmax(1) for mask in masks])
+answers = shares.argmax(2)  # [sparsities, images]
+figure, axes = plt.subplots(2, 3, figsize=(plots.WIDTH, 6.2), layout="constrained")
+for (above, under), i in zip(axes.T, (1, 3, 4), strict=True):
+    plots.kept_weights(above, net.fc1.weight, space.split(masks[i].kept)[0], task.shape).set_xlabel("")
+    above.set_title(f"{100 * sparsities[i]:.0f} % pruned, {100 * table['accuracy'][i]:.0f} % right")
+    breaking.confusion(under, task.y_valid, answers[i], task.classes)
+plt.show()
+
+# %% [markdown]
+# For a long way almost nothing happens: this network has far more weights than these images need. Then it breaks, and
+# not evenly. Some digits are lost while others are still read as before, and in the end the network does not guess at
+# random either: it gives one or two answers to most images. Which digits go first? Below, for each digit, the share of
+# its images that are misread.
+
+# %% tags=["nbval-check-output"]
+pairs = zip(sparsities, answers, strict=True)
+lost = pd.DataFrame({f"{share:.0%} pruned": (said != task.y_valid).float() for share, said in pairs})
+print(lost.groupby(task.y_valid.numpy()).mean().T.to_string(float_format="{:.0%}".format))
+
+# %% [markdown]
+# ## 4. What the accuracy does not see
 #
-# MP asks how *large* a weight is. We could ask instead **how much the loss changes** when it goes.
-# Training made the loss small, so this is closer to what we want.
-# Trying each weight alone would take one run for each. So we need a *model* of the loss. Such models are the subject of this course.
+# The network gives each digit a probability, and its answer is the most probable digit. Here is an image that it reads
+# with great confidence, and that is lost at 80 %.
+
+# %% alt="An image of a 2 and four bar charts, at 0, 60, 70 and 80 % sparsity: nearly all probability is on 2 at first, less at 70 % though the answer is still right, and at 80 % other digits are ahead."
+labels = task.y_valid
+right = shares[:, range(len(labels)), labels]  # probability of the right digit, [sparsities, images]
+surest = (right[0] * (answers[3] != labels)).argmax()
+figure, axes = plt.subplots(1, 5, figsize=(plots.WIDTH, 2.3), width_ratios=(0.7, 1, 1, 1, 1), layout="constrained")
+plots.examples(axes[:1], task.x_valid[surest, None], ["the image"])
+for ax, i in zip(axes[1:], range(4), strict=True):
+    breaking.probabilities(ax, shares[i, surest], int(labels[surest])).set_title(f"{100 * sparsities[i]:.0f} % pruned")
+axes[1].set_ylabel("probability")
+plt.show()
+
+# %% [markdown]
+# The accuracy counts this image as right until the answer flips, and then as wrong. It does not see the doubt that
+# grows before. The **loss** does. For one image it is $-\ln p$, where $p$ is the probability that the network gives to
+# the right digit: 0 if the network is certain and right, and the larger, the less it believes in the truth. The loss
+# of the network is the mean over many images, known as the cross-entropy. Because of the natural logarithm, its unit is
+# called a **nat**.
+
+# %% tags=["nbval-check-output"]
+one = pd.DataFrame({"sparsity": sparsities, "p of this image": right[:, surest], "its loss": -right[:, surest].log()})
+one["mean loss"], one["accuracy"] = -right.log().mean(1), table["accuracy"]
+shown = dict.fromkeys(("sparsity", "accuracy"), "{:.0%}".format)
+print(one.to_string(index=False, formatters=shown, float_format="{:.2f}".format))
+
+# %% alt="Accuracy on the left and loss on the right, against sparsity. The accuracy stays level to about 70 %; the loss rises visibly from about 50 % on."
+figure, axes = plt.subplots(1, 2, figsize=(plots.WIDTH, 2.8), layout="constrained")
+for ax, column in zip(axes, ("accuracy", "loss"), strict=True):
+    plots.pruning_curve(ax, slider.table.query("sparsity <= 0.8"), column).set_xlim(0, 0.8)
+plt.show()
+
+# %% [markdown]
+# The loss moves first. Training made the loss small, and pruning should keep it small. So the loss is what we watch
+# from here on.
 #
-# As a taste: one of them, the *quadratic model* (QM), at the same sparsity of 90 %. First in one go, as above.
-# Then in 14 small stages, with a fresh model at each.
+# ## 5. Is magnitude the right question?
+#
+# Magnitude pruning asks how *large* a weight is. What we want to know is **how much the loss changes when the weight
+# goes**. For single weights we can simply try. Draw 300 weights at random; set each one to zero, alone; measure the
+# loss on all training images; put it back.
+
+# %%
+larger = exercises.guess(
+    "larger costs more", "Take two of these weights. How often does the larger one cost more when it goes?", unit="%"
+)
+
+# %%
+risk = BatchLoss(net, (task.x_train, task.y_train))
+drawn = torch.randperm(space.size, generator=torch.Generator().manual_seed(0))[:300]
+alone = few_weights.removal(risk, [(int(weight),) for weight in drawn])  # changes of the loss, in nats
+sizes = theta[drawn].abs()
+
+# %%
+figure, ax = plt.subplots(figsize=(plots.WIDTH, 3.4), layout="constrained")
+breaking.removals(ax, sizes, alone)
+one, other = torch.triu_indices(len(drawn), len(drawn), 1)
+agree = (sizes[one] - sizes[other]) * (alone[one] - alone[other]) > 0
+larger.reveal(
+    figure,
+    f"The larger weight costs more in {100 * agree.float().mean():.0f} % of all pairs.\n"
+    f"{100 * (alone < 0).float().mean():.0f} % of the weights lower the loss when they go.",
+    answer=agree.float().mean().item(),
+    alt="Change of the loss against size, for 300 weights removed alone: a fan that opens to the right. Larger weights "
+    "can change more, up or down, and at every size many change nearly nothing.",
+)
+
+# %% [markdown]
+# The points open like a fan. Small weights indeed change little. But at every size there are weights that could go for
+# nothing, and some whose removal *helps*. Tossing a coin would be right in half of the pairs; size does better than
+# that, and far worse than one would like. **Magnitude is a hint. The loss is the question.**
+#
+# Now take them away together. If each of the smallest 90 % cost what it costs alone, what would all of them cost?
+
+# %% tags=["nbval-check-output"]
+small = alone[sizes < theta.abs().quantile(0.9)]
+estimate, error = 0.9 * space.size * small.mean(), 0.9 * space.size * small.std() / len(small) ** 0.5
+together = risk.value(theta * masks[4].kept) - risk.value(theta)
+print(f"one by one: {estimate:.1f} nats (95 % interval {estimate - 2 * error:.1f} to {estimate + 2 * error:.1f})")
+print(f"all at once: {together:.1f} nats")
+
+# %% [markdown]
+# Together they cost far more than one by one. What a weight costs depends on which others are still there. A ranking
+# made once, at the start, cannot know that, not even one made from the loss.
+
+# %% [markdown]
+# ## 6. Ask the loss, and ask again
+#
+# So we ask more than once. Remove a few weights, look at the loss afresh, remove a few more: each round is a **stage**.
+# And trying each of the weights would take too long, so we estimate what each would cost from the slope and the
+# curvature of the loss. This estimate is the *quadratic model*, QM for short; you will build it in notebook 02.
+#
+# Three ways to the same sparsity of 90 %, on the same network. Nothing is trained afterwards.
 
 # %%
 pruners = {
@@ -158,11 +235,6 @@ pruners = {
     "QM, in one go": LocalPruner("qm", sparsity=0.9, stages=1),
     "QM, in 14 stages": LocalPruner("qm", sparsity=0.9, stages=14),
 }
-
-# %% [markdown]
-# Which of the three will be right most often?
-
-# %%
 best = exercises.guess("best of three", "Which of the three is right most often at 90 %?", choices=list(pruners))
 
 # %%
@@ -170,32 +242,39 @@ scores = {name: training.evaluate(pruner.prune(net, task).network(), task) for n
 comparison = pd.DataFrame({name: {"accuracy": s.accuracy, "loss": s.loss} for name, s in scores.items()}).T
 
 # %%
-figure, ax = plt.subplots(figsize=(7, 2.2), layout="constrained")
+figure, ax = plt.subplots(figsize=(plots.WIDTH, 2.2), layout="constrained")
 plots.bars(ax, comparison["accuracy"], "accuracy on the validation images at 90 % sparsity")
 best.reveal(
     figure,
+    comparison.apply(lambda column: column.map({"accuracy": "{:.0%}", "loss": "{:.2f}"}[column.name].format)),
     alt="Three bars, the accuracy of MP in one go, QM in one go and QM in 14 stages; the last is by far the longest.",
     answer=comparison["accuracy"].idxmax(),
 )
 
-# %% tags=["nbval-check-output"]
-best.reveal(comparison.apply(lambda column: column.map(shown[column.name])), title="The same in numbers")
-
 # %% [markdown]
-# The same number of weights is left in all three, but not the same weights. In one go, the model of the loss gains
-# little or nothing over the mere size of the weights: look at both columns. In 14 small stages, the very same model
-# keeps a network that still reads most digits. A model of the loss holds only close to where it was made.
-# Notebook 03 is about that.
+# Asked once, the loss chooses hardly better than size: a few more images are right, and the loss is no lower. Asked
+# again after every stage, it leaves a network that still reads most digits, with exactly as many weights as the
+# others.
+#
+# It is tempting to conclude that small steps make the estimates come true. Keep that thought, and distrust it:
+# notebook 02 checks the estimates, and notebook 03 asks why a ranking can be good although they are not. And nobody has
+# trained these networks again yet. When notebook 04 does, magnitude gets a second chance.
 
 # %% [markdown]
 # ## What we saw
 #
-# - Unstructured pruning sets single weights to zero; sparsity is the share that is zero.
-# - A trained network bears a lot of it before it breaks.
-# - At equal sparsity, which weights are left decides whether it still works; small stages choose better than one go.
+# - Unstructured pruning sets single weights to zero. A trained network tolerates a lot of it, then loses some digits
+#   before others.
+# - The loss sees the damage before the accuracy does. Magnitude asks how large a weight is; the question is how much
+#   the loss changes when it goes.
+# - What a weight costs depends on which others are left. Asking the loss again at every stage chose far better weights
+#   than asking once.
 #
-# **Read next**: notebook 01, *Loss landscapes*. **The paper**: C. Laurent, C. Ballas, T. George, N. Ballas, P. Vincent,
-# *Revisiting Loss Modelling for Unstructured Pruning*, arXiv 2006.12279.
+# **Go on** with [01 Loss landscapes](01_loss_landscapes.ipynb): where does pruning take a network? The
+# [glossary](GLOSSARY.md) has all terms.
+#
+# **The paper**: C. Laurent, C. Ballas, T. George, N. Ballas, P. Vincent, *Revisiting Loss Modelling for Unstructured
+# Pruning*, 2020, [arXiv 2006.12279](https://arxiv.org/abs/2006.12279).
 
 # %% [markdown]
 # ## Quiz
@@ -205,25 +284,28 @@ best.reveal(comparison.apply(lambda column: column.map(shown[column.name])), tit
 # **1. A network has 1,000 weights. How many are left at a sparsity of 0.9?**
 # <details><summary>900</summary>Not quite. That is how many are zero: sparsity counts what is gone.</details>
 # <details><summary>100</summary>Right. 0.9 of them are zero, so a tenth is left.</details>
-# <details><summary>It depends on the layers</summary>No: each layer may keep another share, but the sum is fixed.</details>
+# <details><summary>It depends on the layers</summary>No. Each layer may keep a different share, but the sum is
+# fixed.</details>
 #
-# **2. What does unstructured pruning remove?**
-# <details><summary>Whole hidden units</summary>No. That is structured pruning. A unit only goes if all of its weights
-# happen to go.</details>
-# <details><summary>Whole layers</summary>No. It can happen by accident at very high sparsity, and then nothing gets through.
-# The library warns about it.</details>
-# <details><summary>Single weights, anywhere</summary>Right. So the zeros have no pattern, and the layers keep their
-# shapes.</details>
+# **2. A network gives the right digit a probability of 0.6 before pruning and 0.5 afterwards, and its answer stays the
+# same. What changes?**
+# <details><summary>The accuracy</summary>No. The answer is still right, and accuracy only counts answers.</details>
+# <details><summary>The loss</summary>Right. It is minus the logarithm of that probability, so it grows as the
+# confidence falls.</details>
+# <details><summary>Nothing that we measure</summary>No. One of our two measures looks at the probability
+# itself.</details>
 #
-# **3. QM in 14 stages still read most digits, MP in one go did not, at the same sparsity. What differed in the end?**
-# <details><summary>The number of weights left</summary>No, that was exactly the same.</details>
-# <details><summary>Which weights are left</summary>Right. Criterion and stages choose the weights; the sparsity only says
-# how many.</details>
-# <details><summary>One was trained longer</summary>No. Nothing was trained after pruning, in neither case.</details>
+# **3. What is wrong with ranking weights by their size?**
+# <details><summary>Nothing: small weights do nothing</summary>No. Small ones change little *alone*, but together they
+# broke the network.</details>
+# <details><summary>Size says nothing about the loss</summary>Too strong. Larger weights cost more in more than half of
+# the pairs.</details>
+# <details><summary>Size is only a hint at what we want to know</summary>Right. We want to know how much the loss
+# changes, and weights of the same size differ widely in that.</details>
 #
-# **4. Why was QM in one go not enough?**
-# <details><summary>The quadratic model is too simple</summary>Not by itself: the very same model did well in 14
-# stages.</details>
-# <details><summary>It was used far away from where it was made</summary>Right. Removing 90 % of the weights is a long step,
-# and a Taylor model is only trusted near its point. Small stages with fresh models stay near.</details>
-# <details><summary>It saw too few images</summary>A fair thought, but each of the 14 stages saw just as many.</details>
+# **4. QM in 14 stages and QM in one go left equally many weights. What differed?**
+# <details><summary>Which weights are left</summary>Right. The sparsity says how many; the criterion and the stages
+# decide which.</details>
+# <details><summary>One was trained longer</summary>No. Nothing was trained after pruning in any of the three.</details>
+# <details><summary>QM in 14 stages used another criterion</summary>No. The criterion was the same; it was asked again
+# after each stage.</details>

@@ -99,7 +99,7 @@ def test_after_a_restart_a_kernel_tells_the_notebook_by_the_cell_that_fails() ->
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "NameError" in run.stdout
-    assert "'to_mp' is made in section 2. Along the straight line, by the cell that starts with:  t = " in run.stderr
+    assert "'to_mp' is made in section 2. Walk to a pruned network, by the cell that starts with:  t = " in run.stderr
 
 
 def test_a_handler_of_the_user_s_own_stays() -> None:

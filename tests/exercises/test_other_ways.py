@@ -26,18 +26,20 @@ def losses_as_numbers(space: Any, rest: Any, x: Tensor, y: Tensor, direction: Te
     return [F.cross_entropy(space.call(space.read() + t * direction, rest, x), y).item() for t in at.tolist()]
 
 
-def length_in_a_loop(weights: Tensor, kept: Tensor) -> list[float]:
-    squares = [float(w) ** 2 for w, stays in zip(weights, kept, strict=True) if not stays]
-    return [math.sqrt(sum(squares)), math.sqrt(sum(squares)) / math.sqrt(sum(float(w) ** 2 for w in weights))]
+def shortest_in_a_loop(weights: Tensor, sparsity: float) -> list[float]:
+    squares = sorted(float(w) ** 2 for w in weights)
+    length = math.sqrt(sum(squares[: round(sparsity * len(squares))]))
+    return [length, length / math.sqrt(sum(squares))]
 
 
-def length_in_numpy(weights: Tensor, kept: Tensor) -> tuple[Any, Any]:
-    gone = np.linalg.norm(weights.numpy()[~kept.numpy()])
-    return gone, gone / np.linalg.norm(weights.numpy())
+def shortest_in_numpy(weights: Tensor, sparsity: float) -> tuple[Any, Any]:
+    sizes = np.sort(np.abs(weights.numpy()))
+    gone = np.linalg.norm(sizes[: round(sparsity * len(sizes))])
+    return gone, gone / np.linalg.norm(sizes)
 
 
-def length_in_float32(weights: Tensor, kept: Tensor) -> Tensor:
-    gone = weights.float()[~kept].norm()
+def shortest_in_float32(weights: Tensor, sparsity: float) -> Tensor:
+    gone = weights.float().abs().topk(round(sparsity * len(weights)), largest=False).values.norm()
     return torch.stack([gone, gone / weights.float().norm()])
 
 
@@ -136,9 +138,9 @@ def means_of_draws(change: Tensor, gap: Tensor, drawn: Tensor) -> np.ndarray:
 RIGHT: list[tuple[str, Any]] = [
     ("loss on a line", loss_at_once),
     ("loss on a line", losses_as_numbers),
-    ("step length", length_in_a_loop),
-    ("step length", length_in_numpy),
-    ("step length", length_in_float32),
+    ("shortest step", shortest_in_a_loop),
+    ("shortest step", shortest_in_numpy),
+    ("shortest step", shortest_in_float32),
     ("in the plane", least_squares),
     ("LM saliency", lambda w, g: np.abs(w.numpy() * g.numpy())),
     ("QM saliency", qm_in_a_loop),

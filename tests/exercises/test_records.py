@@ -37,7 +37,7 @@ def test_attempts_are_counted_until_the_right_one(file: Path) -> None:
 def test_progress_has_a_row_for_each_notebook(file: Path) -> None:
     before = exercises.progress()
     assert list(before.index) == [path.stem for path in course.notebooks()]
-    assert before.loc["00_start_here", "guesses"] == "0 of 2"
+    assert before.loc["00_start_here", "guesses"] == "0 of 3"
     a_letter("read a slice", "a", "c")
     records.note_guess("half wrong", 0.5, None)
     row = exercises.progress().loc["01_loss_landscapes"]
@@ -45,7 +45,7 @@ def test_progress_has_a_row_for_each_notebook(file: Path) -> None:
     assert row["still open"] == "1.1, 1.2, 1.3, 1.5"
     assert row["attempts"] == 2
     assert row["mistakes named"] == "1.4 one-direction"
-    assert exercises.progress().loc["00_start_here", "guesses"] == "1 of 2"
+    assert exercises.progress().loc["00_start_here", "guesses"] == "1 of 3"
 
 
 def test_a_report_names_everything_that_is_asked(file: Path, tmp_path: Path) -> None:
@@ -64,7 +64,7 @@ def test_a_report_names_everything_that_is_asked(file: Path, tmp_path: Path) -> 
         "attempts": 1,
         "mistakes": {"normalisation": 1},
     }
-    assert entries["step length"]["passed"] is None
+    assert entries["shortest step"]["passed"] is None
     assert entries["half wrong"]["guess"] == 0.5
     assert entries["half wrong"]["right"] is False
     assert entries["best of three"]["guess"] is None

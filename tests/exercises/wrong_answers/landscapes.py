@@ -55,19 +55,37 @@ def rise(space: Any, rest: Any, x: Tensor, y: Tensor, direction: Tensor, at: Ten
     return walk()(space, rest, x, y, direction, at) - F.cross_entropy(space.call(space.read(), rest, x), y)
 
 
+def smallest(w: Tensor, sparsity: float) -> Tensor:
+    return w[w.abs().argsort()][: round(sparsity * len(w))]
+
+
 def norm_of(length: Answer) -> Answer:
-    """Return an answer with another length, and the right share."""
-    return lambda w, kept: (length(w, kept), (w * ~kept).norm() / w.norm())
+    """Return an answer with another length, made of all weights and those that go, and the right share."""
+    return lambda w, sparsity: (length(w, smallest(w, sparsity)), smallest(w, sparsity).norm() / w.norm())
+
+
+def chosen_by(choice: Answer) -> Answer:
+    """Return an answer in which other weights go."""
+    return lambda w, sparsity: (choice(w, sparsity).norm(), choice(w, sparsity).norm() / w.norm())
 
 
 def share_of(share: Answer) -> Answer:
     """Return an answer with the right length, and a share that is made of it and of the arguments."""
-    return lambda w, kept: ((w * ~kept).norm(), share((w * ~kept).norm(), w, kept))
+
+    def answer(w: Tensor, sparsity: float) -> tuple[Any, Any]:
+        length = smallest(w, sparsity).norm()
+        return length, share(length, w, sparsity)
+
+    return answer
 
 
-def pruned_in_place(w: Tensor, kept: Tensor) -> tuple[Tensor, Tensor]:
-    whole, length = w.norm(), w[~kept].norm()
-    w[~kept] = 0
+def rest_of(w: Tensor, sparsity: float) -> Tensor:
+    return w[w.abs().argsort()][round(sparsity * len(w)) :]
+
+
+def pruned_in_place(w: Tensor, sparsity: float) -> tuple[Tensor, Tensor]:
+    whole, length = w.norm(), smallest(w, sparsity).norm()
+    w[w.abs().argsort()[: round(sparsity * len(w))]] = 0
     return length, length / whole
 
 
@@ -113,31 +131,38 @@ WRONG: dict[str, list[tuple[str, Any]]] = {
         ("exception", lambda s, rest, x, y, d, at: s.call(s.read() + at * d, rest, x)),
         ("other", walk(lambda w, t, d: w + t**2 * d)),
     ],
-    "step length": [
-        ("squared", norm_of(lambda w, kept: (w * ~kept).square().sum())),
-        ("sum-of-sizes", norm_of(lambda w, kept: (w * ~kept).abs().sum())),
-        ("signed-sum", norm_of(lambda w, kept: (w * kept - w).sum())),
-        ("signed-sum", lambda w, kept: ((w * ~kept).sum(), (w * ~kept).sum() / w.norm())),
-        ("kept-weights", lambda w, kept: ((w * kept).norm(), (w * kept).norm() / w.norm())),
-        ("difference-of-lengths", norm_of(lambda w, kept: w.norm() - (w * kept).norm())),
-        ("all-weights", norm_of(lambda w, kept: w.norm())),
-        ("mean-square", norm_of(lambda w, kept: w[~kept].square().mean().sqrt())),
-        ("mean-square-of-all", norm_of(lambda w, kept: (w * kept - w).square().mean().sqrt())),
-        ("count", lambda w, kept: ((~kept).sum(), (~kept).float().mean())),
-        ("largest", norm_of(lambda w, kept: (w * ~kept).abs().max())),
-        ("share-first", lambda w, kept: ((w * ~kept).norm() / w.norm(), (w * ~kept).norm())),
-        ("parts", lambda w, kept: (w * ~kept).norm()),
-        ("parts", lambda w, kept: torch.zeros(3)),
-        ("share-squared", share_of(lambda length, w, kept: length**2 / w.norm() ** 2)),
-        ("share-of-kept", share_of(lambda length, w, kept: length / (w * kept).norm())),
-        ("kept-share", share_of(lambda length, w, kept: (w * kept).norm() / w.norm())),
-        ("sparsity", share_of(lambda length, w, kept: (~kept).float().mean())),
-        ("share-is-length", share_of(lambda length, w, kept: w.norm())),
-        ("share-inverted", share_of(lambda length, w, kept: w.norm() / length.clamp_min(1e-9))),
-        ("per-cent", share_of(lambda length, w, kept: 100 * length / w.norm())),
-        ("share-of-sizes", share_of(lambda length, w, kept: length / w.abs().sum())),
+    "shortest step": [
+        ("squared", norm_of(lambda w, gone: gone.square().sum())),
+        ("sum-of-sizes", norm_of(lambda w, gone: gone.abs().sum())),
+        ("signed-sum", norm_of(lambda w, gone: -gone.sum())),
+        ("kept-weights", chosen_by(rest_of)),
+        ("with-signs", chosen_by(lambda w, sparsity: w.sort().values[: round(sparsity * len(w))])),
+        (
+            "largest-first",
+            chosen_by(lambda w, sparsity: w[w.abs().argsort(descending=True)][: round(sparsity * len(w))]),
+        ),
+        ("as-they-stand", chosen_by(lambda w, sparsity: w[: round(sparsity * len(w))])),
+        ("kept-count", chosen_by(lambda w, sparsity: w[w.abs().argsort()][: len(w) - round(sparsity * len(w))])),
+        ("rounded-down", chosen_by(lambda w, sparsity: w[w.abs().argsort()][: int(sparsity * len(w))])),
+        ("difference-of-lengths", lambda w, s: (w.norm() - rest_of(w, s).norm(), 1 - rest_of(w, s).norm() / w.norm())),
+        ("all-weights", norm_of(lambda w, gone: w.norm())),
+        ("mean-square", norm_of(lambda w, gone: gone.norm() / max(len(gone), 1) ** 0.5)),
+        ("mean-square-of-all", norm_of(lambda w, gone: gone.norm() / len(w) ** 0.5)),
+        ("count", lambda w, sparsity: (len(smallest(w, sparsity)), sparsity)),
+        ("largest", norm_of(lambda w, gone: gone.abs().max() if len(gone) else w.new_zeros(()))),
+        ("share-first", lambda w, s: (smallest(w, s).norm() / w.norm(), smallest(w, s).norm())),
+        ("parts", lambda w, sparsity: smallest(w, sparsity).norm()),
+        ("parts", lambda w, sparsity: torch.zeros(3)),
+        ("share-squared", share_of(lambda length, w, sparsity: length**2 / w.norm() ** 2)),
+        ("share-of-kept", share_of(lambda length, w, sparsity: length / rest_of(w, sparsity).norm())),
+        ("kept-share", share_of(lambda length, w, sparsity: rest_of(w, sparsity).norm() / w.norm())),
+        ("sparsity", share_of(lambda length, w, sparsity: round(sparsity * len(w)) / len(w))),
+        ("share-is-length", share_of(lambda length, w, sparsity: w.norm())),
+        ("share-inverted", share_of(lambda length, w, sparsity: w.norm() / length.clamp_min(1e-9))),
+        ("per-cent", share_of(lambda length, w, sparsity: 100 * length / w.norm())),
+        ("share-of-sizes", share_of(lambda length, w, sparsity: length / w.abs().sum())),
         ("in-place", pruned_in_place),
-        ("other", lambda w, kept: (7.7, 0.5)),
+        ("other", lambda w, sparsity: (7.7, 0.5)),
     ],
     "read a slice": [
         ("one-direction", "a"),
