@@ -8,6 +8,21 @@ from lossprune_lib.installation import extra
 
 with extra("course"):
     from lossprune_lib.plots.networks import bars, examples, kept_weights, kept_weights_image, pruning_curve
-    from lossprune_lib.plots.style import STYLES, here, style
+    from lossprune_lib.plots.style import CARD, CONTROLS, STYLES, WIDTH, here, ink, label_lines, style, use_style
 
-__all__ = ["STYLES", "bars", "examples", "here", "kept_weights", "kept_weights_image", "pruning_curve", "style"]
+__all__ = [
+    "CARD",
+    "CONTROLS",
+    "STYLES",
+    "WIDTH",
+    "bars",
+    "examples",
+    "here",
+    "ink",
+    "kept_weights",
+    "kept_weights_image",
+    "label_lines",
+    "pruning_curve",
+    "style",
+    "use_style",
+]

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from lossprune_lib.plots.style import style
+from lossprune_lib.plots.style import CARD, GUIDE, HIGHLIGHT, style
 from lossprune_lib.results.cells import View, densities
 from lossprune_lib.results.selection import CELL, gap, loss_change, themselves
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 BEST: dict[str, Any] = {
-    "color": "#CC79A7",
+    "color": HIGHLIGHT,
     "marker": "*",
-    "markeredgecolor": "#000000",
+    "markeredgecolor": CARD,
     "linestyle": (0, (1, 1)),
     "linewidth": 1.6,
 }
@@ -42,8 +42,7 @@ def frame(axes: Iterable[Axes], table: pd.DataFrame) -> dict[str, Line2D]:
     (lines["best run"],) = points.plot([], [], **{**BEST, "linestyle": "none", "markersize": 15, "zorder": 6})
     (lines["best kept"],) = layers.plot([], [], **{**BEST, "markersize": 12, "zorder": 6})
     for ax in (points, layers):
-        ax.grid(alpha=0.3)
-        ax.set_title(" ", fontsize=9.5)
+        ax.grid()
     return lines
 
 
@@ -55,10 +54,11 @@ def place(lines: dict[str, Line2D], view: View, criterion: str) -> tuple[str, st
         chosen = name == criterion
         points, kept = lines[f"{name} runs"], lines[f"{name} kept"]
         points.set_data(runs["change"], runs["gap"])
-        points.set(markerfacecolor=points.get_color() if chosen else "none", alpha=0.9 if chosen else 0.45)
-        points.set(markersize=6.5 if chosen else 4.5, zorder=4 if chosen else 3)
+        # The chosen one is filled and lies below the others, so that it hides none of them.
+        points.set(markerfacecolor=(points.get_color(), 0.45) if chosen else "none", markersize=8 if chosen else 5)
+        points.set(alpha=None, markeredgewidth=0.4 if chosen else 1.1, zorder=3 if chosen else 4)
         kept.set_data(across, view.best_kept(str(name))[columns].astype(float))
-        kept.set(linewidth=3 if chosen else 1.1, alpha=1 if chosen else 0.6, zorder=4 if chosen else 3)
+        kept.set(linewidth=3.4 if chosen else 1.5, zorder=4 if chosen else 3)
     lines["best run"].set_data([view.best["change"]], [view.best["gap"]])
     lines["best kept"].set_data(across, view.best[columns].astype(float))
     pruned, correlation = f"{100 * view.sparsity:.4g} % pruned", correlation_in_words(view.correlation)
@@ -71,7 +71,7 @@ def place(lines: dict[str, Line2D], view: View, criterion: str) -> tuple[str, st
 def legend(criteria: Iterable[str]) -> list[Line2D]:
     """Return what a legend needs to say what `place` draws."""
     handles = [Line2D([], [], **style(criterion)) for criterion in criteria]
-    return [*handles, Line2D([], [], **{**BEST, "markersize": 11, "label": "smallest mean gap"})]
+    return [*handles, Line2D([], [], **{**BEST, "markersize": 13, "label": "smallest mean gap"})]
 
 
 def correlation_in_words(correlation: float) -> str:
@@ -91,7 +91,7 @@ def _frame_of_gaps(ax: Axes, change: pd.Series, gaps: pd.Series) -> None:
     ax.yaxis.set_major_locator(FixedLocator([tick for tick in _GAPS if low <= tick <= high]))
     ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     ax.yaxis.set_minor_locator(NullLocator())
-    ax.axhline(0, color="#7F7F7F", linewidth=0.8)
+    ax.axhline(0, color=GUIDE, linewidth=0.8)
     ax.set(xlabel="loss change by pruning (nats)", ylabel="validation gap after fine-tuning (points)")
 
 

@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, NullFormatter, NullLocator
 
 from lossprune_lib.checks import check_choice
-from lossprune_lib.plots.style import style
+from lossprune_lib.plots.style import GUIDE, style
 from lossprune_lib.results.cells import densities
 from lossprune_lib.results.selection import best_penalty, gap, has_no_model, loss_change, themselves
 
@@ -96,7 +96,7 @@ def change_against_gap(ax: Axes, table: pd.DataFrame) -> Axes:
         looks = style(str(criterion), linestyle="none", alpha=0.6, markeredgewidth=1.2)
         front = 3 if criterion == "mp" else 2  # its few runs would be hidden
         ax.plot(part["change"], part["gap"], **{**looks, "markerfacecolor": "none"}, zorder=front)
-    ax.axhline(0, color="#7F7F7F", linewidth=0.8)
+    ax.axhline(0, color=GUIDE, linewidth=0.8)
     ax.set_xlabel(_LOSS_CHANGE)
     ax.set_ylabel("validation gap after fine-tuning\n(percentage points)")
     return _finish(ax)
@@ -116,7 +116,7 @@ def layer_density(ax: Axes, table: pd.DataFrame) -> Axes:
     layers = [name.removeprefix("density.") for name in columns]
     for criterion, of_one in shares.iterrows():
         ax.plot(layers, of_one, **style(str(criterion)))
-    ax.axhline(1 - runs["sparsity"].iloc[0], color="#7F7F7F", linewidth=0.8, label="all layers together")
+    ax.axhline(1 - runs["sparsity"].iloc[0], color=GUIDE, linewidth=0.8, label="all layers together")
     values = shares.to_numpy()
     smallest = float(values[values > 0].min())
     if (values == 0).any():
@@ -145,8 +145,8 @@ def _of_one_sparsity(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _finish(ax: Axes) -> Axes:
-    ax.grid(alpha=0.3)
-    ax.legend(fontsize=8)
+    ax.grid()
+    ax.legend(fontsize=9)
     return ax
 
 
