@@ -133,9 +133,9 @@ def means_of_draws(change: Tensor, gap: Tensor, drawn: Tensor) -> np.ndarray:
     return each[drawn.numpy()].mean(1)
 
 
-def next_step_in_numpy(share: float, predicted: float, actual: float, tolerance: float) -> np.ndarray:
+def next_step_in_numpy(share: float, predicted: float, actual: float, tolerance: float) -> tuple[Any, Any]:
     off = np.abs(np.subtract(actual, predicted)) / tolerance
-    return np.array([off <= 1, share * np.select([off > 1, off < 0.5], [0.5, 2], 1)])
+    return off <= 1, share * np.select([off > 1, off < 0.5], [0.5, 2], 1)
 
 
 RIGHT: list[tuple[str, Any]] = [

@@ -10,11 +10,11 @@ from lossprune_lib.exercises.checking import Exercise, fresh, register
 _SHORTER, _LONGER, _EASY = 0.5, 2.0, 0.5
 
 
-def _right(share: float, predicted: float, actual: float, tolerance: float) -> tuple[float, float]:
-    """Return 1 if the step is accepted, else 0, and the share of the weights that the next one takes."""
+def _right(share: float, predicted: float, actual: float, tolerance: float) -> tuple[bool, float]:
+    """Return whether the step is accepted, and the share of the weights that the next one takes."""
     error = abs(actual - predicted)
     factor = _SHORTER if error > tolerance else _LONGER if error < _EASY * tolerance else 1.0
-    return float(error <= tolerance), factor * share
+    return error <= tolerance, factor * share
 
 
 def _cases() -> list[tuple[float, float, float, float]]:
@@ -41,15 +41,15 @@ _WORDS = """
 """
 
 
-def _wrong(share: float, predicted: float, actual: float, tolerance: float) -> dict[str, tuple[float, float]]:
+def _wrong(share: float, predicted: float, actual: float, tolerance: float) -> dict[str, tuple[bool, float]]:
     error = abs(actual - predicted)
     accepted, following = _right(share, predicted, actual, tolerance)
     return {
         "relative": _right(share, 0.0, error / max(abs(actual), 1e-12), tolerance),
         "signed": _right(share, 0.0, max(actual - predicted, 0.0), tolerance),
         "actual-alone": _right(share, 0.0, actual, tolerance),
-        "always-accepted": (1.0, following),
-        "swapped": (1.0 - accepted, following),
+        "always-accepted": (True, following),
+        "swapped": (not accepted, following),
         "never-longer": (accepted, min(share, following)),
         "always-longer": (accepted, 2 * share if accepted else following),
         "never-shorter": (accepted, max(share, following)),

@@ -49,7 +49,7 @@ _WORDS = """
     slope: This is the slope along the step, a first derivative. Differentiate it once more.
     second-order: This is the whole second-order prediction. Only the quadratic form is asked for.
     per-length: You divided by the squared length of the step: leave the step as long as it is.
-    negated: The sign is wrong.
+    negated: The sign is wrong: where the loss bends upwards along the step, the quadratic form is positive.
     diagonal: Only the diagonal of the Hessian is in it. All pairs of weights count.
     at-the-end: The derivatives are taken at the end of the step. The expansion is made where the step begins.
     weights-for-step: You went along the weights. Go along the step.
