@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator, PercentFormatter
 
-from lossprune_lib.plots.style import CARD, GUIDE, HIGHLIGHT, style
+from lossprune_lib.plots.style import CARD, GUIDE, HIGHLIGHT, INK, STYLES, label_lines, style
 from lossprune_lib.results.cells import View, densities
 from lossprune_lib.results.selection import CELL, gap, loss_change, themselves
 
@@ -26,6 +26,32 @@ BEST: dict[str, Any] = {
 }
 _LINEAR_TO = 2.0  # percentage points: up to there the scale of gaps is linear, above it logarithmic
 _GAPS = (-2, -1, 0, 1, 2, 5, 10, 20, 50, 90)
+
+
+def learning_again(ax: Axes, errors: Sequence[float], levels: Mapping[str, float]) -> Axes:
+    """Draw the error after each epoch of fine-tuning (shares between 0 and 1), and levels to compare with."""
+    ax.set(xlabel="epoch of fine-tuning", ylabel="validation error", xlim=(0.5, len(errors) + 0.3))
+    ax.set_ylim(0, 1.08 * max(*errors, *levels.values()))
+    ax.yaxis.set_major_formatter(PercentFormatter(1, symbol=" %", decimals=0))
+    lines = {
+        ax.axhline(level, color=GUIDE, linewidth=1.4, linestyle=(0, (3, 2))): name for name, level in levels.items()
+    }
+    (tuned,) = ax.plot(range(1, len(errors) + 1), errors, color=HIGHLIGHT, marker="o", linewidth=2.2)
+    ax.grid(axis="y")
+    return label_lines(ax, {**lines, tuned: "fine-tuned"})
+
+
+def reported(ax: Axes, counts: Sequence[int], gaps: Mapping[str, Sequence[float]]) -> Axes:
+    """Draw the gap that is reported of the best of so many runs, a line for each way to pick and to report."""
+    looks = ((STYLES["qm"]["color"], ":", "s"), (STYLES["lm"]["color"], "--", "^"), (INK, "-", "o"))
+    lines = {}
+    for (name, values), (colour, dashes, marker) in zip(gaps.items(), looks, strict=False):
+        lines[ax.plot(counts, values, color=colour, linestyle=dashes, marker=marker, linewidth=2)[0]] = name
+    ax.set(xscale="log", xlabel="runs compared in each seed", ylabel="gap after fine-tuning (points)")
+    ax.set_xticks(list(counts), [str(k) for k in counts])
+    ax.minorticks_off()
+    ax.grid(axis="y")
+    return label_lines(ax, lines)
 
 
 def frame(axes: Iterable[Axes], table: pd.DataFrame) -> dict[str, Line2D]:

@@ -21,7 +21,7 @@ from matplotlib.lines import Line2D
 from matplotlib.text import Annotation
 
 from lossprune_lib.loss_modelling import landscape
-from lossprune_lib.plots.style import CARD, GUIDE, HIGHLIGHT, INK, MUTED
+from lossprune_lib.plots.style import CARD, GUIDE, HIGHLIGHT, INK, MUTED, label_lines
 from lossprune_lib.plots.style import style as criterion_style
 
 if TYPE_CHECKING:
@@ -56,6 +56,23 @@ def one_slice(ax: Axes, lengths: Tensor, losses: Tensor, direction: str, **chang
     """Draw the loss along one direction, in its style; a marker stands at the end of the line only."""
     looks = style(direction, markevery=[-1], **changes)
     return ax.plot(lengths.cpu(), losses.cpu(), **looks)[0]
+
+
+def slices(ax: Axes, at: Tensor, losses: Mapping[str, Tensor]) -> Axes:
+    """Draw the loss along several directions, each labelled at its end where that is in sight; `frame` comes first."""
+    top = ax.get_ylim()[1]
+    lines = {one_slice(ax, at, of_one, name): of_one for name, of_one in losses.items()}
+    return label_lines(ax, {line: str(line.get_label()) for line, of_one in lines.items() if of_one[-1] < 1.3 * top})
+
+
+def slices_by_sparsity(ax: Axes, at: Tensor, losses: Mapping[float, Tensor], criterion: str) -> Axes:
+    """Draw the loss on the way to a criterion's masks, one line for each sparsity, which stands at its end."""
+    lines = {}
+    for sparsity, of_one in losses.items():
+        line = one_slice(ax, at, of_one, criterion, linewidth=0.8 + 2.2 * sparsity**4)
+        lines[line] = f"{100 * sparsity:.0f} %"
+    ax.set_xlabel("t, share of the way to the mask")
+    return label_lines(ax, lines)
 
 
 def plane(ax: Axes, at_first: Tensor, at_second: Tensor, losses: Tensor, *, lines: bool = True) -> list[Artist]:

@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import NullLocator, PercentFormatter
 
 from lossprune_lib.networks import masks
-from lossprune_lib.plots.style import GUIDE, HIGHLIGHT, style
+from lossprune_lib.plots.style import GUIDE, HIGHLIGHT, label_lines, style
 from lossprune_lib.pruning import schedules
 
 if TYPE_CHECKING:
@@ -50,9 +50,10 @@ def schedule_curves(axes: Iterable[Axes], size: int, sparsity: float, stages: in
     level.yaxis.set_major_formatter(_percent())
     level.set(xlabel="stage", ylabel="sparsity after the stage", ylim=(0, 1))
     removed.set(xlabel="stage", ylabel="weights removed by the stage", ylim=(0, None))
-    for ax in (level, removed):
-        ax.grid()
-        ax.legend(fontsize=9)
+    level.grid(axis="y")
+    removed.grid(axis="y")
+    label_lines(level)
+    label_lines(removed)
 
 
 def path_points(trace: pd.DataFrame, column: str) -> tuple[np.ndarray, np.ndarray]:
@@ -84,6 +85,17 @@ def predicted_and_actual(ax: Axes, trace: pd.DataFrame, criterion: str) -> tuple
     ax.set_ylabel("change of the loss since the start (nats)")
     ax.grid()
     return actual, predicted
+
+
+def staged(axes: Iterable[Axes], traces: Mapping[str, pd.DataFrame], criterion: str) -> None:
+    """Draw `predicted_and_actual` for several prunings by one criterion, side by side on one scale."""
+    axes = list(axes)
+    lines = [predicted_and_actual(ax, trace, criterion) for ax, trace in zip(axes, traces.values(), strict=True)]
+    limits = [ax.get_ylim() for ax in axes]
+    for ax, title, (actual, predicted) in zip(axes, traces, lines, strict=True):
+        ax.set(title=title, ylim=(min(low for low, _ in limits), max(high for _, high in limits)))
+        label_lines(ax, {actual: "actual", predicted: "predicted"})
+        ax.label_outer()
 
 
 def move(actual: Line2D, predicted: Line2D, trace: pd.DataFrame, criterion: str) -> None:
@@ -158,9 +170,8 @@ def overlap_curve(ax: Axes, table: pd.DataFrame) -> Axes:
     ax.set_xscale("log")
     ax.set(xlabel="step penalty λ", ylabel="kept weights in common with MP (Jaccard)", ylim=(0, 1.03))
     ax.yaxis.set_major_formatter(_percent())
-    ax.grid()
-    ax.legend(fontsize=9)
-    return ax
+    ax.grid(axis="y")
+    return label_lines(ax)
 
 
 def steps_tried(ax: Axes, trials: Sequence[Trial]) -> Axes:
@@ -196,9 +207,8 @@ def cost_curves(ax: Axes, ways: Mapping[str, pd.DataFrame]) -> Axes:
         ordered = table.sort_values("evaluations")
         ax.plot(ordered["evaluations"], ordered["true_change"], color=colour, linestyle=line, marker=marker, label=name)
     ax.set(xlabel="cost: loss models built", ylabel="change of the training loss (nats)", ylim=(0, None))
-    ax.grid()
-    ax.legend(fontsize=9)
-    return ax
+    ax.grid(axis="y")
+    return label_lines(ax)
 
 
 def _percent() -> PercentFormatter:

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter, NullFormatter, NullLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLocator
 
 from lossprune_lib.checks import check_choice
-from lossprune_lib.plots.style import GUIDE, style
+from lossprune_lib.plots.style import GUIDE, label_lines, style
 from lossprune_lib.results.cells import densities
 from lossprune_lib.results.selection import best_penalty, gap, has_no_model, loss_change, themselves
 
@@ -79,11 +79,16 @@ def change_by_stages(ax: Axes, table: pd.DataFrame) -> Axes:
     ax.set_xlabel("pruning stages")
     ax.set_ylim(bottom=0)
     ax.set_ylabel(f"{_LOSS_CHANGE},\nat the best step penalty")
-    return _finish(ax)
+    ax.grid(axis="y")
+    return label_lines(ax)
 
 
-def change_against_gap(ax: Axes, table: pd.DataFrame) -> Axes:
+def change_against_gap(ax: Axes, table: pd.DataFrame, linear_to: float | None = None) -> Axes:
     """Draw every run: its loss change by pruning against its validation gap after fine-tuning.
+
+    Parameters
+    ----------
+    linear_to : percentage points; up to there the scale of gaps is linear, above it logarithmic. None is all linear.
 
     Raises
     ------
@@ -99,6 +104,11 @@ def change_against_gap(ax: Axes, table: pd.DataFrame) -> Axes:
     ax.axhline(0, color=GUIDE, linewidth=0.8)
     ax.set_xlabel(_LOSS_CHANGE)
     ax.set_ylabel("validation gap after fine-tuning\n(percentage points)")
+    if linear_to is not None:
+        ax.set_yscale("symlog", linthresh=linear_to)
+        ax.yaxis.set_major_locator(FixedLocator([0, 1, 2, 5, 10, 20, 50, 90]))
+        ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        ax.yaxis.set_minor_locator(NullLocator())
     return _finish(ax)
 
 
@@ -130,7 +140,8 @@ def layer_density(ax: Axes, table: pd.DataFrame) -> Axes:
         ax.tick_params(axis="x", rotation=60)
     ax.set_xlabel("layer")
     ax.set_ylabel("share of weights kept")
-    return _finish(ax)
+    ax.grid(axis="y")
+    return label_lines(ax)
 
 
 def _of_one_sparsity(table: pd.DataFrame) -> pd.DataFrame:

@@ -50,18 +50,42 @@ class Picture:
         self.canvas.draw()
         self.still = self.canvas.copy_from_bbox(self.canvas.figure.bbox)
 
-    def show(self, alt: str) -> None:
-        """Draw the moving artists as they are now; `alt` says in words what the picture shows."""
+    def draw(self) -> bytes:
+        """Draw the moving artists as they are now, and return the picture as PNG; what is shown stays."""
         self.canvas.restore_region(self.still)
         for artist in self.moving:
             artist.draw(self.canvas.get_renderer())
-        self.png, self.alt = _png(np.asarray(self.canvas.buffer_rgba())), alt
+        return _png(np.asarray(self.canvas.buffer_rgba()))
+
+    def show(self, alt: str) -> None:
+        """Show the moving artists as they are now; `alt` says in words what the picture shows."""
+        self.png, self.alt = self.draw(), alt
         width, height = self.canvas.get_width_height()
         source = base64.b64encode(self.png).decode()
         self.html.value = (
             f'<img src="data:image/png;base64,{source}" alt="{html.escape(alt)}" width="{width}" height="{height}" '
             'style="max-width: 100%; height: auto; border-radius: 6px">'
         )
+
+
+class Stills:
+    """Pictures below one another, for paper and for pages without a kernel, with their words as alternative text."""
+
+    def __init__(self, pictures: Sequence[tuple[bytes, str]]) -> None:
+        images = [Image.open(io.BytesIO(png)).convert("RGB") for png, _ in pictures]
+        self.size = max(image.width for image in images), sum(image.height for image in images)
+        sheet, top = Image.new("RGB", self.size), 0
+        for image in images:
+            sheet.paste(image, (0, top))
+            top += image.height
+        self.png, self.alt = _png(np.asarray(sheet)), " ".join(words for _, words in pictures)
+
+    def _ipython_display_(self, **_: object) -> None:
+        from IPython.display import display
+
+        looks = {"alt": self.alt, "width": self.size[0], "height": self.size[1]}
+        bundle = {"image/png": base64.b64encode(self.png).decode(), "text/plain": self.alt}
+        display(bundle, raw=True, metadata={"image/png": looks})
 
 
 class Frames:

@@ -6,14 +6,14 @@ import asyncio
 import base64
 import html
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets
 
 from lossprune_lib.checks import check_choice
 from lossprune_lib.plots.style import in_style
-from lossprune_lib.widgets.picture import Picture
+from lossprune_lib.widgets.picture import Picture, Stills
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -147,6 +147,23 @@ class Sliders(ipywidgets.VBox):
                     return
                 self.picture.show(alt)
             yield
+
+    def stills(self, *settings: Mapping[str, Any]) -> Stills:
+        """Return the picture at some settings, below one another; the sliders and what they show stay as they are.
+
+        Parameters
+        ----------
+        settings : a value for some of the controls, by their names in `controls`; the others are as they are now
+        """
+        now, pictures = {name: control.value for name, control in self.controls.items()}, []
+        for setting in (*settings, {}):  # the last puts back what was drawn
+            for name in setting:
+                check_choice(name, now, "control")
+            with in_style():
+                drawn = self.redraw(**(now | dict(setting)))
+                words = drawn if isinstance(drawn, str) else [*drawn][-1]
+                pictures.append((self.picture.draw(), words))
+        return Stills(pictures[:-1])
 
     def _linked(self, moved: object) -> Iterator[None]:
         """Move the controls that depend on the one that was moved, then draw."""

@@ -49,15 +49,13 @@ def sparsity_slider(net: nn.Module, task: Task, criterion: str = "mp", start: fl
     shown = PrunedNetwork(figure, table, criterion, weight, task.shape, _IMAGES)
 
     def redraw(point: int) -> str:
-        nonlocal furthest
-        furthest = max(furthest, point)
         row, labels = table.iloc[point], task.y_valid
         left = f"{100 * row['sparsity']:.1f} % pruned: {int(masks[point].kept.sum()):,} of {space.size:,} weights left"
         first = _first_wrong(answers[: point + 1], labels)[:_IMAGES]
         wrong = [(_pixels(task.x_valid[i]), f"{labels[i]} → {answers[point][i]}") for i in first]
         right = f"{100 * row['accuracy']:.1f} % of the images right"
         heading = "The first that go wrong: label → what the network says" if wrong else "None has gone wrong so far"
-        shown.show(point, furthest, kept[point], wrong, left, right, heading)
+        shown.show(point, max(furthest, point), kept[point], wrong, left, right, heading)
         said = ", ".join(f"a {labels[i]} read as {answers[point][i]}" for i in first)
         measured = f"accuracy {100 * row['accuracy']:.1f} %, loss {row['loss']:.2f}"
         return f"{left}; on the validation examples {measured}. " + (
@@ -66,6 +64,12 @@ def sparsity_slider(net: nn.Module, task: Task, criterion: str = "mp", start: fl
 
     places = [(f"{100 * sparsity:.1f} %", i) for i, sparsity in enumerate(table["sparsity"])]
     controls = {"point": control("sparsity", places, furthest)}
+
+    def remember(change: dict[str, int]) -> None:
+        nonlocal furthest
+        furthest = max(furthest, change["new"])
+
+    controls["point"].observe(remember, names="value")
     return Sliders(controls, Picture(shown.figure, shown.moving), redraw, table)
 
 

@@ -643,7 +643,6 @@ figure, axes = plt.subplots(1, 2, figsize=(10, 3.4), layout="constrained")
 for ax, shown in zip(axes, (runs, some), strict=True):
     study_plots.layer_density(ax, shown)
     ax.set_title(f"{shown['task'].iloc[0]}, {100 * shown['sparsity'].iloc[0]:.4g} % pruned", fontsize=10)
-axes[0].get_legend().remove()  # one is enough
 plt.show()
 
 # %% tags=["nbval-check-output"]

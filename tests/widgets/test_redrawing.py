@@ -155,7 +155,11 @@ def test_kept_weights_are_drawn_where_they_are(trained, digits: data.Task) -> No
     for unit, pixel in ((0, 0), (9, 20), (63, 63)):
         row, column = unit // 8 * 9 + pixel // 8, unit % 8 * 9 + pixel % 8
         value = image[row, column]
-        assert np.isnan(value) if not kept[unit, pixel] else value == pytest.approx(max(-limit, min(limit, weight[unit, pixel].item())))
+        assert (
+            np.isnan(value)
+            if not kept[unit, pixel]
+            else value == pytest.approx(max(-limit, min(limit, weight[unit, pixel].item())))
+        )
     assert np.nanmax(np.abs(image[image != networks._BETWEEN])) <= limit  # more would be drawn like what lies between
     assert (image[8] == networks._BETWEEN).all()
     assert (image[:, 8] == networks._BETWEEN).all()
