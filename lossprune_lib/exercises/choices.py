@@ -32,8 +32,8 @@ _RANKS_AND_PREDICTS = """
         exactly those weights for which the model says least: what the diagonal leaves out of them is not in the sum.
     luck: Luck does not come back with every number of stages, criterion and seed. Section 4 shows the order of the
         groups as it was measured.
-    more-stages: Look at the table again: the predicted share stays near zero from 1 to 140 stages, while the actual
-        change falls.
+    more-stages: Look at the outcome in section 1: the predicted share stays near zero from 1 to 140 stages, while the
+        actual change falls.
     sum-of-saliencies: It leaves the signs out, so it is the larger of the two numbers. But it sums over the same few
         small saliencies, and what the diagonal does not see is missing from it as well.
 """

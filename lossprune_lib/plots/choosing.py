@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -30,7 +29,7 @@ def predicted_by_chooser(ax: Axes, table: pd.DataFrame) -> Axes:
     for name, label in _SHORT.items():
         looks = order_style(name, linestyle="none", markersize=9, label=label)
         ax.plot(table[name], rows, **looks)
-    for row, (_, of) in zip(rows, table.iterrows(), strict=True):
+    for row, (_, of) in enumerate(table.iterrows()):
         share = 100 * of["diagonal"] / of["true_change"]
         ax.text(of["true_change"], row, f"  diagonal predicts {share:.0f} %", va="center", fontsize=9)
     ax.set_yticks(rows, [style(str(name))["label"] for name in table.index])
@@ -41,19 +40,19 @@ def predicted_by_chooser(ax: Axes, table: pd.DataFrame) -> Axes:
     return ax
 
 
-def groups_in_order(ax: Axes, actual: Sequence[float], predicted: Sequence[float]) -> Axes:
+def groups_in_order(ax: Axes, table: pd.DataFrame) -> Axes:
     """Draw what each group of weights costs when it alone is removed, the lowest saliencies first, on a log scale.
 
     Parameters
     ----------
-    actual, predicted : one number for each group (nats); what is not above zero cannot be drawn, and is left out
+    table : as from `pruning.cost_of_groups`; what is not above zero cannot be drawn, and is left out
     """
-    number = np.arange(1, len(actual) + 1)
-    positive = [np.where(np.asarray(values) > 0, values, np.nan) for values in (actual, predicted)]
-    (seen,) = ax.plot(number, positive[0], color=INK, marker="o", linewidth=2.4)
-    (said,) = ax.plot(number, positive[1], **order_style("diagonal", linewidth=2))
+    positive = table.where(table > 0)
+    (seen,) = ax.plot(table.index, positive["actual"], color=INK, marker="o", linewidth=2.4)
+    (said,) = ax.plot(table.index, positive["predicted"], **order_style("diagonal", linewidth=2))
     ax.set_yscale("log")
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.set(xlabel="group of weights, lowest saliency first", ylabel="change of the loss (nats)")
     ax.grid()
-    return label_lines(ax, {seen: f"actual {signed(actual[-1])}", said: f"predicted {signed(predicted[-1])}"})
+    last = table.iloc[-1]
+    return label_lines(ax, {seen: f"actual {signed(last['actual'])}", said: f"predicted {signed(last['predicted'])}"})

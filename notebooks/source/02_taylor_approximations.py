@@ -78,12 +78,10 @@ one
 # The thick curve is what really happens. All three models touch it at the trained value, and the markers at zero are their predictions for pruning.
 # Three of these weights once more, as still figures:
 
-# %%
+# %% alt="The loss over three single weights with the models of LM, QM and OBD. In the first two, QM lies on the actual curve up to zero; in the third, all three models stay below it."
 precise = BatchLoss(copy.deepcopy(net).double(), (task.x_train[:500].double(), task.y_train[:500]))
 telling, places = few_weights.telling_weights(precise), np.linspace(-0.5, 1.5, 41)
 curves = [few_weights.one_weight(precise, telling[name], places) for name in ("costly", "welcome", "bent")]
-
-# %% alt="The loss over three single weights with the models of LM, QM and OBD. In the first two, QM lies on the actual curve up to zero; in the third, all three models stay below it."
 figure, axes = plt.subplots(1, 3, figsize=(plots.WIDTH, 3.2), layout="constrained")
 for ax, curve in zip(axes, curves, strict=True):
     few_plots.one_weight(ax, curve, labels=ax is axes[2])
@@ -163,8 +161,6 @@ along, actual = mp.forecast(0.8, ("first", "hessian")), forecast.loss_along(risk
 line = pd.DataFrame({"share": shares, "true_change": [actual(share) for share in shares]})
 for order in ("first", "hessian"):
     line[order] = [along.change(order, share) for share in shares]
-
-# %%
 figure, axes = plt.subplots(1, 2, figsize=(plots.WIDTH, 3.3), layout="constrained")
 for ax, end in zip(axes, (1, 0.25), strict=True):
     taylor_plots.predictions(ax, line[line["share"] <= end], ["first", "hessian"], "share")
@@ -175,13 +171,12 @@ foreseen.reveal(
     "Left, the whole way along the step: both models stay near zero while the loss (thick) climbs. Right, the first quarter: "
     "the second order lies in the grey band, within 10 % of the actual change, nearly to the end of the quarter.",
     answer=along.change("hessian") / mp.true_change(0.8),
-    because={"high": "Nothing is missing from the second order, and still it is a model for short steps."},
     alt="Change of the loss along the step to 80 %. On the whole step the loss leaves both models far below; in the first "
     "quarter the second-order model stays close to it.",
 )
 
 # %% [markdown]
-# Nothing is wrong with the formula. **The step is too long for it.** That is one reason for a wrong prediction; sections 4 to 6 add another.
+# Nothing is wrong with the formula. **The step is too long for it.** That is one reason for a wrong prediction. Section 6 adds another.
 #
 # ### Exercise 2.1: What the model predicts
 #
@@ -278,7 +273,6 @@ lowering.reveal(
     figure,
     "The weights in the order of magnitude pruning. With their signs, the changes largely cancel; their sizes do not.",
     answer=(changes < 0).double().mean().item(),
-    because={"low": "Near a minimum, slopes have both signs, and most single weights matter little."},
     alt="Running sums of modelled changes against sparsity: the sum of sizes lies above the sum with signs everywhere.",
 )
 
@@ -406,9 +400,6 @@ fooled.reveal(
     figure,
     "Same network, same sparsity, same number of stages, same kind of model. Only the chooser differs.",
     answer=totals.loc["qm", "diagonal"] / totals.loc["qm", "true_change"],
-    because={
-        "high": "That would fit MP's steps. QM picked the weights of which its model says 'no change', and added those up."
-    },
     alt="Actual and predicted change added up over 14 stages to 90 %. For the steps of MP both models follow the actual change; "
     "for the steps of QM the full Hessian follows, and the diagonal model stays at zero.",
 )
@@ -476,11 +467,6 @@ mended.reveal(
     figure,
     causes.round(2),
     answer=grows[0] if len(grows) else "none of them",
-    because={
-        "beyond the 2nd order": "This is the one that stages mend: no single step is long any more.",
-        "diagonal for the full GGN": "It rises at first, but ends about where it began.",
-        "none of them": "It is natural to think that short steps shrink every error. They do not.",
-    },
     alt="Size of three errors against 1 to 28 stages of MP to 90 %. Beyond the second order falls from the largest to nearly zero; "
     "GGN for the Hessian rises; diagonal for the full GGN ends where it began.",
 )
@@ -535,7 +521,7 @@ slider
 # the diagonal model chose. Three settings as a still figure:
 
 
-# %%
+# %% alt="The last of 1, 5 and 14 stages of MP to 90 %: in one stage both models stay far below the actual change; in 5 the full Hessian is inside the band of 10 %; in 14 both are close."
 def last_stage(stages, end=0.9):
     path = ranking.path(net, task, batch, "mp", sparsity=end, stages=stages)
     ahead = np.linspace(path.state.mask.sparsity, end, 9)[1:]
@@ -543,7 +529,6 @@ def last_stage(stages, end=0.9):
     return pd.DataFrame({"sparsity": ahead, "true_change": [path.true_change(sparsity) for sparsity in ahead], **said})
 
 
-# %% alt="The last of 1, 5 and 14 stages of MP to 90 %: in one stage both models stay far below the actual change; in 5 the full Hessian is inside the band of 10 %; in 14 both are close."
 figure, axes = plt.subplots(1, 3, figsize=(plots.WIDTH, 3.2), layout="constrained")
 for ax, stages in zip(axes, (1, 5, 14), strict=True):
     taylor_plots.predictions(ax, last_stage(stages), orders)

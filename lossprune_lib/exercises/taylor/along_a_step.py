@@ -25,18 +25,23 @@ def _right(loss: Loss, weights: Tensor, step: Tensor) -> Tensor:
     return step @ _derivatives(loss, weights, step)[1]
 
 
+def _network(x: Tensor, y: Tensor, hidden: int) -> Loss:
+    """Return the loss of a network of two layers with tanh between them, as a function of all of its weights."""
+    inputs = x.shape[1]
+
+    def loss(weights: Tensor) -> Tensor:
+        first, last = weights[: inputs * hidden].view(inputs, hidden), weights[inputs * hidden :]
+        return ((x @ first).tanh() @ last - y).square().mean()
+
+    return loss
+
+
 def _cases() -> list[Case]:
-    """Return small networks of two layers with tanh between them, as functions of all of their weights."""
     source, cases = fresh(), []
     for inputs, hidden in ((2, 3), (4, 3), (3, 5)):
         x, y = torch.randn(20, inputs, generator=source).double(), torch.randn(20, generator=source).double()
-
-        def loss(weights: Tensor, x: Tensor = x, y: Tensor = y, inputs: int = inputs, hidden: int = hidden) -> Tensor:
-            first, last = weights[: inputs * hidden].view(inputs, hidden), weights[inputs * hidden :]
-            return ((x @ first).tanh() @ last - y).square().mean()
-
-        draws = torch.randn(2, (inputs + 1) * hidden, generator=source).double()
-        cases.append((loss, draws[0], 0.7 * draws[1]))
+        weights, step = torch.randn(2, (inputs + 1) * hidden, generator=source).double()
+        cases.append((_network(x, y, hidden), weights, 0.7 * step))
     return cases
 
 
