@@ -419,7 +419,7 @@ for name in results.names():
     rows[name] = {"seeds": results.load(name)["seed"].nunique(), "finding 1": judged.get(1), "finding 2": judged.get(2)}
 pd.DataFrame(rows).T
 
-# %%
+# %% tags=["nbval-check-output"]
 for name, study in studies.items():
     evidence = results.judge(study).query("finding == 2")["evidence"].iloc[0]
     print(f"{name}: {evidence}\n")
@@ -465,7 +465,7 @@ figure, axes = plt.subplots(1, 2, figsize=(plots.WIDTH, 3.1), layout="constraine
 seeds.masks_and_losses(axes, moved)
 plt.show()
 
-# %%
+# %% tags=["nbval-check-output"]
 reordered = results.chaos(chaos).query("how == 'reordered'").groupby(["network", "dtype"])[["apart", "seeds"]].sum()
 print(reordered.rename(columns={"apart": "masks that differ", "seeds": "prunings compared"}).to_string())
 print("masks are chaotic, losses are not:", results.chaos_verdicts(chaos))
