@@ -53,33 +53,38 @@ BECAUSE: dict[str, dict[Any, str]] = {
     },
     # 02 Taylor approximations
     "second order at 80 %": {
-        "high": "Nothing was left out of the second order, and still the step is too long for it.",
-        "low": "It is not that bad: the bend of the loss is most of what happens at first.",
+        "high": "Nothing is missing from the second order, and still it is a model for short steps.",
+        "low": "It is not that bad: at the beginning of the step, the bend of the loss is most of what happens.",
     },
-    "largest cause at 90 %": {
-        2: "The GGN leaves out the part of the Hessian that is small where the network fits its data.",
-        3: "The diagonal is a crude cut, but for this step it is not the largest error.",
-        4: "Absolute values matter when there are signs to lose.",
+    "weights that lower the loss": {
+        "low": "Near a minimum the slopes have both signs, and most single weights matter little.",
+        "high": "Training made the weights useful: for the larger part of them, the loss would rise.",
     },
-    "radius at 90 %": {
-        "high": "The diagonal takes each weight alone, and they all move together here.",
-        "low": "Near the trained network even the diagonal holds for a while.",
+    "share of its own step": {
+        "high": "That would fit the steps of MP. QM picked the weights of which its model says 'no change', and added "
+        "those up.",
+    },
+    "error that grows": {
+        "beyond the 2nd order": "This is the one that stages mend: no single step is long any more.",
+        "diagonal for the full GGN": "It rises at first, but ends about where it began.",
+        "none of them": "It is natural to think that short steps shrink every error. They do not.",
     },
     # 03 Locality
-    "promised in 140 stages": {
-        "high": "The model chose the weights for which it sees no change.",
+    "predicted in 140 stages": {
+        "high": "Short steps make the expansion right. But QM goes by its diagonal, and picks the weights for which "
+        "the diagonal sees no change.",
     },
-    "factor of 14 stages": {
-        "low": "The criterion is the same, but each model is used close to where it was made.",
-        "high": "Small stages help, and what the diagonal leaves out stays.",
+    "order or stages": {
+        "curvature": "A model with more terms is worth something, but less than a model that is used nearby.",
     },
-    "penalty that makes MP": {
-        "high": "The modelled changes of single weights are tiny, so a small penalty outweighs them.",
-        "low": "A penalty must first outweigh what the model says.",
+    "kept by both": {
+        "high": "Nearly the same images, the same network, nearly the same loss in the end: and mostly other weights.",
+        "low": "By chance alone, two masks that keep one weight in twenty would share about 3 %.",
     },
-    "trust region or fixed": {
-        "fixed": "The fixed schedule does not look at what happened.",
-        "trust region": "It looks at what happened, but a look costs, and the fixed schedule was no bad guess.",
+    "steps of chosen size": {
+        "the trust region, clearly": "It looks at what happened, and wins more often than not. Five draws do not make "
+        "that clear.",
+        "the fixed schedule, clearly": "It is no bad guess, but it does not win more often.",
     },
     # 04 Fine-tuning
     "accuracy that comes back": {

@@ -1,6 +1,7 @@
 """Pruning: criteria, schedules, and stages of model, ranking and mask."""
 
 from lossprune_lib.pruning.foretold import causes_by_stages, stage_by_stage
+from lossprune_lib.pruning.groups import cost_of_groups
 from lossprune_lib.pruning.local import CoverageWarning, LocalPruner, prune_together
 from lossprune_lib.pruning.ranking import one_shot
 from lossprune_lib.pruning.run import PrunerState, PruningRun
@@ -13,6 +14,7 @@ __all__ = [
     "PrunerState",
     "PruningRun",
     "causes_by_stages",
+    "cost_of_groups",
     "one_shot",
     "prune_together",
     "stage_by_stage",

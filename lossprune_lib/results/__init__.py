@@ -9,7 +9,7 @@ from lossprune_lib.results.chaos import chaos, chaos_verdicts
 from lossprune_lib.results.controls import controls
 from lossprune_lib.results.correlation import Preserving, preserving, rank_correlation
 from lossprune_lib.results.exactness import exactness
-from lossprune_lib.results.findings import cases, judge
+from lossprune_lib.results.findings import cases, changes_by_seed, judge
 from lossprune_lib.results.overlap import criterion_overlap, overlap
 from lossprune_lib.results.paper import beside_paper
 from lossprune_lib.results.selection import best_penalty, best_tuned, gap, loss_change
@@ -27,6 +27,7 @@ __all__ = [
     "cases",
     "cell",
     "cells",
+    "changes_by_seed",
     "chaos",
     "chaos_verdicts",
     "controls",

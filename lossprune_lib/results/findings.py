@@ -51,7 +51,7 @@ def _locality(runs: pd.DataFrame) -> tuple[str, str]:
     stages = _stages_of_both(runs)
     if lacking or len(stages) < 2:
         return "not judged", lacking or "LM and QM were not both run with several numbers of stages."
-    change = _at_best_penalty(runs)
+    change = changes_by_seed(runs)
     gains = {
         f"{name.upper()} in {more} less in {fewer}": paired(change[name][more], change[name][fewer])
         for name in ("lm", "qm")
@@ -72,7 +72,7 @@ def _orders(runs: pd.DataFrame) -> tuple[str, str]:
     stages = _stages_of_both(runs)
     if lacking or not stages or stages[-1] == 1:
         return "not judged", lacking or "LM and QM were not both run in several stages, so no step was local."
-    change = _at_best_penalty(runs)
+    change = changes_by_seed(runs)
     mp, lm, qm = change["mp"].iloc[:, 0], change["lm"][stages[-1]], change["qm"][stages[-1]]
     lead, share = paired(qm, mp), between_orders(runs)
     always = share.n == len(mp)
@@ -94,7 +94,7 @@ def between_orders(runs: pd.DataFrame) -> Interval:
 
     Each is at its best step penalty. A seed in which QM has no lead over MP has no share, and does not count.
     """
-    change, most = _at_best_penalty(runs), _stages_of_both(runs)[-1]
+    change, most = changes_by_seed(runs), _stages_of_both(runs)[-1]
     mp, lm, qm = change["mp"].iloc[:, 0], change["lm"][most], change["qm"][most]
     return interval(100 * (lm - qm).abs() / (mp - qm).where(mp > qm))
 
@@ -149,8 +149,14 @@ def _stages_of_both(runs: pd.DataFrame) -> list[int]:
     return sorted(lm & qm)
 
 
-def _at_best_penalty(runs: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """Return each criterion's loss changes at its best penalty: a row a seed, a column a number of stages."""
+def changes_by_seed(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Return each criterion's loss changes at its best step penalty: a row per seed, a column per number of stages.
+
+    Parameters
+    ----------
+    table : of one sparsity; controls do not count
+    """
+    runs = themselves(table)
     chosen = runs.assign(change=loss_change(runs)).merge(best_penalty(runs)[CELL])
     return {
         str(name): of_one.pivot(index="seed", columns="stages", values="change")

@@ -135,6 +135,11 @@ def means_of_draws(change: Tensor, gap: Tensor, drawn: Tensor) -> np.ndarray:
     return each[drawn.numpy()].mean(1)
 
 
+def next_step_in_numpy(share: float, predicted: float, actual: float, tolerance: float) -> tuple[Any, Any]:
+    off = np.abs(np.subtract(actual, predicted)) / tolerance
+    return off <= 1, share * np.select([off > 1, off < 0.5], [0.5, 2], 1)
+
+
 RIGHT: list[tuple[str, Any]] = [
     ("loss on a line", loss_at_once),
     ("loss on a line", losses_as_numbers),
@@ -142,7 +147,6 @@ RIGHT: list[tuple[str, Any]] = [
     ("shortest step", shortest_in_numpy),
     ("shortest step", shortest_in_float32),
     ("in the plane", least_squares),
-    ("LM saliency", lambda w, g: np.abs(w.numpy() * g.numpy())),
     ("QM saliency", qm_in_a_loop),
     ("predicted change", change_of_pruned_weights),
     ("predicted change", change_in_numpy),
@@ -167,9 +171,11 @@ RIGHT: list[tuple[str, Any]] = [
         lambda *given: tuple(np.quantile(means_of_draws(*given), [0.025, 0.975], method="nearest")),
     ),
     ("read a slice", " (C) "),
-    ("when the gradient is zero", " B "),
-    ("reading the split", "b"),
-    ("promise and truth", "b)"),
+    ("curvature along a step", lambda loss, w, v: torch.autograd.functional.hessian(loss, w) @ v @ v),
+    ("curvature along a step", lambda loss, w, v: torch.autograd.functional.vhp(loss, w, v)[1].numpy() @ v.numpy()),
+    ("next step", next_step_in_numpy),
+    ("what stages mend", " B "),
+    ("ranks and predicts", "c)"),
     ("limit of the penalty", "C."),
     ("finding three", " C "),
 ]

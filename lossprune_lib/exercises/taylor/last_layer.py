@@ -1,4 +1,4 @@
-"""Exercise 2.4: the diagonal of the last layer's generalised Gauss-Newton matrix."""
+"""Exercise 2.3: the diagonal of the last layer's generalised Gauss-Newton matrix."""
 
 from __future__ import annotations
 

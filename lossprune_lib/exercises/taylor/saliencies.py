@@ -1,4 +1,4 @@
-"""Exercises 2.1 and 2.2: the saliencies of LM and QM. Weights, gradient and curvature are [D]."""
+"""Exercise 2.1: the saliency of QM. Weights, gradient and curvature are [D]."""
 
 from __future__ import annotations
 
@@ -24,55 +24,6 @@ def points() -> list[tuple[Tensor, Tensor, Tensor]]:
         gradient[10:14] = 0
         found.append((weights, gradient * scale, curvature.square()))
     return [(weights, gradient, curvature) for weights, gradient, curvature in found]
-
-
-def _lm(weights: Tensor, gradient: Tensor) -> Tensor:
-    return saliency(LossModel(weights, 0.0, gradient), "lm")
-
-
-_LM_WORDS = """
-    hint: Follow the first weight by hand: its step is minus the weight, and the gradient says what a step changes.
-    right: It is right for every weight, including those that are zero already: removing them changes nothing.
-    summed: Your saliency is one number, but every weight needs one of its own: do not sum over the weights.
-    signed: The absolute value is missing: a weight that would lower the loss gets a negative saliency and goes first.
-    product: The absolute value is missing, and the step is minus the weight, so the change is -g θ.
-    gradient-alone: This is the size of the gradient alone: how far does the step go? Multiply by the weight.
-    weight-alone: This is the size of the weight alone, as in magnitude pruning: the gradient is missing.
-    weight-squared-alone: This is magnitude pruning, θ squared: the linear model needs the gradient.
-    product-squared: You squared the product, which is no longer a change of the loss in nats: take the absolute value.
-    half: There is no 1/2 in the first-order term of the Taylor expansion.
-    sign-of-weight: You took the absolute value of the gradient only: the weight's sign is still there.
-    sign-of-gradient: You took the absolute value of the weight only: the gradient's sign is still there.
-    weight-squared: The weight is squared, but the first-order term is linear in the step.
-    mean: You divided by the number of weights. A saliency is the change of the loss as it is: do not scale it.
-    share: You scaled the saliencies so that they add up to one: leave them as changes of the loss.
-    clipped: You clipped the signed change at zero: take the absolute value.
-    negative: The sign is wrong: a saliency is a size, so it is never below zero.
-    order: This is an order of the weights (argsort), not their saliencies: return the sizes themselves.
-    sorted: The sizes are right, but sorted: leave each at the place of its weight.
-"""
-
-
-def _lm_wrong(weights: Tensor, gradient: Tensor) -> dict[str, Tensor]:
-    product = gradient * weights
-    return {
-        "signed": -product,
-        "product": product,
-        "gradient-alone": gradient.abs(),
-        "weight-alone": weights.abs(),
-        "weight-squared-alone": weights.square(),
-        "product-squared": product.square(),
-        "half": product.abs() / 2,
-        "sign-of-weight": gradient.abs() * weights,
-        "sign-of-gradient": gradient * weights.abs(),
-        "weight-squared": (gradient * weights.square()).abs(),
-        "mean": product.abs() / len(weights),
-        "share": product.abs() / product.abs().sum(),
-        "clipped": (-product).clamp_min(0),
-        "negative": -product.abs(),
-        "order": product.abs().argsort(),
-        "sorted": product.abs().sort().values,
-    }
 
 
 def _qm(weights: Tensor, gradient: Tensor, curvature: Tensor, step_penalty: float) -> Tensor:
@@ -146,10 +97,6 @@ def _summed(found: list[Tensor], *arguments: Tensor | float) -> dict[str, bool]:
     return {"summed": found[0].ndim == 0}
 
 
-register(
-    "LM saliency",
-    Exercise(_lm, lambda: [point[:2] for point in points()], _lm_wrong, _LM_WORDS, ("the saliency",), signs=_summed),
-)
 register(
     "QM saliency",
     Exercise(

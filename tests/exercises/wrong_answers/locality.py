@@ -63,6 +63,15 @@ def up(exact: float) -> int:
     return -int(-exact // 1)
 
 
+def trust(
+    error: Answer = lambda predicted, actual: abs(actual - predicted),
+    accept: Answer = lambda error, tolerance: error <= tolerance,
+    factor: Answer = lambda error, tolerance: 0.5 if error > tolerance else 2 if error < tolerance / 2 else 1,
+) -> Answer:
+    """Return a trust region's rule with another error, another bound, or another next step."""
+    return lambda share, p, a, t: (accept(error(p, a), t), share * factor(error(p, a), t))
+
+
 WRONG: dict[str, list[tuple[str, Any]]] = {
     "exponential schedule": [
         ("linear", each_stage(lambda k, i, n: k * i / n)),
@@ -147,11 +156,24 @@ WRONG: dict[str, list[tuple[str, Any]]] = {
         ("other", lambda s, kept, k: without(pruned_first(s, kept).argsort(), kept, round(len(s) * k) + 1)),
         ("other", lambda s, kept, k: kept),
     ],
-    "promise and truth": [
-        ("fewer-weights", "a"),
-        ("batch-noise", "c"),
-        ("adaptation", "d"),
-        *(("no-option", answer) for answer in ("abcd", "shorter steps", "e", 2)),
+    "next step": [
+        ("relative", trust(error=lambda p, a: abs((a - p) / a))),
+        ("signed", trust(error=lambda p, a: a - p)),
+        ("actual-alone", trust(error=lambda p, a: abs(a))),
+        ("always-accepted", trust(accept=lambda e, t: True)),
+        ("swapped", trust(accept=lambda e, t: e > t)),
+        ("never-longer", trust(factor=lambda e, t: 0.5 if e > t else 1)),
+        ("always-longer", trust(factor=lambda e, t: 0.5 if e > t else 2)),
+        ("never-shorter", trust(factor=lambda e, t: 2 if e < t / 2 else 1)),
+        ("wrong-way", trust(factor=lambda e, t: 2 if e > t else 0.5 if e < t / 2 else 1)),
+        ("parts", lambda share, p, a, t: share / 2),
+        ("other", trust(factor=lambda e, t: 0.1 if e > t else 3 if e < t / 2 else 1)),
+    ],
+    "ranks and predicts": [
+        ("luck", "a"),
+        ("more-stages", "b"),
+        ("sum-of-saliencies", "d"),
+        *(("no-option", answer) for answer in ("abcd", "the order", "e", 2)),
     ],
     "limit of the penalty": [
         ("forbids-steps", "a"),

@@ -55,33 +55,24 @@ def one_example_missed(x: Tensor, z: Tensor) -> Tensor:
     return total / len(x)
 
 
+def hessian_along(loss: Callable[[Tensor], Tensor], w: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the gradient of a loss at w, and its Hessian times v."""
+    at = w.clone().requires_grad_()
+    (gradient,) = torch.autograd.grad(loss(at), at, create_graph=True)
+    return gradient.detach(), torch.autograd.grad(gradient @ v, at)[0]
+
+
+def along(found: Callable[[Tensor, Tensor, Tensor], Any]) -> Callable[..., Any]:
+    """Return an answer made of the gradient, the Hessian times the step, and the step."""
+    return lambda loss, w, v: found(*hessian_along(loss, w, v), v)
+
+
+def only_the_diagonal(loss: Callable[[Tensor], Tensor], w: Tensor, v: Tensor) -> Tensor:
+    unit = torch.eye(len(w), dtype=w.dtype)
+    return sum((hessian_along(loss, w, e)[1] @ e * (e @ v) ** 2 for e in unit), torch.zeros((), dtype=w.dtype))
+
+
 WRONG: dict[str, list[tuple[str, Any]]] = {
-    "LM saliency": [
-        ("signed", lambda w, g: -g * w),
-        ("product", lambda w, g: w * g),
-        ("gradient-alone", lambda w, g: g.abs()),
-        ("weight-alone", lambda w, g: w.abs()),
-        ("weight-squared-alone", lambda w, g: w**2),
-        ("sign-of-weight", lambda w, g: g.abs() * w),
-        ("sign-of-gradient", lambda w, g: w.abs() * g),
-        ("product-squared", lambda w, g: (w * g) ** 2),
-        ("half", lambda w, g: 0.5 * (w * g).abs()),
-        ("summed", lambda w, g: (w * g).abs().sum()),
-        ("summed", lambda w, g: (w * g).abs().mean()),
-        ("summed", lambda w, g: torch.dot(w, g).abs()),
-        ("clipped", lambda w, g: (-w * g).clamp(min=0)),
-        ("weight-squared", lambda w, g: g.abs() * w**2),
-        ("order", lambda w, g: (w * g).abs().argsort()),
-        ("mean", lambda w, g: (w * g).abs() / len(w)),
-        ("share", lambda w, g: (w * g).abs() / (w * g).abs().sum()),
-        ("sorted", lambda w, g: (w * g).abs().sort().values),
-        ("negative", lambda w, g: -(w * g).abs()),
-        ("shape", lambda w, g: torch.outer(w, g).abs()),
-        ("shape", lambda w, g: (w * g).abs()[:-1]),
-        ("in-place", in_place),
-        ("exception", lambda w: w),
-        ("other", lambda w, g: (w * g).abs() + 1),
-    ],
     "QM saliency": [
         ("penalty-inside", lambda w, g, c, s: (-g * w + 0.5 * (c + s) * w**2).abs()),
         ("sign", qm(lambda w, g, c: (g * w + c * w**2 / 2).abs())),
@@ -168,15 +159,26 @@ WRONG: dict[str, list[tuple[str, Any]]] = {
         ("in-place", lambda x, z: variance(z).T @ x.square_() / len(x)),
         ("exception", lambda x, z: variance(z) @ x**2 / len(x)),  # torch refuses it
     ],
-    "when the gradient is zero": [
-        ("never-negative", "a"),
-        ("cancels", "c"),
-        ("low-is-flat", "d"),
-        *(("no-option", answer) for answer in ("b, c", 2, "e")),
+    "curvature along a step": [
+        ("hessian-times-step", along(lambda g, hv, v: hv)),
+        ("half", along(lambda g, hv, v: v @ hv / 2)),
+        ("length", along(lambda g, hv, v: hv.norm())),
+        ("squared-slope", along(lambda g, hv, v: (g @ v) ** 2)),
+        ("slope", along(lambda g, hv, v: g @ v)),
+        ("second-order", along(lambda g, hv, v: g @ v + v @ hv / 2)),
+        ("per-length", along(lambda g, hv, v: v @ hv / (v @ v))),
+        ("negated", along(lambda g, hv, v: -(v @ hv))),
+        ("diagonal", only_the_diagonal),
+        ("at-the-end", lambda loss, w, v: hessian_along(loss, w + v, v)[1] @ v),
+        ("weights-for-step", lambda loss, w, v: hessian_along(loss, w, w)[1] @ w),
+        ("actual-change", lambda loss, w, v: loss(w + v) - loss(w)),
+        ("exception", lambda loss, w, v: torch.autograd.grad(loss(w), w)),  # w asks for no gradient
+        ("other", lambda loss, w, v: 1.0),
     ],
-    "reading the split": [
-        ("diagonal", "A"),
-        ("batch-noise", "C"),
-        *(("no-option", answer) for answer in ("A and B", "beyond the 2nd order", 2, "D")),
+    "what stages mend": [
+        ("all-shrink", "a"),
+        ("diagonal", "c"),
+        ("none", "d"),
+        *(("no-option", answer) for answer in ("a and b", "beyond the 2nd order", 2, "e")),
     ],
 }
