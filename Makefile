@@ -17,11 +17,12 @@ ifeq ($(shell uname -s)$(DISPLAY)$(WAYLAND_DISPLAY),Linux)
 JUPYTER_FLAGS += --no-browser
 endif
 
-.PHONY: help lab test test-slow lint units coverage notebooks-test browser notebooks html checkpoints bench colab-check audit clean
+.PHONY: help lab renew test test-slow lint units coverage notebooks-test browser notebooks html checkpoints bench colab-check audit clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make lab         set up and open the workbook in JupyterLab"
+	@echo "make renew       bring copies in my-notebooks up to date; your answers come along, the old copies are kept"
 	@echo "make test        set up and test everything: units, notebooks, browser (up to 10 minutes)"
 	@echo "make test-slow   what takes minutes: real MNIST, memory, a hundred architectures of others"
 	@echo "make coverage    which lines of the library the units run"
@@ -33,11 +34,13 @@ help:
 	@echo "make audit       known vulnerabilities of the pinned packages; fails where they cannot be looked up"
 	@echo "make clean       remove the environment and what was built in it"
 
-# On copies, made once: answers are kept, and the notebooks that are tested stay as they were built.
+# On copies, made once and without outputs: answers are kept, and the notebooks that are tested stay as they were built.
 lab: $(VENV)/.installed $(LAB_SETTINGS)
-	@mkdir -p my-notebooks
-	@for n in notebooks/*.ipynb; do [ -e "my-notebooks/$${n##*/}" ] || cp "$$n" my-notebooks/; done
+	@$(BIN)/python notebooks/copies.py my-notebooks
 	$(BIN)/jupyter lab $(JUPYTER_FLAGS) --ServerApp.root_dir=my-notebooks --LabApp.default_url=/lab/tree/00_start_here.ipynb
+
+renew: $(VENV)/.installed
+	@$(BIN)/python notebooks/copies.py --renew my-notebooks
 
 test: lint units notebooks-test browser
 
@@ -57,7 +60,7 @@ coverage: $(VENV)/.installed-test
 	$(PYTEST) tests -m "not slow" --ignore tests/browser -n 2 --cov --cov-report=term
 
 notebooks-test: $(VENV)/.installed-test
-	TQDM_DISABLE=1 $(PYTEST) notebooks --nbval-lax --nbval-current-env --nbval-cell-timeout=60 -n 2 --dist loadfile
+	TQDM_DISABLE=1 LOSSPRUNE_PROGRESS=off $(PYTEST) notebooks --nbval-lax --nbval-current-env --nbval-cell-timeout=60 -n 2 --dist loadfile
 
 browser: $(VENV)/.installed-test $(LAB_SETTINGS)
 ifeq ($(CHROMIUM),)

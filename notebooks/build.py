@@ -8,6 +8,16 @@ same file: cell ids are derived from the cells, and times, widget ids and this m
 
 An exercise is a code cell tagged "stub" and, further down, a code cell tagged "solution". Learners get the stub, and
 the solution folded up in its place; in solutions/NAME.ipynb the solution replaces the stub.
+
+The first code cell of every section ("## ...") gets a line above it that loads `exercises.order`: after a restart, a
+name that is missing is then told with the section that makes it.
+
+Tags, and no others (TAGS):
+- exercises: stub, solution; bonus beside stub, where an exercise is for the quick; setup, for the cell put in here
+- what is seen: hide-input folds the code of a cell, for setup and plotting
+- tests: nbval-check-output compares what a cell shows (not a figure); raises-exception for a cell that shall fail
+- slides: slide begins one, fragment goes on with it in a step of its own, skip leaves a cell out, notes are for the
+  speaker; a cell without one of these goes on with the slide that it stands in
 """
 
 from __future__ import annotations
@@ -34,6 +44,10 @@ SOLUTIONS = HERE / "solutions"
 PROJECT = HERE.parent / "pyproject.toml"
 SECONDS_A_CELL = 120
 KEPT = ("alt", "tags")  # a cell's metadata; alt is the alternative text of its figure
+SLIDES = ("slide", "fragment", "skip", "notes")
+FOLDED = ("hide-input", "setup")
+TAGS = {"stub", "solution", "bonus", "nbval-check-output", "raises-exception", *SLIDES, *FOLDED}
+ORDER = "import lossprune_lib.exercises.order  # says which section to run first, should a name be missing"
 BADGE = "[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]({address})"
 SETUP = """\
 # Only where the library is missing, as on Colab: fetch the course and install what it needs. \
@@ -74,14 +88,40 @@ def read(source: Path, solved: bool = False) -> NotebookNode:
     notebook.nbformat, notebook.nbformat_minor = 4, 5
     (_solve if solved else _fold_solutions)(notebook, source.name)
     _add_setup(notebook, f"notebooks/{'solutions/' * solved}{source.stem}.ipynb")
+    _load_order(notebook)
     seen: dict[str, int] = {}
     for cell in notebook.cells:
-        cell.metadata = nbformat.from_dict({key: cell.metadata[key] for key in KEPT if cell.metadata.get(key)})
+        unknown = set(tags_of(cell)) - TAGS
+        if unknown:
+            raise ValueError(f"{source.name}: the tags {sorted(unknown)} are not among {sorted(TAGS)}.")
+        cell.metadata = nbformat.from_dict(_metadata(cell))
         # From the text alone, so that a cell keeps its id when others come or go.
         text = f"{cell.cell_type}\n{cell.source}"
         seen[text] = seen.get(text, 0) + 1
         cell.id = hashlib.sha256(f"{text}\n{seen[text]}".encode()).hexdigest()[:12]
     return notebook
+
+
+def _metadata(cell: NotebookNode) -> dict[str, object]:
+    """Return what is kept of a cell's metadata, and what front ends make of its tags."""
+    kept = {key: cell.metadata[key] for key in KEPT if cell.metadata.get(key)}
+    tags = tags_of(cell)
+    if any(tag in tags for tag in FOLDED):
+        kept["jupyter"] = {"source_hidden": True}
+    for kind in SLIDES:
+        if kind in tags:
+            kept["slideshow"] = {"slide_type": kind}
+    return kept
+
+
+def _load_order(notebook: NotebookNode) -> None:
+    """Put the line that explains missing names at the head of each section's first code cell."""
+    begins = False
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            begins = begins or bool(re.search(r"^## ", cell.source, re.M))
+        elif cell.cell_type == "code" and begins:
+            cell.source, begins = f"{ORDER}\n{cell.source}", False
 
 
 def address() -> dict[str, str]:
@@ -128,7 +168,7 @@ def _pairs(notebook: NotebookNode, name: str) -> list[tuple[NotebookNode, Notebo
 def execute(notebook: NotebookNode) -> NotebookNode:
     """Run a notebook from top to bottom and drop from its outputs what differs from run to run."""
     # One thread: sums are then added in the same order on every machine.
-    os.environ |= {"OMP_NUM_THREADS": "1", "TQDM_DISABLE": "1"}
+    os.environ |= {"OMP_NUM_THREADS": "1", "TQDM_DISABLE": "1", "LOSSPRUNE_PROGRESS": "off"}
     NotebookClient(
         notebook,
         timeout=SECONDS_A_CELL,

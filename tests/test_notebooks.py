@@ -111,6 +111,41 @@ def test_cells_are_short_and_headings_in_order(path: Path) -> None:
     assert len(set(titles)) == len(titles)
 
 
+def test_only_known_tags_occur_and_others_are_refused(build: ModuleType, tmp_path: Path) -> None:
+    for path in NOTEBOOKS:
+        assert {tag for cell in nbformat.read(path, 4).cells for tag in cell.metadata.get("tags", [])} <= build.TAGS
+    documented = build.__doc__ or ""
+    assert all(tag in documented for tag in build.TAGS)
+    wrong = tmp_path / "00_wrong.py"
+    wrong.write_text('# %% [markdown]\n# # Title\n\n# %% tags=["hide_input"]\n1 + 1\n')
+    with pytest.raises(ValueError, match="hide_input"):
+        build.read(wrong)
+
+
+def test_front_ends_are_told_what_tags_mean(build: ModuleType, tmp_path: Path) -> None:
+    source = tmp_path / "00_tags.py"
+    source.write_text('# %% [markdown]\n# # Title\n\n# %% tags=["hide-input", "fragment"]\n1 + 1\n\n# %%\n2\n')
+    setup, tagged, plain = build.read(source).cells[1:]
+    assert setup.metadata.jupyter.source_hidden
+    assert tagged.metadata.jupyter.source_hidden
+    assert tagged.metadata.slideshow.slide_type == "fragment"
+    assert not plain.metadata
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=name)
+def test_no_outcome_of_a_guess_is_open(path: Path) -> None:
+    """In a built notebook, and in one that someone runs from top to bottom, an outcome waits for a click."""
+    asked = revealed = 0
+    for cell in code_of(nbformat.read(path, 4)):
+        asked += cell.source.count("exercises.guess(")
+        for _ in range(cell.source.count(".reveal(")):
+            revealed += 1
+            pages = ["".join(output.get("data", {}).get("text/html", "")) for output in cell.outputs]
+            assert any(page.startswith("<details><summary>") for page in pages), cell.source
+            assert not any("image/png" in output.get("data", {}) for output in cell.outputs), cell.source
+    assert revealed >= asked >= 2
+
+
 def code_of(notebook: nbformat.NotebookNode) -> list[nbformat.NotebookNode]:
     return [cell for cell in notebook.cells if cell.cell_type == "code"]
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import contextlib
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import FrameType
 from typing import Any, TypeGuard
 
 import numpy as np
@@ -59,6 +62,26 @@ def call(function: Any, arguments: Iterable[Any]) -> Any:
     if result is None or result is ...:
         raise NotAttempted
     return result
+
+
+@contextlib.contextmanager
+def watching(packages: tuple[str, ...]) -> Iterator[set[str]]:
+    """Give the names of the packages whose functions are called meanwhile, of those that are watched."""
+    used: set[str] = set()
+    if not packages:
+        yield used
+        return
+
+    def look(frame: FrameType, event: str, _: object) -> None:
+        module = str(frame.f_globals.get("__name__", ""))
+        used.update(package for package in packages if f"{module}.".startswith(f"{package}."))
+
+    before = sys.getprofile()
+    sys.setprofile(look)
+    try:
+        yield used
+    finally:
+        sys.setprofile(before)
 
 
 def _contents(argument: Any) -> Any:

@@ -21,7 +21,8 @@ import torch
 from torch import Tensor
 
 from lossprune_lib.checks import check_choice
-from lossprune_lib.exercises.answers import NotAttempted, Refusal, as_tensor, call, counterexample, near, read
+from lossprune_lib.exercises import records
+from lossprune_lib.exercises.answers import NotAttempted, Refusal, as_tensor, call, counterexample, near, read, watching
 
 _HEADINGS = {True: ("Right", "#009E73"), False: ("Not yet", "#D55E00"), None: ("Not attempted", "#7F7F7F")}
 _STUB = "Write your answer in the cell above, run it, then run this cell again (a function must return something)."
@@ -67,6 +68,7 @@ class Exercise:
     parts : what the result is made of, as sentences call it
     signs : (found, *arguments) -> {mistake: whether a wrong result shows it}; found has one tensor for each part
     same : (found, wanted, *arguments) -> whether one part of a result is as good as another
+    by_hand : packages whose functions must not do the work; the mistake is called "library"
     """
 
     right: Callable[..., Any]
@@ -76,6 +78,7 @@ class Exercise:
     parts: tuple[str, ...]
     signs: Callable[..., dict[str, bool]] = lambda found, *arguments: {}
     same: Callable[..., bool] = lambda found, wanted, *arguments: near(found, wanted)
+    by_hand: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         self.mistakes = read_words(self.words)
@@ -93,6 +96,8 @@ class Exercise:
                 break  # what went wrong before says more than that the function then stops
         failed = [attempt for attempt in attempts if not attempt.passed]
         if not failed:
+            if any(attempt.used for attempt in attempts):
+                raise Refusal("library", self.mistakes["library"])
             return
         explained = set.intersection(*(attempt.explained() for attempt in attempts))
         for mistake, sentence in self.mistakes.items():
@@ -110,7 +115,9 @@ class _Attempt:
     def __init__(self, exercise: Exercise, answer: Any, arguments: Sequence[Any]) -> None:
         self.exercise, self.arguments = exercise, arguments
         self.right = [as_tensor(part) for part in self._parts(exercise.right(*arguments))]
-        self.found, self.problem = read(call(answer, arguments), self.right, exercise.parts)
+        with watching(exercise.by_hand) as self.used:
+            result = call(answer, arguments)
+        self.found, self.problem = read(result, self.right, exercise.parts)
         self.passed = self.problem is None and self._same(self.right)
 
     def _parts(self, result: Any) -> tuple[Any, ...]:
@@ -127,7 +134,7 @@ class _Attempt:
         would = self.exercise.wrong(*self.arguments)
         fitting = {mistake for mistake, result in would.items() if self._same(self._parts(result))}
         if self.passed:  # a sign is looked for where something is wrong
-            return fitting | (self.exercise.mistakes.keys() - would.keys())
+            return fitting | (self.exercise.mistakes.keys() - would.keys() - {"library"})
         return fitting | {
             mistake for mistake, shown in self.exercise.signs(self.found, *self.arguments).items() if shown
         }
@@ -202,7 +209,7 @@ def read_words(text: str) -> dict[str, str]:
 
 
 def check(name: str, answer: Any) -> Verdict:
-    """Return whether an answer to an exercise is right, and if it is not, what is wrong with it.
+    """Return whether an answer to an exercise is right, and if it is not, what is wrong with it; record the attempt.
 
     Parameters
     ----------
@@ -216,7 +223,13 @@ def check(name: str, answer: Any) -> Verdict:
     """
     for module in pkgutil.walk_packages([str(Path(__file__).parent)], f"{__package__}."):
         importlib.import_module(module.name)  # which registers its exercises
-    exercise = EXERCISES[check_choice(name, EXERCISES, "exercise")]
+    verdict = _verdict(name, EXERCISES[check_choice(name, EXERCISES, "exercise")], answer)
+    if verdict.passed is not None:
+        records.note_check(name, verdict.passed, verdict.mistake)
+    return verdict
+
+
+def _verdict(name: str, exercise: Exercise | Choice, answer: Any) -> Verdict:
     try:
         if answer is None or answer is ...:
             raise NotAttempted

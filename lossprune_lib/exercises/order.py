@@ -1,59 +1,62 @@
-"""Cells run out of order: below Python's NameError, a sentence says which cell makes the name that is missing."""
+"""Cells run out of order: below Python's NameError, a sentence says which section makes the name that is missing.
+
+The build puts the line that loads this module at the head of every section, so that it also helps after a restart.
+"""
 
 from __future__ import annotations
 
 import ast
-import json
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
+from lossprune_lib.exercises import course
 
 
 def watch() -> None:
     """In IPython, explain names that are not defined, unless the notebooks are not here or someone explains already."""
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython is not None else None
-    if shell is not None and not shell.custom_exceptions and NOTEBOOKS.is_dir():
+    if shell is not None and not shell.custom_exceptions and course.notebooks():
         shell.set_custom_exc((NameError,), _explain)
 
 
-def advice(name: str, executed: Sequence[str]) -> str:
+def advice(name: str, executed: Sequence[str], cell: str = "") -> str:
     """Return what to do about a name that is not defined.
 
     Parameters
     ----------
     executed : the sources of the cells that were run, which tell the notebook
+    cell : the id of the cell that is running, which tells it too, if the front end sends one
     """
-    first = _maker(name, executed)
-    if first is None:
+    maker = _maker(name, executed, cell)
+    if maker is None:
         return f"{name!r} is made in no cell of this notebook: look at its spelling."
+    lines = (line for line in maker.source.splitlines() if line.strip() and not line.lstrip().startswith(("#", _LINE)))
+    place = f"section {maker.section}" if maker.section[:1].isdigit() else f'"{maker.section}"'
+    place = f"in {place}" if maker.section else "before the first section"
     return (
-        f"{name!r} is made in a cell further up, which was not run yet. It starts with:  {first}\n"
-        "Run that cell and this one again, or choose Run > Run All Above Selected Cell."
+        f"{name!r} is made {place}, by the cell that starts with:  {next(lines)}\n"
+        "Run that section and then this cell again, or choose Run > Run All Above Selected Cell."
     )
 
 
-def _maker(name: str, executed: Sequence[str]) -> str | None:
-    """Return the first line of the cell that makes a name, in the shipped notebook that these cells come from."""
-    notebooks = [_cells(path) for path in sorted(NOTEBOOKS.glob("*.ipynb"))]
+_LINE = "import lossprune_lib.exercises.order"  # stands at the head of a section and says nothing about it
+
+
+def _maker(name: str, executed: Sequence[str], cell: str) -> course.Cell | None:
+    """Return the cell that makes a name, in the shipped notebook that these cells come from."""
+    notebooks = [course.cells(path) for path in course.notebooks()]
     if not notebooks:
         return None
     ran = {source.strip() for source in executed}
-    notebook = max(notebooks, key=lambda cells: sum(cell.strip() in ran for cell in cells))
-    makers = [cell for cell in notebook if name in _names(cell)]
-    if not makers:
-        return None
-    lines = (line for line in makers[0].splitlines() if line.strip() and not line.lstrip().startswith("#"))
-    return next(lines)
 
+    def resemblance(cells: list[course.Cell]) -> tuple[bool, int]:
+        # A learner's cell keeps its id, whatever she writes in it.
+        return bool(cell) and any(c.id == cell for c in cells), sum(c.source.strip() in ran for c in cells)
 
-def _cells(path: Path) -> list[str]:
-    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-    return ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+    return next((c for c in max(notebooks, key=resemblance) if name in _names(c.source)), None)
 
 
 def _names(source: str) -> set[str]:
@@ -78,4 +81,6 @@ def _explain(
 ) -> None:
     shell.showtraceback((kind, error, trace), tb_offset=tb_offset)
     if error.name:
-        print(advice(error.name, shell.user_ns.get("In", [])), file=sys.stderr)
+        parent = shell.get_parent() if hasattr(shell, "get_parent") else {}
+        cell = parent.get("metadata", {}).get("cellId", "")
+        print(advice(error.name, shell.user_ns.get("In", []), cell), file=sys.stderr)

@@ -85,10 +85,10 @@ print(f"all: {space.size:6,} weights")
 # ## 4. Predict first
 #
 # You are about to remove the smallest weights, more and more of them. Now the network gets almost all validation
-# images right. **At which sparsity does it get fewer than half right?** Put a number between 0 and 1 in place of `None`.
+# images right. **At which sparsity does it get fewer than half right?**
 
 # %%
-my_guess = None
+broken = exercises.guess("half wrong", "At which sparsity are fewer than half of the images read rightly?", unit="%")
 
 # %% [markdown]
 # Then run on.
@@ -135,18 +135,17 @@ plt.show()
 
 # %% tags=["nbval-check-output"]
 first_below = {level: slider.table.query("accuracy < @level")["sparsity"].min() for level in (0.9, 0.5)}
-for level, sparsity in first_below.items():
-    print(f"accuracy below {level:.0%} from a sparsity of {sparsity:.0%} on")
-
-# %% [markdown]
-# And your guess beside it:
-
-# %%
-exercises.reconcile("sparsity at which half of the images are wrong", my_guess, first_below[0.5])
-
-# %% [markdown]
-# Did you guess too low? This network has many more weights than it needs for these images.
-# That is why pruning is worth studying.
+broken.reveal(
+    "\n".join(
+        f"fewer than {level:.0%} right from a sparsity of {first:.0%} on" for level, first in first_below.items()
+    ),
+    answer=first_below[0.5],
+    because={
+        (0.45, 0.55): "Half of the weights gone is not half of the images wrong: small weights do little.",
+        "low": "This network has many more weights than it needs for these images. That is why pruning is worth studying.",
+        "high": "It tolerates a lot, but not that much: in the end a few weights carry everything.",
+    },
+)
 
 # %% [markdown]
 # ## 7. Is magnitude the right question?
@@ -166,25 +165,30 @@ pruners = {
 }
 
 # %% [markdown]
-# Which of the three will be right most often? Put its name, in quotes, in place of `None`.
+# Which of the three will be right most often?
 
 # %%
-my_winner = None
+best = exercises.guess("best of three", "Which of the three is right most often at 90 %?", choices=list(pruners))
 
 # %%
 scores = {name: training.evaluate(pruner.prune(net, task).network(), task) for name, pruner in pruners.items()}
-
-# %% tags=["nbval-check-output"]
 comparison = pd.DataFrame({name: {"accuracy": s.accuracy, "loss": s.loss} for name, s in scores.items()}).T
-print(comparison.to_string(formatters=shown))
-
-# %% alt="Three bars, the accuracy of MP in one go, QM in one go and QM in 14 stages at equal sparsity; the last is by far the longest."
-figure, ax = plt.subplots(figsize=(7, 2.2), layout="constrained")
-plots.bars(ax, comparison["accuracy"], "accuracy on the validation images at 90 % sparsity")
-plt.show()
 
 # %%
-exercises.reconcile("most accurate", my_winner, comparison["accuracy"].idxmax())
+figure, ax = plt.subplots(figsize=(7, 2.2), layout="constrained")
+plots.bars(ax, comparison["accuracy"], "accuracy on the validation images at 90 % sparsity")
+best.reveal(
+    figure,
+    alt="Three bars, the accuracy of MP in one go, QM in one go and QM in 14 stages; the last is by far the longest.",
+    answer=comparison["accuracy"].idxmax(),
+    because={
+        "MP, in one go": "Small weights can still matter: size alone does not say how much the loss changes.",
+        "QM, in one go": "The model is the same as in 14 stages, but 90 % of the weights is a long way from where it holds.",
+    },
+)
+
+# %% tags=["nbval-check-output"]
+best.reveal(comparison.apply(lambda column: column.map(shown[column.name])), title="The same in numbers")
 
 # %% [markdown]
 # The same number of weights is left in all three, but not the same weights. In one go, the model of the loss gains

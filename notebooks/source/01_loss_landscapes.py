@@ -100,10 +100,10 @@ def step_to(criterion, sparsity, stages=1):
 # measures the loss there.
 #
 # Magnitude pruning (MP) removes the smallest weights. Prune 90 % of them: somewhere on the way the loss rises. **Which
-# share of the rise has happened at half the way**, at $t = 0.5$? Put a number between 0 and 1 in place of `None`.
+# share of the rise has happened at half the way**, at $t = 0.5$?
 
 # %%
-my_share = None
+half_way = exercises.guess("rise at half the way", "Which share of the rise has happened at half the way?", unit="%")
 
 # %%
 t = torch.linspace(0, 1, 21)
@@ -137,7 +137,16 @@ print(pd.DataFrame(lines, index=[f"t = {q}" for q in quarters]).T.to_string(floa
 
 # %%
 rise = lines["MP, 90 %"] - loss_at_theta
-exercises.reconcile("share of MP's rise at half the way", my_share, round((rise[2] / rise[4]).item(), 2))
+half_way.reveal(
+    "The rise comes late.",
+    answer=(rise[2] / rise[4]).item(),
+    because={
+        (
+            0.45,
+            0.55,
+        ): "On a straight slope it would be half. The loss bends: it leaves the trained network almost level."
+    },
+)
 
 # %% [markdown]
 # The lines leave $\theta$ almost level and bend upwards later. Whoever looks only near $\theta$ sees next to nothing
@@ -189,10 +198,10 @@ def loss_on_line(space, rest, x, y, direction, at):
 #
 # Is that much? Compare it with what training did. Before training, the network had random weights $\theta_0$
 # (`theta_0`). The length $\lVert\theta - \theta_0\rVert$ is how far the whole training has brought it.
-# **How many times as long as that is the step of MP at 50 %?** Below 1 means shorter.
+# **How many times as long as that is the step of MP at 50 %?**
 
 # %%
-my_ratio = None
+longer = exercises.guess("step in trainings", "How many times as long is it?", unit="times")
 
 # %% [markdown]
 # ### Three sparsities
@@ -246,8 +255,10 @@ plt.show()
 # the length of the way, which winds.
 
 # %%
-exercises.reconcile(
-    "length of MP's step at 50 %, in trainings", my_ratio, round(table["length"].iloc[0] / others.iloc[1], 2)
+longer.reveal(
+    "Lengths, in trainings, are in the table below.",
+    answer=table["length"].iloc[0] / others.iloc[1],
+    because={"low": "Half of all weights go all the way to zero, while training moved each of them a little."},
 )
 
 # %% tags=["nbval-check-output"]
@@ -306,10 +317,12 @@ def step_length(weights, kept):
 # - *QM*: towards the mask of QM in 14 stages at 90 %.
 #
 # To be fair, each gets the same **length** of step: we divide each direction by its own length. **At a step of length
-# 3, along which is the loss highest?** Answer `"random"`, `"gradient"`, `"mp"` or `"qm"`.
+# 3, along which is the loss highest?**
 
 # %%
-my_direction = None
+steepest = exercises.guess(
+    "highest at length 3", "Along which is the loss highest at length 3?", choices=["random", "gradient", "mp", "qm"]
+)
 
 # %%
 gradient = LossModel.at(net, batch, order=1).gradient
@@ -335,7 +348,11 @@ table.columns = [f"length {length}" for length in lengths]
 print(table.to_string(float_format="{:.2f}".format))
 
 # %%
-exercises.reconcile("highest at length 3", my_direction, table.drop("downhill")["length 3"].idxmax())
+steepest.reveal(
+    table["length 3"].map("{:.2f}".format),
+    answer=table.drop("downhill")["length 3"].idxmax(),
+    because={"mp": "It ends high, but it starts level: at length 3 it has hardly begun."},
+)
 
 # %% [markdown]
 # Both ways along the gradient the loss soon rises, even the way that starts downhill: past the bottom of a narrow
@@ -445,10 +462,10 @@ my_reading = "c"  # the gradient direction in the table: at length 3 the loss is
 # In the coordinates $(a, b)$ the trained network is at $(0, 0)$, the first mask at $(1, 0)$, the second at $(0, 1)$.
 #
 # Take MP in one go and QM in 14 stages, at 90 %. Halfway between the two pruned networks, at $(0.5, 0.5)$: is the loss
-# `"lower"` than at both of them, `"between"`, or `"higher"` than at both?
+# lower than at both of them, between, or higher than at both?
 
 # %%
-my_middle = None
+halfway = exercises.guess("between the masks", "How high is the loss halfway?", choices=["lower", "between", "higher"])
 
 # %%
 first, second = to_mp[0.9], to_qm[0.9]
@@ -475,7 +492,11 @@ print(f"loss at MP {corners[2, 0]:.1f}, at QM {corners[0, 2]:.1f}, in the middle
 # %%
 ends, middle = sorted([corners[2, 0].item(), corners[0, 2].item()]), corners[1, 1].item()
 place = "lower" if middle < ends[0] else "higher" if middle > ends[1] else "between"
-exercises.reconcile("loss halfway between the masks", my_middle, place)
+halfway.reveal(
+    f"{middle:.2f} nats, and {ends[0]:.2f} and {ends[1]:.2f} at the two masks.",
+    answer=place,
+    because={"lower": "The middle is nearer to the trained network than either mask, but not by enough."},
+)
 
 # %% [markdown]
 # ### What is at the corner?

@@ -81,10 +81,12 @@ print(f"true change of the loss at 80 %: {mp.true_change(0.8):+.2f} nats")
 # - $H$, the **Hessian** ($D \times D$ numbers): how each slope changes as each weight moves.
 #
 # The *first-order* expansion is the first term alone, the *second-order* one is both together. The question of this notebook is what "close to" means. **At 80 %, which share of the true change will the second-order
-# expansion foresee, with the full Hessian and no shortcut at all?** Put a number between 0 and 1 (or above) in place of `None`.
+# expansion foresee, with the full Hessian and no shortcut at all?**
 
 # %%
-my_guess = None
+foreseen = exercises.guess(
+    "second order at 80 %", "Which share of the true change does the second order predict?", unit="%"
+)
 
 # %% [markdown]
 # The matrix $H$ is far too large to be built. But we only need what it does to *one* vector, and that costs about as much as
@@ -96,7 +98,11 @@ for order, change in found.changes().items():
     print(f"{forecast.ORDERS[order]:25} foresees {change / mp.true_change(0.8):.0%} of the true change")
 
 # %%
-exercises.reconcile("share that is foreseen", my_guess, found.change("hessian") / mp.true_change(0.8))
+foreseen.reveal(
+    "The share is that of the full Hessian in the lines above.",
+    answer=found.change("hessian") / mp.true_change(0.8),
+    because={"high": "Nothing was left out of the second order, and still the step is too long for it."},
+)
 
 # %% [markdown]
 # To see why, walk along the step: a share of it, from nothing (0 %) to all of it (100 %).
@@ -439,10 +445,10 @@ my_argument = "b"  # the only one that is about the gradient's size, for single 
 # 3. **diagonal for the full GGN**: that one, minus the one with the diagonal;
 # 4. **absolute values**: that one, minus the sum of saliencies (negative, as the sum is the larger one).
 #
-# For one and the same step, that of magnitude pruning in one go: **which cause is the largest at 90 %?** Put `1`, `2`, `3` or `4` in place of `None`.
+# For one and the same step, that of magnitude pruning in one go: **which cause is the largest at 90 %?**
 
 # %%
-my_cause = None
+cause = exercises.guess("largest cause at 90 %", "Which cause is the largest at 90 %?", choices=[1, 2, 3, 4])
 
 # %%
 settings = (0.5, 0.8, 0.9, 0.95)
@@ -484,8 +490,8 @@ plt.show()
 # what *no* second-order model can see.
 
 # %%
-largest = str(1 + split.columns.get_loc(split.loc["90%"].abs().idxmax()))
-exercises.reconcile("largest cause at 90 %", None if my_cause is None else str(my_cause), largest)
+largest = 1 + split.columns.get_loc(split.loc["90%"].abs().idxmax())
+cause.reveal(f"The largest is {split.columns[largest - 1]}.", answer=largest)
 
 # %% [markdown]
 # ### Batch noise
@@ -565,10 +571,10 @@ my_network = "B"  # beyond the second order: an eighth or less when the step is 
 # Walk along a step again, and stop where the prediction is first off by more than 10 % of the true change. The length walked is the **radius of
 # trust** of the model in this direction. Lengths are Euclidean: $\lVert\Delta\theta\rVert$.
 #
-# **How much of the step to 90 % can the diagonal model walk?** A share between 0 and 1, in place of `None`.
+# **How much of the step to 90 % can the diagonal model walk?**
 
 # %%
-my_radius = None
+trusted = exercises.guess("radius at 90 %", "How much of the step can the diagonal model walk?", unit="%")
 
 # %%
 lengths = {kappa: mp.step(kappa).norm().item() for kappa in settings}
@@ -579,7 +585,7 @@ print("share of the step that each model can walk:")
 print(pd.DataFrame(radii).T.map("{:.0%}".format).rename("{:.0%}".format).to_string())
 
 # %%
-exercises.reconcile("share of the step to 90 %", my_radius, radii[0.9]["diagonal"])
+trusted.reveal("It is in the last row but one of the table.", answer=radii[0.9]["diagonal"])
 
 # %% [markdown]
 # A share of a step is no pruned network: all weights that go are only scaled down. To get a feeling for these lengths: at which sparsity is the whole

@@ -252,11 +252,11 @@ for i in (0, 7, 13):
 # loss really changes, measured on the same examples. Add up both over all stages.
 #
 # You will see QM at a sparsity of 90 %, with a small penalty $\lambda = 10^{-3}$, in 1, 14 and 140 stages. With 1 stage, the truth is far above the promise.
-# **In 140 stages, which part of the true change is promised?** Put a number in place of `None`: 1 if the sum of promises is right,
-# 0 if they see nothing of it.
+# **In 140 stages, which part of the true change is promised?** 100 % if the sum of promises
+# is right, 0 % if they see nothing of it.
 
 # %%
-my_share = None
+promised = exercises.guess("promised in 140 stages", "Which part of the true change is promised?", unit="%")
 
 # %% [markdown]
 # ## 4. Promise and truth, stage by stage
@@ -306,8 +306,10 @@ sums = pd.DataFrame({n: summary(run.trace) for n, run in staged.items()}).T
 print(sums.to_string(float_format="{:.1f}".format))
 
 # %%
-exercises.reconcile(
-    "promised part of the true change, 140 stages", my_share, sums.loc[140, "promise"] / sums.loc[140, "truth"]
+promised.reveal(
+    "Compare the first two columns of the table above.",
+    answer=sums.loc[140, "promise"] / sums.loc[140, "truth"],
+    because={"high": "The model chose the weights for which it sees no change."},
 )
 
 # %% [markdown]
@@ -353,7 +355,7 @@ my_answer = "b"  # one sparsity, no training, one batch for both: what differs i
 # **By which factor is QM's loss change smaller with 14 stages than with 1**, each at its best $\lambda$?
 
 # %%
-my_factor = None
+factor = exercises.guess("factor of 14 stages", "By which factor is the change smaller with 14 stages?", unit="times")
 
 # %%
 penalties = [0, 1e-3, 1e-2, 0.1, 10]
@@ -380,7 +382,7 @@ best = results.best_penalty(table).pivot(index="criterion", columns="stages", va
 print(best.loc[["mp", "obd", "lm", "qm"]].to_string(float_format="{:.1f}".format, na_rep=""))
 
 # %%
-exercises.reconcile("factor between 1 and 14 stages, QM", my_factor, best.loc["qm", 1] / best.loc["qm", 14])
+factor.reveal("Divide the two numbers in the row of QM.", answer=best.loc["qm", 1] / best.loc["qm", 14])
 
 # %% [markdown]
 # ### Finding 1: locality is crucial
@@ -449,10 +451,10 @@ for name, study in studies.items():
 # ## 6. The limit of the penalty
 #
 # Let $\lambda$ grow. The saliency is (modelled change) + $\frac{1}{2}\lambda\theta_k^2$, and only the order of the weights counts. **From which $\lambda$ on does QM, in one
-# step, keep practically the same weights as MP** (an overlap above 0.99, see below)? Put a number in place of `None`.
+# step, keep practically the same weights as MP** (an overlap above 0.99, see below)?
 
 # %%
-my_penalty = None
+limit_guess = exercises.guess("penalty that makes MP", "From which λ on does QM keep the weights of MP?")
 
 # %% [markdown]
 # The **overlap** of two masks is the number of weights that both keep, divided by the number that at least one keeps (Jaccard).
@@ -472,7 +474,7 @@ plt.show()
 
 # %%
 same = overlaps.query("criterion == 'qm' and overlap > 0.99")["step_penalty"].min()
-exercises.reconcile("λ from which QM is MP", my_penalty, same)
+limit_guess.reveal("See where the curve of QM reaches the top.", answer=same, within=same)
 
 # %% [markdown]
 # Every criterion ends at MP. In this network the modelled changes of single weights are tiny, so a $\lambda$ below 1 is enough.
@@ -542,11 +544,13 @@ plt.show()
 # The crosses are refused steps. Each costs a look at what happened (a forward pass), but no new model: the point and the batch are the same,
 # so the next, shorter step is cut from the same ranking.
 #
-# **Which one changes the loss less at equal cost**, counted in models made: the `"trust region"`, or the `"fixed"` exponential schedule with
+# **Which one changes the loss less at equal cost**, counted in models made: the trust region, or the fixed exponential schedule with
 # just as many stages? Each is tried with three tolerances and two draws of the batches.
 
 # %%
-my_winner = None
+cheaper = exercises.guess(
+    "trust region or fixed", "Which changes the loss less?", choices=["trust region", "fixed", "neither"]
+)
 
 # %%
 outcome = pd.DataFrame(cases, columns=["tolerance", "seed"])
@@ -585,7 +589,7 @@ print(f"the trust region wins {wins} of {len(outcome)} at equal cost, by {lead:.
 
 # %%
 ahead = "trust region" if wins > len(outcome) / 2 else "fixed" if wins < len(outcome) / 2 else "neither"
-exercises.reconcile("smaller change at equal cost", my_winner, ahead)
+cheaper.reveal(f"The trust region is ahead in {wins} of {len(outcome)} tries.", answer=ahead)
 
 # %% [markdown]
 # On this one network the steps that are chosen on the way are a little better placed than those of the exponential schedule, which was not a

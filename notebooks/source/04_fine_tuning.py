@@ -53,10 +53,10 @@ pruned = run.network()
 
 # %% [markdown]
 # Now fine-tune for 20 epochs. `mask=run.mask` holds the pruned weights at zero. How much of the lost accuracy comes
-# back? Put a share in place of `None`: 0 is nothing, 1 is all of it.
+# back? 0 % is nothing, 100 % is all of it.
 
 # %%
-my_share = None
+comes_back = exercises.guess("accuracy that comes back", "How much of the lost accuracy comes back?", unit="%")
 
 # %%
 errors = []
@@ -83,7 +83,7 @@ for name, score in scores.items():
 regained = (scores["tuned"].accuracy - scores["pruned"].accuracy) / (
     scores["dense"].accuracy - scores["pruned"].accuracy
 )
-exercises.reconcile("share of the lost accuracy that comes back", my_share, regained)
+comes_back.reveal(f"{regained:.0%} of what was lost.", answer=regained)
 
 # %% [markdown]
 # Much of it comes back, and not one weight was added. `fit` returns the network of the epoch with the lowest
@@ -169,10 +169,10 @@ live = study.run(store)
 print(f"{len(live)} runs: {live['criterion'].value_counts().sort_index().to_dict()}")
 
 # %% [markdown]
-# Which criterion will come out best after fine-tuning? Put `"mp"`, `"obd"`, `"lm"` or `"qm"` in place of `None`.
+# Which criterion will come out best after fine-tuning?
 
 # %%
-my_winner = None
+winner_guess = exercises.guess("best after fine-tuning", "Which criterion is best?", choices=["mp", "obd", "lm", "qm"])
 
 # %% [markdown]
 # The measure is the **gap**: error after fine-tuning less error of the dense network, in percentage points. Zero means
@@ -186,7 +186,7 @@ best[["criterion", "stages", "step_penalty", "valid_gap", "valid_spread", "test_
 
 # %%
 winner = best.loc[best["valid_gap"].idxmin(), "criterion"]
-exercises.reconcile("best after fine-tuning, by validation", my_winner, winner)
+winner_guess.reveal("By the mean gap on the validation set.", answer=winner)
 
 # %% [markdown]
 # Before you believe it: would a single seed have said the same? For each seed, the lowest validation gap of each
@@ -270,7 +270,7 @@ def fair_choice(valid_error, test_error):
 # in the mean over seeds, at the sparsity in the middle?
 
 # %%
-my_optimism = None
+optimistic = exercises.guess("chosen on the test set", "By how many percentage points?", unit="points")
 
 
 # %%
@@ -296,7 +296,7 @@ optimism = honest - means["picked by test"]["test_gap"]
 print(optimism.rename("percentage points too good").round(1).to_string())
 
 # %%
-exercises.reconcile(f"too good, in points, at {level:.4g}", my_optimism, optimism[level])
+optimistic.reveal(f"At a sparsity of {level:.4g}.", answer=optimism[level], within=0.3)
 
 # %% [markdown]
 # Where does it come from? A set of $n$ images measures an error $e$ only up to a standard error of $\sqrt{e(1-e)/n}$.
@@ -475,8 +475,8 @@ def rank_correlation(a, b):
 # Two guesses for the sparsity in the middle, each between -1 and 1:
 
 # %%
-my_correlation_of_all = None
-my_correlation_of_best_quarter = None
+of_all = exercises.guess("correlation of all", "The rank correlation over all runs?", between=(-1, 1))
+of_quarter = exercises.guess("correlation of a quarter", "And over the best quarter?", between=(-1, 1))
 
 # %% tags=["nbval-check-output"]
 measured = pd.concat([results.rank_correlation(table, share) for share in (1, 0.25)])
@@ -486,12 +486,8 @@ print(measured.round(2).to_string(index=False, formatters=looks))
 
 # %%
 of_level = measured[measured["sparsity"] == level].set_index("share")["correlation"]
-pd.concat(
-    [
-        exercises.reconcile("all runs", my_correlation_of_all, of_level[1.0]),
-        exercises.reconcile("best quarter", my_correlation_of_best_quarter, of_level[0.25]),
-    ]
-)
+of_all.reveal("Over all runs.", answer=of_level[1.0], within=0.1)
+of_quarter.reveal("Over the best quarter.", answer=of_level[0.25], within=0.1)
 
 # %% [markdown]
 # A share of 100 % means all runs, 25 % the best quarter. Each correlation is a mean over seeds. Here are the seeds one

@@ -121,16 +121,16 @@ for number in (1, 2):
 # to do with each other, -1 if one is the reverse of the other.
 #
 # Now take only the quarter of the runs with the smallest loss change: those that you would choose from.
-# **What is the rank correlation among them?** Put a number between -1 and 1 in place of `None`.
+# **What is the rank correlation among them?**
 
 # %%
-my_correlation = None
+correlation = exercises.guess("correlation at scale", "What is the rank correlation?", between=(-1, 1))
 
 # %% [markdown]
-# And the paper's third finding, *preserving the loss is not enough*: is it `"reproduced"`, `"refuted"` or `"undecided"`?
+# And the paper's third finding, *preserving the loss is not enough*: is it reproduced, refuted or undecided?
 
 # %%
-my_verdict = None
+third_finding = exercises.guess("finding 3", "What became of it?", choices=["reproduced", "refuted", "undecided"])
 
 # %% [markdown]
 # The rules for these words were fixed before the runs, in `data/results/JUDGING.md`. Finding 1: locality is crucial. Finding 2:
@@ -156,11 +156,11 @@ for row in judged[first].itertuples():
 # %%
 shown = table[table["sparsity"] == table["sparsity"].max()]
 quarter, whole = (results.rank_correlation(shown, share).iloc[0] for share in (0.25, 1))
-exercises.reconcile("rank correlation, best quarter", my_correlation, quarter["correlation"])
+correlation.reveal("In the best quarter.", answer=quarter["correlation"], within=0.1)
 
 # %%
 third = judged[first].query("finding == 3").iloc[-1]
-exercises.reconcile("finding 3", my_verdict, third["verdict"])
+third_finding.reveal(third["evidence"], answer=third["verdict"])
 
 # %%
 print(
@@ -413,7 +413,7 @@ for stages in (1, 14):
         pruners[name] = LocalPruner("qm", sparsity=0.9, stages=stages, step_penalty=penalty, batch_size=300)
 
 # %%
-my_winner = None
+most_accurate = exercises.guess("best of five", "Which of the five is right most often?", choices=list(pruners))
 
 # %%
 runs = {name: pruner.prune(net, task) for name, pruner in pruners.items()}
@@ -428,7 +428,7 @@ plots.bars(ax, accuracy, "accuracy on the validation images at 90 % sparsity, be
 plt.show()
 
 # %%
-exercises.reconcile("most accurate", my_winner, accuracy.idxmax())
+most_accurate.reveal(accuracy.map("{:.0%}".format), answer=accuracy.idxmax())
 
 # %% [markdown]
 # All five keep the same number of weights. Compare the bars with one stage and those with 14 at the same λ, then the bars

@@ -43,7 +43,6 @@ def _drawn(source: torch.Generator, size: int, levels: int = 0) -> Pair:
 
 _WORDS = """
     right: It is one for any rising curve, however bent: only the order counts, and equal numbers share their mean rank.
-        (If scipy or pandas did it for you, build it once by hand: ranks, ties, then the correlation of the ranks.)
     hint: The ranks of [1, 2, 2, 5] are [1, 2.5, 2.5, 4].
     no-ranks: That is Pearson's correlation of the numbers themselves: replace each number by its rank first.
     argsort-once: argsort gives which entry comes first, not which rank an entry has. Sort the order once more.
@@ -66,6 +65,8 @@ _WORDS = """
     no-root: The square root is missing: divide by the root of the product of both sums of squares.
     second-not-ranked: Only the first argument is ranked: rank both.
     first-not-ranked: Only the second argument is ranked: rank both.
+    library: The number is right, but a library ranked for you. Build it once by hand: the ranks, with their ties, then
+        the correlation of the ranks.
     ties: Right without ties, but equal numbers must share the mean of their ranks.
 """
 
@@ -108,5 +109,13 @@ def _tied(a: Tensor, b: Tensor) -> bool:
 
 register(
     "rank correlation",
-    Exercise(_right, _cases, _wrong, _WORDS, ("the correlation",), signs=lambda found, a, b: {"ties": _tied(a, b)}),
+    Exercise(
+        _right,
+        _cases,
+        _wrong,
+        _WORDS,
+        ("the correlation",),
+        signs=lambda found, a, b: {"ties": _tied(a, b)},
+        by_hand=("scipy.stats", "pandas"),
+    ),
 )

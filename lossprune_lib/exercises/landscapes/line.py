@@ -23,7 +23,8 @@ def _right(space: WeightSpace, rest: Rest, x: Tensor, y: Tensor, direction: Tens
 
 def _cases() -> list[tuple[WeightSpace, Rest, Tensor, Tensor, Tensor, Tensor]]:
     source, cases = fresh(), []
-    positions = [0.0, 0.5, 1.0], [-1.0, -0.25, 0.5, 1.25, 2.0], [0.75], [1.0, -0.3, 0.2, 1.0]
+    # One example at three places in a row: whoever sees the numbers sees where they begin to differ.
+    positions = [1.0, -0.3, 0.2, 1.0], [-1.0, -0.25, 0.5, 1.25, 2.0], [0.0, 0.5, 1.0], [0.75]
     for examples, at in zip((7, 12, 1, 9), positions, strict=True):
         space = WeightSpace(_small_net(source))
         x = torch.randn(examples, 5, generator=source, dtype=torch.float64)
@@ -44,7 +45,8 @@ def _small_net(source: torch.Generator) -> nn.Module:
 
 _WORDS = """
     right: A slice is nothing but the loss at points in a row: one network for each, at start + t times direction.
-    hint: Check the point first: at t = 0 it must be space.read(), at t = 1 that plus direction.
+    hint: Is the first number, at t = 0, right? If not, start from space.read() and compare the loss with
+        F.cross_entropy. If so, compare the last, at t = 1: the point there is space.read() + direction.
     logits: You return the logits for each position: the loss of a batch is one number, the mean cross-entropy.
     not-averaged: You return the loss of every example at each position: the loss of a batch is their mean.
     one-loss: You return a single loss, not one for each position. Is the return inside the loop, or a mean too many?

@@ -42,6 +42,8 @@ _WORDS = """
     right: The network that both masks agree on is in general not in the plane of the two: the picture can only show the
         point nearest to it, and the distance says how much is missing.
     hint: At the nearest point, what is left of the step is at right angles to both steps: that gives two equations.
+    residuals: Your distance is empty: lstsq gives residuals for some of its solvers only. Measure it yourself: the
+        length of step - a first - b second.
     nan: Your distance is NaN. Rounding can make a difference of squares negative: take the length of what is left.
     swapped: Your a and b are swapped: a belongs to `first`, b to `second`.
     each-alone: You project on each step alone. That is right only if they are at right angles: solve for both together.
@@ -56,7 +58,7 @@ _WORDS = """
     sign: Your coordinates have the wrong sign.
     cosines: These are cosines of angles. Coordinates are shares of the steps.
     corner: (1, 1) is where both steps are added up, so a weight in both moves twice. Find the nearest point instead.
-    distance-squared: Your distance is squared: the square root is missing.
+    distance-squared: Your distance is squared, as the residuals of lstsq are: the square root is missing.
     distance-from-origin: This is the length of the step, its distance from θ. Return its distance from the plane.
     length-of-a-b: This is the length of (a, b). Build the point a first + b second [D], and measure from there.
     share: This is a share of the step's length: what is asked for is the distance itself.
@@ -107,7 +109,8 @@ def _signs(found: list[Tensor], step: Tensor, first: Tensor, second: Tensor) -> 
     upright = second - (second @ one) * one  # what Gram and Schmidt leave of the second
     axes = (step @ one, step @ upright / upright.norm())
     return {
-        "nan": bool(found[2].isnan().all()),
+        "residuals": found[2].numel() == 0,
+        "nan": found[2].numel() > 0 and bool(found[2].isnan().all()),
         "right-angles": all(near(x.abs(), y.abs()) for x, y in zip(found, axes, strict=False)),
     }
 

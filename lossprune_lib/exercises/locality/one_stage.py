@@ -80,6 +80,8 @@ _WORDS = """
         places among all D. kept.nonzero() translates them.
     share-of-left: You take the sparsity as a share of the weights that are left. It is a share of all D weights.
     rounding: D κ is rounded to the nearest whole number, neither cut down nor rounded up: Python's round() does it.
+    threshold: A threshold decides what goes, such as that of kthvalue, and the number of zeros is not round(D κ). It
+        cannot separate equal values, and there is none when no weight goes: choose by position in a sorted list.
     part-by-part: You rank the first and the second part of the weights separately. Rank all D together.
 """
 
@@ -127,8 +129,17 @@ def _signs(found: list[Tensor], saliency: Tensor, kept: Tensor, sparsity: float)
         "revived": bool((mask & ~kept).any()),
         "pruned-again": gone > 0 and zeros == min(len(kept), gone + k),
         "share-of-left": zeros - gone in {f(int(kept.sum()) * sparsity) for f in (round, int)} and gone > 0,
+        "threshold": zeros != k
+        and any(_is_cut(x, mask) for x in (saliency, as_zero, saliency.where(kept, -torch.inf))),
         "rounding": zeros in {math.floor(exact), math.ceil(exact)} - {k},
     }
+
+
+def _is_cut(scores: Tensor, mask: Tensor) -> bool:
+    """Return whether all that goes scores lower than all that stays."""
+    if mask.all() or not mask.any():
+        return len(scores.unique()) == 1  # nothing else could separate them
+    return bool(scores[~mask].max() < scores[mask].min())
 
 
 def _same(found: Tensor, wanted: Any, saliency: Tensor, kept: Tensor, sparsity: float) -> bool:

@@ -26,7 +26,9 @@ def _cases() -> list[tuple[Tensor, Tensor]]:
 
 
 _WORDS = """
-    right: The same numbers as the library's, which needs no shortcut for the last layer and handles every layer.
+    right: Each weight's curvature is the mean, over the examples, of p (1 - p) of its class times its squared input.
+        The library finds the same numbers, and by passing curvature backwards those of all other layers too.
+    hint: Take the first example alone: row by row, p (1 - p) of the class times the squares of its inputs.
     transposed: Your diagonal is [inputs, classes], but a Linear layer's weight is [classes, inputs]: transpose it.
     each-example: Your result still has a matrix for each example: average over the examples, as the loss does.
     summed: You added up the examples, but the loss is their mean, and so is its curvature.

@@ -26,6 +26,7 @@ def _cases() -> list[Case]:
 
 
 _WORDS = """
+    hint: Write down the step first: zero where kept is True, minus the weight elsewhere. Then add up both terms.
     right: The sign is right too: a model may predict that the loss falls. The change is zero where nothing is pruned.
     per-weight: You return several numbers, but the change of the loss is one: sum over the weights.
     sign: The sign of the step is wrong: pruning moves each weight by minus itself.

@@ -31,6 +31,7 @@ def _lm(weights: Tensor, gradient: Tensor) -> Tensor:
 
 
 _LM_WORDS = """
+    hint: Follow the first weight by hand: its step is minus the weight, and the gradient says what a step changes.
     right: It is right for every weight, including those that are zero already: removing them changes nothing.
     summed: Your saliency is one number, but every weight needs one of its own: do not sum over the weights.
     signed: The absolute value is missing: a weight that would lower the loss gets a negative saliency and goes first.
@@ -79,6 +80,8 @@ def _qm(weights: Tensor, gradient: Tensor, curvature: Tensor, step_penalty: floa
 
 
 _QM_WORDS = """
+    hint: Follow the first weight by hand. Its step is minus the weight: one term takes the gradient, one the curvature;
+        the size of their sum comes first, then the penalty is added.
     right: Leave out the curvature and it is LM, leave out the gradient and it is OBD; with a large λ it ranks as MP
         does.
     summed: Your saliency is one number, but every weight needs one of its own: do not sum over the weights.

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -90,6 +91,11 @@ def step_in_place(step: Tensor, first: Tensor, second: Tensor) -> Any:
     return a, b, step.norm()
 
 
+def with_residuals(step: Tensor, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    found = torch.linalg.lstsq(torch.stack([first, second], 1), step[:, None])
+    return found.solution[0], found.solution[1], found.residuals
+
+
 WRONG: dict[str, list[tuple[str, Any]]] = {
     "filter normalisation": [
         ("unchanged", lambda d, w: d),
@@ -145,6 +151,9 @@ WRONG: dict[str, list[tuple[str, Any]]] = {
         ("share", away(lambda s, p: (s - p).norm() / s.norm())),
         ("zero", away(lambda s, p: 0.0)),
         ("nan", away(lambda s, p: math.nan)),
+        ("residuals", with_residuals),
+        ("residuals", lambda s, f, g: [x.sqrt() if i == 2 else x for i, x in enumerate(with_residuals(s, f, g))]),
+        ("distance-squared", lambda s, f, g: (*solved(s, f, g)[:2], np.linalg.lstsq(np.stack([f, g], 1), s)[1])),
         ("length-of-a-b", lambda s, f, g: (*solved(s, f, g)[:2], math.hypot(*solved(s, f, g)[:2]))),
         ("parts", lambda s, f, g: solved(s, f, g)[:2]),
         ("shape", changed(lambda a, b, f, g: (a * f, b * g))),

@@ -62,6 +62,21 @@ def decay_apart(w: Tensor, v: Tensor, g: Tensor, lr: float, m: float, wd: float)
     return w - lr * v - lr * wd * w, v
 
 
+def moving_average(w: Tensor, v: Tensor, g: Tensor, lr: float, m: float, wd: float) -> tuple[Tensor, Tensor]:
+    v = m * v + (1 - m) * (g + wd * w)
+    return w - lr * v, v
+
+
+def nesterov(w: Tensor, v: Tensor, g: Tensor, lr: float, m: float, wd: float) -> tuple[Tensor, Tensor]:
+    v = m * v + g + wd * w
+    return w - lr * (g + wd * w + m * v), v
+
+
+def look_ahead(w: Tensor, v: Tensor, g: Tensor, lr: float, m: float, wd: float) -> tuple[Tensor, Tensor]:
+    ahead = m * v - lr * (g + wd * w)
+    return w - m * v + (1 + m) * ahead, ahead
+
+
 def inputs_in_place(w: Tensor, v: Tensor, g: Tensor, k: Tensor, *numbers: float) -> tuple[Tensor, Tensor]:
     for x in (w, v, g):
         x[~k] = 0
@@ -139,6 +154,14 @@ WRONG: dict[str, list[tuple[str, Any]]] = {
         ("no-momentum", with_velocity(lambda w, v, g, lr, m, wd: g + wd * w)),
         ("momentum-one", with_velocity(lambda w, v, g, lr, m, wd: v + g + wd * w)),
         ("damped", with_velocity(lambda w, v, g, lr, m, wd: m * v + (1 - m) * (g + wd * w))),
+        ("damped", with_velocity(lambda w, v, g, lr, m, wd: m * v + (1 - m) * g + wd * w)),
+        ("damped", with_velocity(lambda w, v, g, lr, m, wd: (1 - m) * v + m * (g + wd * w))),
+        ("damped", lambda w, v, g, k, *r: moving_average(w, v, g, *r)),
+        ("damped", lambda w, v, g, k, *r: (moving_average(w, v, g, *r)[0] * k, moving_average(w, v, g, *r)[1])),
+        ("nesterov", lambda w, v, g, k, *r: nesterov(w, v, g, *r)),
+        ("nesterov", lambda w, v, g, k, *r: (nesterov(w, v, g, *r)[0] * k, nesterov(w, v, g, *r)[1])),
+        ("nesterov", masked(look_ahead)),
+        ("rate-in-velocity", masked(lambda w, v, g, lr, m, wd: (w + (u := m * v - lr * (g + wd * w)), u))),
         ("rate-in-velocity", masked(lambda w, v, g, lr, m, wd: (w - (u := m * v + lr * (g + wd * w)), u))),
         ("uphill", with_step(lambda u, w, v, g, lr, m, wd: w + lr * u)),
         ("no-rate", with_step(lambda u, w, v, g, lr, m, wd: w - u)),

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from scipy.stats import kendalltau, pearsonr, rankdata, spearmanr
 from torch import Tensor
@@ -101,6 +102,9 @@ WRONG: dict[str, list[tuple[str, Any]]] = {
         ("not-centred", lambda a, b: (x := rankdata(a)) @ (y := rankdata(b)) / np.sqrt((x @ x) * (y @ y))),
         ("second-not-ranked", ranked(rankdata, np.asarray)),
         ("first-not-ranked", ranked(np.asarray, rankdata)),
+        ("library", lambda a, b: spearmanr(a, b).statistic),
+        ("library", ranked(rankdata)),
+        ("library", lambda a, b: pd.Series(a.numpy()).corr(pd.Series(b.numpy()), method="spearman")),
         ("shape", spearmanr),
         ("type", lambda a, b: (torch.from_numpy(rankdata(a)), spearmanr)),
         ("other", lambda a, b: 0.123),

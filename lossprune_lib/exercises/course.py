@@ -1,0 +1,70 @@
+"""The course as it stands in the notebooks' folder: their cells, sections, exercises and guesses."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
+_TITLE = re.compile(r"^#{2,3} (?:Exercise|Bonus) (\d+\.\d+)\b:? *(.*)$", re.M)
+_SECTION = re.compile(r"^## (.*)$", re.M)
+_ASKED = re.compile(r"^(?:\w+ = )?exercises\.(check|guess)\(\s*[\"']([^\"']+)[\"']", re.M)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A code cell, and the title of the section in which it stands."""
+
+    id: str
+    source: str
+    section: str
+
+
+@dataclass(frozen=True)
+class Asked:
+    """An exercise or a guess of a notebook.
+
+    Attributes
+    ----------
+    kind : "check" or "guess"
+    number : of an exercise, such as "1.2"; empty for a guess
+    """
+
+    notebook: str
+    kind: str
+    name: str
+    number: str = ""
+
+
+def notebooks() -> list[Path]:
+    """Return the notebooks of the course; none where only the library is installed."""
+    return sorted(NOTEBOOKS.glob("[0-9]*.ipynb"))
+
+
+def cells(path: Path) -> list[Cell]:
+    """Return the code cells of a notebook."""
+    found, section = [], ""
+    for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+        source = "".join(cell["source"])
+        if cell["cell_type"] == "code":
+            found.append(Cell(cell.get("id", ""), source, section))
+        else:
+            section = ([section, *_SECTION.findall(source)])[-1]
+    return found
+
+
+def asked() -> list[Asked]:
+    """Return what the notebooks ask, in their order."""
+    found = []
+    for path in notebooks():
+        number = ""
+        for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+            source = "".join(cell["source"])
+            if cell["cell_type"] == "markdown":
+                number = ([number, *(title[0] for title in _TITLE.findall(source))])[-1]
+                continue
+            for kind, name in _ASKED.findall(source):
+                found.append(Asked(path.stem, kind, name, number if kind == "check" else ""))
+    return found

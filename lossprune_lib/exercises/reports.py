@@ -1,0 +1,105 @@
+"""What is done, for the learner as a table and for a teacher as a file."""
+
+from __future__ import annotations
+
+import datetime
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lossprune_lib import files
+from lossprune_lib.exercises import course, records
+from lossprune_lib.version import __version__
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def progress() -> pd.DataFrame:
+    """Return what is done in all notebooks: one row each.
+
+    Columns: exercises passed, those that are still open by number, attempts, the mistakes that were named, guesses.
+    """
+    import pandas as pd
+
+    found = records.read()
+    rows: dict[str, dict[str, Any]] = {}
+    for notebook, asked in _by_notebook(found).items():
+        tried = {ask: found["exercises"].get(ask.name, {}) for ask in asked if ask.kind == "check"}
+        guesses = [found["guesses"].get(ask.name, {}) for ask in asked if ask.kind == "guess"]
+        left = [ask.number or ask.name for ask, entry in tried.items() if not entry.get("passed")]
+        named = [
+            f"{ask.number or ask.name} {', '.join(entry['mistakes'])}"
+            for ask, entry in tried.items()
+            if entry.get("mistakes")
+        ]
+        rows[notebook] = {
+            "exercises": f"{len(tried) - len(left)} of {len(tried)}",
+            "still open": ", ".join(left),
+            "attempts": sum(entry.get("attempts", 0) for entry in tried.values()),
+            "mistakes named": "; ".join(named),
+            "guesses": f"{sum('guess' in entry for entry in guesses)} of {len(guesses)}",
+        }
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def report(name: str, path: str | Path | None = None) -> Path | None:
+    """Write what is done into a file for a teacher; say where it is, and return its path, None if it cannot be written.
+
+    Each exercise has "passed" (null if it was not attempted), "attempts" and "mistakes"; each guess has "guess" and
+    "right", which are null until it is made.
+
+    Parameters
+    ----------
+    name : the learner's, as the teacher knows it
+    path : of the file; by default report.json, beside the notebooks
+
+    Raises
+    ------
+    ValueError
+        if the name is empty.
+    """
+    if not isinstance(name, str) or not name.strip():
+        raise ValueError('Give your name, so that your teacher knows whose report it is: report("Ada Lovelace").')
+    target = Path(path) if path is not None else records.FOLDER / "report.json"
+    found = records.read()
+    text = json.dumps(
+        {
+            "name": name.strip(),
+            "written": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            "lossprune": __version__,
+            "exercises": _entries(found, "check", {"passed": None, "attempts": 0, "mistakes": {}}),
+            "guesses": _entries(found, "guess", {"guess": None, "right": None}),
+        },
+        indent=1,
+        ensure_ascii=False,
+    )
+    try:
+        files.replace(target, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+    except OSError as error:
+        print(f'{error} Name another place: exercises.report("{name}", "/tmp/report.json").')
+        return None
+    print(f"Your report is in {target}: hand in this file.")
+    return target
+
+
+def _entries(found: dict[str, dict[str, Any]], kind: str, empty: dict[str, Any]) -> list[dict[str, Any]]:
+    kept = found["exercises" if kind == "check" else "guesses"]
+    return [
+        {"notebook": ask.notebook, "number": ask.number, "name": ask.name, **empty, **kept.get(ask.name, {})}
+        for asked in _by_notebook(found).values()
+        for ask in asked
+        if ask.kind == kind
+    ]
+
+
+def _by_notebook(found: dict[str, dict[str, Any]]) -> dict[str, list[course.Asked]]:
+    """Return what each notebook asks; what is recorded and stands in none comes last, as after a renewed course."""
+    asked = course.asked()
+    known = {(ask.kind, ask.name) for ask in asked}
+    recorded = [("check", name) for name in found["exercises"]] + [("guess", name) for name in found["guesses"]]
+    asked += [course.Asked("elsewhere", *pair) for pair in recorded if pair not in known]
+    return {
+        notebook: [ask for ask in asked if ask.notebook == notebook]
+        for notebook in dict.fromkeys(ask.notebook for ask in asked)
+    }
