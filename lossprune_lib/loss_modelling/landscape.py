@@ -89,6 +89,23 @@ def plane(
     return _losses(risk, start, [first, second], torch.cartesian_prod(a, b)).view(len(a), len(b))
 
 
+def orthonormal(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor, tuple[float, float]]:
+    """Return two directions of length 1 that span the plane of two steps, to draw it in true angles and lengths.
+
+    Returns
+    -------
+    along, across : [D]
+        The direction of the first step, and that of the second one's part at right angles to it; zero if there is none.
+    x, y : float
+        Where the second step ends: x along, y across, never below zero. The first ends at its own length along.
+    """
+    along = first / first.norm().clamp_min(1e-30)
+    x = along @ second
+    rest = second - x * along
+    y = rest.norm()
+    return along, rest / y.clamp_min(1e-30), (x.item(), y.item())
+
+
 def random_direction(net: nn.Module, seed: int = 0) -> Tensor:
     """Return a random direction [D], filter-normalised: each unit's or filter's part is as long as its weights.
 

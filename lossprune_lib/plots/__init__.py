@@ -7,7 +7,23 @@ style and one marker throughout, told apart by colour-blind eyes and in grey.
 from lossprune_lib.installation import extra
 
 with extra("course"):
-    from lossprune_lib.plots.networks import bars, examples, kept_weights, kept_weights_image, pruning_curve
-    from lossprune_lib.plots.style import STYLES, here, style
+    from lossprune_lib.plots.networks import bars, examples, kept_weights, kept_weights_image, mosaics, pruning_curve
+    from lossprune_lib.plots.style import CARD, CONTROLS, STYLES, WIDTH, here, ink, label_lines, style, use_style
 
-__all__ = ["STYLES", "bars", "examples", "here", "kept_weights", "kept_weights_image", "pruning_curve", "style"]
+__all__ = [
+    "CARD",
+    "CONTROLS",
+    "STYLES",
+    "WIDTH",
+    "bars",
+    "examples",
+    "here",
+    "ink",
+    "kept_weights",
+    "kept_weights_image",
+    "label_lines",
+    "mosaics",
+    "pruning_curve",
+    "style",
+    "use_style",
+]

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator, PercentFormatter
 
-from lossprune_lib.plots.style import style
+from lossprune_lib.plots.style import CARD, GUIDE, HIGHLIGHT, INK, STYLES, label_lines, style
 from lossprune_lib.results.cells import View, densities
 from lossprune_lib.results.selection import CELL, gap, loss_change, themselves
 
@@ -18,14 +18,40 @@ if TYPE_CHECKING:
     import pandas as pd
 
 BEST: dict[str, Any] = {
-    "color": "#CC79A7",
+    "color": HIGHLIGHT,
     "marker": "*",
-    "markeredgecolor": "#000000",
+    "markeredgecolor": CARD,
     "linestyle": (0, (1, 1)),
     "linewidth": 1.6,
 }
 _LINEAR_TO = 2.0  # percentage points: up to there the scale of gaps is linear, above it logarithmic
 _GAPS = (-2, -1, 0, 1, 2, 5, 10, 20, 50, 90)
+
+
+def learning_again(ax: Axes, errors: Sequence[float], levels: Mapping[str, float]) -> Axes:
+    """Draw the error after each epoch of fine-tuning (shares between 0 and 1), and levels to compare with."""
+    ax.set(xlabel="epoch of fine-tuning", ylabel="validation error", xlim=(0.5, len(errors) + 0.3))
+    ax.set_ylim(0, 1.08 * max(*errors, *levels.values()))
+    ax.yaxis.set_major_formatter(PercentFormatter(1, symbol=" %", decimals=0))
+    lines = {
+        ax.axhline(level, color=GUIDE, linewidth=1.4, linestyle=(0, (3, 2))): name for name, level in levels.items()
+    }
+    (tuned,) = ax.plot(range(1, len(errors) + 1), errors, color=HIGHLIGHT, marker="o", linewidth=2.2)
+    ax.grid(axis="y")
+    return label_lines(ax, {**lines, tuned: "fine-tuned"})
+
+
+def reported(ax: Axes, counts: Sequence[int], gaps: Mapping[str, Sequence[float]]) -> Axes:
+    """Draw the gap that is reported of the best of so many runs, a line for each way to pick and to report."""
+    looks = ((STYLES["qm"]["color"], ":", "s"), (STYLES["lm"]["color"], "--", "^"), (INK, "-", "o"))
+    lines = {}
+    for (name, values), (colour, dashes, marker) in zip(gaps.items(), looks, strict=False):
+        lines[ax.plot(counts, values, color=colour, linestyle=dashes, marker=marker, linewidth=2)[0]] = name
+    ax.set(xscale="log", xlabel="runs compared in each seed", ylabel="gap after fine-tuning (points)")
+    ax.set_xticks(list(counts), [str(k) for k in counts])
+    ax.minorticks_off()
+    ax.grid(axis="y")
+    return label_lines(ax, lines)
 
 
 def frame(axes: Iterable[Axes], table: pd.DataFrame) -> dict[str, Line2D]:
@@ -42,8 +68,7 @@ def frame(axes: Iterable[Axes], table: pd.DataFrame) -> dict[str, Line2D]:
     (lines["best run"],) = points.plot([], [], **{**BEST, "linestyle": "none", "markersize": 15, "zorder": 6})
     (lines["best kept"],) = layers.plot([], [], **{**BEST, "markersize": 12, "zorder": 6})
     for ax in (points, layers):
-        ax.grid(alpha=0.3)
-        ax.set_title(" ", fontsize=9.5)
+        ax.grid()
     return lines
 
 
@@ -55,10 +80,11 @@ def place(lines: dict[str, Line2D], view: View, criterion: str) -> tuple[str, st
         chosen = name == criterion
         points, kept = lines[f"{name} runs"], lines[f"{name} kept"]
         points.set_data(runs["change"], runs["gap"])
-        points.set(markerfacecolor=points.get_color() if chosen else "none", alpha=0.9 if chosen else 0.45)
-        points.set(markersize=6.5 if chosen else 4.5, zorder=4 if chosen else 3)
+        # The chosen one is filled and lies below the others, so that it hides none of them.
+        points.set(markerfacecolor=(points.get_color(), 0.45) if chosen else "none", markersize=8 if chosen else 5)
+        points.set(alpha=None, markeredgewidth=0.4 if chosen else 1.1, zorder=3 if chosen else 4)
         kept.set_data(across, view.best_kept(str(name))[columns].astype(float))
-        kept.set(linewidth=3 if chosen else 1.1, alpha=1 if chosen else 0.6, zorder=4 if chosen else 3)
+        kept.set(linewidth=3.4 if chosen else 1.5, zorder=4 if chosen else 3)
     lines["best run"].set_data([view.best["change"]], [view.best["gap"]])
     lines["best kept"].set_data(across, view.best[columns].astype(float))
     pruned, correlation = f"{100 * view.sparsity:.4g} % pruned", correlation_in_words(view.correlation)
@@ -71,7 +97,7 @@ def place(lines: dict[str, Line2D], view: View, criterion: str) -> tuple[str, st
 def legend(criteria: Iterable[str]) -> list[Line2D]:
     """Return what a legend needs to say what `place` draws."""
     handles = [Line2D([], [], **style(criterion)) for criterion in criteria]
-    return [*handles, Line2D([], [], **{**BEST, "markersize": 11, "label": "smallest mean gap"})]
+    return [*handles, Line2D([], [], **{**BEST, "markersize": 13, "label": "smallest mean gap"})]
 
 
 def correlation_in_words(correlation: float) -> str:
@@ -91,7 +117,7 @@ def _frame_of_gaps(ax: Axes, change: pd.Series, gaps: pd.Series) -> None:
     ax.yaxis.set_major_locator(FixedLocator([tick for tick in _GAPS if low <= tick <= high]))
     ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     ax.yaxis.set_minor_locator(NullLocator())
-    ax.axhline(0, color="#7F7F7F", linewidth=0.8)
+    ax.axhline(0, color=GUIDE, linewidth=0.8)
     ax.set(xlabel="loss change by pruning (nats)", ylabel="validation gap after fine-tuning (points)")
 
 

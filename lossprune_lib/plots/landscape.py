@@ -18,7 +18,10 @@ from matplotlib.axes import Axes
 from matplotlib.contour import QuadContourSet
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.text import Annotation
 
+from lossprune_lib.loss_modelling import landscape
+from lossprune_lib.plots.style import CARD, GUIDE, HIGHLIGHT, INK, MUTED, label_lines
 from lossprune_lib.plots.style import style as criterion_style
 
 if TYPE_CHECKING:
@@ -28,7 +31,7 @@ if TYPE_CHECKING:
 LEVELS = (0.0, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2)  # each band is twice as far up: a plane spans two powers of ten
 _DIRECTIONS: dict[str, dict[str, Any]] = {
     "random": {"label": "random direction"},
-    "gradient": {"color": "#CC79A7", "linestyle": (0, (3, 1, 1, 1)), "marker": "v", "label": "gradient, uphill"},
+    "gradient": {"color": HIGHLIGHT, "linestyle": (0, (3, 1, 1, 1)), "marker": "v", "label": "gradient, uphill"},
     "downhill": {"color": "#56B4E9", "linestyle": (0, (8, 2)), "marker": "P", "label": "gradient, downhill"},
 }
 
@@ -42,11 +45,10 @@ def frame(ax: Axes, longest: float, top: float, classes: int | None = None) -> A
     """Prepare Axes for slices: loss against length of the step, with the loss of blind guessing as a thin line."""
     ax.set(xlim=(0, longest), ylim=(0, top), xlabel="length of the step from θ", ylabel="loss (nats)")
     if classes is not None:
-        ax.axhline(math.log(classes), color="#8C8C8C", linewidth=0.9)
-        ax.annotate(
-            "guessing", (0.01, math.log(classes)), (0, 2), ("axes fraction", "data"), "offset points", fontsize=8
-        )
-    ax.grid(alpha=0.3)
+        ax.axhline(math.log(classes), color=GUIDE, linewidth=0.9)
+        where = ("axes fraction", "data"), "offset points"
+        ax.annotate("guessing", (0.01, math.log(classes)), (0, 2), *where, color=MUTED, fontsize=9)
+    ax.grid()
     return ax
 
 
@@ -56,13 +58,30 @@ def one_slice(ax: Axes, lengths: Tensor, losses: Tensor, direction: str, **chang
     return ax.plot(lengths.cpu(), losses.cpu(), **looks)[0]
 
 
+def slices(ax: Axes, at: Tensor, losses: Mapping[str, Tensor]) -> Axes:
+    """Draw the loss along several directions, each labelled at its end where that is in sight; `frame` comes first."""
+    top = ax.get_ylim()[1]
+    lines = {one_slice(ax, at, of_one, name): of_one for name, of_one in losses.items()}
+    return label_lines(ax, {line: str(line.get_label()) for line, of_one in lines.items() if of_one[-1] < 1.3 * top})
+
+
+def slices_by_sparsity(ax: Axes, at: Tensor, losses: Mapping[float, Tensor], criterion: str) -> Axes:
+    """Draw the loss on the way to a criterion's masks, one line for each sparsity, which stands at its end."""
+    lines = {}
+    for sparsity, of_one in losses.items():
+        line = one_slice(ax, at, of_one, criterion, linewidth=0.8 + 2.2 * sparsity**4)
+        lines[line] = f"{100 * sparsity:.0f} %"
+    ax.set_xlabel("t, share of the way to the mask")
+    return label_lines(ax, lines)
+
+
 def plane(ax: Axes, at_first: Tensor, at_second: Tensor, losses: Tensor, *, lines: bool = True) -> list[Artist]:
     """Draw the loss [A, B] on the plane of two steps, filled contours at `LEVELS`; the first step goes right."""
     grid = (at_first.cpu(), at_second.cpu(), losses.T.cpu())
     colours = colormaps["viridis"](np.linspace(0, 1, len(LEVELS)))
     drawn: list[QuadContourSet] = [ax.contourf(*grid, levels=LEVELS, colors=colours, extend="max")]
     if lines:
-        drawn.append(ax.contour(*grid, levels=LEVELS[1:], colors="white", linewidths=0.5))
+        drawn.append(ax.contour(*grid, levels=LEVELS[1:], colors=CARD, linewidths=0.6))
     return list(drawn)
 
 
@@ -74,12 +93,29 @@ def plane_frame(ax: Axes, low: float, high: float, first: str, second: str) -> A
     return ax
 
 
+def lengths_frame(ax: Axes, low: float, high: float) -> Axes:
+    """Prepare Axes for a plane in true angles and lengths, along the first step and across it."""
+    ax.set(xlim=(low, high), ylim=(low, high), aspect="equal")
+    ax.set(xlabel="length along MP's step", ylabel="length at right angles to it")
+    return ax
+
+
+def steps(ax: Axes, ends: Mapping[str, tuple[float, float]]) -> list[Artist]:
+    """Draw steps from the origin of a plane in true lengths, each in the style of its criterion or direction."""
+    drawn: list[Artist] = []
+    for name, (x, y) in ends.items():
+        (behind,) = ax.plot([0, x], [0, y], color=CARD, linewidth=4.5, alpha=0.85)
+        (line,) = ax.plot([0, x], [0, y], **style(name, marker="", linewidth=2))
+        drawn += [behind, line]
+    return drawn
+
+
 def mark(ax: Axes, points: Mapping[str, tuple[float, float]], below: bool = False) -> list[Any]:
     """Mark points of a plane by a dot and a name above or below, legible on every colour; return what was drawn."""
     drawn: list[Any] = []
-    behind = {"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 1}
+    behind = {"facecolor": CARD, "edgecolor": "none", "alpha": 0.85, "pad": 1.5}
     for name, place in points.items():
-        (dot,) = ax.plot(*place, "o", color="black", markeredgecolor="white", markersize=7)
+        (dot,) = ax.plot(*place, "o", color=INK, markeredgecolor=CARD, markersize=8)
         text = ax.annotate(name, place, (7, -14 if below else 6), textcoords="offset points", fontsize=9, bbox=behind)
         drawn += [dot, text]
     return drawn
@@ -125,7 +161,7 @@ def lengths(ax: Axes, values: pd.Series) -> Axes:
     ax.invert_yaxis()
     ax.set_xscale("log")
     ax.set_xlim(values.min() / 2, 3 * values.max())
-    ax.grid(alpha=0.3)
+    ax.grid()
     ax.set_xlabel("length of the step (logarithmic)")
     return ax
 
@@ -139,7 +175,7 @@ class View:
     first, step : [D], MP's step and this one, which may not be known yet
     first_line, line : losses along each, at evenly spaced shares from 0 to 1
     path : distance from theta and loss, after each stage
-    at, plane : [A] coordinates, the same for both steps, and losses [A, A]
+    at, plane : [A] lengths along the first step and across it, and losses [A, A]
     emptied : the layers of which nothing is left
     """
 
@@ -169,34 +205,31 @@ class LineAndPlane:
     ----------
     size : the length of theta
     directions : the names that the second step may have
-    low, high : of the plane's coordinates
+    low, high : of the plane's coordinates, which are lengths
     """
 
     def __init__(
         self, figure: Figure, size: float, classes: int, directions: Iterable[str], low: float, high: float
     ) -> None:
         self.figure = figure
-        slices = figure.add_axes((0.065, 0.13, 0.43, 0.77))
-        self.field = figure.add_axes((0.555, 0.13, 0.345, 0.77))
-        levels_bar(figure, figure.add_axes((0.925, 0.13, 0.017, 0.77)))
+        slices = figure.add_axes((0.065, 0.13, 0.4, 0.77))
+        self.field = figure.add_axes((0.535, 0.13, 0.36, 0.77))
+        levels_bar(figure, figure.add_axes((0.905, 0.13, 0.015, 0.77)))
         frame(slices, 1.03 * size, 1.5 * math.log(classes), classes)
-        plane_frame(self.field, low, high, "MP's mask", "")
-        slices.axvline(size, color="#8C8C8C", linewidth=0.9, linestyle=":")
+        lengths_frame(self.field, low, high)
+        slices.axvline(size, color=GUIDE, linewidth=0.9, linestyle=":")
         slices.annotate(
             "|θ|", (size, 0.94), (-4, 0), ("data", "axes fraction"), "offset points", ha="right", fontsize=9
         )
-        self.upwards = figure.text(0.512, 0.515, "", rotation=90, ha="center", va="center", fontsize=10)
         (self.first,) = slices.plot([], [], **style("mp", markevery=[-1]))
         self.lines = {name: slices.plot([], [], **style(name, markevery=[-1]))[0] for name in directions}
-        (self.stops,) = slices.plot([], [], "o", markerfacecolor="none", color="#8C8C8C", markersize=5)
-        names = ["MP, in one go", "after each stage"]
-        slices.legend([self.first, self.stops], names, loc=(0.3, 0.84), fontsize=8.5, frameon=False)
+        (self.stops,) = slices.plot([], [], "o", markerfacecolor="none", color=GUIDE, markersize=5)
+        slices.legend([self.first, self.stops], ["MP, in one go", "after each stage"], loc="upper left")
+        self.arrows = {name: steps(self.field, {name: (0, 0)}) for name in ("mp", *self.lines)}
         self.marks = mark(self.field, {"θ": (0, 0), "MP": (1, 0), "": (0, 1)})
-        self.titles = slices.title, self.field.title
-        for title in self.titles:
-            title.set_fontsize(10)
-        self.moving: list[Artist] = [self.first, *self.marks, *self.lines.values(), self.stops]
-        self.moving += [*self.titles, self.upwards]
+        self.titles = slices.set_title(" "), self.field.set_title(" ")
+        self.moving: list[Artist] = [self.first, *self.lines.values(), self.stops, *self.marks, *self.titles]
+        self.moving += [line for pair in self.arrows.values() for line in pair]
 
     def show(self, view: View, direction: str, name: str, *titles: str) -> list[Artist]:
         """Move everything to a view; `name` is the second step's, in words. Return what is to be drawn."""
@@ -211,11 +244,31 @@ class LineAndPlane:
             drawn.append(_along(self.lines[direction], view.step, view.line))
         if view.at is not None and view.plane is not None:
             drawn += plane(self.field, view.at, view.at, view.plane, lines=False)
-        self.marks[-1].set_text(name.split(",")[0])
+        drawn += self._in_plane(view, direction, name.split(",")[0].removesuffix(" direction"))
         for title, text in zip(self.titles, titles, strict=True):
             title.set_text(text)
-        self.upwards.set_text(f"share of the step{':' if direction in _DIRECTIONS else ' to'} {name}")
-        return [*drawn, *self.marks, *self.titles, self.upwards]
+        return [*drawn, *self.titles]
+
+    def _in_plane(self, view: View, direction: str, name: str) -> list[Artist]:
+        """Move both steps to where they end in the plane, and return what is drawn of them."""
+        theta, of_theta, first, of_first, second, of_second = self.marks
+        ends = {"mp": (view.first.norm().item(), 0.0)}
+        _put(first, of_first, ends["mp"])
+        shown = [theta, of_theta, first, of_first]
+        if view.step is not None:
+            ends[direction] = landscape.orthonormal(view.first, view.step)[2]
+            _put(second, of_second, ends[direction])
+            of_second.set_text(name)
+            shown += [second, of_second]
+        for of, (x, y) in ends.items():
+            for line in self.arrows[of]:
+                line.set_data([0, x], [0, y])  # type: ignore[attr-defined]
+        return [line for of in ends for line in self.arrows[of]] + shown
+
+
+def _put(dot: Line2D, text: Annotation, place: tuple[float, float]) -> None:
+    dot.set_data([place[0]], [place[1]])
+    text.xy = place
 
 
 def _along(line: Line2D, step: Tensor, losses: Tensor) -> Line2D:

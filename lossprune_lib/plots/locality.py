@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import NullLocator, PercentFormatter
 
 from lossprune_lib.networks import masks
-from lossprune_lib.plots.style import style
+from lossprune_lib.plots.style import GUIDE, HIGHLIGHT, label_lines, style
 from lossprune_lib.pruning import schedules
 
 if TYPE_CHECKING:
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from lossprune_lib.pruning.trust_region import Trial
 
 PREDICTED: dict[str, Any] = {
-    "color": "#CC79A7",
+    "color": HIGHLIGHT,
     "linestyle": ":",
     "marker": "x",
     "linewidth": 2.5,
@@ -33,7 +32,9 @@ PREDICTED: dict[str, Any] = {
 _LOOKS = {"linear": ("#0072B2", "--", "s"), "exponential": ("#D55E00", "-", "o"), "cubic": ("#009E73", "-.", "^")}
 _SHARES = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 _MANY = 40  # markers are drawn up to this many stages
-_SMALLEST = 1e-6  # nats; errors below are drawn there
+_TOPS = (0.1, 0.2, 0.5, 1, 2, 3, 5, 10, 20)  # nats; one step of these scales does for many settings
+_ROOM = 1.15  # of the highest change, up to the top
+_SMALLEST = 1e-5  # nats; errors below are drawn there
 
 
 def schedule_curves(axes: Iterable[Axes], size: int, sparsity: float, stages: int) -> None:
@@ -41,7 +42,7 @@ def schedule_curves(axes: Iterable[Axes], size: int, sparsity: float, stages: in
     level, removed = axes
     number = np.arange(stages + 1)
     for name in schedules.SCHEDULES:
-        colour, line, marker = _LOOKS.get(name, ("#7F7F7F", ":", "x"))
+        colour, line, marker = _LOOKS.get(name, (GUIDE, ":", "x"))
         kappas = [0.0, *schedules.sparsities(name, sparsity, stages)]
         looks: dict[str, Any] = {"color": colour, "linestyle": line, "marker": marker, "markersize": 4, "label": name}
         level.plot(number, kappas, **looks)
@@ -49,9 +50,10 @@ def schedule_curves(axes: Iterable[Axes], size: int, sparsity: float, stages: in
     level.yaxis.set_major_formatter(_percent())
     level.set(xlabel="stage", ylabel="sparsity after the stage", ylim=(0, 1))
     removed.set(xlabel="stage", ylabel="weights removed by the stage", ylim=(0, None))
-    for ax in (level, removed):
-        ax.grid(alpha=0.3)
-        ax.legend(fontsize=8)
+    level.grid(axis="y")
+    removed.grid(axis="y")
+    label_lines(level)
+    label_lines(removed)
 
 
 def path_points(trace: pd.DataFrame, column: str) -> tuple[np.ndarray, np.ndarray]:
@@ -78,11 +80,22 @@ def predicted_and_actual(ax: Axes, trace: pd.DataFrame, criterion: str) -> tuple
     move(actual, predicted, trace, criterion)
     ax.relim()
     ax.autoscale_view()
-    ax.axhline(0, color="#7F7F7F", linewidth=0.8)
+    ax.axhline(0, color=GUIDE, linewidth=0.8)
     sparsity_axis(ax)
     ax.set_ylabel("change of the loss since the start (nats)")
-    ax.grid(alpha=0.3)
+    ax.grid()
     return actual, predicted
+
+
+def staged(axes: Iterable[Axes], traces: Mapping[str, pd.DataFrame], criterion: str) -> None:
+    """Draw `predicted_and_actual` for several prunings by one criterion, side by side on one scale."""
+    axes = list(axes)
+    lines = [predicted_and_actual(ax, trace, criterion) for ax, trace in zip(axes, traces.values(), strict=True)]
+    limits = [ax.get_ylim() for ax in axes]
+    for ax, title, (actual, predicted) in zip(axes, traces, lines, strict=True):
+        ax.set(title=title, ylim=(min(low for low, _ in limits), max(high for _, high in limits)))
+        label_lines(ax, {actual: "actual", predicted: "predicted"})
+        ax.label_outer()
 
 
 def move(actual: Line2D, predicted: Line2D, trace: pd.DataFrame, criterion: str) -> None:
@@ -102,32 +115,30 @@ class Staged:
 
     Parameters
     ----------
-    classes : of the task; the loss of blind guessing gives the scale
     criterion : that is shown first
     """
 
-    def __init__(self, figure: Figure, classes: int, criterion: str) -> None:
+    def __init__(self, figure: Figure, criterion: str) -> None:
         import pandas as pd
 
         self.figure = figure
-        grid = {"left": 0.07, "right": 0.97, "bottom": 0.13, "top": 0.85, "wspace": 0.2}
+        grid = {"left": 0.07, "right": 0.975, "bottom": 0.13, "top": 0.85, "wspace": 0.2}
         self.left, right = figure.subplots(1, 2, gridspec_kw=grid)
         blank = pd.DataFrame({"sparsity": [], "true_change": [], "predicted_change": []}, dtype=float)
         self.actual, self.predicted = predicted_and_actual(self.left, blank, criterion)
-        self.left.set_ylim(-0.25, 1.25 * math.log(classes))
-        self.left.set_title("solid or dashed: actual; dotted with x: predicted", fontsize=9)
+        self.left.legend(handlelength=2.6, loc="upper left")
         (self.errors,) = right.plot([], [], markersize=4)
         sparsity_axis(right)
         right.set_yscale("log")
-        right.set(ylim=(_SMALLEST, 10), ylabel="|actual - predicted| in each stage (nats)")
-        right.set_title("by how much each stage's prediction is off", fontsize=9)
-        right.grid(alpha=0.3)
-        self.title = figure.text(0.5, 0.955, "", ha="center", va="center", fontsize=9.5)
+        right.set(ylim=(_SMALLEST, 10), ylabel="error of each stage's prediction (nats)")
+        right.grid()
+        self.title = figure.text(0.07, 0.94, "", ha="left", va="center", fontweight="bold")
         self.note = right.text(0.5, 0.5, "", ha="center", transform=right.transAxes)
-        self.moving: list[Artist] = [self.actual, self.predicted, self.errors, self.note, self.title]
+        self.moving: list[Artist] = [self.left.yaxis, self.left.lines[-1], self.actual, self.predicted]
+        self.moving += [self.errors, self.note, self.title]
 
-    def show(self, trace: pd.DataFrame, criterion: str, stages: int, title: str, note: str) -> bool:
-        """Move everything to a trace, finished or not; return whether a scale had to be widened as well."""
+    def show(self, trace: pd.DataFrame, criterion: str, stages: int, title: str, note: str) -> None:
+        """Move everything to a trace, finished or not, and the scale of the changes to what they reach."""
         move(self.actual, self.predicted, trace, criterion)
         looks = style(criterion)
         marker = looks["marker"] if stages <= _MANY else ""
@@ -137,10 +148,8 @@ class Staged:
         self.title.set_text(title)
         self.note.set_text(note)
         highest = max(float(np.max(line.get_ydata(), initial=0.0)) for line in (self.actual, self.predicted))
-        widened = highest > self.left.get_ylim()[1]
-        if widened:
-            self.left.set_ylim(top=1.2 * highest)
-        return widened
+        top = next((top for top in _TOPS if top > _ROOM * highest), _ROOM * highest)
+        self.left.set_ylim(-0.1 * top, top)
 
 
 def sparsity_axis(ax: Axes) -> None:
@@ -161,9 +170,8 @@ def overlap_curve(ax: Axes, table: pd.DataFrame) -> Axes:
     ax.set_xscale("log")
     ax.set(xlabel="step penalty λ", ylabel="kept weights in common with MP (Jaccard)", ylim=(0, 1.03))
     ax.yaxis.set_major_formatter(_percent())
-    ax.grid(alpha=0.3)
-    ax.legend(fontsize=8)
-    return ax
+    ax.grid(axis="y")
+    return label_lines(ax)
 
 
 def steps_tried(ax: Axes, trials: Sequence[Trial]) -> Axes:
@@ -182,8 +190,8 @@ def steps_tried(ax: Axes, trials: Sequence[Trial]) -> Axes:
     ax.set_yticks(_SHARES, [f"{100 * share:g} %" for share in _SHARES])
     ax.yaxis.set_minor_locator(NullLocator())
     ax.set_ylabel("share of the remaining\nweights that go")
-    ax.grid(alpha=0.3)
-    ax.legend(fontsize=8)
+    ax.grid()
+    ax.legend(fontsize=9)
     return ax
 
 
@@ -199,9 +207,8 @@ def cost_curves(ax: Axes, ways: Mapping[str, pd.DataFrame]) -> Axes:
         ordered = table.sort_values("evaluations")
         ax.plot(ordered["evaluations"], ordered["true_change"], color=colour, linestyle=line, marker=marker, label=name)
     ax.set(xlabel="cost: loss models built", ylabel="change of the training loss (nats)", ylim=(0, None))
-    ax.grid(alpha=0.3)
-    ax.legend(fontsize=8)
-    return ax
+    ax.grid(axis="y")
+    return label_lines(ax)
 
 
 def _percent() -> PercentFormatter:

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from lossprune_lib.plots.style import here, style
+from lossprune_lib.plots.style import GUIDE, INK, here, style
 from lossprune_lib.results.cells import cell
 from lossprune_lib.results.selection import has_no_model
 
@@ -23,7 +23,7 @@ _PANELS = {
     "change": ("Right after pruning", "change of training loss (nats)"),
     "gap": ("After fine-tuning", "validation gap (percentage points)"),
 }
-_OTHERS = "#8C8C8C"
+_OTHERS = GUIDE
 _SAME_PLACE = 0.06  # of an axis: labels that are nearer than this would overlap
 
 
@@ -38,14 +38,14 @@ def frame(axes: Iterable[Axes], found: pd.DataFrame, penalties: Sequence[float])
     """
     for ax, (column, (title, label)) in zip(axes, _PANELS.items(), strict=True):
         ax.clear()
-        ax.set_title(title, fontsize=10)
+        ax.set_title(title)
         ax.set(ylabel=label, xlabel="step penalty λ", xlim=(-0.9, len(penalties) - 0.6))
         ax.set_xticks(range(len(penalties)), [in_short(penalty) for penalty in penalties])
         spread = found[f"{column}_spread"].fillna(0)
         low, high = min(0, (found[column] - spread).min()), (found[column] + spread).max()
         if low < high:
             ax.set_ylim(low - 0.03 * (high - low) * (low < 0), high + 0.05 * (high - low))
-        ax.grid(alpha=0.3)
+        ax.grid()
 
 
 def fill(
@@ -80,7 +80,7 @@ def legend() -> list[Line2D]:
     chosen.set(label="chosen step penalty")
     return [
         Line2D([], [], **{key: looks[key] for key in ("color", "linestyle", "linewidth", "label")}),
-        Line2D([], [], color="#444444", marker="o", markersize=5, label="the criterion, chosen stages (bar: spread)"),
+        Line2D([], [], color=INK, marker="o", markersize=5, label="the criterion, chosen stages (bar: spread)"),
         Line2D([], [], color=_OTHERS, linewidth=1, label="other numbers of stages"),
         chosen,
     ]
@@ -112,4 +112,4 @@ def _curve(ax: Axes, curve: pd.DataFrame, column: str, across: list[int], chosen
     height, near, label = curve[column].iloc[0], _SAME_PLACE * np.ptp(ax.get_ylim()), str(curve["stages"].iloc[0])
     if all(abs(height - text.get_position()[1]) > near for text in ax.texts):
         weight = "bold" if chosen else "normal"
-        ax.text(across[0] - 0.2, height, label, ha="right", va="center", fontsize=8, weight=weight)
+        ax.text(across[0] - 0.2, height, label, ha="right", va="center", fontsize=9, weight=weight)

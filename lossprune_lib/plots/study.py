@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter, NullFormatter, NullLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLocator
 
 from lossprune_lib.checks import check_choice
-from lossprune_lib.plots.style import style
+from lossprune_lib.plots.style import GUIDE, label_lines, style
 from lossprune_lib.results.cells import densities
 from lossprune_lib.results.selection import best_penalty, gap, has_no_model, loss_change, themselves
 
@@ -79,11 +79,16 @@ def change_by_stages(ax: Axes, table: pd.DataFrame) -> Axes:
     ax.set_xlabel("pruning stages")
     ax.set_ylim(bottom=0)
     ax.set_ylabel(f"{_LOSS_CHANGE},\nat the best step penalty")
-    return _finish(ax)
+    ax.grid(axis="y")
+    return label_lines(ax)
 
 
-def change_against_gap(ax: Axes, table: pd.DataFrame) -> Axes:
+def change_against_gap(ax: Axes, table: pd.DataFrame, linear_to: float | None = None) -> Axes:
     """Draw every run: its loss change by pruning against its validation gap after fine-tuning.
+
+    Parameters
+    ----------
+    linear_to : percentage points; up to there the scale of gaps is linear, above it logarithmic. None is all linear.
 
     Raises
     ------
@@ -96,9 +101,14 @@ def change_against_gap(ax: Axes, table: pd.DataFrame) -> Axes:
         looks = style(str(criterion), linestyle="none", alpha=0.6, markeredgewidth=1.2)
         front = 3 if criterion == "mp" else 2  # its few runs would be hidden
         ax.plot(part["change"], part["gap"], **{**looks, "markerfacecolor": "none"}, zorder=front)
-    ax.axhline(0, color="#7F7F7F", linewidth=0.8)
+    ax.axhline(0, color=GUIDE, linewidth=0.8)
     ax.set_xlabel(_LOSS_CHANGE)
     ax.set_ylabel("validation gap after fine-tuning\n(percentage points)")
+    if linear_to is not None:
+        ax.set_yscale("symlog", linthresh=linear_to)
+        ax.yaxis.set_major_locator(FixedLocator([0, 1, 2, 5, 10, 20, 50, 90]))
+        ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        ax.yaxis.set_minor_locator(NullLocator())
     return _finish(ax)
 
 
@@ -116,7 +126,7 @@ def layer_density(ax: Axes, table: pd.DataFrame) -> Axes:
     layers = [name.removeprefix("density.") for name in columns]
     for criterion, of_one in shares.iterrows():
         ax.plot(layers, of_one, **style(str(criterion)))
-    ax.axhline(1 - runs["sparsity"].iloc[0], color="#7F7F7F", linewidth=0.8, label="all layers together")
+    ax.axhline(1 - runs["sparsity"].iloc[0], color=GUIDE, linewidth=0.8, label="all layers together")
     values = shares.to_numpy()
     smallest = float(values[values > 0].min())
     if (values == 0).any():
@@ -130,7 +140,8 @@ def layer_density(ax: Axes, table: pd.DataFrame) -> Axes:
         ax.tick_params(axis="x", rotation=60)
     ax.set_xlabel("layer")
     ax.set_ylabel("share of weights kept")
-    return _finish(ax)
+    ax.grid(axis="y")
+    return label_lines(ax)
 
 
 def _of_one_sparsity(table: pd.DataFrame) -> pd.DataFrame:
@@ -145,8 +156,8 @@ def _of_one_sparsity(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _finish(ax: Axes) -> Axes:
-    ax.grid(alpha=0.3)
-    ax.legend(fontsize=8)
+    ax.grid()
+    ax.legend(fontsize=9)
     return ax
 
 

@@ -10,10 +10,10 @@ import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.patches import Polygon
-from matplotlib.ticker import PercentFormatter
+from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
 
 from lossprune_lib.loss_modelling.forecast import ORDERS
-from lossprune_lib.plots.style import here, style
+from lossprune_lib.plots.style import GUIDE, HIGHLIGHT, here, ink, style
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 ACTUAL: dict[str, Any] = {"color": "#000000", "linestyle": "-", "linewidth": 2.6, "label": "actual change"}
 BAND: dict[str, Any] = {"color": "#000000", "alpha": 0.13, "linewidth": 0}
-RADIUS: dict[str, Any] = {"color": "#444444", "linestyle": (0, (1, 1)), "linewidth": 1.6}
+RADIUS: dict[str, Any] = {"color": GUIDE, "linestyle": (0, (1, 1)), "linewidth": 1.6}
 # First order is LM's model and the diagonal one QM's: they look like them.
 _OTHERS: dict[str, dict[str, Any]] = {
     "ggn": {"color": "#56B4E9", "linestyle": (0, (6, 2)), "marker": "v"},
@@ -29,11 +29,12 @@ _OTHERS: dict[str, dict[str, Any]] = {
 }
 NAMES = {"first": "1st order", "diagonal": "2nd, diagonal", "ggn": "2nd, full GGN", "hessian": "2nd, full Hessian"}
 _WIDEST = 150  # per cent: longer bars are cut
+_BEYOND, _BEFORE, _WIDE = 2.5, 0.06, 0.6  # of what a last stage is drawn in: see `window`
 CAUSES = {
     "beyond the 2nd order": ("#000000", ""),
     "GGN for the Hessian": ("#E69F00", "//"),
     "diagonal for the full GGN": ("#56B4E9", ".."),
-    "absolute values": ("#CC79A7", "xx"),
+    "absolute values": (HIGHLIGHT, "xx"),
     "batch noise": ("#BBBBBB", "--"),
 }
 
@@ -63,7 +64,7 @@ def predictions(
     labels = {"sparsity": "sparsity that is pruned to", "share": "share of the step"}
     ax.set(xlabel=labels[across], ylabel="change of loss (nats)")
     ax.xaxis.set_major_formatter(PercentFormatter(1, symbol=" %", decimals=0))
-    ax.grid(alpha=0.3)
+    ax.grid()
     return ax
 
 
@@ -77,7 +78,7 @@ def mark_radius(ax: Axes, at: float, label: str = "") -> Axes:
     """Draw a vertical line where a model is off by more than it may be."""
     ax.axvline(at, **RADIUS)
     if label:
-        ax.annotate(label, (at, 0.96), (4, 0), ("data", "axes fraction"), "offset points", fontsize=8, va="top")
+        ax.annotate(label, (at, 0.96), (4, 0), ("data", "axes fraction"), "offset points", fontsize=9, va="top")
     return ax
 
 
@@ -97,10 +98,10 @@ def causes(ax: Axes, table: pd.DataFrame) -> Axes:
         ax.bar(x, values, 0.6, below, color=colour, hatch=hatch, edgecolor="white", linewidth=0.6, label=str(cause))
         bottoms[True] += np.maximum(values, 0)
         bottoms[False] += np.minimum(values, 0)
-    ax.axhline(0, color="#444444", linewidth=0.8)
+    ax.axhline(0, color=GUIDE, linewidth=0.8)
     ax.set_xticks(x, list(table.index))
     ax.set_ylabel("error of the prediction (nats)")
-    ax.grid(axis="y", alpha=0.3)
+    ax.grid(axis="y")
     ax.set_axisbelow(True)
     return ax
 
@@ -126,35 +127,43 @@ def cancellation(ax: Axes, changes: Tensor) -> Axes:
     """Draw the running sum of single weights' modelled changes, with their signs and without, in the order given."""
     values = changes.detach().cpu().double().numpy()
     share = np.arange(1, len(values) + 1) / len(values)
-    ax.plot(share, np.abs(values).cumsum(), color="#CC79A7", linestyle="--", label="sum of absolute values: a bound")
+    ax.plot(share, np.abs(values).cumsum(), color=HIGHLIGHT, linestyle="--", label="sum of absolute values: a bound")
     ax.plot(share, values.cumsum(), **order_style("diagonal", marker=None, label="sum with signs: the prediction"))
-    ax.axhline(0, color="#444444", linewidth=0.8)
+    ax.axhline(0, color=GUIDE, linewidth=0.8)
     ax.set(xlabel="sparsity that is pruned to", ylabel="change of loss (nats)")
     ax.xaxis.set_major_formatter(PercentFormatter(1, symbol=" %", decimals=0))
-    ax.grid(alpha=0.3)
+    ax.grid()
     return ax
 
 
-class Curves:
-    """Actual and predicted change over sparsity, for a slider to move."""
+def window(built: float, chosen: float) -> tuple[float, float]:
+    """Return the sparsities between which a last stage is drawn: it takes up about two fifths of them."""
+    high = min(1.0, built + _BEYOND * (chosen - built))
+    return (0.0, 1.0) if high - built > _WIDE else (max(0.0, built - _BEFORE * (high - built)), high)
 
-    def __init__(self, ax: Axes, highest: float) -> None:
-        ax.set(xlim=(0, 1), ylim=(-0.12 * highest, 1.08 * highest))
+
+class Curves:
+    """Actual and predicted change over sparsity, for a slider to move; the axes move to where the last stage is."""
+
+    def __init__(self, ax: Axes) -> None:
+        self.ax = ax
         ax.set(xlabel="sparsity that is pruned to", ylabel="change of loss since the model was built (nats)")
-        ax.xaxis.set_major_formatter(PercentFormatter(1, symbol=" %", decimals=0))
-        ax.grid(alpha=0.3)
+        ax.xaxis.set_major_locator(MaxNLocator(5))
+        ax.xaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:.3g} %"))
+        ax.grid()
         self.band = Polygon(np.zeros((3, 2)), label="actual ± 10 %", **BAND)
         ax.add_patch(self.band)
         (self.actual,) = ax.plot([], [], **ACTUAL)
         self.predictions = {name: ax.plot([], [], **order_style(name, marker=None))[0] for name in ORDERS}
         (self.built,) = ax.plot([0], [0], "^", color="#000000", markersize=9, clip_on=False, label="model built here")
-        ax.legend(loc="upper left", fontsize=8.5, frameon=False)
+        ax.text(0.03, 0.95, "actual change ± 10 %", transform=ax.transAxes, va="top", fontweight="bold")
+        self.key = ax.text(0.03, 0.88, "", transform=ax.transAxes, va="top", fontweight="bold")
         self.radius = ax.axvline(0, **RADIUS)
-        self.label = ax.text(0, -0.1 * highest, "", fontsize=9)
+        self.label = ax.text(0, 0.02, "", fontsize=9, transform=ax.get_xaxis_transform())
         self.here = here(ax)
-        self.title = ax.set_title(" ", fontsize=10)
-        self.moving: list[Artist] = [self.band, self.actual, *self.predictions.values(), self.radius, self.label]
-        self.moving += [*self.here, self.built, self.title]
+        self.title = ax.set_title(" ")
+        self.moving: list[Artist] = [ax.xaxis, ax.yaxis, self.band, self.actual, *self.predictions.values()]
+        self.moving += [self.radius, self.label, *self.here, self.built, self.title, self.key]
 
     def show(
         self,
@@ -174,16 +183,29 @@ class Curves:
         for name, line in self.predictions.items():
             on = sorted(predicted) if name == order else []
             line.set_data(on, [predicted[kappa] for kappa in on])
+        self.key.set(text=f"predicted: {NAMES[order]}", color=ink(order_style(order)["color"]))
+        self._zoom(across, values, predicted, built, chosen)
         self.built.set_xdata([built])
         known = not math.isnan(off)
         self.radius.set(visible=known, xdata=[off, off])
-        left = off < 0.55
-        self.label.set(visible=known, text=f" prediction off by 10 % from {100 * off:.1f} % on ", x=off if known else 0)
-        self.label.set_horizontalalignment("left" if left else "right")
+        start, end = self.ax.get_xlim()
+        known = known and off < end
+        self.radius.set_visible(known)
+        self.label.set(visible=known, text=f" off by 10 % from {100 * off:.1f} % on ", x=off if known else 0)
+        self.label.set_horizontalalignment("left" if off < (start + end) / 2 else "right")
         line, point = self.here
         line.set_xdata([chosen])
         point.set_data([chosen], [actual[chosen]])
-        self.title.set_text(f"model built at {100 * built:.1f} %, last stage to {100 * chosen:.1f} %")
+        self.title.set_text(f"built at {100 * built:.1f} %, last stage to {100 * chosen:.1f} %")
+
+    def _zoom(
+        self, across: np.ndarray, values: np.ndarray, predicted: dict[float, float], built: float, chosen: float
+    ) -> None:
+        """Move the axes to the last stage, and to the changes there."""
+        low, high = window(built, chosen)
+        top = max(float(np.interp(high, across, values)), values[across <= high].max(), 1e-9)
+        bottom = min([0.0, *(change for kappa, change in predicted.items() if kappa <= high)])
+        self.ax.set(xlim=(low, high), ylim=(max(1.1 * bottom, -0.6 * top) - 0.12 * top, 1.25 * top))
 
 
 class Bars:
@@ -196,17 +218,17 @@ class Bars:
         ax.set_xticks([0, 50, 100, 150])
         ax.axvspan(90, 110, **BAND)
         ax.axvline(100, color="#000000", linewidth=1.5)
-        ax.axvline(0, color="#444444", linewidth=0.8)
-        colours = [order_style(name)["color"] for name in ORDERS] + ["#CC79A7"]
+        ax.axvline(0, color=GUIDE, linewidth=0.8)
+        colours = [order_style(name)["color"] for name in ORDERS] + [HIGHLIGHT]
         drawn = ax.barh(range(len(labels)), [0] * len(labels), color=colours, height=0.5)
         self.bars = dict(zip(labels, drawn, strict=True))
         self.texts = {name: ax.text(_WIDEST + 8, i, "", va="center", fontsize=9) for i, name in enumerate(labels)}
-        self.title = ax.set_title(" ", fontsize=10)
+        self.title = ax.set_title(" ")
         self.moving: list[Artist] = [*self.bars.values(), *self.texts.values(), self.title]
 
     def show(self, changes: dict[str, float], actual: float, order: str) -> None:
         """Show what is known so far; the chosen order's bar has a dark edge."""
-        self.title.set_text(f"predictions of the actual {actual:+.3g} nats")
+        self.title.set_text(f"predicted of {actual:+.3g} nats".replace("-", "\N{MINUS SIGN}"))
         for name, bar in self.bars.items():
             share = 100 * changes[name] / actual if name in changes and actual else 0.0
             width = min(max(share, -15), _WIDEST)

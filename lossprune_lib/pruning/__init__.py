@@ -1,5 +1,6 @@
 """Pruning: criteria, schedules, and stages of model, ranking and mask."""
 
+from lossprune_lib.pruning.foretold import causes_by_stages, stage_by_stage
 from lossprune_lib.pruning.local import CoverageWarning, LocalPruner, prune_together
 from lossprune_lib.pruning.ranking import one_shot
 from lossprune_lib.pruning.run import PrunerState, PruningRun
@@ -11,6 +12,8 @@ __all__ = [
     "LocalPruner",
     "PrunerState",
     "PruningRun",
+    "causes_by_stages",
     "one_shot",
     "prune_together",
+    "stage_by_stage",
 ]

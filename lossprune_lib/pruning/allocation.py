@@ -9,6 +9,8 @@ Magnitude-Based Pruning (LAMP); Frankle et al. 2021, Pruning Neural Networks at 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -46,6 +48,46 @@ def lamp(space: WeightSpace, weights: Tensor, sparsity: float) -> dict[str, floa
     check_space(space).check(weights)
     scores = torch.cat([lamp_scores(part.reshape(-1)) for part in space.split(weights)])
     return Mask(~smallest(scores, count(space.size, check_sparsity(sparsity))), space.layout).density()
+
+
+def largest(space: WeightSpace, shares: Sequence[float]) -> Mask:
+    """Return the mask that keeps the largest weights of each layer, so many as its share says."""
+    gone = [size - round(size * share) for size, share in zip(space.sizes, shares, strict=True)]
+    dense = Mask.dense(space)
+    return dense.without(dense.smallest_kept(space.read().abs(), gone, "layer"))
+
+
+def scaled(sizes: Sequence[int], shares: Sequence[float], wanted: float) -> list[float]:
+    """Return shares of layers in the same proportion that keep so many weights; what would be above 1 is 1.
+
+    Parameters
+    ----------
+    sizes, shares : of each layer; shares of which all are zero count as equal
+    """
+    weights = shares if any(shares) else [1.0] * len(sizes)
+    whole: set[int] = set()
+    while True:
+        rest = [i for i in range(len(sizes)) if i not in whole]
+        left = wanted - sum(sizes[i] for i in whole)
+        mass = sum(sizes[i] * weights[i] for i in rest)
+        factor = left / mass if mass else 0.0
+        beyond = {i for i in rest if factor * weights[i] > 1}
+        if not beyond:
+            return [1.0 if i in whole else factor * weights[i] for i in range(len(sizes))]
+        whole |= beyond
+
+
+def give_way(sizes: Sequence[int], shares: Sequence[float], moved: int, share: float) -> list[float]:
+    """Return the shares of layers after one of them was changed: the others give way, and as many weights are kept.
+
+    They stay in proportion to each other. Where they cannot give way so far, the one that was changed stops.
+    """
+    wanted = sum(size * of for size, of in zip(sizes, shares, strict=True))
+    others = [i for i in range(len(sizes)) if i != moved]
+    low, high = (wanted - sum(sizes[i] for i in others)) / sizes[moved], wanted / sizes[moved]
+    share = min(max(share, low, 0.0), high, 1.0)
+    rest = scaled([sizes[i] for i in others], [shares[i] for i in others], wanted - share * sizes[moved])
+    return [*rest[:moved], share, *rest[moved:]]
 
 
 def lamp_scores(weights: Tensor) -> Tensor:

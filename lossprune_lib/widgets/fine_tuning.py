@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from matplotlib.figure import Figure
 
 from lossprune_lib.plots.fine_tuning import correlation_in_words, frame, legend, place, stages_in_words
+from lossprune_lib.plots.style import WIDTH, styled
 from lossprune_lib.results.cells import View, densities, views
 from lossprune_lib.results.selection import themselves
 from lossprune_lib.widgets.picture import Picture
@@ -31,6 +32,7 @@ def in_words(view: View, criterion: str) -> str:
     )
 
 
+@styled
 def fine_tuning_slider(table: pd.DataFrame, start: tuple[float, int, str] | None = None) -> Sliders:
     """Show a fine-tuned study under sliders: every run on the left, and what each layer keeps on the right.
 
@@ -55,11 +57,13 @@ def fine_tuning_slider(table: pd.DataFrame, start: tuple[float, int, str] | None
         "stages": control("stages", [(str(value), value) for value in stages], first[1]),
         "criterion": control("criterion", [(name.upper(), name) for name in criteria], first[2]),
     }
-    figure = Figure(figsize=(9.2, 4.4))
-    axes = figure.subplots(1, 2, gridspec_kw={"left": 0.07, "right": 0.99, "bottom": 0.21, "top": 0.93, "wspace": 0.28})
-    figure.legend(handles=legend(criteria), loc="lower center", ncols=5, fontsize=8.5, frameon=False)
+    figure = Figure(figsize=(WIDTH, 4.5))
+    grid = {"left": 0.075, "right": 0.985, "bottom": 0.22, "top": 0.92, "wspace": 0.3}
+    axes = figure.subplots(1, 2, gridspec_kw=grid)
+    close = {"columnspacing": 1.1, "handlelength": 1.8, "handletextpad": 0.5}
+    figure.legend(handles=legend(criteria), loc="lower center", ncols=5, **close)
     lines = frame(axes, table)
-    titles = [ax.title for ax in axes]
+    titles = [ax.set_title(" ", fontsize=10) for ax in axes]
 
     def redraw(sparsity: float, stages: int, criterion: str) -> str:
         for line in lines.values():  # not every criterion was run everywhere

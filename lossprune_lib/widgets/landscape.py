@@ -18,6 +18,7 @@ from lossprune_lib.networks.masks import Mask
 from lossprune_lib.networks.models import classes_of
 from lossprune_lib.networks.weights import WeightSpace
 from lossprune_lib.plots.landscape import LineAndPlane, View
+from lossprune_lib.plots.style import WIDTH, styled
 from lossprune_lib.pruning.local import LocalPruner
 from lossprune_lib.pruning.ranking import one_shot
 from lossprune_lib.widgets.parts import PART, Resumable
@@ -28,15 +29,16 @@ SPARSITIES = (0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.93, 0.95, 0.97, 0.98, 0.99)
 STAGES = (1, 2, 3, 5, 7, 10, 14, 20)
 DIRECTIONS = {"random": "random", "gradient": "gradient", "obd": "OBD mask", "lm": "LM mask", "qm": "QM mask"}
 _FREE = ("random", "gradient")  # these lead to no mask, so that stages mean nothing
-_LOW, _HIGH, _SIDE = -0.25, 1.25, 13
+_LOW, _HIGH, _SIDE = -0.15, 1.1, 13  # of the plane, in lengths of theta
 _POINTS = 13
 _CACHE_SIZE = 50  # views; each holds a vector [D]
 
 
+@styled
 def landscape_slider(
     net: nn.Module, task: Task, start: float = 0.9, stages: int = 14, direction: str = "qm", examples: int = 500
 ) -> Sliders:
-    """Show the loss on the way to a mask under sliders: on straight lines, and on the plane of two of them.
+    """Show the loss on the way to a mask under sliders: on straight lines, and on the plane of two, true to scale.
 
     One line leads to the mask of magnitude pruning, in one go. The other leads to the mask that another criterion
     chose in so many stages, or as far along a random direction or the gradient. The plane is that of both steps. Its
@@ -53,7 +55,8 @@ def landscape_slider(
     around = _Surroundings(net, task, examples)
     rows = [(kappa, *around.at_mp(kappa)) for kappa in SPARSITIES]
     table = pd.DataFrame(rows, columns=["sparsity", "step_length", "share_of_theta", "loss"])
-    shown = LineAndPlane(Figure(figsize=(9.4, 4.4)), around.size, classes_of(task), DIRECTIONS, _LOW, _HIGH)
+    ends = _LOW * around.size, _HIGH * around.size
+    shown = LineAndPlane(Figure(figsize=(WIDTH, 4.3)), around.size, classes_of(task), DIRECTIONS, *ends)
     picture = Picture(shown.figure, shown.moving)
 
     @lru_cache(maxsize=_CACHE_SIZE)
@@ -64,7 +67,7 @@ def landscape_slider(
         found, name = views(sparsity, 0 if direction in _FREE else stages, direction), _name(direction, stages)
         while True:
             view = found.go_on(PART if found.number else 0)  # MP's line is there at once
-            title = f"{100 * sparsity:.0f} % pruned: MP (dashed) and {name}"
+            title = f"{100 * sparsity:.0f} % pruned: MP and {name}"
             picture.moving = shown.show(view, direction, name, title, _angle(view))
             yield around.in_words(view, sparsity, name, found.done)
             if found.done:
@@ -116,7 +119,7 @@ class _Surroundings:
                 yield view
         view = replace(view, step=step, line=landscape.line(self.net, self.batch, step, self.shares))
         yield view
-        at, losses = torch.linspace(_LOW, _HIGH, _SIDE), torch.empty(_SIDE, _SIDE)
+        at, losses = self.size * torch.linspace(_LOW, _HIGH, _SIDE), torch.empty(_SIDE, _SIDE)
         even, odd = at[::2], at[1::2]
         losses[::2, ::2] = self._plane(view, even, even)
         coarse = replace(view, at=even, plane=losses[::2, ::2])
@@ -128,7 +131,8 @@ class _Surroundings:
 
     def _plane(self, view: View, at_first: Tensor, at_second: Tensor) -> Tensor:
         assert view.step is not None
-        return landscape.plane(self.net, self.batch, view.first, view.step, at_first, at_second).cpu()
+        along, across, _ = landscape.orthonormal(view.first, view.step)
+        return landscape.plane(self.net, self.batch, along, across, at_first, at_second).cpu()
 
     def in_words(self, view: View, sparsity: float, name: str, done: bool) -> str:
         """Return a view's numbers in words, as far as they are known."""
@@ -154,7 +158,7 @@ def _name(direction: str, stages: int) -> str:
 
 
 def _angle(view: View) -> str:
-    return "computing the plane" if math.isnan(view.angle) else f"plane of both steps, {view.angle:.0f}° apart"
+    return "computing the plane" if math.isnan(view.angle) else f"both steps, {view.angle:.0f}° apart"
 
 
 def _emptied(mask: Mask) -> tuple[str, ...]:

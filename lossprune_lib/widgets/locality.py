@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 from torch import nn
 
 from lossprune_lib.data.task import Task
-from lossprune_lib.networks.models import classes_of
 from lossprune_lib.plots.locality import Staged
+from lossprune_lib.plots.style import WIDTH, styled
 from lossprune_lib.pruning.criteria import CRITERIA
 from lossprune_lib.pruning.local import LocalPruner
 from lossprune_lib.widgets.parts import PART, Resumable
@@ -31,6 +31,7 @@ _Rows: TypeAlias = list[dict[str, float]]  # one for each stage
 _TRACE = ["stage", "sparsity", "predicted_change", "true_change"]
 
 
+@styled
 def locality_slider(
     net: nn.Module,
     task: Task,
@@ -62,7 +63,7 @@ def locality_slider(
         "step_penalty": control("λ", [(f"{value:g}", value) for value in PENALTIES], step_penalty),
         "criterion": control("criterion", [(name.upper(), name) for name in _NAMES], criterion),
     }
-    shown = Staged(Figure(figsize=(9.2, 4.1)), classes_of(task), criterion)
+    shown = Staged(Figure(figsize=(WIDTH, 4.1)), criterion)
     picture = Picture(shown.figure, shown.moving)
 
     @lru_cache(maxsize=_CACHE_SIZE)
@@ -80,8 +81,7 @@ def locality_slider(
             rows, seconds = run.go_on(seconds), PART
             words = _in_words(rows, criterion, sparsity, stages, step_penalty)
             note = "" if CRITERIA[criterion].models_loss else "no model, so no prediction"
-            if shown.show(_trace(rows), criterion, stages, words.replace(". Nothing", ".\nNothing"), note):
-                picture.settle()
+            shown.show(_trace(rows), criterion, stages, _title(words), note)
             yield words
             if run.done:
                 return
@@ -102,6 +102,11 @@ def _trace(rows: _Rows) -> pd.DataFrame:
     import pandas as pd
 
     return pd.DataFrame(rows).reindex(columns=_TRACE)
+
+
+def _title(words: str) -> str:
+    """Return what is said in two lines: the settings, and what came of them."""
+    return words.removesuffix(".").replace(": the loss", "\nthe loss", 1).replace("; there", "\nthere", 1)
 
 
 def _in_words(rows: _Rows, criterion: str, sparsity: float, stages: int, step_penalty: float) -> str:

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 
 from lossprune_lib.plots import penalties as penalty_plots
 from lossprune_lib.plots.penalties import in_short, legend
+from lossprune_lib.plots.style import WIDTH, styled
 from lossprune_lib.results.cells import cell, cells
 from lossprune_lib.results.selection import has_no_model
 from lossprune_lib.widgets.picture import Picture
@@ -55,6 +56,7 @@ def in_words(found: pd.DataFrame, criterion: str, stages: int, step_penalty: flo
     return f"{words} ({_count(row['seeds'], 'seed')})."
 
 
+@styled
 def browse(tables: Mapping[str, pd.DataFrame]) -> Sliders:
     """Show any configuration of some studies under sliders, starting at the best of the first one's most stages.
 
@@ -66,10 +68,10 @@ def browse(tables: Mapping[str, pd.DataFrame]) -> Sliders:
         for (study, _), part in found.groupby(["study", "sparsity"], sort=False)
     }
     penalties = sorted(found["step_penalty"].unique())
-    figure = Figure(figsize=(9.2, 4.3))
-    axes = figure.subplots(1, 2, gridspec_kw={"left": 0.07, "right": 0.99, "bottom": 0.22, "top": 0.81, "wspace": 0.18})
-    title = figure.text(0.5, 0.93, "", ha="center", fontsize=11)
-    figure.legend(handles=legend(), loc="lower center", ncols=4, fontsize=8.5, frameon=False)
+    figure = Figure(figsize=(WIDTH, 4.3))
+    axes = figure.subplots(1, 2, gridspec_kw={"left": 0.07, "right": 0.99, "bottom": 0.22, "top": 0.8, "wspace": 0.18})
+    title = figure.text(0.07, 0.93, "", ha="left", fontsize=11, fontweight="bold")
+    figure.legend(handles=legend(), loc="lower center", ncols=4, columnspacing=1.2, handletextpad=0.5)
     picture, line = Picture(figure, [title]), ipywidgets.HTML()
     filled: list[Artist] = []
     # Each study has scales of its own. Drawing them takes as long as a whole figure, so it is done here, once.

@@ -6,13 +6,14 @@ import asyncio
 import base64
 import html
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets
 
 from lossprune_lib.checks import check_choice
-from lossprune_lib.widgets.picture import Picture
+from lossprune_lib.plots.style import in_style
+from lossprune_lib.widgets.picture import Picture, Stills
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,7 +29,7 @@ const box = this.closest('.{_CLASS}');
 if (!box) return;
 this.onload = null;  // once: cells that scroll out of sight leave the page, and come back
 const set = (element, name, value) => {{
-  if (element.getAttribute(name) !== value) element.setAttribute(name, value);
+  if (element.getAttribute(name) !== String(value)) element.setAttribute(name, value);
 }};
 const name = () => box.querySelectorAll('.noUi-handle').forEach(handle => {{
   const slider = handle.closest('.widget-hslider'), readout = slider.querySelector('.widget-readout');
@@ -36,21 +37,32 @@ const name = () => box.querySelectorAll('.noUi-handle').forEach(handle => {{
   set(handle, 'aria-valuetext', readout.textContent);
   set(readout, 'contenteditable', 'false');
 }});
-name();
-new MutationObserver(name).observe(
-  box, {{subtree: true, childList: true, attributeFilter: ['aria-valuetext', 'contenteditable']}});
+const press = () => box.querySelectorAll('.widget-toggle-buttons').forEach(group => {{
+  set(group, 'role', 'group');
+  set(group, 'aria-label', group.querySelector('.widget-label').textContent);
+  group.querySelectorAll('button').forEach(button => set(button, 'aria-pressed', button.matches('.mod-active')));
+}});
+const tell = () => {{ name(); press(); }};
+tell();
+new MutationObserver(tell).observe(
+  box, {{subtree: true, childList: true, attributeFilter: ['aria-valuetext', 'contenteditable', 'class']}});
 """
 # By itself a handle is white on white, and one that the keyboard moves looks nearly like the others.
 _LOOKS = f"""<style onload="{html.escape(_NAMES)}">
 .{_CLASS} .noUi-handle {{ background: #0072B2 }}
 .{_CLASS} .noUi-handle:focus-visible {{ outline: 3px solid currentColor !important; outline-offset: 2px }}
+.{_CLASS} .widget-toggle-button {{ margin: 1px 4px 3px 0; padding: 0 12px; border-radius: 4px }}
+.{_CLASS} .widget-toggle-button.mod-active {{ background: #00609A; color: #FFFFFF; box-shadow: none }}
+.{_CLASS} .widget-toggle-button:focus-visible {{ outline: 3px solid currentColor; outline-offset: 1px }}
 </style>"""
 
 
 def control(
     name: str, options: Sequence[tuple[str, Any]], start: object, *, readout: bool = True
 ) -> ipywidgets.ValueWidget:
-    """Return a slider over labelled places, with a name; a drop-down list where there is one only: a slider needs two.
+    """Return what chooses one of several labelled values: buttons for names, a slider for numbers.
+
+    A slider needs two places: of a single number there is a drop-down list.
 
     Parameters
     ----------
@@ -65,11 +77,14 @@ def control(
         if `start` is a name and there is no such place.
     """
     values = [value for _, value in options]
+    looks = {"width": "560px", "max_width": "95%"}
     if isinstance(start, str):
         check_choice(start, values, name)
+        return ipywidgets.ToggleButtons(
+            description=name, options=list(options), value=start, layout=looks, style={"button_width": "auto"}
+        )
     first = start if start in values else min(values, key=lambda value: abs(value - start))
     kind = ipywidgets.SelectionSlider if len(values) > 1 else ipywidgets.Dropdown
-    looks = {"width": "560px", "max_width": "95%"}
     made = kind(description=name, options=list(options), value=first, layout=looks)
     if kind is ipywidgets.SelectionSlider:
         made.readout = readout
@@ -89,6 +104,7 @@ class Sliders(ipywidgets.VBox):
     picture : what is shown
     redraw : changes the figure and returns its alternative text, or yields it after each part
     table : what was measured for the picture, to go on with
+    link : moves the other controls after one, whose name it takes, was moved; the picture is drawn once, after that
     """
 
     def __init__(
@@ -97,9 +113,10 @@ class Sliders(ipywidgets.VBox):
         picture: Picture,
         redraw: Callable[..., str | Iterator[str]],
         table: pd.DataFrame | None = None,
+        link: Callable[[str], None] | None = None,
     ) -> None:
         self.controls, self.picture, self.redraw = controls, picture, redraw
-        self.table = table
+        self.table, self.link, self.linking = table, link, False
         self.message = ipywidgets.HTML()
         self.drawing: asyncio.Task[None] | None = None
         self.several = False
@@ -113,17 +130,52 @@ class Sliders(ipywidgets.VBox):
 
     def _parts(self) -> Iterator[None]:
         """Draw part by part."""
-        drawn = self.redraw(**{name: control.value for name, control in self.controls.items()})
+        with in_style():
+            drawn = self.redraw(**{name: control.value for name, control in self.controls.items()})
         self.several = not isinstance(drawn, str)
-        for alt in [drawn] if isinstance(drawn, str) else drawn:
-            self.picture.show(alt)
+        parts = iter([drawn] if isinstance(drawn, str) else drawn)
+        while True:
+            with in_style():  # for each part, not across a yield: other cells may draw in between
+                alt = next(parts, None)
+                if alt is None:
+                    return
+                self.picture.show(alt)
             yield
 
-    def _moved(self, _: object = None) -> None:
+    def stills(self, *settings: Mapping[str, Any]) -> Stills:
+        """Return the picture at some settings, below one another; the sliders and what they show stay as they are.
+
+        Parameters
+        ----------
+        settings : a value for some of the controls, by their names in `controls`; the others are as they are now
+        """
+        now, pictures = {name: control.value for name, control in self.controls.items()}, []
+        for setting in (*settings, {}):  # the last puts back what was drawn
+            for name in setting:
+                check_choice(name, now, "control")
+            with in_style():
+                drawn = self.redraw(**(now | dict(setting)))
+                words = drawn if isinstance(drawn, str) else [*drawn][-1]
+                pictures.append((self.picture.draw(), words))
+        return Stills(pictures[:-1])
+
+    def _linked(self, moved: object) -> Iterator[None]:
+        """Move the controls that depend on the one that was moved, then draw."""
+        if self.link is not None:
+            self.linking = True
+            try:
+                self.link(next(name for name, control in self.controls.items() if control is moved))
+            finally:
+                self.linking = False
+        yield from self._parts()
+
+    def _moved(self, change: dict[str, Any]) -> None:
+        if self.linking:
+            return
         if self.drawing is not None:
             self.drawing.cancel()
             self.drawing = None
-        parts = self._in_words(self._parts())
+        parts = self._in_words(self._linked(change["owner"]))
         next(parts, None)  # at least the first part, at once
         try:
             loop = asyncio.get_running_loop() if self.several else None

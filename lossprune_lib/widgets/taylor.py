@@ -12,7 +12,8 @@ from torch import nn
 
 from lossprune_lib.data.task import Task
 from lossprune_lib.loss_modelling.forecast import ORDERS
-from lossprune_lib.plots.taylor import NAMES, Bars, Curves
+from lossprune_lib.plots.style import WIDTH, styled
+from lossprune_lib.plots.taylor import NAMES, Bars, Curves, window
 from lossprune_lib.pruning.criteria import CRITERIA
 from lossprune_lib.pruning.local import LocalPruner
 from lossprune_lib.pruning.ranking import Path
@@ -26,10 +27,12 @@ from lossprune_lib.widgets.sliders import Sliders, control
 GRID = (*(i / 50 for i in range(1, 45)), *(0.9 + i / 200 for i in range(19)))
 STAGES = (1, 2, 3, 5, 8, 14, 28)
 _COARSE = 3  # every third place of the grid, where a prediction takes passes through the network
+_FINER = 12  # places in the window of a short last stage, besides those of the grid
 _CACHE_SIZE = 24  # points at which a model was built; each holds several vectors [D]
 _CHEAP = ("first", "diagonal")
 
 
+@styled
 def taylor_slider(
     net: nn.Module,
     task: Task,
@@ -56,10 +59,10 @@ def taylor_slider(
     points = _Points(net, task, criterion, batch_size, seed)
     dense = points.path(0.0, 1)
     actual = [dense.true_change(kappa) for kappa in GRID]
-    figure = Figure(figsize=(9.2, 4.3))
-    grid = {"left": 0.075, "right": 0.985, "bottom": 0.125, "top": 0.9, "wspace": 0.42, "width_ratios": (1.5, 1)}
+    figure = Figure(figsize=(WIDTH, 4.2))
+    grid = {"left": 0.085, "right": 0.985, "bottom": 0.125, "top": 0.9, "wspace": 0.42, "width_ratios": (1.5, 1)}
     left, right = figure.subplots(1, 2, gridspec_kw=grid)
-    curves, bars = Curves(left, max(actual)), Bars(right)
+    curves, bars = Curves(left), Bars(right)
     picture = Picture(figure, [*curves.moving, *bars.moving])
 
     def redraw(sparsity: float, stages: int, order: str) -> Iterator[str]:
@@ -127,8 +130,10 @@ class _Points:
 def _fill(path: Path, sparsity: float, order: str, curves: Curves, bars: Bars, clock: Clock) -> Iterator[str]:
     """Draw bit by bit, what is at the chosen sparsity first; yield the numbers in words after each part."""
     built = path.state.mask.sparsity
-    ahead = [kappa for kappa in GRID if kappa > built + 1e-9]
-    places = ahead if order in _CHEAP else sorted({*ahead[::_COARSE], ahead[-1], sparsity})
+    low, high = window(built, sparsity)
+    finer = [low + i * (high - low) / _FINER for i in range(_FINER + 1)] if high - low < 0.5 else []
+    ahead = sorted({*(kappa for kappa in (*GRID, *finer) if kappa > built + 1e-9 and kappa <= GRID[-1]), sparsity})
+    places = ahead if order in _CHEAP else sorted({*ahead[::_COARSE], *finer[::2], ahead[-1], sparsity} & {*ahead})
     actual, predicted, changes = {built: 0.0}, {built: 0.0}, {"absolute": path.saliency_sum(sparsity)}
 
     def show(done: bool = False) -> str:

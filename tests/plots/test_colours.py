@@ -10,13 +10,16 @@ import itertools
 
 import numpy as np
 import pytest
+from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
 
 from lossprune_lib import plots
 from lossprune_lib.loss_modelling.forecast import ORDERS
-from lossprune_lib.plots import fine_tuning
+from lossprune_lib.plots import fine_tuning, networks, shares
 from lossprune_lib.plots import landscape as landscape_plots
 from lossprune_lib.plots import locality as locality_plots
 from lossprune_lib.plots import taylor as taylor_plots
+from lossprune_lib.plots.style import PRUNED, in_style
 from lossprune_lib.pruning.criteria import CRITERIA
 
 EYES = {
@@ -38,6 +41,10 @@ TOGETHER = {
     "markers": {
         **{name: (plots.style(name)["color"], plots.style(name)["marker"]) for name in CRITERIA if name != "random"},
         "smallest gap": (fine_tuning.BEST["color"], fine_tuning.BEST["marker"]),
+    },
+    "shares": {
+        **{name: (plots.style(name)["color"], plots.style(name)["marker"]) for name in ("mp", "qm", "magnitude")},
+        "yours": (shares.YOURS["color"], shares.YOURS["marker"] + "large"),
     },
     "directions": {
         name: (landscape_plots.style(name)["color"], str(landscape_plots.style(name)["linestyle"]))
@@ -86,6 +93,39 @@ def test_every_eye_tells_the_colours_of_a_figure_apart(figure: str, eye: str) ->
 def test_what_is_not_seen_by_colour_is_seen_by_shape(figure: str) -> None:
     shapes = [shape for _, shape in TOGETHER[figure].values()]
     assert len(set(shapes)) == len(shapes)
+
+
+def contrast(one: str, other: str) -> float:
+    """Return the contrast of WCAG 2."""
+
+    def luminance(colour: str) -> float:
+        values = np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)]) / 255
+        linear = np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
+        return float(linear @ [0.2126, 0.7152, 0.0722])
+
+    dark, light = sorted((luminance(one), luminance(other)))
+    return (light + 0.05) / (dark + 0.05)
+
+
+@pytest.mark.parametrize("name", [*plots.STYLES, *plots.CONTROLS])
+def test_what_is_written_on_a_card_can_be_read(name: str) -> None:
+    assert contrast(plots.ink(plots.style(name)["color"]), plots.CARD) >= 4.5
+
+
+def test_text_of_every_kind_can_be_read_on_a_card() -> None:
+    with in_style():
+        ax = Figure().add_subplot()
+        ax.set(title="title", xlabel="across", ylabel="up")
+        texts = [ax.title, ax.xaxis.label, ax.yaxis.label, *ax.get_xticklabels(), ax.text(0, 0, "text")]
+        assert to_hex(ax.figure.get_facecolor()).upper() == plots.CARD
+    assert all(contrast(to_hex(text.get_color()), plots.CARD) >= 4.5 for text in texts)
+
+
+def test_pruned_weights_are_neither_small_nor_large_ones() -> None:
+    colours = networks._weight_colours()
+    for value in np.linspace(0, 1, 21):
+        shown = to_hex(colours(float(value)))
+        assert difference(PRUNED, shown, "most") > LEAST, value
 
 
 def test_the_measure_is_right() -> None:

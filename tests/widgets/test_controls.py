@@ -8,12 +8,14 @@ from collections.abc import Iterator
 import ipywidgets
 import pytest
 import torch
+from matplotlib.figure import Figure
 from test_memory import MAKERS
 
 from lossprune_lib import data
 from lossprune_lib.pruning.stage import EmptyLayerWarning
 from lossprune_lib.widgets import sliders
 from lossprune_lib.widgets.parts import Resumable
+from lossprune_lib.widgets.picture import Picture
 
 PLACES = [("50 %", 0.5), ("80 %", 0.8), ("90 %", 0.9)]
 
@@ -30,6 +32,39 @@ def test_a_name_that_there_is_not_is_refused() -> None:
         sliders.control("criterion", [("QM", "qm"), ("LM", "lm")], "qn")
 
 
+def test_names_are_buttons() -> None:
+    made = sliders.control("criterion", [("QM", "qm"), ("LM", "lm")], "lm")
+    assert isinstance(made, ipywidgets.ToggleButtons)
+    assert (made.description, made.value) == ("criterion", "lm")
+    assert isinstance(sliders.control("order", [("only", "one")], "one"), ipywidgets.ToggleButtons)
+
+
+def test_a_control_moves_others_and_the_picture_is_drawn_once() -> None:
+    controls = {name: ipywidgets.IntSlider(value=2, min=0, max=9) for name in ("first", "second")}
+    drawn = []
+
+    def redraw(first: int, second: int) -> str:
+        drawn.append((first, second))
+        return f"{first} and {second}"
+
+    def link(moved: str) -> None:
+        if controls[moved].value == 9:
+            raise ValueError("nine is too many")
+        other = "second" if moved == "first" else "first"
+        controls[other].value = 4 - controls[moved].value
+
+    made = sliders.Sliders(controls, Picture(Figure(), []), redraw, link=link)
+    controls["first"].value = 3
+    controls["second"].value = 0
+    assert drawn == [(2, 2), (3, 1), (4, 0)]
+    assert made.picture.alt == "4 and 0"
+    controls["first"].value = 9
+    assert "nine is too many" in made.message.value
+    controls["first"].value = 1
+    assert not made.message.value
+    assert drawn[-1] == (1, 3)
+
+
 def test_a_single_place_is_a_list() -> None:
     made = sliders.control("stages", [("1", 1)], 14)
     assert isinstance(made, ipywidgets.Dropdown)
@@ -43,11 +78,13 @@ def test_every_widget_shows_its_picture_and_says_its_controls(
     made = MAKERS[name](trained, digits)
     for control in made.controls.values():
         assert control.description
-        assert all(isinstance(label, str) and label for label, _ in control.options)
+        if not isinstance(control, ipywidgets.FloatLogSlider):
+            assert all(isinstance(label, str) and label for label, _ in control.options)
         assert control.layout.width == "560px"
     (looks,) = [child for child in made.children if isinstance(child, ipywidgets.HTML) and "<style" in child.value]
     assert "aria-label" in looks.value
     assert "aria-valuetext" in looks.value
+    assert "aria-pressed" in looks.value
     shown = []
     monkeypatch.setattr("IPython.display.display", lambda bundle, raw: shown.append(bundle))
     made._ipython_display_()

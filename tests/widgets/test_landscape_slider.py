@@ -122,6 +122,19 @@ def test_the_plane_is_that_of_both_steps(slider: widgets.Sliders, trained, digit
     theta, batch = WeightSpace(trained).read(), (digits.x_train[:500], digits.y_train[:500])
     first = theta * LocalPruner("mp", sparsity=0.9, stages=1).prune(trained, digits).mask.kept - theta
     second = landscape.random_direction(trained, 0)
-    at = torch.linspace(-0.25, 1.25, 13)
-    losses = landscape.plane(trained, batch, first, second * first.norm() / second.norm(), at, at)
+    second = second * first.norm() / second.norm()
+    # Gram and Schmidt in float64: lengths along the first step, and at right angles to it.
+    one, other = first.double(), second.double()
+    along = one / one.norm()
+    rest = other - (along @ other) * along
+    across = rest / rest.norm()
+    at = theta.norm() * torch.linspace(-0.15, 1.1, 13)
+    losses = landscape.plane(trained, batch, along.float(), across.float(), at, at)
     assert f"loss on it from {losses.min():.2f} to {losses.max():.2f}" in slider.picture.alt
+    field = slider.picture.canvas.figure.axes[1]
+    assert field.get_aspect() == 1
+    ends = [line.get_xydata()[-1] for line in field.lines if line.get_marker() == "o"]
+    assert ends[1] == pytest.approx([one.norm().item(), 0])
+    assert ends[2] == pytest.approx([(along @ other).item(), rest.norm().item()], rel=1e-4)
+    cosine = float(ends[1] @ ends[2] / (one.norm() * other.norm()))
+    assert cosine == pytest.approx(float(one @ other / (one.norm() * other.norm())), abs=1e-4)

@@ -7,6 +7,7 @@ import gc
 from collections.abc import Callable
 from types import ModuleType
 
+import ipywidgets
 import pytest
 import torch
 from matplotlib.artist import Artist
@@ -20,6 +21,9 @@ MAKERS: dict[str, Callable[[torch.nn.Module, data.Task], widgets.Sliders]] = {
     "sparsity": widgets.sparsity_slider,
     "landscape": lambda net, task: widgets.landscape_slider(net, task, stages=2, examples=50),
     "taylor": lambda net, task: widgets.taylor_slider(net, task, batch_size=50),
+    "one_weight": lambda net, task: widgets.one_weight_slider(net, task, {"A": 50111, "B": 9044}, examples=50),
+    "two_weights": lambda net, task: widgets.two_weights_slider(net, task, {"A": (50111, 50134)}, examples=50),
+    "shares": lambda net, task: widgets.shares_slider(net, task, stages=2),
     "locality": lambda net, task: widgets.locality_slider(net, task, stages=2),
     "fine_tuning": lambda net, task: widgets.fine_tuning_slider(results.load("digits")),
     "browse": lambda net, task: widgets.browse({"large": LARGE, "small": SMALL}),
@@ -29,8 +33,13 @@ MAKERS: dict[str, Callable[[torch.nn.Module, data.Task], widgets.Sliders]] = {
 def move_all(sliders: widgets.Sliders) -> None:
     """Move each slider away by one place, and back."""
     for control in sliders.controls.values():
+        if isinstance(control, ipywidgets.FloatLogSlider):
+            control.value *= 1.1
+            assert not sliders.message.value
+            control.value /= 1.1
+            continue
         here = control.index
-        control.index = here - 1 if here else here + 1
+        control.index = here - 1 if here else min(1, len(control.options) - 1)
         assert not sliders.message.value
         control.index = here
 

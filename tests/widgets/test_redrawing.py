@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 from collections.abc import Iterator
 
 import ipywidgets
@@ -35,8 +36,49 @@ def test_moving_redraws_one_picture_in_place(slider: widgets.Sliders) -> None:
     assert after.count("<img") == 1
     assert slider.children is children
     assert 'alt="99.7 % pruned: 126 of' in after
+    furthest = slider.picture.html.value
     control.value = 40
-    assert slider.picture.html.value == before
+    assert slider.picture.alt.startswith("80.0 % pruned")
+    control.value = len(widgets.SPARSITIES) - 1
+    assert slider.picture.html.value == furthest
+
+
+def test_the_curve_is_drawn_as_far_as_the_slider_was_moved(trained, digits: data.Task) -> None:
+    slider = widgets.sparsity_slider(trained, digits)
+    curve = slider.picture.canvas.figure.axes[1].lines[0]
+    assert list(curve.get_xdata()) == [0.0]
+    for point, furthest in ((30, 30), (12, 30), (45, 45)):
+        slider.controls["point"].value = point
+        seen = slider.table.iloc[: furthest + 1]
+        assert list(curve.get_xdata()) == list(seen["sparsity"])
+        assert list(curve.get_ydata()) == list(seen["accuracy"])
+
+
+def test_the_first_images_that_go_wrong_are_shown(trained, digits: data.Task) -> None:
+    slider = widgets.sparsity_slider(trained, digits)
+    answers = {}
+    for point in range(46):
+        mask = LocalPruner("mp", sparsity=widgets.SPARSITIES[point], stages=1).prune(trained, digits).mask
+        network = copy.deepcopy(trained)
+        mask.apply_(network)
+        answers[point] = network(digits.x_valid).argmax(1)
+    wrong = {point: set((answer != digits.y_valid).nonzero()[:, 0].tolist()) for point, answer in answers.items()}
+    new = wrong[45] - wrong[0]
+    since = {i: next(p for p in range(46) if all(i in wrong[q] for q in range(p, 46))) for i in new}
+    first = sorted(new, key=lambda i: (since[i], i))[:6]
+    slider.controls["point"].value = 45
+    said = [f"a {digits.y_valid[i]} read as {answers[45][i]}" for i in first]
+    assert slider.picture.alt.endswith(f"The first that go wrong: {', '.join(said)}.")
+    shown = [ax.images[0] for ax in slider.picture.canvas.figure.axes[2:]]
+    assert all(image.get_visible() for image in shown)
+    pixels = digits.x_valid[first[0], 0]
+    scaled = (pixels - pixels.min()) / (pixels.max() - pixels.min())
+    np.testing.assert_allclose(shown[0].get_array(), scaled, atol=1e-6)
+    titles = [ax.get_title() for ax in slider.picture.canvas.figure.axes[2:]]
+    assert titles[0] == f"{digits.y_valid[first[0]]} → {answers[45][first[0]]}"
+    slider.controls["point"].value = 0
+    assert not any(image.get_visible() for image in shown)
+    assert slider.picture.alt.endswith("None has gone wrong so far.")
 
 
 def test_the_words_are_what_pruning_measures(slider: widgets.Sliders, trained, digits: data.Task) -> None:
@@ -107,12 +149,18 @@ def test_kept_weights_are_drawn_where_they_are(trained, digits: data.Task) -> No
     space = WeightSpace(trained)
     weight = space.split(space.read())[0]
     kept = weight.abs() > 0.1
+    limit = weight.abs().quantile(0.995).item()
     image = plots.kept_weights_image(weight, kept, digits.shape)
     assert image.shape == (8 * 9 - 1, 8 * 9 - 1)
     for unit, pixel in ((0, 0), (9, 20), (63, 63)):
         row, column = unit // 8 * 9 + pixel // 8, unit % 8 * 9 + pixel % 8
         value = image[row, column]
-        assert np.isnan(value) if not kept[unit, pixel] else value == pytest.approx(weight[unit, pixel].item())
+        assert (
+            np.isnan(value)
+            if not kept[unit, pixel]
+            else value == pytest.approx(max(-limit, min(limit, weight[unit, pixel].item())))
+        )
+    assert np.nanmax(np.abs(image[image != networks._BETWEEN])) <= limit  # more would be drawn like what lies between
     assert (image[8] == networks._BETWEEN).all()
     assert (image[:, 8] == networks._BETWEEN).all()
 

@@ -1,0 +1,64 @@
+"""Predicted beside actual change for the stages of a pruning, and the causes of error against the number of stages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import NullLocator, PercentFormatter
+
+from lossprune_lib.plots.style import GUIDE, INK, label_lines
+from lossprune_lib.plots.taylor import CAUSES, order_style
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_ACTUAL: dict[str, Any] = {"color": INK, "linewidth": 3}
+_SHORT = {"first": "1st order", "diagonal": "diagonal GGN", "ggn": "full GGN", "hessian": "full Hessian"}
+_MARKERS = ("o", "s", "^", "D")
+
+
+def stage_by_stage(axes: Iterable[Axes], runs: Mapping[str, pd.DataFrame]) -> None:
+    """Draw what stages changed, added up, and what models of several orders predicted of the same steps.
+
+    Parameters
+    ----------
+    axes : one for each run; they get the same scale
+    runs : title of each panel, and a table as from `pruning.stage_by_stage`
+    """
+    axes = list(axes)
+    orders = [name for name in _SHORT if all(name in table for table in runs.values())]
+    sums = {title: table[["true_change", *orders]].cumsum() for title, table in runs.items()}
+    low, high = (f(0.0, *(f(*table.to_numpy().ravel()) for table in sums.values())) for f in (min, max))
+    for ax, (title, table) in zip(axes, runs.items(), strict=True):
+        across = np.append(0.0, table["sparsity"])
+        total = sums[title]["true_change"].iloc[-1]
+        ax.axhline(0, color=GUIDE, linewidth=0.8)
+        (actual,) = ax.plot(across, np.append(0.0, sums[title]["true_change"]), **_ACTUAL)
+        lines = {actual: f"actual {total:.2f}"}
+        for name in orders:
+            (line,) = ax.plot(across, np.append(0.0, sums[title][name]), **order_style(name, marker="", linewidth=2))
+            lines[line] = f"{_SHORT[name]} {100 * sums[title][name].iloc[-1] / total:.0f} %"
+        ax.set(xlim=(0, across[-1]), ylim=(low - 0.05 * (high - low), high + 0.05 * (high - low)), title=title)
+        ax.set(xlabel="sparsity after the stage", ylabel="change of the loss (nats)")
+        ax.xaxis.set_major_formatter(PercentFormatter(1, symbol=" %", decimals=0))
+        ax.grid(axis="y")
+        label_lines(ax, lines)
+
+
+def causes_by_stages(ax: Axes, table: pd.DataFrame) -> Axes:
+    """Draw the size of each cause of error against the number of stages, as from `pruning.causes_by_stages`."""
+    lines = {}
+    for (cause, sizes), marker in zip(table.abs().items(), _MARKERS, strict=False):
+        colour, _ = CAUSES[str(cause)]
+        lines[ax.plot(table.index, sizes, color=colour, marker=marker, linewidth=2.2)[0]] = str(cause)
+    ax.set_xscale("log")
+    ax.set_xticks(list(table.index), [str(number) for number in table.index])
+    ax.xaxis.set_minor_locator(NullLocator())
+    ax.set(
+        xlabel="number of stages", ylabel="error of QM's model (nats)", ylim=(0, 1.05 * table.abs().to_numpy().max())
+    )
+    ax.grid(axis="y")
+    return label_lines(ax, lines)

@@ -1,0 +1,68 @@
+"""Predicted beside actual changes, stage by stage, and the causes of error: what is drawn is what the tables say."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+import torch
+from matplotlib.figure import Figure
+
+from lossprune_lib.plots import fine_tuning, foretold, landscape, locality, taylor
+from lossprune_lib.pruning.foretold import CAUSES
+
+
+def test_each_run_has_a_panel_with_sums_over_its_stages() -> None:
+    one = pd.DataFrame({"sparsity": [0.5, 0.8], "true_change": [1, 3], "diagonal": [0.5, 0.5], "hessian": [1, 2.8]})
+    other = one.assign(true_change=[0.5, 0.5])
+    axes = Figure(figsize=(9, 3)).subplots(1, 2)
+    foretold.stage_by_stage(axes, {"MP": one, "QM": other})
+    assert [ax.get_title() for ax in axes] == ["MP", "QM"]
+    assert axes[0].get_ylim() == axes[1].get_ylim()
+    _, actual, diagonal, hessian = axes[0].lines
+    assert actual.get_xydata().tolist() == [[0, 0], [0.5, 1], [0.8, 4]]
+    assert diagonal.get_ydata().tolist() == [0, 0.5, 1]
+    assert diagonal.get_color() == taylor.order_style("diagonal")["color"]
+    assert hessian.get_ydata()[-1] == pytest.approx(3.8)
+    assert {text.get_text() for text in axes[0].texts} == {"actual 4.00", "diagonal GGN 25 %", "full Hessian 95 %"}
+
+
+def test_causes_are_drawn_by_their_size() -> None:
+    table = pd.DataFrame([[1.0, -0.1, 0.2], [0.1, 0.3, -0.2]], index=[1, 14], columns=list(CAUSES))
+    ax = foretold.causes_by_stages(Figure().add_subplot(), table)
+    assert [line.get_ydata().tolist() for line in ax.lines] == [[1, 0.1], [0.1, 0.3], [0.2, 0.2]]
+    assert {text.get_text() for text in ax.texts} == set(CAUSES)
+    assert set(CAUSES) <= set(taylor.CAUSES)
+    assert [tick.get_text() for tick in ax.get_xticklabels()] == ["1", "14"]
+
+
+@pytest.mark.parametrize(("built", "chosen"), [(0.0, 0.8), (0.89, 0.9), (0.5, 0.6), (0.985, 0.99)])
+def test_a_short_last_stage_is_enlarged(built: float, chosen: float) -> None:
+    low, high = taylor.window(built, chosen)
+    assert 0 <= low <= built < chosen <= high <= 1
+    assert (chosen - built) / (high - low) > 0.35
+
+
+def test_slices_are_labelled_at_their_ends() -> None:
+    ax = landscape.frame(Figure().add_subplot(), 1, 2)
+    at = torch.linspace(0, 1, 3)
+    landscape.slices_by_sparsity(ax, at, {0.5: at, 0.9: 1.5 * at}, "mp")
+    assert [text.get_text() for text in ax.texts] == ["50 %", "90 %"]
+    ax = landscape.slices(landscape.frame(Figure().add_subplot(), 1, 2), at, {"qm": at, "gradient": 9 * at})
+    assert [text.get_text() for text in ax.texts] == ["QM, quadratic model"]  # the gradient's end is out of sight
+
+
+def test_fine_tuning_beside_its_levels() -> None:
+    ax = fine_tuning.learning_again(Figure().add_subplot(), [0.4, 0.2], {"pruned": 0.5, "dense": 0.02})
+    assert {text.get_text() for text in ax.texts} == {"pruned", "dense", "fine-tuned"}
+    assert ax.lines[-1].get_xydata().tolist() == [[1, 0.4], [2, 0.2]]
+    ax = fine_tuning.reported(Figure().add_subplot(), [1, 2], {"test": [3, 2], "validation": [3, 1], "honest": [3, 3]})
+    assert [line.get_ydata().tolist() for line in ax.lines] == [[3, 2], [3, 1], [3, 3]]
+
+
+def test_prunings_side_by_side_share_their_scale() -> None:
+    trace = pd.DataFrame({"sparsity": [0.5, 0.9], "true_change": [0.1, 0.4], "predicted_change": [0.1, 0.0]})
+    axes = Figure().subplots(1, 2)
+    locality.staged(axes, {"one": trace, "two": 3 * trace.assign(sparsity=trace["sparsity"] / 3)}, "qm")
+    assert axes[0].get_ylim() == axes[1].get_ylim()
+    assert axes[1].get_ylim()[1] >= 1.5
+    assert [ax.get_title() for ax in axes] == ["one", "two"]
