@@ -14,7 +14,7 @@ from lossprune_lib.results.overlap import criterion_overlap, overlap
 from lossprune_lib.results.paper import beside_paper
 from lossprune_lib.results.selection import best_penalty, best_tuned, gap, loss_change
 from lossprune_lib.results.statistics import Interval, interval, paired
-from lossprune_lib.results.tables import load, missing, names
+from lossprune_lib.results.tables import finished_seeds, load, missing, names
 from lossprune_lib.results.trust import first_off
 
 __all__ = [
@@ -33,6 +33,7 @@ __all__ = [
     "criterion_overlap",
     "densities",
     "exactness",
+    "finished_seeds",
     "first_off",
     "gap",
     "interval",
