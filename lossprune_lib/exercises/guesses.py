@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from lossprune_lib.exercises import quantities, records
 from lossprune_lib.exercises.answered import Answer
+from lossprune_lib.exercises.because import BECAUSE
 from lossprune_lib.exercises.outcomes import folded, to_html
 from lossprune_lib.installation import extra
 
@@ -65,8 +66,8 @@ class Guess:
         ----------
         parts : figures, tables and texts; a text of several lines keeps its lines
         answer : the choice or the number that is right; given once
-        because : {guess: sentence}, one for each frequent wrong guess. Keys are choices; of numbers, a number, a range
-            (low, high), "low" or "high"; and "right"
+        because : {guess: sentence}, one for each frequent wrong guess; by default those of the course, in `because.py`.
+            Keys are choices; of numbers, a number, a range (low, high), "low" or "high"; and "right"
         alt : what the figure shows, in words
         within : how far a number may be off and still be right; by default 0.05 of a share, a tenth of other numbers
         title : what is read on the fold
@@ -76,8 +77,11 @@ class Guess:
         ValueError, TypeError
             if the answer is not one of the choices, a sentence is for no possible guess, or a figure has no `alt`.
         """
-        told = None if answer is None else Answer(answer, self.choices, self.unit, within, because or {})
-        if told is None and because:
+        told = None
+        if answer is not None:
+            sentences = BECAUSE.get(self.name, {}) if because is None else because
+            told = Answer(answer, self.choices, self.unit, within, sentences)
+        elif because:
             raise ValueError("Sentences for guesses need the answer: reveal(..., answer=..., because={...}).")
         outcome = Outcome(self, title, [to_html(part, alt) for part in parts], told)
         self.outcomes.append(outcome)
@@ -107,13 +111,16 @@ class Guess:
     def _controls(self) -> ipywidgets.Widget:
         with extra("course"):
             import ipywidgets
+
+            from lossprune_lib.widgets.sliders import name_handles
         self._said = ipywidgets.HTML()
         question = ipywidgets.HTML(f"<b>{html.escape(self.question)}</b>")
         for widget in (question, self._said):
             for name in _CLASSES:
                 widget.add_class(name)
         row = self._choices(ipywidgets) if self.choices else self._number(ipywidgets)
-        return ipywidgets.VBox([question, ipywidgets.HBox(row, layout={"flex_flow": "row wrap"}), self._said])
+        box = ipywidgets.VBox([question, ipywidgets.HBox(row, layout={"flex_flow": "row wrap"}), self._said])
+        return name_handles(box) if self.between else box
 
     def _choices(self, ipywidgets: Any) -> list[Any]:
         for choice, label in self.choices.items():
@@ -201,7 +208,7 @@ def guess(
     """Ask for a guess, show the question, and return what reveals the outcome.
 
     >>> broken = guess("half wrong", "At which sparsity are half of the images read wrongly?", unit="%")
-    >>> broken.reveal(figure, alt="...", answer=0.88, because={"low": "It has many more weights than it needs."})
+    >>> broken.reveal(figure, alt="Accuracy against sparsity, level at first, then falling.", answer=0.88)
 
     Parameters
     ----------
@@ -234,7 +241,8 @@ def _number(value: Any) -> float | None:
 def _verdict(answer: Answer, value: Any) -> str:
     colour = "#009E73" if answer.is_right(value) else "#D55E00"  # the words say what the colour says
     told = html.escape(answer.told(value))
-    return f'<div role="status" style="border-left: 4px solid {colour}; padding: 0.3em 0.8em">{told}</div>'
+    looks = f"border-left: 4px solid {colour}; padding: 0.3em 0.8em; line-height: 1.5"
+    return f'<div role="status" style="{looks}">{told}</div>'
 
 
 def _view(widget: Any) -> dict[str, Any]:

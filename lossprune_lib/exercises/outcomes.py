@@ -55,7 +55,7 @@ def _picture(figure: Any, alt: str) -> str:
     with extra("course"):
         from PIL import Image
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=_DOTS_PER_INCH)
+    figure.savefig(buffer, format="png", dpi=_DOTS_PER_INCH, facecolor=figure.get_facecolor())
     pyplot = sys.modules.get("matplotlib.pyplot")
     if pyplot is not None:
         pyplot.close(figure)  # else the notebook would show it a second time at the cell's end, unfolded
@@ -71,5 +71,5 @@ def _picture(figure: Any, alt: str) -> str:
     source = base64.b64encode(buffer.getvalue()).decode()
     return (
         f'<p><img src="data:image/png;base64,{source}" alt="{html.escape(alt)}" width="{width}" height="{height}" '
-        'style="max-width: 100%; height: auto"></p>'
+        'style="max-width: 100%; height: auto; border-radius: 6px"></p>'
     )

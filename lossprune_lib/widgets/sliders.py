@@ -91,6 +91,13 @@ def control(
     return made
 
 
+def name_handles(box: ipywidgets.Box) -> ipywidgets.Box:
+    """Give the sliders in a box their names and looks; return the box."""
+    box.add_class(_CLASS)
+    box.children = (*box.children, ipywidgets.HTML(_LOOKS, layout={"display": "none"}))
+    return box
+
+
 class Sliders(ipywidgets.VBox):
     """Sliders above a picture. Where no kernel runs, a saved notebook shows the picture alone.
 
@@ -120,9 +127,8 @@ class Sliders(ipywidgets.VBox):
         self.message = ipywidgets.HTML()
         self.drawing: asyncio.Task[None] | None = None
         self.several = False
-        looks = ipywidgets.HTML(_LOOKS, layout={"display": "none"})
-        super().__init__([*controls.values(), picture.html, self.message, looks])
-        self.add_class(_CLASS)
+        super().__init__([*controls.values(), picture.html, self.message])
+        name_handles(self)
         for control in controls.values():
             control.observe(self._moved, names="value")
         for _ in self._parts():

@@ -140,11 +140,6 @@ broken.reveal(
         f"fewer than {level:.0%} right from a sparsity of {first:.0%} on" for level, first in first_below.items()
     ),
     answer=first_below[0.5],
-    because={
-        (0.45, 0.55): "Half of the weights gone is not half of the images wrong: small weights do little.",
-        "low": "This network has many more weights than it needs for these images. That is why pruning is worth studying.",
-        "high": "It tolerates a lot, but not that much: in the end a few weights carry everything.",
-    },
 )
 
 # %% [markdown]
@@ -181,10 +176,6 @@ best.reveal(
     figure,
     alt="Three bars, the accuracy of MP in one go, QM in one go and QM in 14 stages; the last is by far the longest.",
     answer=comparison["accuracy"].idxmax(),
-    because={
-        "MP, in one go": "Small weights can still matter: size alone does not say how much the loss changes.",
-        "QM, in one go": "The model is the same as in 14 stages, but 90 % of the weights is a long way from where it holds.",
-    },
 )
 
 # %% tags=["nbval-check-output"]

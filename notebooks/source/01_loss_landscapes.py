@@ -140,12 +140,6 @@ rise = lines["MP, 90 %"] - loss_at_theta
 half_way.reveal(
     "The rise comes late.",
     answer=(rise[2] / rise[4]).item(),
-    because={
-        (
-            0.45,
-            0.55,
-        ): "On a straight slope it would be half. The loss bends: it leaves the trained network almost level."
-    },
 )
 
 # %% [markdown]
@@ -258,7 +252,6 @@ plt.show()
 longer.reveal(
     "Lengths, in trainings, are in the table below.",
     answer=table["length"].iloc[0] / others.iloc[1],
-    because={"low": "Half of all weights go all the way to zero, while training moved each of them a little."},
 )
 
 # %% tags=["nbval-check-output"]
@@ -351,7 +344,6 @@ print(table.to_string(float_format="{:.2f}".format))
 steepest.reveal(
     table["length 3"].map("{:.2f}".format),
     answer=table.drop("downhill")["length 3"].idxmax(),
-    because={"mp": "It ends high, but it starts level: at length 3 it has hardly begun."},
 )
 
 # %% [markdown]
@@ -495,7 +487,6 @@ place = "lower" if middle < ends[0] else "higher" if middle > ends[1] else "betw
 halfway.reveal(
     f"{middle:.2f} nats, and {ends[0]:.2f} and {ends[1]:.2f} at the two masks.",
     answer=place,
-    because={"lower": "The middle is nearer to the trained network than either mask, but not by enough."},
 )
 
 # %% [markdown]

@@ -101,7 +101,6 @@ for order, change in found.changes().items():
 foreseen.reveal(
     "The share is that of the full Hessian in the lines above.",
     answer=found.change("hessian") / mp.true_change(0.8),
-    because={"high": "Nothing was left out of the second order, and still the step is too long for it."},
 )
 
 # %% [markdown]

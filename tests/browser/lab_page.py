@@ -17,7 +17,8 @@ ALL_CELLS_RAN = """() => {
 }"""
 FORGET_RUNS = "void jupyterapp.commands.execute('notebook:clear-all-cell-outputs')"
 WIDGET_CELLS = """() => jupyterapp.shell.currentWidget.content.widgets.map((cell, i) => [cell, i]).filter(([cell]) =>
-  cell.model.outputs && JSON.stringify(cell.model.outputs.toJSON()).includes('widget-view')).map(([, i]) => i)"""
+  (cell.model.outputs?.toJSON() ?? []).some(({data}) =>
+    data && 'application/vnd.jupyter.widget-view+json' in data && 'image/png' in data)).map(([, i]) => i)"""
 ERRORS = """() => jupyterapp.shell.currentWidget.content.widgets.flatMap(cell => cell.model.outputs
   ? cell.model.outputs.toJSON().filter(output => output.output_type === 'error') : [])"""
 # Contrast as in WCAG 2 of whatever text is on the screen; the colours of code are those of JupyterLab.
@@ -66,7 +67,7 @@ def run_all(page: Page) -> None:
 
 
 def widget_cells(page: Page) -> Iterator[tuple[int, Locator]]:
-    """Yield each cell with a live widget, on the screen: only what is there is rendered."""
+    """Yield each cell with a live picture, on the screen: only what is there is rendered."""
     for index in page.evaluate(WIDGET_CELLS):
         page.evaluate(f"void jupyterapp.shell.currentWidget.content.scrollToItem({index}, 'center')")
         page.wait_for_timeout(1000)

@@ -17,11 +17,12 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from lossprune_lib import exercises
-from lossprune_lib.exercises import quantities
+from lossprune_lib.exercises import course, quantities
 from lossprune_lib.exercises.answered import Answer
+from lossprune_lib.exercises.because import BECAUSE
 from lossprune_lib.exercises.guesses import Guess
 
-BECAUSE = {"MP": "Small is not useless.", "LM": "It has only the gradient.", "right": "It looks at both."}
+SENTENCES = {"MP": "Small is not useless.", "LM": "It has only the gradient.", "right": "It looks at both."}
 
 
 @pytest.fixture(autouse=True)
@@ -77,7 +78,7 @@ def test_what_is_no_number_is_refused_with_an_example(text: str) -> None:
 
 def test_nothing_is_open_before_the_guess_and_everything_afterwards() -> None:
     guess = criterion()
-    guess.reveal("QM, by far.", answer="QM", because=BECAUSE)
+    guess.reveal("QM, by far.", answer="QM", because=SENTENCES)
     guess.reveal(pd.Series({"QM": 0.9}, name="accuracy"), title="In numbers")
     first, second = guess.outcomes
     for outcome in (first, second):
@@ -95,7 +96,7 @@ def test_a_guess_that_comes_before_its_outcome_opens_it_at_once() -> None:
     guess = criterion()
     button(guess, "QM").click()
     assert "Run on" in guess.widget.children[2].value
-    guess.reveal("QM, by far.", answer="QM", because=BECAUSE)
+    guess.reveal("QM, by far.", answer="QM", because=SENTENCES)
     assert "Right: QM. It looks at both." in guess.outcomes[0].widget.value
     assert "open below" in guess.widget.children[2].value
 
@@ -103,7 +104,7 @@ def test_a_guess_that_comes_before_its_outcome_opens_it_at_once() -> None:
 def test_a_saved_notebook_keeps_the_outcome_folded() -> None:
     guess = criterion()
     button(guess, "MP").click()
-    guess.reveal("QM, by far.", answer="QM", because=BECAUSE)
+    guess.reveal("QM, by far.", answer="QM", because=SENTENCES)
     bundle = guess.outcomes[0]._repr_mimebundle_()
     page = bundle["text/html"]
     assert "<details><summary>" in page
@@ -155,7 +156,7 @@ def test_a_mistake_of_the_author_s_raises_in_her_cell(settings: dict[str, Any], 
 def test_more_mistakes_of_the_author_s() -> None:
     guess = criterion()
     with pytest.raises(ValueError, match="need the answer"):
-        guess.reveal("QM.", because=BECAUSE)
+        guess.reveal("QM.", because=SENTENCES)
     with pytest.raises(ValueError, match="alt="):
         guess.reveal(Figure())
     with pytest.raises(TypeError, match="not int"):
@@ -231,6 +232,20 @@ def test_texts_and_tables_are_escaped_and_keep_their_lines() -> None:
     assert "<p>a &lt; b</p>" in page
     assert "<pre>one\ntwo</pre>" in page
     assert "&lt;x&gt;" in page
+
+
+def test_every_guess_of_the_course_has_a_sentence_and_every_sentence_a_guess() -> None:
+    asked = {ask.name for ask in course.asked() if ask.kind == "guess"}
+    assert set(BECAUSE) == asked
+    sentences = [sentence for of_guess in BECAUSE.values() for sentence in of_guess.values()]
+    assert all(len(sentence) > 20 and sentence.endswith(".") for sentence in sentences)
+
+
+def test_a_guess_of_the_course_is_told_its_sentence() -> None:
+    guess = exercises.guess("best of three", "Which?", choices=["MP, in one go", "QM, in one go", "QM, in 14 stages"])
+    guess.reveal("QM.", answer="QM, in 14 stages")
+    button(guess, "MP, in one go").click()
+    assert BECAUSE["best of three"]["MP, in one go"] in guess.outcomes[0].widget.value
 
 
 def test_what_is_shown_without_a_kernel_is_the_question() -> None:
