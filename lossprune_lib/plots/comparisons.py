@@ -54,6 +54,18 @@ def controls(axes: Sequence[Axes], table: pd.DataFrame, stages: int = 14) -> Non
         ax.grid(axis="x")
 
 
+def errors_by_epoch(ax: Axes, errors: Mapping[str, Sequence[float]], dense: float) -> Axes:
+    """Draw validation errors (fractions) against the epochs of fine-tuning; the first is that before any."""
+    lines = {}
+    for name, values in errors.items():
+        looks = style(name, marker="o", markersize=4)
+        lines[ax.plot(range(len(values)), [100 * value for value in values], **looks)[0]] = _MASKS[name]
+    lines[ax.plot([0, len(values) - 1], [100 * dense] * 2, color=GUIDE)[0]] = "dense"
+    ax.set(xlim=(0, len(values) - 1), ylim=(0, 100), xlabel="epochs of fine-tuning", ylabel="validation error (%)")
+    ax.grid(axis="y")
+    return label_lines(ax, lines)
+
+
 def gaps_by_epochs(axes: Sequence[Axes], panels: Mapping[str, pd.DataFrame]) -> None:
     """Draw gaps after fine-tuning, a line for each criterion from the short to the long one.
 
@@ -137,7 +149,7 @@ def exactness(ax: Axes, table: pd.DataFrame, seeds: pd.DataFrame | None = None, 
     ax.axvline(0, color=GUIDE, linewidth=0.8)
     ax.set_yticks(range(len(names)), names)
     ax.set(ylim=(len(names) - 0.4, -0.6))
-    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:+g} %"))
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:+g} %" if value else "0 %"))
     ax.set_xlabel("loss change, sampled less exact, of the exact one's")
     ax.grid(axis="x")
     return ax

@@ -67,7 +67,7 @@ def finished_seeds(name: str) -> pd.DataFrame | None:
     """
     import pandas as pd
 
-    so_far = shipped(f"results/unfinished/{name}.csv")
+    so_far = shipped("results") / "unfinished" / f"{name}.csv"
     if name not in missing(EVERYWHERE):
         return load(name)
     return pd.read_csv(so_far) if so_far.is_file() else None

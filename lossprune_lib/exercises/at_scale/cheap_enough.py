@@ -1,4 +1,4 @@
-"""Bonus 5.4: the cheapest setting that is as good as the best. Changes are [S, K]: a row for each seed."""
+"""Bonus 5.3: the cheapest setting that is as good as the best. Changes are [S, K]: a row for each seed."""
 
 from __future__ import annotations
 

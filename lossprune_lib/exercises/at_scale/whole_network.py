@@ -1,4 +1,4 @@
-"""Exercise 5.3: the sparsity of the whole network. Layers have sizes [L]; some can be pruned, and some may not be."""
+"""Exercise 5.4: the sparsity of the whole network. Layers have sizes [L]; some can be pruned, and some may not be."""
 
 from __future__ import annotations
 

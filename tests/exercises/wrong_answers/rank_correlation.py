@@ -1,4 +1,4 @@
-"""Wrong answers to exercise 4.4, a rank correlation, and the mistake that the check must name."""
+"""Wrong answers to exercise 4.5, a rank correlation, and the mistake that the check must name."""
 
 from __future__ import annotations
 
