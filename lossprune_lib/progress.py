@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 
@@ -15,5 +16,6 @@ def progress_bar(show: bool, **options: Any) -> Any:
     """
     from tqdm.auto import tqdm
 
-    # `disable=False` would override the environment, so the option is given only if it is True.
-    return tqdm(**options) if show else tqdm(**options, disable=True)
+    # In notebooks tqdm overrides its own variable, so it is read here.
+    off = os.environ.get("TQDM_DISABLE", "0") not in ("", "0")
+    return tqdm(**options, disable=off or not show)

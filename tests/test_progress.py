@@ -7,6 +7,10 @@ import subprocess
 import sys
 
 import pytest
+import tqdm.auto
+import tqdm.notebook
+
+from lossprune_lib.progress import progress_bar
 
 PROGRAM = """
 from lossprune_lib.progress import progress_bar
@@ -23,3 +27,9 @@ def test_a_bar_is_seen_where_it_is_wanted(show: bool, variable: str, seen: bool)
     command = [sys.executable, "-c", PROGRAM.format(show=show)]
     shown = subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stderr
     assert ("counting" in shown) == seen
+
+
+def test_the_variable_turns_bars_off_in_notebooks_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tqdm.auto, "tqdm", tqdm.notebook.tqdm)
+    monkeypatch.setenv("TQDM_DISABLE", "1")
+    assert progress_bar(True, total=3).disable
