@@ -61,6 +61,7 @@ def errors_by_epoch(ax: Axes, errors: Mapping[str, Sequence[float]], dense: floa
         looks = style(name, marker="o", markersize=4)
         lines[ax.plot(range(len(values)), [100 * value for value in values], **looks)[0]] = _MASKS[name]
     lines[ax.plot([0, len(values) - 1], [100 * dense] * 2, color=GUIDE)[0]] = "dense"
+    ax.set_xticks(range(0, len(values), 5))
     ax.set(xlim=(0, len(values) - 1), ylim=(0, 100), xlabel="epochs of fine-tuning", ylabel="validation error (%)")
     ax.grid(axis="y")
     return label_lines(ax, lines)

@@ -112,10 +112,11 @@ class TwoWeightsView:
         self.heading = figure.text(0.085, 0.93, "", fontsize=11, fontweight="bold", ha="left")
         at, values = zip(*((pair.at, values) for pair in pairs for values in _maps(pair)), strict=True)
         low, high = min(0.0, *(v.min().item() for v in values)), max(v.max().item() for v in values)
+        ends = at[0][0].item(), at[0][-1].item()
         self.levels = MaxNLocator(_LEVELS).tick_values(low, high)
         self.dots, self.titles, self.names = [], [], []
         for ax, title in zip(self.axes, self.TITLES, strict=True):
-            ax.set(xlim=(at[0][0], at[0][-1]), ylim=(at[0][0], at[0][-1]))
+            ax.set(xlim=ends, ylim=ends)
             for axis, draw in ((ax.xaxis, ax.axvline), (ax.yaxis, ax.axhline)):
                 draw(0, color=INK, linewidth=1, linestyle=(0, (2, 2)), zorder=3)
                 axis.set_major_locator(FixedLocator([0, 0.5, 1]))

@@ -6,7 +6,7 @@ that are there twice (magnitude, in tables that were put together) count once.
 
 from lossprune_lib.results.cells import View, cell, cells, densities, views
 from lossprune_lib.results.chaos import chaos, chaos_verdicts
-from lossprune_lib.results.controls import controls
+from lossprune_lib.results.controls import controls, controls_in_words
 from lossprune_lib.results.correlation import Preserving, preserving, rank_correlation
 from lossprune_lib.results.exactness import exactness
 from lossprune_lib.results.findings import cases, judge
@@ -30,6 +30,7 @@ __all__ = [
     "chaos",
     "chaos_verdicts",
     "controls",
+    "controls_in_words",
     "criterion_overlap",
     "densities",
     "exactness",

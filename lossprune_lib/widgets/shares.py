@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 BY_HAND = "by hand"
 _PRESETS = {"equal": "equal", "erk": "ERK's", "mp": "MP's", "magnitude": "QM's"}
-_DECADES, _STEP = (-3.3, 0.0), 0.05
+PLACES = tuple(10 ** (-i / 20) for i in range(66, -1, -1))  # of a layer's share: 0.05 % to 100 %, by 12 % each
 _CACHE_SIZE = 200
 
 
@@ -43,8 +44,9 @@ def shares_slider(
 ) -> Sliders:
     """Share a fixed number of weights out over the layers by hand; the largest of each layer stay, nothing is trained.
 
-    A layer's slider says what share of its weights is kept; the other layers give way, so that the sparsity of the
-    whole network stays. The buttons set the shares of a rule: equal, ERK, those of MP over all weights, and QM's.
+    A layer's slider sets what share of its weights is kept; the other layers give way, so that the sparsity of the
+    whole network stays, and their sliders go to the nearest place. The buttons set the shares of a rule: equal, ERK,
+    those of MP over all weights, and QM's.
     Accuracy and loss are those on the validation examples before any fine-tuning.
 
     Parameters
@@ -75,7 +77,8 @@ def shares_slider(
         "sparsity": control("sparsity", [(label, label) for label in labels], first),
         "rule": control("shares", [*((label, name) for name, label in _PRESETS.items()), (BY_HAND, BY_HAND)], start),
     }
-    controls |= {name: _share_of(name, share) for name, share in zip(names, now, strict=True)}
+    places = [(f"{100 * share:.2g} %", share) for share in PLACES]
+    controls |= {name: control(name, places, share) for name, share in zip(names, now, strict=True)}
 
     def link(moved: str) -> None:
         """Let the other layers give way, or take over the shares of a rule."""
@@ -88,7 +91,7 @@ def shares_slider(
         else:
             now[:] = allocation.scaled(layers.space.sizes, now, (1 - labels[label]) * layers.space.size)
         for name, share in zip(names, now, strict=True):
-            controls[name].value = share
+            controls[name].value = min(PLACES, key=lambda place: abs(math.log(place / max(share, PLACES[0]))))
 
     def redraw(sparsity: str, rule: str, **_: float) -> str:
         frame(sparsity)
@@ -129,14 +132,6 @@ class _Layers:
     def _way(self, mask: Mask) -> Way:
         found = score(partial(self.space.run, self.weights * mask.kept, self.rest), self.task, "valid")
         return Way(tuple(mask.density().values()), found.accuracy, found.loss)
-
-
-def _share_of(layer: str, share: float) -> ipywidgets.FloatLogSlider:
-    low, high = _DECADES
-    looks = {"width": "560px", "max_width": "95%"}
-    return ipywidgets.FloatLogSlider(
-        share, description=layer, min=low, max=high, step=_STEP, readout_format=".2%", layout=looks
-    )
 
 
 def _in_words(layers: Sequence[str], way: Way) -> str:

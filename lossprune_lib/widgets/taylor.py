@@ -27,7 +27,7 @@ from lossprune_lib.widgets.sliders import Sliders, control
 GRID = (*(i / 50 for i in range(1, 45)), *(0.9 + i / 200 for i in range(19)))
 STAGES = (1, 2, 3, 5, 8, 14, 28)
 _COARSE = 3  # every third place of the grid, where a prediction takes passes through the network
-_FINER = 12  # places in the window of a short last stage, besides those of the grid
+_FINER, _NARROW = 12, 0.2  # places in a window that is so narrow that the grid has few there
 _CACHE_SIZE = 24  # points at which a model was built; each holds several vectors [D]
 _CHEAP = ("first", "diagonal")
 
@@ -131,7 +131,7 @@ def _fill(path: Path, sparsity: float, order: str, curves: Curves, bars: Bars, c
     """Draw bit by bit, what is at the chosen sparsity first; yield the numbers in words after each part."""
     built = path.state.mask.sparsity
     low, high = window(built, sparsity)
-    finer = [low + i * (high - low) / _FINER for i in range(_FINER + 1)] if high - low < 0.5 else []
+    finer = [low + i * (high - low) / _FINER for i in range(_FINER + 1)] if high - low < _NARROW else []
     ahead = sorted({*(kappa for kappa in (*GRID, *finer) if kappa > built + 1e-9 and kappa <= GRID[-1]), sparsity})
     places = ahead if order in _CHEAP else sorted({*ahead[::_COARSE], *finer[::2], ahead[-1], sparsity} & {*ahead})
     actual, predicted, changes = {built: 0.0}, {built: 0.0}, {"absolute": path.saliency_sum(sparsity)}

@@ -27,13 +27,11 @@ import numpy as np
 import pandas as pd
 import torch
 
-from lossprune_lib import LocalPruner, WeightSpace, data, exercises, models, plots, results, training, widgets
+from lossprune_lib import LocalPruner, data, exercises, models, plots, results, training, widgets
 from lossprune_lib.plots import comparisons
 from lossprune_lib.plots import study as study_plots
 
 plots.use_style()
-
-# %%
 task = data.load("digits")
 net = models.pretrained("mlp_300_100", task)
 
@@ -42,19 +40,14 @@ net = models.pretrained("mlp_300_100", task)
 #
 # So far we judged a network right after pruning. Nobody uses it like that. One trains it a little longer with the
 # weights that are left: that is **fine-tuning**. The **mask** says which weights are left; here are two masks, each
-# without 95 % of the weights.
+# without 95 % of the weights. How much of the accuracy that **MP** has lost will 20 epochs of fine-tuning bring back? 0 %
+# is nothing, 100 % is all of it.
 
 # %%
 masks = {
     "mp": LocalPruner("mp", sparsity=0.95, stages=1).prune(net, task).mask,
     "qm": LocalPruner("qm", sparsity=0.95, stages=14, step_penalty=1e-3).prune(net, task).mask,
 }
-
-# %% [markdown]
-# QM in small stages preserves the loss far better than magnitude. How much of the accuracy that **MP** has lost do 20
-# epochs of fine-tuning bring back? 0 % is nothing, 100 % is all of it.
-
-# %%
 comes_back = exercises.guess("accuracy that comes back", "How much of MP's lost accuracy comes back?", unit="%")
 
 
@@ -73,8 +66,6 @@ start, end = tuned["mp"][1][0], min(tuned["mp"][1])
 figure, ax = plt.subplots(figsize=(7.4, 3), layout="constrained")
 comparisons.errors_by_epoch(ax, {name: errors for name, (_, errors) in tuned.items()}, dense)
 plt.close(figure)
-
-# %%
 comes_back.reveal(
     figure,
     alt="Validation error against epochs of fine-tuning: QM falls quickly to nearly the dense network's, MP stays far above.",
@@ -215,8 +206,6 @@ least = {name: min(errors) for name, (_, errors) in tuned.items()}
 figure, ax = plt.subplots(figsize=(7.4, 3), layout="constrained")
 comparisons.errors_by_epoch(ax, {name: errors for name, (_, errors) in tuned.items()}, dense)
 plt.close(figure)
-
-# %%
 budget.reveal(
     figure,
     alt="Validation error against epochs: magnitude at QM's shares starts far above QM and ends close to it; MP stays far above.",
@@ -226,8 +215,7 @@ budget.reveal(
 # %% [markdown]
 # Fine-tuning forgives a wrong weight: its neighbours learn to do the work. It does not forgive a starved layer. That is
 # a strong claim from one network, one sparsity and 20 epochs.
-
-# %% [markdown]
+#
 # ## 3. A fair comparison, with controls
 #
 # What would convince a colleague? Five rules:
@@ -237,13 +225,7 @@ budget.reveal(
 # 3. **Validation chooses, the test set judges.** Here settings were fixed beforehand: nothing is chosen at all.
 # 4. **Several seeds, in pairs.** Each seed is another dense network; compare masks *within* it.
 # 5. **Long enough**, and the rules written down before the runs (`data/results/JUDGING.md`).
-
-# %% tags=["nbval-check-output"]
-study = results.load("digits_controls")
-seeds, epochs = study["seed"].nunique(), int(study["tuning_epochs"].iloc[0])
-print(f"{len(study)} fine-tuned masks of {seeds} networks, {epochs} epochs each, at three sparsities")
-
-# %% [markdown]
+#
 # ### Exercise 4.3: A paired interval
 #
 # *medium, about 10 minutes*
@@ -283,49 +265,32 @@ def paired_interval(first, second, t):
 # QM's shares, and keeps *random* weights within each layer. How many of the four others are clearly worse than QM at 95 %:
 # by more than a point, even at the lower end of the interval?
 
-# %%
+# %% tags=["nbval-check-output"]
+study = results.load("digits_controls")
+seeds, epochs = study["seed"].nunique(), int(study["tuning_epochs"].iloc[0])
+print(f"{len(study)} fine-tuned masks of {seeds} networks, {epochs} epochs each, at three sparsities")
 worse = exercises.guess("worse at 95 %", "How many of the four are clearly worse than QM?", choices=[0, 1, 2, 3, 4])
 
 # %%
 figure, axes = plt.subplots(1, 3, figsize=(plots.WIDTH, 3.2), layout="constrained", sharey=True)
 comparisons.controls(axes, study)
 plt.close(figure)
-
-
-# %%
-def against(table, criterion="qm", stages=14):
-    """Return test errors of masks less another's, in points, paired by seed, with 95 % intervals."""
-    found = results.controls(table).query("criterion == @criterion and stages == @stages").copy()
-    between = [f"{m:.1f} ({low:.1f} to {high:.1f})" for m, low, high in found[["mean", "low", "high"]].to_numpy()]
-    found["difference"] = [words.replace(" (nan to nan)", "") for words in between]
-    names = {"mp": "MP", "qm": "QM", "magnitude": "QM's shares", "shuffled": "shuffled", "uniform": "equal"}
-    found = found[found["first"].isin(names)].replace({"first": names, "second": names})
-    found["pruned"] = [f"{100 * sparsity:g} %" for sparsity in found["sparsity"]]
-    found["differs by"] = found["first"] + " less " + found["second"]
-    return found.pivot(index="differs by", columns="pruned", values="difference").loc[found["differs by"].unique()]
-
-
-# %%
-at_95 = results.controls(study).query("sparsity == 0.95 and stages == 14 and second == 'qm' and low > 1")
-clearly = set(at_95["first"]) & {"mp", "uniform", "magnitude", "shuffled"}
+of_qm = results.controls(study).query("criterion == 'qm' and stages == 14")
+clearly = set(of_qm.query("sparsity == 0.95 and second == 'qm' and low > 1")["first"])
 worse.reveal(
     figure,
     "Differences of test error in points, paired by seed, with 95 % intervals:",
-    against(study),
+    results.controls_in_words(study).drop(index=["erk less QM", "lamp less QM", "gradual less QM"]),
+    "What the first three rows say, by the rule written down beforehand:",
+    of_qm.groupby("sparsity")["sentence"].first(),
     alt="Test errors of five masks at 90, 95 and 98 %: all alike at 90, MP alone far off at 95, and a ladder at 98: QM, QM's shares, shuffled, equal shares, MP.",
-    answer=len(clearly),
+    answer=len(clearly & {"mp", "uniform", "magnitude", "shuffled"}),
 )
 
 # %% [markdown]
-# Three sparsities, three stories. By the rule written down beforehand:
-
-# %% tags=["nbval-check-output"]
-sentences = results.controls(study).query("criterion == 'qm' and stages == 14").groupby("sparsity")["sentence"].first()
-for sparsity, sentence in sentences.items():
-    print(f"{100 * sparsity:g} % pruned: {sentence}")
-
-# %% [markdown]
-# - At the lowest sparsity there is **nothing to explain**: after fine-tuning, all masks are about alike.
+# Three sparsities, three stories.
+#
+# - At 90 % MP trails QM by next to nothing, so there is hardly anything to explain, and the rule says so: undecided.
 # - At 95 %, MP is far behind, and QM's shares make up for nearly all of it. Even QM's shares with *random* weights, or
 #   the same share for every layer, will do. It was the budget.
 # - At 98 %, most of the lag is budget again. But the rungs of the ladder are apart: random weights are worse than large
@@ -347,7 +312,7 @@ for name in ("mnist_controls", "cifar10_resnet_controls", "cifar10_vgg_controls"
         print(f"{name}: not run yet")
         continue
     print(f"{name}: {found['seed'].nunique()} seeds (no interval below four), test error in points")
-    print(against(found).to_string(), end="\n\n")
+    print(results.controls_in_words(found).to_string(), end="\n\n")
 
 # %% [markdown]
 # ## 4. Two ways to fool yourself
@@ -355,6 +320,9 @@ for name in ("mnist_controls", "cifar10_resnet_controls", "cifar10_vgg_controls"
 # The course ships a larger study of the digits: four criteria, stages of 1, 14 and 140, nine values of λ. Its measure is
 # the **gap**, the error after fine-tuning less that of the dense network, in percentage points. The **loss change** is
 # how far the training loss moved by pruning, before any fine-tuning, in nats.
+#
+# **Choosing on the test set.** For each network someone picks the run of the lowest *test* gap, and reports that. The honest
+# way is to pick by validation, and to report the test gap. By how much does the first number look better?
 
 # %% tags=["nbval-check-output"]
 def measured(name):
@@ -366,12 +334,6 @@ def measured(name):
 table = measured("digits")
 runs = table[table["sparsity"] == 0.95]
 print(f"{len(runs)} runs at 95 %: {len(runs) // runs['seed'].nunique()} for each of {runs['seed'].nunique()} networks")
-
-# %% [markdown]
-# **Choosing on the test set.** For each network someone picks the run of the lowest *test* gap, and reports that. The honest
-# way is to pick by validation, and to report the test gap. By how much does the first number look better?
-
-# %%
 optimistic = exercises.guess("chosen on the test set", "By how many percentage points?", unit="points")
 
 # %%
@@ -431,7 +393,8 @@ def fair_choice(valid_error, test_error):
 # ## 5. Too short
 #
 # A fair comparison can still answer the wrong question. The study of MNIST, with the paper's network and sparsity,
-# fine-tunes for 20 epochs; the paper for hundreds. Of 14 stages at one λ:
+# fine-tunes for 20 epochs; the paper for hundreds. Here are OBD and QM of that study, in 14 stages at one λ. Then two of its
+# networks were fine-tuned for five times as long. Who has the smallest mean test gap then?
 
 # %%
 def at_14_stages(runs, penalty=1e-4):
@@ -444,12 +407,6 @@ def at_14_stages(runs, penalty=1e-4):
 short = at_14_stages(measured("mnist"))
 lead = results.paired(short["qm"], short["obd"])
 print(f"QM less OBD after 20 epochs: {lead.words('.2f')} points; OBD leads in {(short['obd'] < short['qm']).sum()} of {lead.n}")
-
-# %% [markdown]
-# Paired, with an interval, OBD wins. Then two of these networks were fine-tuned for five times as long. Who has the
-# smallest mean test gap then?
-
-# %%
 longest = exercises.guess("after 100 epochs", "Who is best after 100 epochs?", choices=["MP", "OBD", "LM", "QM"])
 
 # %%
@@ -460,8 +417,6 @@ for seed, gaps in () if longer is None else at_14_stages(longer).iloc[:2].iterro
 figure, axes = plt.subplots(1, len(panels), figsize=(plots.WIDTH, 3.1), layout="constrained")
 comparisons.gaps_by_epochs(axes, panels)
 plt.close(figure)
-
-# %%
 longest.reveal(
     figure,
     alt="Test gaps on MNIST: after 20 epochs OBD is best in both seeds; after 100 epochs it is third, behind QM and LM. MP stays last.",
@@ -469,7 +424,8 @@ longest.reveal(
 )
 
 # %% [markdown]
-# The order of OBD, LM and QM turns round, in both networks. The last panel is a single network of another study, trained and
+# After 20 epochs OBD leads, paired and with an interval above zero. After 100 the order of OBD, LM and QM has turned round, in
+# both networks. The last panel is a single network of another study, trained and
 # fine-tuned for 200 epochs each; it agrees. Two seeds and one are no interval, so we draw them one by one and conclude
 # no more than this: **20 epochs were too few to say who is best.** An interval guards against luck. It does not guard
 # against a budget of training under which another answer is true.
@@ -552,21 +508,21 @@ of_quarter.reveal("The table above has both.", answer=both.loc[0.25, "correlatio
 # the best quarter the right place to look? On MNIST, here is one network; the band holds its best quarter by loss change,
 # the star is the run of the smallest validation gap.
 
-# %% alt="Loss change against gap for one network on MNIST: a band at the left holds LM and QM runs; the star, an OBD run, lies low and far to the right of it."
+# %% tags=["nbval-check-output"]
 mnist = measured("mnist")
+winners = mnist.loc[mnist.groupby("seed")["gap"].idxmin()]
+limit = mnist.groupby("seed")["change"].quantile(0.25)
+outside = winners["change"].to_numpy() > limit[winners["seed"]].to_numpy()
+print(f"the smallest validation gap: {winners['criterion'].value_counts().to_dict()}")
+print(f"outside the best quarter by loss change: {outside.sum()} of {len(winners)} networks")
+
+# %% alt="Loss change against gap for one network on MNIST: a band at the left holds LM and QM runs; the star, an OBD run, lies low and far to the right of it."
 one = mnist[mnist["seed"] == mnist["seed"].min()]
 figure, ax = plt.subplots(figsize=(7.4, 3.4), layout="constrained")
 ax.axvspan(0.9, one["change"].quantile(0.25), color="#C2408A", alpha=0.15, linewidth=0)
 study_plots.change_against_gap(ax, one)
 ax.plot(*one.loc[one["gap"].idxmin(), ["change", "gap"]], "*", color="#C2408A", markersize=16)
 plt.show()
-
-# %% tags=["nbval-check-output"]
-winners = mnist.loc[mnist.groupby("seed")["gap"].idxmin()]
-limit = mnist.groupby("seed")["change"].quantile(0.25)
-outside = winners["change"].to_numpy() > limit[winners["seed"]].to_numpy()
-print(f"the smallest validation gap: {winners['criterion'].value_counts().to_dict()}")
-print(f"outside the best quarter by loss change: {outside.sum()} of {len(winners)} networks")
 
 # %% [markdown]
 # The best quarter leaves the winner out. Whoever says "only those are candidates" has thrown it away before the race
@@ -654,13 +610,15 @@ my_sentence = "c"
 # that its length no longer changes the order. And the rival explanation, the budget, has to be held fixed by design, as the
 # controls of section 3 do, not by a formula afterwards.
 #
-# These controls are the plainest evidence that we have. At 95 %, magnitude with QM's shares and QM itself are far apart right
-# after pruning, and after fine-tuning they are not:
+# These controls are the plainest evidence that we have. Three masks at 95 % with the same shares: QM's, magnitude's, and random
+# weights. Right after pruning their loss changes are far apart. After fine-tuning, are their errors?
 
 # %% tags=["nbval-check-output"]
-of_qm = study.query("sparsity == 0.95 and stages == 14 and criterion == 'qm'").fillna({"control": "QM itself"})
-of_qm = of_qm.assign(loss_change=results.loss_change(of_qm), test_error=100 * of_qm["tuned_test_error"])
-print(of_qm.groupby("control")[["loss_change", "test_error"]].mean().round(2).to_string())
+same = study.query("sparsity == 0.95 and stages == 14 and criterion == 'qm'").fillna({"control": "QM itself"})
+same = same.assign(loss_change=results.loss_change(same), test_error=100 * same["tuned_test_error"])
+print(same.groupby("control")[["loss_change", "test_error"]].mean().round(2).to_string())
+against_qm = of_qm.query("sparsity == 0.95 and first == 'shuffled'").iloc[0]
+print(f"shuffled, beside QM: {against_qm['verdict']} (by {against_qm['low']:.1f} to {against_qm['high']:.1f} points)")
 
 # %% [markdown]
 # ### Write it down
@@ -672,8 +630,7 @@ print(of_qm.groupby("control")[["loss_change", "test_error"]].mean().round(2).to
 # Then check them. Do they say what was compared, on how many networks, with what budget of fine-tuning? Do they give an
 # interval, and the ceiling? Do they name the controls? Do they say "undecided" where it is? Do they avoid "always" and
 # "proves"?
-
-# %% [markdown]
+#
 # ## What we saw
 #
 # - Was it the single weights at all? Give magnitude the model's shares of the layers: at 95 % on digits that makes up for

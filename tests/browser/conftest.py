@@ -11,11 +11,12 @@ import time
 import urllib.request
 from collections.abc import Iterator
 
+import nbformat
 import pytest
 
 sync_api = pytest.importorskip("playwright.sync_api")
 
-from lab_page import ARTEFACTS, ROOT, TOKEN  # noqa: E402
+from lab_page import ARTEFACTS, ROOT, TOKEN, WIDGETS, widgets_notebook  # noqa: E402
 
 CHROMIUM_FLAGS = [
     "--no-sandbox",
@@ -34,6 +35,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("notebooks")
     for notebook in (ROOT / "notebooks").glob("*.ipynb"):
         shutil.copy(notebook, folder)
+    nbformat.write(widgets_notebook(), folder / WIDGETS)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

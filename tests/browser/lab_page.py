@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import nbformat
 from playwright.sync_api import Locator, Page
 
 ROOT = Path(__file__).parents[2]
 ARTEFACTS = ROOT / "artefacts"
 TOKEN = "browser-test"
+WIDGETS = "every_widget.ipynb"
 KERNEL_IS_IDLE = "window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'"
 ALL_CELLS_RAN = """() => {
   const cells = jupyterapp.shell.currentWidget.content.widgets.filter(cell => cell.model.type === 'code');
@@ -49,6 +51,20 @@ FAINT_TEXTS = """() => {
   }
   return [texts, faint];
 }"""
+
+
+def widgets_notebook() -> nbformat.NotebookNode:
+    """Make a notebook with the widgets that take their choices from buttons, and that move each other."""
+    setup = (
+        "from lossprune_lib import data, models, widgets\n"
+        "task = data.load('digits')\n"
+        "net = models.pretrained('mlp_300_100', task)"
+    )
+    made = ("sparsity_slider(net, task)", "one_weight_slider(net, task)", "two_weights_slider(net, task)")
+    cells = [setup, *(f"widgets.{call}" for call in (*made, "shares_slider(net, task)"))]
+    kernel = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}  # or it asks for one
+    made_cells = [nbformat.v4.new_code_cell(cell) for cell in cells]
+    return nbformat.v4.new_notebook(cells=made_cells, metadata={"kernelspec": kernel})
 
 
 def open_notebook(page: Page, server: str, name: str) -> None:

@@ -13,9 +13,18 @@ import pytest
 
 sync_api = pytest.importorskip("playwright.sync_api")
 
-from lab_page import ARTEFACTS, FAINT_TEXTS, ROOT, choose_theme, open_notebook, run_all, widget_cells  # noqa: E402
+from lab_page import (  # noqa: E402
+    ARTEFACTS,
+    FAINT_TEXTS,
+    ROOT,
+    WIDGETS,
+    choose_theme,
+    open_notebook,
+    run_all,
+    widget_cells,
+)
 
-NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+NOTEBOOKS = [Path(WIDGETS), *sorted((ROOT / "notebooks").glob("*.ipynb"))]
 # From the press of a key to the next picture, decoded and painted, by the page's own clock.
 WATCH = """cell => {
   const started = new Promise(resolve => document.addEventListener(
@@ -55,6 +64,26 @@ def burst(page: sync_api.Page, cell: sync_api.Locator, handle: sync_api.Locator)
     assert cell.locator("img").get_attribute("alt") == before
 
 
+def press_buttons(page: sync_api.Page, cell: sync_api.Locator, where: str) -> None:
+    """Press each button that is not pressed yet, from the keyboard; the last one stays."""
+    for group in cell.locator(".widget-toggle-buttons").all():
+        name, latencies = group.get_attribute("aria-label"), []
+        assert name
+        for button in group.locator("button").all():
+            if button.get_attribute("aria-pressed") == "true":
+                continue
+            button.focus()
+            page.evaluate(WATCH, cell.element_handle())
+            page.keyboard.press("Enter")
+            latencies.append(page.evaluate("redrawn"))
+            page.evaluate(SETTLED, cell.element_handle())
+            sync_api.expect(button).to_have_attribute("aria-pressed", "true")
+            assert group.locator("[aria-pressed=true]").count() == 1
+        print(
+            f"\n{where}, {name}: median {statistics.median(latencies):.0f} ms, slowest {max(latencies):.0f} ms", end=""
+        )
+
+
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_every_slider_redraws_its_one_picture(path: Path, server: str, browser: sync_api.Browser) -> None:
     page = browser.new_page(viewport={"width": 1300, "height": 1400})
@@ -85,11 +114,12 @@ def test_every_slider_redraws_its_one_picture(path: Path, server: str, browser: 
                 latencies.append(page.evaluate("redrawn"))
             page.evaluate(SETTLED, element)
             middle, slow = statistics.median(latencies), max(latencies)
-            name = cell.locator(".widget-label").nth(i).inner_text()
+            name = handle.get_attribute("aria-label")
             assert name
             print(f"\n{path.stem}, cell {index}, {name}: median {middle:.0f} ms, slowest {slow:.0f} ms", end="")
 
             burst(page, cell, handle)
+        press_buttons(page, cell, f"{path.stem}, cell {index}")
         assert "Error" not in cell.locator(".jp-OutputArea").inner_text()
         page.screenshot(path=ARTEFACTS / f"{path.stem}-{index}-after.png")
         for dark in (True, False):

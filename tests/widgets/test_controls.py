@@ -78,8 +78,7 @@ def test_every_widget_shows_its_picture_and_says_its_controls(
     made = MAKERS[name](trained, digits)
     for control in made.controls.values():
         assert control.description
-        if not isinstance(control, ipywidgets.FloatLogSlider):
-            assert all(isinstance(label, str) and label for label, _ in control.options)
+        assert all(isinstance(label, str) and label for label, _ in control.options)
         assert control.layout.width == "560px"
     (looks,) = [child for child in made.children if isinstance(child, ipywidgets.HTML) and "<style" in child.value]
     assert "aria-label" in looks.value
