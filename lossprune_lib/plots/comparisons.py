@@ -38,7 +38,7 @@ def controls(axes: Sequence[Axes], table: pd.DataFrame, stages: int = 14) -> Non
     for ax, (sparsity, part) in zip(axes, runs.assign(error=error).groupby("sparsity"), strict=True):
         here = part[(part["criterion"] == "mp") | ((part["criterion"] == "qm") & (part["stages"] == stages))]
         name = here["control"].where(here["control"] != "", here["criterion"])
-        for row, (mask, label) in enumerate(_MASKS.items()):
+        for row, mask in enumerate(_MASKS):
             seeds = here["error"][name == mask]
             colour = style(mask)["color"]
             ax.plot(seeds, np.full(len(seeds), row), "o", markersize=6, markerfacecolor="none", color=colour)
@@ -79,7 +79,7 @@ def gaps_by_epochs(axes: Sequence[Axes], panels: Mapping[str, pd.DataFrame]) -> 
     high = max(table.max().max() for table in panels.values())
     for ax, (title, table) in zip(axes, panels.items(), strict=True):
         across = range(len(table))
-        lines = {ax.plot(across, table[name], **style(name))[0]: _SHORT[name] for name in table}
+        lines = {ax.plot(across, table[name], **style(name))[0]: _SHORT[name] for name in map(str, table)}
         ax.set_xticks(across, [f"{epochs} epochs" for epochs in table.index])
         ax.set(xlim=(-0.3, len(table) - 0.8), ylim=(low - 0.2, high + 0.2), title=title)
         ax.grid(axis="y")
@@ -115,12 +115,12 @@ def beside_paper(ax: Axes, table: pd.DataFrame, unit: str) -> Axes:
     table : from `results.beside_paper`, of one sparsity
     unit : what stands below the axis
     """
-    for row, cell in enumerate(table.itertuples()):
-        colour = style(str(cell.criterion))["color"]
-        ax.errorbar([cell.mean], [row - 0.14], xerr=_known(cell.spread), fmt="o", color=colour, markersize=8)
+    for row, cell in enumerate(table.to_dict("records")):
+        colour = style(str(cell["criterion"]))["color"]
+        ax.errorbar([cell["mean"]], [row - 0.14], xerr=_known(cell["spread"]), fmt="o", color=colour, markersize=8)
         paper: dict[str, Any] = {"color": colour, "markerfacecolor": "none", "markersize": 8}
-        ax.errorbar([cell.paper_mean], [row + 0.2], xerr=_known(cell.paper_spread), fmt="D", **paper)
-        if cell.differs:
+        ax.errorbar([cell["paper_mean"]], [row + 0.2], xerr=_known(cell["paper_spread"]), fmt="D", **paper)
+        if cell["differs"]:
             ax.annotate("differs", (1.01, row), xycoords=("axes fraction", "data"), va="center", color=MUTED)
     ax.set_yticks(range(len(table)), [_SHORT[str(name)] for name in table["criterion"]])
     ax.set(ylim=(len(table) - 0.4, -0.6), xlabel=unit)
@@ -137,15 +137,15 @@ def exactness(ax: Axes, table: pd.DataFrame, seeds: pd.DataFrame | None = None, 
     seeds : the same of single seeds, drawn without an interval
     margin : of what counts as well, drawn as a band
     """
-    names = [_setting(cell) for cell in table.itertuples()]
-    for row, cell in enumerate(table.itertuples()):
-        mean, low, high = (100 * value / cell.exact for value in (cell.mean, cell.low, cell.high))
-        colour = style(str(cell.criterion))["color"]
+    names = [_setting(cell) for cell in table.to_dict("records")]
+    for row, cell in enumerate(table.to_dict("records")):
+        mean, low, high = (100 * value / cell["exact"] for value in (cell["mean"], cell["low"], cell["high"]))
+        colour = style(str(cell["criterion"]))["color"]
         ax.plot([low, high], [row, row], color=colour, linewidth=2.5, solid_capstyle="butt")
-        ax.plot([mean], [row], style(str(cell.criterion))["marker"], color=colour, markersize=8)
-    for cell in () if seeds is None else seeds.itertuples():
+        ax.plot([mean], [row], style(str(cell["criterion"]))["marker"], color=colour, markersize=8)
+    for cell in seeds.to_dict("records") if seeds is not None else []:
         place = names.index(_setting(cell)) + 0.3
-        ax.plot([100 * cell.mean / cell.exact], [place], "x", color=MUTED, markersize=7, markeredgewidth=1.8)
+        ax.plot([100 * cell["mean"] / cell["exact"]], [place], "x", color=MUTED, markersize=7, markeredgewidth=1.8)
     ax.axvspan(-100 * margin, 100 * margin, color=GUIDE, alpha=0.15, linewidth=0)
     ax.axvline(0, color=GUIDE, linewidth=0.8)
     ax.set_yticks(range(len(names)), names)
@@ -157,8 +157,8 @@ def exactness(ax: Axes, table: pd.DataFrame, seeds: pd.DataFrame | None = None, 
 
 
 def _setting(cell: Any) -> str:
-    columns = "1 column" if cell.curvature_columns == 1 else f"{cell.curvature_columns} columns"
-    return f"{_SHORT[cell.criterion]}, {cell.stages} stages, {columns}"
+    criterion, stages, number = (cell[name] for name in ("criterion", "stages", "curvature_columns"))
+    return f"{_SHORT[criterion]}, {stages} stages, {number} column{'s' if number > 1 else ''}"
 
 
 def _known(spread: float) -> float | None:

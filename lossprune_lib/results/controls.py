@@ -76,7 +76,8 @@ def controls_in_words(table: pd.DataFrame, criterion: str = "qm", stages: int = 
     short = criterion.upper()
     names = {"mp": "MP", criterion: short, "magnitude": f"{short}'s shares", "uniform": "equal shares"}
     first, second = (found[side].replace(names) for side in ("first", "second"))
-    words = [f"{row.mean:.1f} ({row.low:.1f} to {row.high:.1f})".replace(" (nan to nan)", "") for row in found.itertuples()]
+    numbers = found[["mean", "low", "high"]].to_numpy()
+    words = [f"{mean:.1f} ({low:.1f} to {high:.1f})".replace(" (nan to nan)", "") for mean, low, high in numbers]
     pruned = [f"{100 * sparsity:.3g} %" for sparsity in found["sparsity"]]
     wide = found.assign(words=words, pruned=pruned, compared=first + " less " + second)
     return wide.pivot(index="compared", columns="pruned", values="words").loc[wide["compared"].unique()].fillna("")

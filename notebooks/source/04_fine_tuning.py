@@ -99,7 +99,6 @@ comes_back.reveal(
 def masked_step(weights, velocity, gradient, kept, lr, momentum, weight_decay):
     """Return new weights and velocity. One weight that is pruned, at 0.5, comes out as 0, with velocity 0."""
     # your code
-    return None
 
 
 # %%
@@ -169,7 +168,6 @@ def same_shares(weights, kept, sizes):
     With sizes [2, 2], weights [1., -3., 2., 4.] and kept [True, False, True, True] it is [False, True, True, True].
     """
     # your code
-    return None
 
 
 # %%
@@ -241,7 +239,6 @@ budget.reveal(
 def paired_interval(first, second, t):
     """Return mean, low and high. Errors [5., 7.] and [4., 6.] differ by 1 in every seed: (1, 1, 1)."""
     # your code
-    return None
 
 
 # %%
@@ -324,6 +321,7 @@ for name in ("mnist_controls", "cifar10_resnet_controls", "cifar10_vgg_controls"
 # **Choosing on the test set.** For each network someone picks the run of the lowest *test* gap, and reports that. The honest
 # way is to pick by validation, and to report the test gap. By how much does the first number look better?
 
+
 # %% tags=["nbval-check-output"]
 def measured(name):
     """Return a shipped table with loss change and gaps."""
@@ -370,7 +368,6 @@ print("best of seed:", chosen.loc[chosen.groupby("seed")["test_gap"].idxmin()].s
 def fair_choice(valid_error, test_error):
     """Return row, mean and deviation. With one λ, [[0.1, 0.3]] and [[0.2, 0.4]], they are 0, 0.3 and 0.141."""
     # your code
-    return None
 
 
 # %%
@@ -396,6 +393,7 @@ def fair_choice(valid_error, test_error):
 # fine-tunes for 20 epochs; the paper for hundreds. Here are OBD and QM of that study, in 14 stages at one λ. Then two of its
 # networks were fine-tuned for five times as long. Who has the smallest mean test gap then?
 
+
 # %%
 def at_14_stages(runs, penalty=1e-4):
     """Return test gaps of each seed (rows) and criterion (columns)."""
@@ -406,7 +404,9 @@ def at_14_stages(runs, penalty=1e-4):
 
 short = at_14_stages(measured("mnist"))
 lead = results.paired(short["qm"], short["obd"])
-print(f"QM less OBD after 20 epochs: {lead.words('.2f')} points; OBD leads in {(short['obd'] < short['qm']).sum()} of {lead.n}")
+print(
+    f"QM less OBD after 20 epochs: {lead.words('.2f')} points; OBD leads in {(short['obd'] < short['qm']).sum()} of {lead.n}"
+)
 longest = exercises.guess("after 100 epochs", "Who is best after 100 epochs?", choices=["MP", "OBD", "LM", "QM"])
 
 # %%
@@ -463,7 +463,6 @@ gap_slider.stills(*({"sparsity": 0.95, "stages": stages, "criterion": "qm"} for 
 def rank_correlation(a, b):
     """Return one number: for [1., 2., 3.] and [10., 30., 20.] it is 0.5."""
     # your code
-    return None
 
 
 # %%

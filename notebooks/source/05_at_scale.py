@@ -114,7 +114,9 @@ differing.reveal(
 
 # %%
 def in_full(number):
-    found = pd.concat({name: results.beside_paper(table, number) for name, table in tables.items()}, names=["study", ""])
+    found = pd.concat(
+        {name: results.beside_paper(table, number) for name, table in tables.items()}, names=["study", ""]
+    )
     found = found.reset_index("study").assign(pruned=[f"{100 * s:.3g} %" for s in found["sparsity"]])
     for which, mean, spread in (("ours", "mean", "spread"), ("paper", "paper_mean", "paper_spread")):
         pairs = zip(found[mean], found[spread], strict=True)
@@ -151,8 +153,8 @@ study_plots.change_heatmap(ax, mnist, "qm")
 plt.show()
 
 # %% [markdown]
-# What to see: read a row from left to right. In one stage λ changes little. In many stages a small λ is best or does no harm,
-# and a large one turns QM into MP, whatever the stages.
+# What to see: read a row from left to right. At its end a large λ has turned QM into MP, whatever the stages. In one stage that is
+# the best that λ can do. In many stages a small λ does no harm, and what lies between the ends is what the model is worth.
 #
 # **Finding 3: preserving the loss is not enough.** Each run is a point. If preserving the loss were enough, the points would
 # lie on a rising line.
@@ -205,7 +207,6 @@ for row in verdicts[verdicts["study"] == "mnist"].itertuples():
 def sampled_diagonal(x, logits, drawn):
     """Return [C, F]. For x = [[1.]], two equal logits and either label drawn, it is [[0.25], [0.25]]."""
     # your code
-    return None
 
 
 # %%
@@ -239,7 +240,6 @@ def sampled_diagonal(x, logits, drawn):
 def stages_within(passes, examples, classes, columns):
     """Return two whole numbers, exact and sampled: for 100 passes, 1 example, 10 classes and 1 column, 10 and 50."""
     # your code
-    return None
 
 
 # %%
@@ -310,7 +310,6 @@ print(of_qm[["stages", "curvature_columns", "sampled", "exact"]].round(2).to_str
 def cheap_enough(change, seconds, t, margin):
     """Return an index. The best setting is as good as itself, so there is always one."""
     # your code
-    return None
 
 
 # %%
@@ -381,7 +380,6 @@ for chosen in ({}, {"exclude": "stem"}, {"exclude": ["stem", "head"]}):
 def for_the_whole(share, sizes, prunable, others):
     """Return sparsity and coverage. Layers of 50 and 30, the second not prunable, 20 others, share 0.25: 0.5, 0.5."""
     # your code
-    return None
 
 
 # %%
