@@ -106,7 +106,7 @@ def _trace(rows: _Rows) -> pd.DataFrame:
 
 def _title(words: str) -> str:
     """Return what is said in two lines: the settings, and what came of them."""
-    return words.removesuffix(".").replace(": the loss", "\nthe loss", 1).replace("; there", "\nthere", 1)
+    return words.removesuffix(".").replace(": the loss", "\nthe loss", 1)
 
 
 def _in_words(rows: _Rows, criterion: str, sparsity: float, stages: int, step_penalty: float) -> str:

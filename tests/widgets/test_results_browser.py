@@ -32,7 +32,7 @@ def test_it_starts_at_the_best_of_the_most_stages(browser: widgets.Sliders) -> N
         "validation gap after fine-tuning -0.50 ± 0.71 percentage points (2 seeds)."
     )
     assert browser.picture.png.startswith(b"\x89PNG")
-    assert 'width="920"' in browser.picture.html.value
+    assert 'width="880"' in browser.picture.html.value
 
 
 def test_every_position_draws_into_one_figure_and_errs_nowhere(browser: widgets.Sliders) -> None:
