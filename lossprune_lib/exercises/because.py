@@ -88,38 +88,51 @@ BECAUSE: dict[str, dict[Any, str]] = {
     },
     # 04 Fine-tuning
     "accuracy that comes back": {
-        "low": "The weights that are left learn to do the work of those that went.",
-        "high": "What is cut off entirely cannot be learned again.",
+        "low": "The weights that are left learn to do a part of the work of those that went.",
+        "high": "Nearly all of it comes back for QM. MP has cut off a layer, and no training finds a way around.",
     },
-    "best after fine-tuning": {
-        "qm": "It keeps the loss best, and that is not the same as learning best afterwards.",
-        "mp": "It starves a layer of this network, and no training brings that back.",
-        "obd": "It ignores the gradient; whether that costs anything depends on the network.",
-        "lm": "It has only the gradient; whether that costs anything depends on the network.",
+    "share of the budget": {
+        "low": "Fine-tuning repairs the choice of single weights, and cannot repair a layer that is starved.",
+        "high": "A little is left: after 20 epochs, the single weights still count for something.",
+    },
+    "worse at 95 %": {
+        0: "MP starves a layer, and no fine-tuning brings that back.",
+        2: "Even random weights will do once they are shared out well and fine-tuned for long enough.",
+        3: "Which weights they are hardly matters here, once they are shared out well and fine-tuned.",
+        4: "Which weights they are hardly matters here, once they are shared out well and fine-tuned.",
     },
     "chosen on the test set": {
         "low": "Of many runs, the luckiest looks better than it is.",
         "high": "The luck of the best of many runs is limited by how much one set of images can vary.",
+    },
+    "after 100 epochs": {
+        "MP": "It gains most and stays behind: the layer that it starves holds it back.",
+        "OBD": "It was ahead after 20 epochs. Its network learns fast and then stops.",
+        "LM": "It is close to the best in both networks: two seeds cannot tell these two apart.",
     },
     "correlation of all": {
         "low": "Bad prunings stay bad, and there are many of them among all runs.",
         "high": "It is high, but runs with the same loss change still differ.",
     },
     "correlation of a quarter": {
-        "high": "Among the runs that kept the loss well, what is left of the order is mostly noise.",
-        "low": "Keeping the loss better is not harmful either.",
+        "high": "Among the runs that preserve the loss well, what is left of the order is mostly noise.",
+        "low": "Preserving the loss better is not shown to do harm: the interval holds zero.",
+    },
+    "finding 3 on digits": {
+        "reproduced": "An interval that holds zero is not enough: the ceiling must leave room for another answer.",
+        "refuted": "For that, the whole interval would have to lie above half the ceiling.",
     },
     # 05 At scale
-    "correlation at scale": {
-        "high": "Preserving the loss sorts out bad prunings; among the good ones it says little.",
-        "low": "Keeping the loss better is not harmful either.",
+    "numbers that differ": {
+        "low": "Fine-tuning was much shorter here than in the paper, and that moves every gap.",
+        "high": "Loss changes need no fine-tuning, and they agree.",
     },
-    "finding 3": {
-        "reproduced": "A low correlation is not enough: the data must be able to show a high one.",
-        "refuted": "Within the runs that kept the loss well, the correlation is not high enough for that.",
-        "undecided": "The interval lies on one side of the limit.",
+    "one sampled column": {
+        "low": "One column is a crude estimate: it cannot lose nothing in every setting.",
+        "high": "The noise of one column averages out over many examples, and over stages.",
     },
-    "best of five": {
-        "MP": "It costs nothing, and on some networks it is good enough. Not on this one.",
+    "own network": {
+        "1 to 5 points": "MP starves no layer here, and fine-tuning makes good the rest.",
+        "more than 5 points": "That was the small network of notebook 04, which MP starves. Look at the shares below.",
     },
 }

@@ -52,13 +52,13 @@ _LIMIT_OF_THE_PENALTY = """
 register("limit of the penalty", Choice("abcd", "c", _LIMIT_OF_THE_PENALTY))
 
 _FINDING_THREE = """
-    right: The numbers support this and no more: the loss change separates bad prunings from good ones, and says little
-        about which of the good ones will be best after fine-tuning.
+    right: The numbers support this and no more: wrecks stay wrecks, and near the best run the intervals are too wide,
+        and the ceilings too low, to say anything.
     no-relation: Over all runs the correlation is high, so the loss change does tell something: it sorts out the
-        prunings that went badly. Look at the rows for all runs (share 100 %).
-    best-run: The rows for all runs hold for good and bad prunings together, but in practice one chooses among the good
-        ones: look at the rows for the best quarter (share 25 %).
-    proved-zero: A correlation near zero is no proof that there is no relation. The ceiling in section 7 is low here
-        too, so the data could hardly have shown one; and nothing says that one more stage would do harm.
+        prunings that went badly.
+    best-run: What holds for good and bad prunings together need not hold among the good ones. Near the best run, every
+        interval holds zero.
+    proved-zero: An interval that holds zero proves nothing. Look at how wide the intervals are, and how low some of the
+        ceilings: could these data have shown a relation?
 """
 register("finding three", Choice("abcd", "c", _FINDING_THREE))

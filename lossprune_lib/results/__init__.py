@@ -6,7 +6,7 @@ that are there twice (magnitude, in tables that were put together) count once.
 
 from lossprune_lib.results.cells import View, cell, cells, densities, views
 from lossprune_lib.results.chaos import chaos, chaos_verdicts
-from lossprune_lib.results.controls import controls
+from lossprune_lib.results.controls import controls, controls_in_words
 from lossprune_lib.results.correlation import Preserving, preserving, rank_correlation
 from lossprune_lib.results.exactness import exactness
 from lossprune_lib.results.findings import cases, changes_by_seed, judge
@@ -14,7 +14,7 @@ from lossprune_lib.results.overlap import criterion_overlap, overlap
 from lossprune_lib.results.paper import beside_paper
 from lossprune_lib.results.selection import best_penalty, best_tuned, gap, loss_change
 from lossprune_lib.results.statistics import Interval, interval, paired
-from lossprune_lib.results.tables import load, missing, names
+from lossprune_lib.results.tables import finished_seeds, load, missing, names
 from lossprune_lib.results.trust import first_off
 
 __all__ = [
@@ -31,9 +31,11 @@ __all__ = [
     "chaos",
     "chaos_verdicts",
     "controls",
+    "controls_in_words",
     "criterion_overlap",
     "densities",
     "exactness",
+    "finished_seeds",
     "first_off",
     "gap",
     "interval",

@@ -46,5 +46,23 @@ def load(name: str) -> pd.DataFrame:
     raise FileNotFoundError(f"{why} There are tables of: {', '.join(there) or 'no study yet'}.")
 
 
+def finished_seeds(name: str) -> pd.DataFrame | None:
+    """Read what there is of a planned study: its table, or that of the seeds finished so far; None if there is none.
+
+    Seeds of a study that is not finished are to be shown one by one, without an interval or a verdict.
+
+    Raises
+    ------
+    FileNotFoundError
+        if there is no plan of this name.
+    """
+    import pandas as pd
+
+    so_far = shipped("results") / "unfinished" / f"{name}.csv"
+    if name not in missing(EVERYWHERE):
+        return load(name)
+    return pd.read_csv(so_far) if so_far.is_file() else None
+
+
 def _plans(folder: str) -> dict[str, Path]:
     return {path.stem: path for path in shipped("results").glob(f"{folder}/*.toml")}

@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from scipy.stats import spearmanr
+from scipy.stats import ttest_rel
 from test_solutions import answers
 from torch import Tensor
 from torch.nn import functional as F
 
 from lossprune_lib import LossModel, criteria, exercises
+from lossprune_lib.exercises.at_scale import sampled_diagonal
 from lossprune_lib.exercises.taylor import last_layer
 
 
@@ -130,9 +131,42 @@ def mean_ranks(x: Any) -> Any:
     return (x[:, None] > x).sum(1) + ((x[:, None] == x).sum(1) + 1) / 2
 
 
-def means_of_draws(change: Tensor, gap: Tensor, drawn: Tensor) -> np.ndarray:
-    each = np.array([spearmanr(a, b).statistic for a, b in zip(change, gap, strict=True)])
-    return each[drawn.numpy()].mean(1)
+def shares_in_a_loop(weights: Tensor, kept: Tensor, sizes: list[int]) -> list[bool]:
+    found, start = [False] * len(weights), 0
+    for size in sizes:
+        order = sorted(range(start, start + size), key=lambda i: -abs(float(weights[i])))
+        for i in order[: int(kept[start : start + size].sum())]:
+            found[i] = True
+        start += size
+    return found
+
+
+def interval_in_scipy(first: Tensor, second: Tensor, t: float) -> tuple[Any, ...]:
+    bounds = ttest_rel(first, second).confidence_interval(0.95)
+    return (first - second).mean(), bounds.low, bounds.high
+
+
+def diagonal_by_jacobians(x: Tensor, logits: Tensor, drawn: Tensor) -> np.ndarray:
+    found = np.zeros((logits.shape[1], x.shape[1]))
+    for labels in drawn.tolist():
+        for a, p, label in zip(x.numpy(), logits.softmax(1).numpy(), labels, strict=True):
+            found += np.outer(np.eye(len(p))[label] - p, a) ** 2
+    return found / drawn.numel()
+
+
+def sparsity_by_counting(share: float, sizes: Tensor, prunable: Tensor, others: int) -> tuple[float, float]:
+    everything = sum(sizes.tolist()) + others
+    mine = sum(size for size, can in zip(sizes.tolist(), prunable.tolist(), strict=True) if can)
+    return min(share * everything, mine) / mine, mine / everything
+
+
+def cheapest_in_a_loop(change: Tensor, seconds: Tensor, t: float, margin: float) -> int:
+    best = change.mean(0).argmin()
+    for k in seconds.argsort().tolist():
+        d = change[:, k] - change[:, best]
+        if d.mean() + t * d.std() / len(d) ** 0.5 <= margin * change[:, best].mean():
+            return k
+    raise AssertionError
 
 
 def next_step_in_numpy(share: float, predicted: float, actual: float, tolerance: float) -> tuple[Any, Any]:
@@ -165,11 +199,14 @@ RIGHT: list[tuple[str, Any]] = [
     ("fair choice", choice_in_numpy),
     ("rank correlation", lambda a, b: np.corrcoef(mean_ranks(a.numpy()), mean_ranks(b.numpy()))[0, 1]),
     ("rank correlation", lambda a, b: torch.corrcoef(torch.stack([mean_ranks(a), mean_ranks(b)]))[0, 1]),
-    ("interval over seeds", lambda *given: torch.tensor(np.percentile(means_of_draws(*given), [2.5, 97.5]))),
-    (
-        "interval over seeds",
-        lambda *given: tuple(np.quantile(means_of_draws(*given), [0.025, 0.975], method="nearest")),
-    ),
+    ("same shares", shares_in_a_loop),
+    ("same shares", lambda w, k, sizes: torch.tensor(shares_in_a_loop(w, k, sizes))),
+    ("paired interval", interval_in_scipy),
+    ("paired interval", lambda *given: torch.tensor([float(end) for end in interval_in_scipy(*given)])),
+    ("sampled diagonal", diagonal_by_jacobians),
+    ("stages within a budget", lambda passes, n, c, k: (math.floor(passes / n / c), int(passes / (n + n * k)))),
+    ("the whole network", sparsity_by_counting),
+    ("cheap enough", cheapest_in_a_loop),
     ("read a slice", " (C) "),
     ("curvature along a step", lambda loss, w, v: torch.autograd.functional.hessian(loss, w) @ v @ v),
     ("curvature along a step", lambda loss, w, v: torch.autograd.functional.vhp(loss, w, v)[1].numpy() @ v.numpy()),
@@ -209,3 +246,12 @@ def test_the_diagonal_of_the_last_layer_is_that_of_the_loss_model() -> None:
     curvature = LossModel.at(layer, (x, y)).curvature
     assert curvature is not None
     assert torch.allclose(last_layer.right(x, layer(x)).flatten(), curvature)
+
+
+def test_sampled_diagonals_are_right_in_the_mean() -> None:
+    source = torch.Generator().manual_seed(0)
+    x = torch.randn(4, 3, generator=source, dtype=torch.float64)
+    logits = torch.randn(4, 5, generator=source, dtype=torch.float64)
+    drawn = torch.multinomial(logits.softmax(1), 40_000, replacement=True, generator=source).T
+    exact = last_layer.right(x, logits)
+    assert torch.allclose(sampled_diagonal.right(x, logits, drawn), exact, rtol=0.05)

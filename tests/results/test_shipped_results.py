@@ -158,15 +158,3 @@ def test_later_tables_have_their_sections(
     assert "digits_controls, 90 %, QM in 14 stages: **the shares explain it** (MP trails QM by" in summary
     assert "digits_exactness: as well in 1 of 1 comparisons" in summary
     assert "Not run yet for cifar10 and mnist." in summary
-
-
-def test_the_numbers_in_the_words_of_notebook_04_are_the_table_s() -> None:
-    source = (ROOT / "notebooks" / "source" / "04_fine_tuning.py").read_text()
-    words = " ".join(source[source.index("One way to put it") :].replace("\n#", "").split())
-    table = results.load("digits").query("sparsity == 0.95")
-    assert f"compared {len(table)} prunings of {table['seed'].nunique()} dense" in words
-    for share in (1.0, 0.25):
-        row = results.rank_correlation(table, share).iloc[0]
-        low, high = (round(row[side], 2) + 0.0 for side in ("low", "high"))
-        assert f"{row['correlation']:.2f} (" in words
-        assert f"{low:.2f} to {high:.2f})" in words

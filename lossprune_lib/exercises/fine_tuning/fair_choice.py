@@ -1,4 +1,4 @@
-"""Exercise 4.2: a fair choice of the step penalty. Errors are [L, S], one row for each penalty."""
+"""Bonus 4.4: a fair choice of the step penalty. Errors are [L, S], one row for each penalty."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Exercise 4.3: Spearman's rank correlation by hand."""
+"""Exercise 4.5: Spearman's rank correlation by hand."""
 
 from __future__ import annotations
 

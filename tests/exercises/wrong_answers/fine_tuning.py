@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -136,6 +138,57 @@ def counted_from_one(valid: Tensor, test: Tensor) -> tuple[int, Tensor, Tensor]:
     return row + 1, mean, spread
 
 
+def in_layers(scores: Answer = torch.abs, number: Answer = lambda part: int(part.sum())) -> Answer:
+    """Return a mask of the highest scores of each layer, as many as a number says of what is kept there."""
+
+    def answer(weights: Tensor, kept: Tensor, sizes: list[int]) -> Tensor:
+        found = []
+        for part, of_layer in zip(scores(weights).split(sizes), kept.split(sizes), strict=True):
+            mask = torch.zeros(len(part), dtype=torch.bool)
+            mask[part.topk(number(of_layer)).indices] = True
+            found.append(mask)
+        return torch.cat(found)
+
+    return answer
+
+
+def over_all_layers(weights: Tensor, kept: Tensor, sizes: list[int]) -> Tensor:
+    return in_layers()(weights, kept, [len(weights)])
+
+
+def equal_shares(weights: Tensor, kept: Tensor, sizes: list[int]) -> Tensor:
+    share = kept.sum().item() / len(kept)
+    return in_layers(number=lambda part: round(len(part) * share))(weights, kept, sizes)
+
+
+def reach(how: Callable[[Tensor, int, float], Any], of: Answer = torch.sub) -> Answer:
+    """Return an interval around the mean difference that reaches as far as `how` says of (differences, n, t)."""
+
+    def answer(a: Tensor, b: Tensor, t: float) -> tuple[Any, Any, Any]:
+        mean, r = (a - b).mean(), how(of(a, b), len(a), t)
+        return mean, mean - r, mean + r
+
+    return answer
+
+
+student = reach(lambda d, n, t: t * d.std() / math.sqrt(n))
+
+
+def unpaired(a: Tensor, b: Tensor, t: float) -> tuple[Tensor, Tensor, Tensor]:
+    error = (a.var() / len(a) + b.var() / len(b)).sqrt()
+    return (a.mean() - b.mean()), (a.mean() - b.mean()) - t * error, (a.mean() - b.mean()) + t * error
+
+
+def sorted_less(a: Tensor, b: Tensor) -> Tensor:
+    return a.sort()[0] - b.sort()[0]
+
+
+def without_signs(a: Tensor, b: Tensor, t: float) -> tuple[Tensor, Tensor, Tensor]:
+    d = (a - b).abs()
+    r = t * d.std() / math.sqrt(len(d))
+    return d.mean(), d.mean() - r, d.mean() + r
+
+
 WRONG: dict[str, list[tuple[str, Any]]] = {
     "masked step": [
         ("no-mask", lambda w, v, g, k, *r: plain(w, v, g, *r)),
@@ -208,6 +261,40 @@ WRONG: dict[str, list[tuple[str, Any]]] = {
         ("shape", report(lambda t: t)),
         ("parts", lambda v, t: t[v.mean(1).argmin()].mean()),
         ("other", report(spread=lambda t: 0.7)),
+    ],
+    "same shares": [
+        ("unchanged", lambda w, k, sizes: k),
+        ("over-all-layers", over_all_layers),
+        ("equal-shares", equal_shares),
+        ("signed", in_layers(lambda w: w)),
+        ("smallest", in_layers(lambda w: -w.square())),
+        ("inverted", lambda *given: ~in_layers()(*given)),
+        ("pruned-for-kept", in_layers(number=lambda part: int((~part).sum()))),
+        ("counts", in_layers(number=lambda part: min(len(part), int(part.sum()) + 1))),
+        ("dtype", lambda *given: in_layers()(*given).float()),
+        ("shape", lambda w, k, sizes: in_layers()(w, k, sizes)[: sizes[0]]),
+        ("other", in_layers(lambda w: -(w - 0.3).abs())),
+    ],
+    "paired interval": [
+        ("sign", lambda a, b, t: student(b, a, t)),
+        ("turned-round", lambda *given: [student(*given)[i] for i in (0, 2, 1)]),
+        ("unpaired", unpaired),
+        ("pairs-broken", reach(lambda d, n, t: t * d.std() / math.sqrt(n), sorted_less)),
+        ("not-of-the-mean", reach(lambda d, n, t: t * d.std())),
+        ("divided-by-n", reach(lambda d, n, t: t * d.std() / n)),
+        ("n-in-the-spread", reach(lambda d, n, t: t * np.std(d.numpy()) / math.sqrt(n))),
+        ("normal", reach(lambda d, n, t: 1.96 * d.std() / math.sqrt(n))),
+        ("one-error", reach(lambda d, n, t: d.std() / math.sqrt(n))),
+        ("variance", reach(lambda d, n, t: t * d.var() / math.sqrt(n))),
+        ("range", lambda a, b, t: ((a - b).mean(), (a - b).min(), (a - b).max())),
+        ("percentiles", lambda a, b, t: ((a - b).mean(), *np.percentile((a - b).numpy(), [2.5, 97.5]))),
+        ("first-alone", reach(lambda d, n, t: t * d.std() / math.sqrt(n), lambda a, b: a)),
+        ("reach-alone", lambda *given: [x - (i > 0) * student(*given)[0] for i, x in enumerate(student(*given))]),
+        ("without-signs", without_signs),
+        ("median", lambda a, b, t: (np.median((a - b).numpy()), *student(a, b, t)[1:])),
+        ("parts", lambda *given: student(*given)[1:]),
+        ("shape", lambda a, b, t: (a - b, a, b)),
+        ("other", lambda a, b, t: (a.mean() - b.mean(), -7, 9)),
     ],
     "finding three": [
         ("no-relation", "a"),

@@ -1,0 +1,165 @@
+"""Comparisons that seeds decide: masks beside their controls, longer training, correlations, the paper, curvature.
+
+A dot is a mean over seeds, a bar its interval or spread; where seeds are few, they are drawn one by one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+
+from lossprune_lib.plots.style import GUIDE, HIGHLIGHT, INK, MUTED, ink, label_lines, style
+from lossprune_lib.results.selection import distinct
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from lossprune_lib.results.statistics import Interval
+
+_MASKS = {"mp": "MP", "uniform": "equal shares", "magnitude": "QM's shares", "shuffled": "QM shuffled", "qm": "QM"}
+_ERRORS = (3, 5, 10, 20, 50, 90)
+_SHORT = {"mp": "MP", "obd": "OBD", "lm": "LM", "qm": "QM"}
+
+
+def controls(axes: Sequence[Axes], table: pd.DataFrame, stages: int = 14) -> None:
+    """Draw test errors after fine-tuning: magnitude, QM and what lies between them, a dot for each seed.
+
+    Parameters
+    ----------
+    axes : one for each sparsity of the table; all get one logarithmic scale
+    table : with the controls of magnitude and of QM
+    """
+    runs = distinct(table)
+    error = 100 * runs["tuned_test_error"]
+    for ax, (sparsity, part) in zip(axes, runs.assign(error=error).groupby("sparsity"), strict=True):
+        here = part[(part["criterion"] == "mp") | ((part["criterion"] == "qm") & (part["stages"] == stages))]
+        name = here["control"].where(here["control"] != "", here["criterion"])
+        for row, mask in enumerate(_MASKS):
+            seeds = here["error"][name == mask]
+            colour = style(mask)["color"]
+            ax.plot(seeds, np.full(len(seeds), row), "o", markersize=6, markerfacecolor="none", color=colour)
+            ax.plot([seeds.mean()], [row], "|", markersize=18, markeredgewidth=2.5, color=colour)
+            ax.annotate(f"{seeds.mean():.1f}", (seeds.mean(), row - 0.36), ha="center", color=ink(colour))
+        ax.set_xscale("log")
+        ax.set(xlim=(2.2, 110), ylim=(len(_MASKS) - 0.5, -0.7), title=f"{100 * float(str(sparsity)):g} % pruned")
+        ax.set_yticks(range(len(_MASKS)), list(_MASKS.values()))
+        ax.xaxis.set_major_locator(FixedLocator(_ERRORS))
+        ax.xaxis.set_minor_locator(NullLocator())
+        ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g} %"))
+        ax.set_xlabel("test error after fine-tuning")
+        ax.grid(axis="x")
+
+
+def errors_by_epoch(ax: Axes, errors: Mapping[str, Sequence[float]], dense: float) -> Axes:
+    """Draw validation errors (fractions) against the epochs of fine-tuning; the first is that before any."""
+    lines = {}
+    for name, values in errors.items():
+        looks = style(name, marker="o", markersize=4)
+        lines[ax.plot(range(len(values)), [100 * value for value in values], **looks)[0]] = _MASKS[name]
+    lines[ax.plot([0, len(values) - 1], [100 * dense] * 2, color=GUIDE)[0]] = "dense"
+    ax.set_xticks(range(0, len(values), 5))
+    ax.set(xlim=(0, len(values) - 1), ylim=(0, 100), xlabel="epochs of fine-tuning", ylabel="validation error (%)")
+    ax.grid(axis="y")
+    return label_lines(ax, lines)
+
+
+def gaps_by_epochs(axes: Sequence[Axes], panels: Mapping[str, pd.DataFrame]) -> None:
+    """Draw gaps after fine-tuning, a line for each criterion from the short to the long one.
+
+    Parameters
+    ----------
+    axes : one for each panel
+    panels : title -> gaps (percentage points), a row for each number of epochs, a column for each criterion
+    """
+    low = min(table.min().min() for table in panels.values())
+    high = max(table.max().max() for table in panels.values())
+    for ax, (title, table) in zip(axes, panels.items(), strict=True):
+        across = range(len(table))
+        lines = {ax.plot(across, table[name], **style(name))[0]: _SHORT[name] for name in map(str, table)}
+        ax.set_xticks(across, [f"{epochs} epochs" for epochs in table.index])
+        ax.set(xlim=(-0.3, len(table) - 0.8), ylim=(low - 0.2, high + 0.2), title=title)
+        ax.grid(axis="y")
+        label_lines(ax, lines)
+    axes[0].set_ylabel("test gap (percentage points)")
+
+
+def correlations(ax: Axes, found: Mapping[str, Interval], ceilings: Mapping[str, float]) -> Axes:
+    """Draw rank correlations with their intervals, and a line where the ceiling of each is.
+
+    Parameters
+    ----------
+    found, ceilings : by the same names, which stand at the left
+    """
+    for row, (name, interval) in enumerate(found.items()):
+        ax.plot([interval.low, interval.high], [row, row], color=INK, linewidth=2.5, solid_capstyle="butt")
+        ax.plot([interval.mean], [row], "o", color=INK, markersize=8)
+        ax.plot([ceilings[name]] * 2, [row - 0.32, row + 0.32], color=HIGHLIGHT, linewidth=2.5)
+    ax.axvline(0, color=GUIDE, linewidth=0.8)
+    ax.annotate("ceiling", (ceilings[next(iter(found))], -0.42), ha="center", color=ink(HIGHLIGHT))
+    ax.set_yticks(range(len(found)), list(found))
+    ax.set(xlim=(-1, 1.03), ylim=(len(found) - 0.4, -0.9))
+    ax.set_xlabel("rank correlation of loss change and validation gap")
+    ax.grid(axis="x")
+    return ax
+
+
+def beside_paper(ax: Axes, table: pd.DataFrame, unit: str) -> Axes:
+    """Draw our means beside the paper's with their spreads; what differs is marked.
+
+    Parameters
+    ----------
+    table : from `results.beside_paper`, of one sparsity
+    unit : what stands below the axis
+    """
+    for row, cell in enumerate(table.to_dict("records")):
+        colour = style(str(cell["criterion"]))["color"]
+        ax.errorbar([cell["mean"]], [row - 0.14], xerr=_known(cell["spread"]), fmt="o", color=colour, markersize=8)
+        paper: dict[str, Any] = {"color": colour, "markerfacecolor": "none", "markersize": 8}
+        ax.errorbar([cell["paper_mean"]], [row + 0.2], xerr=_known(cell["paper_spread"]), fmt="D", **paper)
+        if cell["differs"]:
+            ax.annotate("differs", (1.01, row), xycoords=("axes fraction", "data"), va="center", color=MUTED)
+    ax.set_yticks(range(len(table)), [_SHORT[str(name)] for name in table["criterion"]])
+    ax.set(ylim=(len(table) - 0.4, -0.6), xlabel=unit)
+    ax.grid(axis="x")
+    return ax
+
+
+def exactness(ax: Axes, table: pd.DataFrame, seeds: pd.DataFrame | None = None, margin: float = 0.1) -> Axes:
+    """Draw by how much more the loss changes with sampled curvature than with the exact one, in per cent of the latter.
+
+    Parameters
+    ----------
+    table : from `results.exactness`
+    seeds : the same of single seeds, drawn without an interval
+    margin : of what counts as well, drawn as a band
+    """
+    names = [_setting(cell) for cell in table.to_dict("records")]
+    for row, cell in enumerate(table.to_dict("records")):
+        mean, low, high = (100 * value / cell["exact"] for value in (cell["mean"], cell["low"], cell["high"]))
+        colour = style(str(cell["criterion"]))["color"]
+        ax.plot([low, high], [row, row], color=colour, linewidth=2.5, solid_capstyle="butt")
+        ax.plot([mean], [row], style(str(cell["criterion"]))["marker"], color=colour, markersize=8)
+    for cell in seeds.to_dict("records") if seeds is not None else []:
+        place = names.index(_setting(cell)) + 0.3
+        ax.plot([100 * cell["mean"] / cell["exact"]], [place], "x", color=MUTED, markersize=7, markeredgewidth=1.8)
+    ax.axvspan(-100 * margin, 100 * margin, color=GUIDE, alpha=0.15, linewidth=0)
+    ax.axvline(0, color=GUIDE, linewidth=0.8)
+    ax.set_yticks(range(len(names)), names)
+    ax.set(ylim=(len(names) - 0.4, -0.6))
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:+g} %" if value else "0 %"))
+    ax.set_xlabel("loss change, sampled less exact, of the exact one's")
+    ax.grid(axis="x")
+    return ax
+
+
+def _setting(cell: Any) -> str:
+    criterion, stages, number = (cell[name] for name in ("criterion", "stages", "curvature_columns"))
+    return f"{_SHORT[criterion]}, {stages} stages, {number} column{'s' if number > 1 else ''}"
+
+
+def _known(spread: float) -> float | None:
+    return None if np.isnan(spread) else spread

@@ -1,0 +1,99 @@
+"""Figures of comparisons: what is drawn is what the tables say."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from lossprune_lib import results
+from lossprune_lib.plots import comparisons
+from lossprune_lib.results import tables
+
+
+def axes(number: int = 1) -> list[Axes]:
+    return list(np.atleast_1d(Figure(figsize=(8, 3)).subplots(1, number)))
+
+
+def at_points(ax: Axes, marker: str) -> list[float]:
+    """Return the x of every line with one point and this marker, from the top."""
+    return [
+        float(line.get_xdata()[0]) for line in ax.lines if line.get_marker() == marker and len(line.get_xdata()) == 1
+    ]
+
+
+def test_controls_have_a_mark_at_each_mean() -> None:
+    study = results.load("digits_controls")
+    drawn = axes(3)
+    comparisons.controls(drawn, study)
+    part = study.query("sparsity == 0.95").assign(error=lambda rows: 100 * rows["tuned_test_error"])
+    of_qm = part.query("criterion == 'qm' and stages == 14")
+    wanted = [
+        part.query("criterion == 'mp' and control.isna()")["error"].mean(),
+        part.query("control == 'uniform'")["error"].mean(),
+        *(of_qm.query("control == @name")["error"].mean() for name in ("magnitude", "shuffled")),
+        of_qm[of_qm["control"].isna()]["error"].mean(),
+    ]
+    assert at_points(drawn[1], "|") == pytest.approx(wanted)
+    assert [ax.get_title(loc="left") or ax.get_title() for ax in drawn] == ["90 % pruned", "95 % pruned", "98 % pruned"]
+
+
+def test_differences_in_words_are_those_of_the_controls() -> None:
+    study = results.load("digits_controls")
+    found = results.controls(study).query("sparsity == 0.98 and criterion == 'qm' and stages == 14")
+    row = found[(found["first"] == "magnitude") & (found["second"] == "qm")].iloc[0]
+    words = results.controls_in_words(study).loc["QM's shares less QM", "98 %"]
+    assert words == f"{row['mean']:.1f} ({row['low']:.1f} to {row['high']:.1f})"
+    two = study[study["seed"].isin([1111, 1112])]
+    assert "(" not in results.controls_in_words(two).loc["MP less QM", "98 %"]  # too few seeds for an interval
+
+
+def test_sampled_curvature_is_drawn_in_per_cent_of_the_exact_one() -> None:
+    (ax,) = axes()
+    found = results.exactness(results.load("digits_exactness"))
+    comparisons.exactness(ax, found, found.iloc[:1].assign(mean=0.05))
+    of_qm = found[found["criterion"] == "qm"]
+    assert at_points(ax, "o") == pytest.approx((100 * of_qm["mean"] / of_qm["exact"]).tolist())
+    assert at_points(ax, "x") == pytest.approx([5 / found["exact"].iloc[0]])
+    assert [label.get_text() for label in ax.get_yticklabels()][:2] == [
+        "OBD, 14 stages, 1 column",
+        "OBD, 140 stages, 1 column",
+    ]
+
+
+def test_only_what_differs_from_the_paper_is_marked() -> None:
+    for number in (1, 2):
+        (ax,) = axes()
+        found = results.beside_paper(results.load("mnist"), number)
+        comparisons.beside_paper(ax, found, "nats")
+        assert sum(text.get_text() == "differs" for text in ax.texts) == found["differs"].sum()
+
+
+def test_correlations_have_their_ceilings_and_lines_their_ends() -> None:
+    (ax,) = axes()
+    comparisons.correlations(ax, {"a": results.interval([0.1, 0.2, 0.3, 0.4])}, {"a": 0.7})
+    assert at_points(ax, "o") == pytest.approx([0.25])
+    assert [0.7, 0.7] in [list(line.get_xdata()) for line in ax.lines]
+    (ax,) = axes()
+    comparisons.errors_by_epoch(ax, {"mp": [0.9, 0.5], "qm": [0.2, 0.1]}, 0.02)
+    assert list(ax.lines[0].get_ydata()) == [90, 50]
+    (ax,) = axes()
+    comparisons.gaps_by_epochs([ax], {"seed 1": pd.DataFrame({"qm": {20: 2.0, 100: 1.0}})})
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["20 epochs", "100 epochs"]
+
+
+def test_finished_seeds_are_read_where_a_study_is_not_finished(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
+    folder = tmp_path / "results" / "unfinished"
+    folder.mkdir(parents=True)
+    for name in ("done", "begun", "planned"):
+        (folder.parent / f"{name}.toml").write_text("")
+    pd.DataFrame({"seed": [1]}).to_csv(folder.parent / "done.csv", index=False)
+    pd.DataFrame({"seed": [2]}).to_csv(folder / "begun.csv", index=False)
+    monkeypatch.setattr(tables, "shipped", lambda path: tmp_path / path)
+    assert results.finished_seeds("done")["seed"].tolist() == [1]
+    assert results.finished_seeds("begun")["seed"].tolist() == [2]
+    assert results.finished_seeds("planned") is None
+    with pytest.raises(FileNotFoundError, match="no results called"):
+        results.finished_seeds("unknown")
