@@ -42,12 +42,11 @@ def shares_slider(
     step_penalty: float = 1e-3,
     seed: int = 0,
 ) -> Sliders:
-    """Share a fixed number of weights out over the layers by hand; the largest of each layer stay, nothing is trained.
+    """Share a fixed number of weights out over the layers by hand; the largest of each layer stay.
 
     A layer's slider sets what share of its weights is kept; the other layers give way, so that the sparsity of the
     whole network stays, and their sliders go to the nearest place. The buttons set the shares of a rule: equal, ERK,
-    those of MP over all weights, and QM's.
-    Accuracy and loss are those on the validation examples before any fine-tuning.
+    those of MP over all weights, and QM's. Accuracy and loss are of the validation examples, before any fine-tuning.
 
     Parameters
     ----------
@@ -72,13 +71,7 @@ def shares_slider(
     shown = SharesView(figure, layers.space.layers)
     picture = Picture(figure, shown.moving)
     frame = Frames(picture, shown.axes, shown.draw, known)
-    names = layers.space.layers
-    controls: dict[str, ipywidgets.ValueWidget] = {
-        "sparsity": control("sparsity", [(label, label) for label in labels], first),
-        "rule": control("shares", [*((label, name) for name, label in _PRESETS.items()), (BY_HAND, BY_HAND)], start),
-    }
-    places = [(f"{100 * share:.2g} %", share) for share in PLACES]
-    controls |= {name: control(name, places, share) for name, share in zip(names, now, strict=True)}
+    names, controls = layers.space.layers, _controls(layers.space.layers, labels, start, now)
 
     def link(moved: str) -> None:
         """Let the other layers give way, or take over the shares of a rule."""
@@ -103,6 +96,19 @@ def shares_slider(
         )
 
     return Sliders(controls, picture, redraw, _table(names, labels, known), link)
+
+
+def _controls(
+    names: Sequence[str], labels: Iterable[str], start: str, shares: Sequence[float]
+) -> dict[str, ipywidgets.ValueWidget]:
+    first, *others = [(label, label) for label in labels]
+    rules = [*((label, name) for name, label in _PRESETS.items()), (BY_HAND, BY_HAND)]
+    places = [(f"{100 * share:.2g} %", share) for share in PLACES]
+    return {
+        "sparsity": control("sparsity", [first, *others], first[1]),
+        "rule": control("shares", rules, start),
+        **{name: control(name, places, share) for name, share in zip(names, shares, strict=True)},
+    }
 
 
 class _Layers:
