@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
@@ -61,10 +61,8 @@ def shares_slider(
     """
     layers = _Layers(net, task)
     labels = {f"{100 * value:.4g} %": value for value in sparsities}
-    known = {
-        label: layers.ways(value, LocalPruner("qm", value, stages, step_penalty=step_penalty, seed=seed))
-        for label, value in labels.items()
-    }
+    qm = partial(LocalPruner, "qm", stages=stages, step_penalty=step_penalty, seed=seed)
+    known = {label: layers.ways(value, qm(value)) for label, value in labels.items()}
     first = next(iter(labels))
     now: list[float] = list(known[first][start].shares)
     figure = Figure(figsize=(WIDTH, 4.1))
@@ -91,9 +89,7 @@ def shares_slider(
         way = layers.by_magnitude(tuple(now)) if rule == BY_HAND else known[sparsity][rule]
         said = f"{sparsity} pruned, {'by hand' if rule == BY_HAND else _PRESETS[rule] + ' shares'}"
         shown.show(way, said, "accuracy, loss")
-        return f"{said}: {_in_words(names, way)}. " + " ".join(
-            f"{LABELS[name]}: {_in_words(names, other)}." for name, other in known[sparsity].items()
-        )
+        return f"{said}: {_in_words(names, way)}. {_all_in_words(names, known[sparsity])}"
 
     return Sliders(controls, picture, redraw, _table(names, labels, known), link)
 
@@ -138,6 +134,10 @@ class _Layers:
     def _way(self, mask: Mask) -> Way:
         found = score(partial(self.space.run, self.weights * mask.kept, self.rest), self.task, "valid")
         return Way(tuple(mask.density().values()), found.accuracy, found.loss)
+
+
+def _all_in_words(names: Sequence[str], ways: Mapping[str, Way]) -> str:
+    return " ".join(f"{LABELS[name]}: {_in_words(names, way)}." for name, way in ways.items())
 
 
 def _in_words(layers: Sequence[str], way: Way) -> str:
