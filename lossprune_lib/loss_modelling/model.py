@@ -75,7 +75,7 @@ class LossModel:
         """
         if not isinstance(order, Integral) or order not in (1, 2):
             raise ValueError(f"order is {order!r}, but a change is predicted with order 1 or 2.")
-        check_instance(step, Tensor, "A step", "convert it with torch.as_tensor")
+        check_instance(step, Tensor, "A step", "make it a torch tensor, with torch.as_tensor")
         if step.shape[-1:] != self.weights.shape[-1:]:
             raise ValueError(
                 f"The step has shape {list(step.shape)}, the weights {list(self.weights.shape)}: give one number per "

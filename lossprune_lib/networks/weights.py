@@ -174,7 +174,7 @@ class WeightSpace:
 
     def check(self, vector: Tensor) -> None:
         """Raise TypeError or ValueError unless a vector is a tensor that ends in D."""
-        check_instance(vector, Tensor, "A vector over weights", "convert it with torch.as_tensor")
+        check_instance(vector, Tensor, "A vector over weights", "make it a torch tensor, with torch.as_tensor")
         if vector.layout is not torch.strided:
             raise ValueError("A vector over weights is a dense tensor, not a sparse one: convert it with .to_dense().")
         if vector.ndim < 1 or vector.shape[-1] != self.size:

@@ -251,7 +251,7 @@ def test_a_plan_is_the_study(plan: Path, small: Study) -> None:
         ("[training]\nepoch = 3", "Did you mean 'epochs'"),
         ("[training]\naugment = 'crop'", "no augmentation called 'crop'"),
         ("[training]\nschedule = 'one_cycel'", "Did you mean 'one_cycle'"),
-        ("training = '3'", "training.Recipe, not '3'"),
+        ("training = '3'", "training is a Recipe, not '3'"),
         ("sparsities = 95", "write 95 % as 0.95"),
     ],
 )
