@@ -23,6 +23,7 @@ from nbformat import NotebookNode
 
 HERE = Path(__file__).parent
 BUILT_ID = re.compile(r"[0-9a-f]{12}")
+GLOSSARY = "GLOSSARY.md"
 MOST_ALIKE = 20  # cells of a notebook with one and the same text: far more than there are
 
 
@@ -138,6 +139,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--renew", action="store_true", help="bring older copies up to date; answers come along")
     given = parser.parse_args(arguments)
     given.folder.mkdir(parents=True, exist_ok=True)
+    shutil.copy2(HERE / GLOSSARY, given.folder / GLOSSARY)  # which the notebooks link to
     older = []
     for source in course():
         path = given.folder / source.name
