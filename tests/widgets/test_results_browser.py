@@ -123,7 +123,7 @@ def test_a_single_choice_is_no_slider() -> None:
     # noUiSlider, which draws them in the browser, refuses a range of one place.
     browser = results_browser.browse({"alone": LARGE[LARGE["criterion"] == "qm"]})
     kinds = {name: type(control) for name, control in browser.controls.items()}
-    assert kinds["study"] is kinds["criterion"] is ipywidgets.Dropdown
+    assert kinds["study"] is kinds["criterion"] is ipywidgets.ToggleButtons
     assert kinds["stages"] is kinds["step_penalty"] is ipywidgets.SelectionSlider
 
 
