@@ -18,10 +18,10 @@ BECAUSE: dict[str, dict[Any, str]] = {
     "larger costs more": {
         (0.45, 0.55): "Size is not worthless: it does better than tossing a coin.",
         "high": "Size is a hint, but weights of the same size differ widely in what they cost.",
-        "low": "Below one half, smaller weights would cost more than larger ones.",
+        "low": "Size does better than that. Below one half, smaller weights would even cost more than larger ones.",
     },
     "best of three": {
-        "MP, in one go": "Small weights can still matter: size alone does not say how much the loss changes.",
+        "MP, in one go": "Small weights can matter too: size alone does not say how much the loss changes.",
         "QM, in one go": "It is the same criterion, asked only once. What a weight costs changes as others go.",
     },
     # 01 Loss landscapes
@@ -33,7 +33,7 @@ BECAUSE: dict[str, dict[Any, str]] = {
         "high": "The loss leaves the trained network almost level, and bends upwards later.",
     },
     "step in trainings": {
-        "low": "Half of the weights go all the way to zero, while training moved each of them a little.",
+        "low": "Half of the weights go all the way to zero, and training moved most of these by less.",
         "high": "The smallest weights go first, so their squares add up slowly.",
     },
     "highest at length 3": {
@@ -47,9 +47,9 @@ BECAUSE: dict[str, dict[Any, str]] = {
         "between": "Whether there is a wall or a valley between two networks has to be measured.",
     },
     "walk in lines": {
-        (0.9, 1.1): "It would be once as long if all stages went the same way, but each takes other weights.",
+        (0.9, 1.1): "It would be just as long if all stages went the same way, but each takes other weights.",
         "low": "No walk is shorter than the straight line, and each stage turns a right angle.",
-        "high": "The stages are short: at right angles, their squares add up to that of the line.",
+        "high": "The stages are short: at right angles, their squared lengths add up to that of the line.",
     },
     # 02 Taylor approximations
     "second order at 80 %": {

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from torch import Tensor
 
-LEVELS = (0.0, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2)  # each band is twice as far up: a plane spans two powers of ten
+LEVELS = (0.0, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2)  # each band ends twice as far up: a plane spans two powers of ten
 _DIRECTIONS: dict[str, dict[str, Any]] = {
     "random": {"label": "random direction"},
     "gradient": {"color": HIGHLIGHT, "linestyle": (0, (3, 1, 1, 1)), "marker": "v", "label": "gradient, uphill"},
@@ -43,7 +43,7 @@ def style(direction: str, **changes: Any) -> dict[str, Any]:
 
 def frame(ax: Axes, longest: float, top: float, classes: int | None = None) -> Axes:
     """Prepare Axes for slices: loss against length of the step, with the loss of blind guessing as a thin line."""
-    ax.set(xlim=(0, longest), ylim=(0, top), xlabel="length of the step from θ", ylabel="loss (nats)")
+    ax.set(xlim=(0, 1.02 * longest), ylim=(0, top), xlabel="length of the step from θ", ylabel="loss (nats)")
     if classes is not None:
         ax.axhline(math.log(classes), color=GUIDE, linewidth=0.9)
         where = ("axes fraction", "data"), "offset points"
@@ -215,7 +215,7 @@ class LineAndPlane:
         slices = figure.add_axes((0.065, 0.13, 0.4, 0.77))
         self.field = figure.add_axes((0.535, 0.13, 0.36, 0.77))
         levels_bar(figure, figure.add_axes((0.905, 0.13, 0.015, 0.77)))
-        frame(slices, 1.03 * size, 1.5 * math.log(classes), classes)
+        frame(slices, 1.01 * size, 1.5 * math.log(classes), classes)
         lengths_frame(self.field, low, high)
         slices.axvline(size, color=GUIDE, linewidth=0.9, linestyle=":")
         slices.annotate(
@@ -226,7 +226,7 @@ class LineAndPlane:
         (self.stops,) = slices.plot([], [], "o", markerfacecolor="none", color=GUIDE, markersize=5)
         slices.legend([self.first, self.stops], ["MP, in one go", "after each stage"], loc="upper left")
         self.arrows = {name: steps(self.field, {name: (0, 0)}) for name in ("mp", *self.lines)}
-        self.marks = mark(self.field, {"θ": (0, 0), "MP": (1, 0), "": (0, 1)})
+        self.marks = mark(self.field, {"θ": (0, 0)}, below=True) + mark(self.field, {"MP": (1, 0), "": (0, 1)})
         self.titles = slices.set_title(" "), self.field.set_title(" ")
         self.moving: list[Artist] = [self.first, *self.lines.values(), self.stops, *self.marks, *self.titles]
         self.moving += [line for pair in self.arrows.values() for line in pair]

@@ -143,7 +143,7 @@ class PrunedNetwork:
         self.figure, self.table, self.weight, self.shape = figure, table, weight, shape
         grid = figure.add_gridspec(
             2, 2, width_ratios=(1, 1.2), height_ratios=(2.6, 1), left=0.015, right=0.97, bottom=0.05, top=0.93,
-            wspace=0.19, hspace=0.78,
+            wspace=0.25, hspace=0.78,
         )  # fmt: skip
         layer, accuracy = figure.add_subplot(grid[:, 0]), figure.add_subplot(grid[0, 1])
         kept_weights(layer, weight, torch.ones_like(weight, dtype=torch.bool), shape)

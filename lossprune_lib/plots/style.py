@@ -129,7 +129,8 @@ def signed(value: float, digits: int = 2) -> str:
 def label_lines(ax: Axes, labels: Mapping[Line2D, str] | None = None, *, size: float = 9, gap: float = 6) -> Axes:
     """Write each line's label at its right-hand end, in its colour, in place of a legend; labels keep apart.
 
-    Call it last, when the limits of the axes are what they stay.
+    No label reaches below the axes, where the ticks have theirs. Call it last, when the limits of the axes are what
+    they stay.
 
     Parameters
     ----------
@@ -143,7 +144,9 @@ def label_lines(ax: Axes, labels: Mapping[Line2D, str] | None = None, *, size: f
             height = ax.transAxes.inverted().transform(line.get_transform().transform(points[-1]))[1]
             wanted.append((min(max(height, 0.0), 1.0), text, line))
     inches = ax.get_position().height * ax.figure.get_figheight()  # type: ignore[union-attr]
-    placed = _apart([height for height, _, _ in sorted(wanted, key=_first)], _LINE * size / 72 / inches)
+    least = _LINE * size / 72 / inches
+    apart = _apart([height for height, _, _ in sorted(wanted, key=_first)], least)
+    placed = [max(height, (i + 0.5) * least) for i, height in enumerate(apart)]
     for height, (_, text, line) in zip(placed, sorted(wanted, key=_first), strict=True):
         ax.annotate(
             text,

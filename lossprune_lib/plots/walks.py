@@ -23,7 +23,8 @@ def seen_from_above(ax: Axes, first: Tensor, second: Tensor, at: Tensor, losses:
     landscape.plane(landscape.lengths_frame(ax, at[0].item(), at[-1].item()), at, at, losses)
     ends = {"mp": (first.norm().item(), 0.0), "qm": directions.orthonormal(first, second)[2]}
     landscape.steps(ax, ends)
-    landscape.mark(ax, {"θ": (0, 0), "MP": ends["mp"], "QM": ends["qm"]})
+    landscape.mark(ax, {"θ": (0, 0)}, below=True)
+    landscape.mark(ax, {"MP": ends["mp"], "QM": ends["qm"]})
     return ax
 
 

@@ -66,7 +66,8 @@ print(f"accuracy on the {len(task.x_valid)} validation images: {100 * training.e
 # %% [markdown]
 # ## 3. Watch it break
 #
-# Each connection between two units has a **weight**: a number that training has found.
+# Each connection between two units has a **weight**: a number that training has found. The network has three layers
+# of them, `fc1` to `fc3` ("fully connected"). Each unit also has a *bias*, which this course does not prune.
 
 # %% tags=["nbval-check-output"]
 space = WeightSpace(net)
@@ -132,12 +133,15 @@ lost = pd.DataFrame({f"{share:.0%} pruned": (said != task.y_valid).float() for s
 print(lost.groupby(task.y_valid.numpy()).mean().T.to_string(float_format="{:.0%}".format))
 
 # %% [markdown]
+# At 80 % some digits are already often misread, while others are read as well as before. Do not take the 9 at 90 %
+# for a success: no 9 is misread there, because the network calls half of all images a 9.
+#
 # ## 4. What the accuracy does not see
 #
 # The network gives each digit a probability, and its answer is the most probable digit. Here is an image that it reads
 # with great confidence, and that is lost at 80 %.
 
-# %% alt="An image of a 2 and four bar charts, at 0, 60, 70 and 80 % sparsity: nearly all probability is on 2 at first, less at 70 % though the answer is still right, and at 80 % other digits are ahead."
+# %% alt="An image of a 2 and four bar charts, at 0, 60, 70 and 80 % sparsity: nearly all probability is on 2 at first, less at 70 % though the answer is still right, and at 80 % another digit is just ahead."
 labels = task.y_valid
 right = shares[:, range(len(labels)), labels]  # probability of the right digit, [sparsities, images]
 surest = (right[0] * (answers[3] != labels)).argmax()
@@ -161,15 +165,16 @@ one["mean loss"], one["accuracy"] = -right.log().mean(1), table["accuracy"]
 shown = dict.fromkeys(("sparsity", "accuracy"), "{:.0%}".format)
 print(one.to_string(index=False, formatters=shown, float_format="{:.2f}".format))
 
-# %% alt="Accuracy on the left and loss on the right, against sparsity. The accuracy stays level to about 70 %; the loss rises visibly from about 50 % on."
+# %% alt="Accuracy on the left and loss on the right, against sparsity. The accuracy sinks only a little to about 75 %; the loss rises from about 50 % on, ever faster."
 figure, axes = plt.subplots(1, 2, figsize=(plots.WIDTH, 2.8), layout="constrained")
 for ax, column in zip(axes, ("accuracy", "loss"), strict=True):
     plots.pruning_curve(ax, slider.table.query("sparsity <= 0.8"), column).set_xlim(0, 0.8)
 plt.show()
 
 # %% [markdown]
-# The loss moves first. Training made the loss small, and pruning should keep it small. So the loss is what we watch
-# from here on.
+# The accuracy changes by whole images, a few down, sometimes one up, until it breaks. The loss rises steadily from
+# about 50 % on, because it also counts doubt that flips no answer. Training made the loss small, and pruning should
+# keep it small. So the loss is what we watch from here on.
 #
 # ## 5. Is magnitude the right question?
 #
@@ -203,9 +208,9 @@ larger.reveal(
 )
 
 # %% [markdown]
-# The points open like a fan. Small weights indeed change little. But at every size there are weights that could go for
-# nothing, and some whose removal *helps*. Tossing a coin would be right in half of the pairs; size does better than
-# that, and far worse than one would like. **Magnitude is a hint. The loss is the question.**
+# The points open like a fan. Small weights indeed change little. But at every size there are weights that could go
+# for nothing, and some whose removal *helps*. Tossing a coin would be right in half of the pairs; size does better
+# than that, but it is wrong in about every third pair. **Magnitude is a hint. The loss is the question.**
 #
 # Now take them away together. If each of the smallest 90 % cost what it costs alone, what would all of them cost?
 
@@ -221,13 +226,14 @@ print(f"all at once: {together:.1f} nats")
 # made once, at the start, cannot know that, not even one made from the loss.
 
 # %% [markdown]
-# ## 6. Ask the loss, and ask again
+# ## 6. One question, or many?
 #
-# So we ask more than once. Remove a few weights, look at the loss afresh, remove a few more: each round is a **stage**.
-# And trying each of the weights would take too long, so we estimate what each would cost from the slope and the
-# curvature of the loss. This estimate is the *quadratic model*, QM for short; you will build it in notebook 02.
+# So one may ask more than once. Remove a few weights, look at the loss afresh, remove a few more: each round is a
+# **stage**. Trying each of the weights would take too long, so we estimate what each would cost from the slope and
+# the curvature of the loss. This estimate is the *quadratic model*, QM for short; you will build it in notebook 02.
 #
-# Three ways to the same sparsity of 90 %, on the same network. Nothing is trained afterwards.
+# Here are three ways to the same sparsity of 90 %, on the same network. Nothing is trained afterwards. (The paper takes
+# 1, 14 and 140 stages. MP needs only one: the weights that stay keep their size, so asking again changes nothing.)
 
 # %%
 pruners = {
@@ -252,7 +258,7 @@ best.reveal(
 )
 
 # %% [markdown]
-# Asked once, the loss chooses hardly better than size: a few more images are right, and the loss is no lower. Asked
+# Asked once, the loss chooses hardly better than size: some more images are right, but the loss is no lower. Asked
 # again after every stage, it leaves a network that still reads most digits, with exactly as many weights as the
 # others.
 #
@@ -265,8 +271,8 @@ best.reveal(
 #
 # - Unstructured pruning sets single weights to zero. A trained network tolerates a lot of it, then loses some digits
 #   before others.
-# - The loss sees the damage before the accuracy does. Magnitude asks how large a weight is; the question is how much
-#   the loss changes when it goes.
+# - The loss also sees doubt that has changed no answer yet. Magnitude asks how large a weight is; the question is how
+#   much the loss changes when it goes.
 # - What a weight costs depends on which others are left. Asking the loss again at every stage chose far better weights
 #   than asking once.
 #

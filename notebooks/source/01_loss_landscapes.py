@@ -16,7 +16,7 @@
 # **After this notebook you can**
 # - say where a pruned network lies, and how far that is from the trained one;
 # - read a slice of a loss landscape, and say what it does not show;
-# - explain why the line to a mask is long, and why nothing near its start warns you of its end.
+# - explain why the line to a mask is long, and why so little near its start warns you of its end.
 #
 # **You need** notebook 00, vectors and their lengths, and the idea of a gradient.
 #
@@ -58,7 +58,8 @@ net = models.pretrained("mlp_300_100", task)
 # At each point the network has a loss $L(\theta)$: the mean of $-\ln p$ over a batch of images, in nats (notebook 00).
 # Think of it as a height. A height at every point is a landscape, the **loss landscape**. Training walked down in it.
 #
-# All heights in this notebook are measured on the same batch, the first 500 training images.
+# All heights in this notebook are measured on the same batch, the first 500 training images. (The network has learned
+# from these, so its loss here is lower than on the validation images of notebook 00.)
 
 # %% tags=["nbval-check-output"]
 space = WeightSpace(net)
@@ -89,9 +90,10 @@ plt.show()
 # two lines cross. The arrows are those walks. Look at the scale: even these two, the largest of their layer, change the
 # loss little.
 #
-# With all weights it is the same. A **mask** $m$ is a list of $D$ ones and zeros: 1 where a weight stays, 0 where it
-# goes. The pruned network is the point $\theta \odot m$ (multiplied entry by entry), and the **step** that leads there
-# is $\Delta = \theta \odot m - \theta$. It leaves alone what stays, and takes everything else all the way to zero.
+# To prune many weights is to walk in the same way, only in more dimensions. A **mask** $m$ is a list of $D$ ones and
+# zeros: 1 where a weight stays, 0 where it goes. The pruned network is the point $\theta \odot m$ (multiplied entry
+# by entry), and the **step** that leads there is $\Delta = \theta \odot m - \theta$. It leaves alone what stays, and
+# takes everything else all the way to zero.
 
 
 # %%
@@ -123,6 +125,7 @@ lines = [{share: landscape.line(net, batch, step, t) for share, step in to.items
 figure, axes = plt.subplots(1, 2, figsize=(plots.WIDTH, 3.2), layout="constrained", sharey=True)
 for ax, losses, criterion, title in zip(axes, lines, ("mp", "qm"), ("MP in one go", "QM in 14 stages"), strict=True):
     landscape_plots.slices_by_sparsity(landscape_plots.frame(ax, 1, 2.5), t, losses, criterion).set_title(title)
+axes[1].set_ylabel("")
 rise = lines[0][0.9] - height
 half_way.reveal(
     figure,
@@ -132,15 +135,16 @@ half_way.reveal(
 )
 
 # %% [markdown]
-# On the left the masks of MP, on the right those that the quadratic model (QM) of notebook 00 chose in 14 stages, with
-# their sparsities at the end. Every line leaves the trained network almost level. **The harm is done far from where
-# you stand**, and someone who only looks around at the start sees next to nothing of it.
+# On the left are the masks of MP, on the right those that the quadratic model (QM) of notebook 00 chose in 14 stages,
+# with their sparsities at the end of each line. Every line leaves the trained network almost level. **The harm is
+# done far from where you stand**, and someone who only looks around at the start sees next to nothing of it.
 #
 # ### Under your fingers
 #
 # On the left, the loss along two lines, against the length of the walk: MP in black, the other one in colour, and a
-# circle for the network after each stage. On the right, both walks from above, drawn in true angles and lengths; the
-# colours are the loss. (*Random* and *gradient* lead to no mask. They are the subject of section 4.)
+# circle for the network after each stage. *Guessing* is the loss of a network that gives every digit the same
+# probability. On the right, both lines from above, drawn in true angles and lengths; the colours are the loss.
+# (*Random* and *gradient* lead to no mask. They are the subject of section 4.)
 
 # %%
 slider = widgets.landscape_slider(net, task, start=0.9, stages=14)
@@ -156,7 +160,8 @@ slider
 slider.stills({"sparsity": 0.5, "stages": 1}, {"stages": 1}, {"stages": 14})
 
 # %% [markdown]
-# In one go, QM ends higher than MP at both sparsities. In 14 stages it ends far lower, although its step is the longer one.
+# In one go, QM ends higher than MP at both sparsities. At 90 % and in 14 stages it ends far lower, although its step
+# is the longer one. (At 50 % it stays above MP even in 14 stages: look at the thinnest lines of the figure before.)
 #
 # ### Exercise 1.1: The loss on a line
 # *medium, about 8 minutes*
@@ -204,7 +209,7 @@ def loss_on_line(space, rest, x, y, direction, at):
 
 # %%
 longer = exercises.guess(
-    "step in trainings", "How many times as long as all of the training is the step of MP at 50 %?", unit="times"
+    "step in trainings", "The step of MP at 50 %, divided by all of the training: which number comes out?"
 )
 
 # %% [markdown]
@@ -272,8 +277,8 @@ longer.reveal(
 # length of the path, which winds; an epoch is one pass over all training images.
 #
 # Why is pruning so long a step? There are many weights, so even small squares add up; and pruning moves each of them
-# *all the way* to zero, while training moved each only a little. Below is the shortest step to every sparsity, which is
-# that of MP: no mask of the same sparsity is nearer. Where does it pass all of the training?
+# *all the way* to zero, while training moved most of them by less than that. Below is the shortest step to every
+# sparsity, which is that of MP: no mask of the same sparsity is nearer. Where does it pass all of the training?
 
 # %% alt="Length of the shortest step against sparsity: it rises from zero, passes the length of all of the training before 50 %, and reaches the length of theta at 100 %."
 shortest = theta.abs().sort().values.square().cumsum(0).sqrt()
@@ -283,7 +288,8 @@ walks.reach(ax, shares, shortest, lengths["all of the training"], theta.norm().i
 plt.show()
 
 # %% [markdown]
-# MP takes the shortest step, and QM, on a longer one, ends lower. So length is not all. Direction counts too.
+# Before half of the weights are gone, the step is longer than all of the training. But length is not all: at 90 %, MP
+# takes the shortest step, and QM in 14 stages ends lower on a longer one. Direction counts too.
 #
 # ## 4. A slice is one direction
 #
@@ -325,8 +331,8 @@ def filter_normalised(direction, weight):
 
 
 # %% [markdown]
-# Compare four directions: such a *random* one; the *gradient*, along which the loss rises most steeply at $\theta$; and
-# those towards the masks of *MP* and *QM* at 90 %. To be fair, we walk equally far along each.
+# Compare four directions: such a *random* one; the *gradient* of the loss at $\theta$; and those towards the masks of
+# *MP* and *QM* at 90 %. To be fair, we walk equally far along each.
 
 # %%
 steepest = exercises.guess(
@@ -358,15 +364,15 @@ steepest.reveal(
 )
 
 # %% [markdown]
-# One point, four slices, four landscapes. Along the gradient the loss is far up before the walk to a mask has begun to
-# rise. Along a random direction it stays flat longest. That makes no random step a good one: it prunes nothing.
+# One point, four slices, four landscapes. Along the gradient the loss is far up before the walk to a mask has begun
+# to rise. Along a random direction it stays flat longest. Yet a random step is of no use: it prunes nothing.
 
 # %% alt="Loss along one random direction, both ways from theta: a wide bowl that is almost flat in its middle."
 at = torch.linspace(-12, 12, 49)
 figure, ax = plt.subplots(figsize=(6, 2.6), layout="constrained")
 losses = landscape.line(net, batch, units["random"], at)
 landscape_plots.one_slice(landscape_plots.frame(ax, 12, 0.6), at, losses, "random")
-ax.set(xlim=(-12, 12), xlabel="length of the step from θ, both ways", title="A slice along a random direction")
+ax.set(xlim=(-12.3, 12.3), xlabel="length of the step from θ, both ways", title="A slice along a random direction")
 plt.show()
 
 # %% [markdown]
@@ -430,9 +436,9 @@ halfway.reveal(
 )
 
 # %% [markdown]
-# Each band of colour starts at twice the loss of the one below. There is no wall between the two masks, and the flat
-# region around $\theta$ is wide in this plane. But a plane is a slice too. It shows two directions out of $D$, and a
-# network that lies above or below it has no place in the picture.
+# Each band of colour ends at twice the loss at which the one below it ends. There is no wall between the two masks,
+# and the flat region around $\theta$ is wide in this plane. But a plane is a slice too. It shows two directions out
+# of $D$, and a network that lies above or below it has no place in the picture.
 
 # %% [markdown]
 # ### Bonus 1.5: Is it in the picture?
@@ -477,11 +483,14 @@ found = in_plane(torch.where((first != 0) | (second != 0), -theta, 0), first, se
 # %% [markdown]
 # ## 6. Many short steps
 #
-# QM reached its mask in 14 stages. Each stage is a step of its own, to the weights that are left after it. Add up the
-# lengths of the 14 steps, and compare the sum with the straight line from $\theta$ to the same mask.
+# QM reached its mask in 14 stages. Each stage is a step of its own: from where the last one ended, it takes some more
+# weights to zero. Add up the lengths of the 14 steps, and compare the sum with the straight line from $\theta$ to the
+# same mask.
 
 # %%
-detour = exercises.guess("walk in lines", "How many times as long as the straight line is the walk?", unit="times")
+detour = exercises.guess(
+    "walk in lines", "The length of the walk, divided by that of the straight line: which number comes out?"
+)
 
 # %%
 states = list(LocalPruner("qm", sparsity=0.9, stages=14).stream(net, task))
@@ -517,8 +526,8 @@ detour.reveal(
 # %% [markdown]
 # ## What we saw
 #
-# - A pruned network is a point, and a far one: the step there is longer than all of the training, because many weights
-#   go all the way to zero. The line leaves almost level, and the harm is done at its end.
+# - A pruned network is a point, and a far one: from 50 % on, the step there is longer than all of the training, because
+#   many weights go all the way to zero. The line leaves almost level, and the harm is done at its end.
 # - A slice or a plane shows its own directions and no others. Random ones look flat; the gradient's is steep.
 # - Stages turn right angles. They share out the weights, and lead to another mask than one long step.
 #
@@ -536,7 +545,7 @@ detour.reveal(
 # **1. Of all masks with the same sparsity, which has the shortest step?**
 # <details><summary>That of MP</summary>Right. The squared length is the sum of the squares of the pruned weights, and
 # MP takes the smallest squares.</details>
-# <details><summary>That of the best criterion</summary>No. Here QM in 14 stages ended at a lower loss, on a longer
+# <details><summary>That of the best criterion</summary>No. At 90 %, QM in 14 stages ended at a lower loss, on a longer
 # step.</details>
 # <details><summary>All are equally long</summary>No. They remove equally many weights, but not equally large
 # ones.</details>

@@ -30,6 +30,21 @@ def test_labels_keep_apart_in_the_order_of_their_lines(ends: list[float]) -> Non
     assert [text.get_color() for text in ax.texts] == [plots.ink(f"C{i}") for i in range(len(ends))]
 
 
+def test_no_label_reaches_below_the_axes() -> None:
+    ax = Figure(figsize=(5, 3)).add_subplot()
+    ends = [0.0, 0.01, 0.02, 0.7]
+    for i, end in enumerate(ends):
+        ax.plot([0, 1], [0.5, end], label=f"line {i}")
+    ax.set_ylim(0, 1)
+    plots.label_lines(ax)
+    canvas = FigureCanvasAgg(ax.figure)
+    canvas.draw()
+    boxes = [text.get_window_extent(canvas.get_renderer()) for text in ax.texts]
+    assert all(box.y0 >= ax.get_window_extent().y0 for box in boxes)
+    assert all(above.y0 >= below.y1 - 1 for below, above in itertools.pairwise(boxes))
+    assert ax.texts[-1].xy == pytest.approx((1, 0.7))
+
+
 def test_a_label_that_is_alone_stands_at_the_end_of_its_line() -> None:
     ax = Figure().add_subplot()
     (line,) = ax.plot([1, 10, 100], [3, 30, 300])

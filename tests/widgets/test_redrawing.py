@@ -78,7 +78,7 @@ def test_the_first_images_that_go_wrong_are_shown(trained, digits: data.Task) ->
     assert titles[0] == f"{digits.y_valid[first[0]]} → {answers[45][first[0]]}"
     slider.controls["point"].value = 0
     assert not any(image.get_visible() for image in shown)
-    assert slider.picture.alt.endswith("None has gone wrong so far.")
+    assert slider.picture.alt.endswith("None lost to pruning so far.")
 
 
 def test_the_words_are_what_pruning_measures(slider: widgets.Sliders, trained, digits: data.Task) -> None:
