@@ -54,7 +54,7 @@ BECAUSE: dict[str, dict[Any, str]] = {
     # 02 Taylor approximations
     "second order at 80 %": {
         "high": "Nothing is missing from the second order, and still it is a model for short steps.",
-        "low": "It is not that bad: at the beginning of the step, the bend of the loss is most of what happens.",
+        "low": "It is not that bad: along the first quarter of the step it is nearly right. It falls behind later.",
     },
     "weights that lower the loss": {
         "low": "Near a minimum the slopes have both signs, and most single weights matter little.",

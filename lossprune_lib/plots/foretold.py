@@ -57,8 +57,6 @@ def causes_by_stages(ax: Axes, table: pd.DataFrame) -> Axes:
     ax.set_xscale("log")
     ax.set_xticks(list(table.index), [str(number) for number in table.index])
     ax.xaxis.set_minor_locator(NullLocator())
-    ax.set(
-        xlabel="number of stages", ylabel="error of QM's model (nats)", ylim=(0, 1.05 * table.abs().to_numpy().max())
-    )
+    ax.set(xlabel="number of stages", ylabel="size of the error (nats)", ylim=(0, 1.05 * table.abs().to_numpy().max()))
     ax.grid(axis="y")
     return label_lines(ax, lines)

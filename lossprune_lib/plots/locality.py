@@ -10,7 +10,7 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import NullLocator, PercentFormatter
+from matplotlib.ticker import MaxNLocator, NullLocator, PercentFormatter
 
 from lossprune_lib.networks import masks
 from lossprune_lib.plots.style import GUIDE, HIGHLIGHT, label_lines, style
@@ -50,8 +50,9 @@ def schedule_curves(axes: Iterable[Axes], size: int, sparsity: float, stages: in
     level.yaxis.set_major_formatter(_percent())
     level.set(xlabel="stage", ylabel="sparsity after the stage", ylim=(0, 1))
     removed.set(xlabel="stage", ylabel="weights removed by the stage", ylim=(0, None))
-    level.grid(axis="y")
-    removed.grid(axis="y")
+    for ax in (level, removed):
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+        ax.grid(axis="y")
     label_lines(level)
     label_lines(removed)
 

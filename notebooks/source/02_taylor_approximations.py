@@ -65,7 +65,7 @@ net = models.pretrained("mlp_300_100", task)
 #
 # Three simple curves try to predict the loss from what is known at the trained value alone:
 # - **LM**, the linear model, draws the tangent. It knows the slope $g$.
-# - **QM**, the quadratic model, draws a parabola. It knows the slope $g$ and the curvature $G$, which says how the loss bends.
+# - **QM**, the quadratic model, draws a parabola. It knows the slope $g$ and the curvature $G$, which says how the loss bends (section 5 says exactly what $G$ is).
 # - **OBD**, Optimal Brain Damage, draws a parabola too, but takes the slope to be zero.
 #
 # Drag the weight. Then choose another one.
@@ -75,10 +75,10 @@ one = widgets.one_weight_slider(net, task, start=0.5)
 one
 
 # %% [markdown]
-# The thick curve is what really happens. All three models touch it at the trained value, and the markers at zero are their predictions for pruning.
-# Three of these weights once more, as still figures:
+# The thick curve is what really happens. All three models meet it at the trained value, and the markers at zero are their predictions for pruning.
+# Three of these weights once more, as still figures. (The trained value is always on the right; where it is negative, the axis runs backwards.)
 
-# %% alt="The loss over three single weights with the models of LM, QM and OBD. In the first two, QM lies on the actual curve up to zero; in the third, all three models stay below it."
+# %% tags=["hide-input"] alt="The loss over three single weights with the models of LM, QM and OBD. In the first two, QM lies on the actual curve up to zero; in the third, all three models stay below it."
 precise = BatchLoss(copy.deepcopy(net).double(), (task.x_train[:500].double(), task.y_train[:500]))
 telling, places = few_weights.telling_weights(precise), np.linspace(-0.5, 1.5, 41)
 curves = [few_weights.one_weight(precise, telling[name], places) for name in ("costly", "welcome", "bent")]
@@ -104,7 +104,8 @@ plt.show()
 #
 # $$\Delta L \approx g_1 s_1 + g_2 s_2 + \tfrac12 H_{11} s_1^2 + \tfrac12 H_{22} s_2^2 + \underbrace{H_{12}\, s_1 s_2}_{\text{off-diagonal}}$$
 #
-# where $H_{11}$ and $H_{22}$ are second derivatives along one weight, and $H_{12}$ is the mixed one. The last term belongs to the *pair*.
+# where $H_{11}$ and $H_{22}$ are the second derivatives along each weight, and $H_{12}$ is the mixed one. The last term belongs to the *pair*.
+# (The $G$ of section 1 stands in for such an $H_{11}$.)
 # Move both weights, and compare the three maps.
 
 # %%
@@ -122,7 +123,7 @@ print(f"\n{space.size:,} weights make {space.size * (space.size - 1) // 2:,} pai
 # actual cost of removing both. In the first row the two together cost more than the sum, in the second less. The model with the off-diagonal
 # term (*full*) follows; the one without it (*diagonal*) cannot.
 #
-# For two weights that is one number. The whole network has as many as the last line says.
+# For two weights that is one extra number. For the whole network there is one for each pair, and the last line counts them.
 
 # %% [markdown]
 # ## 3. All weights at once
@@ -145,8 +146,8 @@ mp = ranking.path(net, task, batch, "mp")
 print(f"magnitude pruning (MP) to 80 % changes the loss by {mp.true_change(0.8):+.2f} nats")
 
 # %% [markdown]
-# `risk` is the loss of one batch as a function of the weights, and `mp` holds the steps of magnitude pruning from $\theta$. No one can build
-# $H$, but $\Delta\theta^\top H \Delta\theta$ for *one* step takes only a few gradients. So we can ask the expansion itself, with nothing left out of its second order.
+# `risk` is the loss of one batch as a function of the weights, and `mp` holds the steps of magnitude pruning from $\theta$. $H$ is far too large
+# to build, but $\Delta\theta^\top H \Delta\theta$ for *one* step takes only a few gradients. So we can ask the expansion itself, with nothing left out of its second order.
 
 # %%
 foreseen = exercises.guess(
@@ -155,7 +156,7 @@ foreseen = exercises.guess(
     unit="%",
 )
 
-# %%
+# %% tags=["hide-input"]
 shares = np.linspace(0, 1, 41)
 along, actual = mp.forecast(0.8, ("first", "hessian")), forecast.loss_along(risk, weights, mp.step(0.8))
 line = pd.DataFrame({"share": shares, "true_change": [actual(share) for share in shares]})
@@ -168,7 +169,7 @@ axes[0].legend()
 axes[1].set_title("the first quarter of the step")
 foreseen.reveal(
     figure,
-    "Left, the whole way along the step: both models stay near zero while the loss (thick) climbs. Right, the first quarter: "
+    "Left, the whole way along the step: both models stay far below while the loss (thick) climbs. Right, the first quarter: "
     "the second order lies in the grey band, within 10 % of the actual change, nearly to the end of the quarter.",
     answer=along.change("hessian") / mp.true_change(0.8),
     alt="Change of the loss along the step to 80 %. On the whole step the loss leaves both models far below; in the first "
@@ -180,7 +181,7 @@ foreseen.reveal(
 #
 # ### Exercise 2.1: What the model predicts
 #
-# *medium, about 5 minutes.* No pruning method can afford $H$. All use a diagonal, with one curvature for each weight, and no pairs.
+# *medium, about 5 minutes.* $H$ is too large to build. QM and OBD use a diagonal instead: one curvature for each weight, and no pairs.
 # Write `predicted_change(weights, gradient, curvature, kept)`: the signed change of the loss that this diagonal model predicts when every weight goes that
 # is not `kept` (a bool tensor). For weights `[2., 3.]`, gradient `[1., 1.]`, curvature `[4., 4.]` and `kept` `[False, True]` it is `6.`
 
@@ -251,11 +252,11 @@ def qm_saliency(weights, gradient, curvature, step_penalty):
 # | **OBD**, Optimal Brain Damage | $\tfrac12 G_{kk}\theta_k^2$ | those, and the gradient |
 # | **MP**, magnitude | $\theta_k^2$ | the loss |
 #
-# OBD assumes that training has ended in a valley, where the gradient is zero. How much of QM's prediction does the gradient make here?
+# OBD assumes that training has ended in a valley, where the gradient is zero. What share of QM's prediction comes from the gradient here?
 
 # %% tags=["nbval-check-output"]
 slopes = mp.predicted_change(0.8, "first") / mp.predicted_change(0.8, "diagonal")
-print(f"MP to 80 %: the gradient makes {100 * slopes:.0f} % of QM's prediction")
+print(f"MP to 80 %: {100 * slopes:.0f} % of QM's prediction comes from the gradient")
 
 # %%
 lowering = exercises.guess(
@@ -271,14 +272,14 @@ taylor_plots.cancellation(ax, changes[weights.abs().argsort()])
 ax.legend()
 lowering.reveal(
     figure,
-    "The weights in the order of magnitude pruning. With their signs, the changes largely cancel; their sizes do not.",
+    "The weights in the order of magnitude pruning. With their signs, the changes partly cancel; their sizes cannot.",
     answer=(changes < 0).double().mean().item(),
     alt="Running sums of modelled changes against sparsity: the sum of sizes lies above the sum with signs everywhere.",
 )
 
 # %% [markdown]
-# Why take the *size* of a change, if a negative one looks like a gift? Because a large negative change says that much will happen, and a model is least to be
-# trusted where much happens. The aim is to keep what was learned.
+# Why take the *size* of a change, if a negative one looks like a gift? Because a large negative change says that much will happen, and where much
+# happens a model deserves the least trust. The aim is to keep what was learned.
 #
 # Mind the two sums. The sum **with signs** is the prediction. The sum of sizes, the **sum of saliencies**, is larger. It is a bound on the prediction: no choice of signs could
 # make the modelled change larger. It is no bound on what happens:
@@ -372,8 +373,8 @@ print("the same as the library's:", torch.allclose(by_root, by_library, rtol=1e-
 # ## 6. Who is fooled
 #
 # Now the main experiment. Prune to 90 % in 14 **stages**: short steps, with a new model at the weights that are left before each. Do it twice.
-# MP chooses its weights without asking any model; QM chooses them *by* the diagonal model. At each stage, both are asked the same question: what does the diagonal
-# model predict for this step, and what happens?
+# MP chooses its weights without asking any model; QM chooses them *by* the diagonal model. At each stage, ask of both steps: what does the diagonal model
+# predict, and what happens?
 
 # %%
 fooled = exercises.guess(
@@ -390,7 +391,7 @@ staged = {
 }
 totals = pd.DataFrame({name: table[["true_change", *orders]].sum() for name, table in staged.items()}).T
 
-# %%
+# %% tags=["hide-input"]
 figure, axes = plt.subplots(
     1, 2, figsize=(plots.WIDTH, 3.5), sharey=True, gridspec_kw={"wspace": 0.65, "right": 0.84, "bottom": 0.16}
 )
@@ -400,15 +401,15 @@ fooled.reveal(
     figure,
     "Same network, same sparsity, same number of stages, same kind of model. Only the chooser differs.",
     answer=totals.loc["qm", "diagonal"] / totals.loc["qm", "true_change"],
-    alt="Actual and predicted change added up over 14 stages to 90 %. For the steps of MP both models follow the actual change; "
+    alt="Actual and predicted change added up over 14 stages to 90 %. For the steps of MP the full Hessian follows the actual change and the diagonal foretells most of it; "
     "for the steps of QM the full Hessian follows, and the diagonal model stays at zero.",
 )
 
 # %% [markdown]
-# Left: MP's steps. The stages are short, and both models do well. Right: QM's steps. The full Hessian still foretells about nine tenths of what happens; so **the
-# expansion is right**. But the diagonal, which chose these steps, predicts next to nothing of their cost. All five choosers side by side:
+# Left: MP's steps. The stages are short: the full Hessian foretells nearly all of what happens, the diagonal about three quarters. Right: QM's steps. The full Hessian
+# still foretells about nine tenths, so **the expansion is right**. But the diagonal, which chose these steps, predicts next to nothing of their cost. All five choosers side by side:
 
-# %% alt="Actual change of the steps that random pruning, MP, OBD, LM and QM chose in 14 stages to 90 %, with the predictions of the full Hessian and of the diagonal. The diagonal is close for random and MP, half as large for OBD and LM, and near zero for QM."
+# %% alt="Actual change of the steps that random pruning, MP, OBD, LM and QM chose in 14 stages to 90 %, with the predictions of the full Hessian and of the diagonal. The diagonal predicts about three quarters for random and MP, about half for OBD and LM, and next to nothing for QM."
 figure, ax = plt.subplots(figsize=(plots.WIDTH, 3.3), layout="constrained")
 choosing.predicted_by_chooser(ax, totals)
 plt.show()
@@ -424,7 +425,7 @@ for name in ("mp", "qm"):
 
 # %% [markdown]
 # QM looks for weights where slope and curvature cancel, and it finds them. What its model has wrong about these weights, it has no way to see. You can watch the same thing
-# without any network. Give things a true cost, estimate it with an error that is zero on average, and take the half with the smallest estimates:
+# without any network. Give things a true cost, estimate it with an error that is zero on average, and take the half whose estimates are smallest in size, as QM does:
 
 # %% tags=["nbval-check-output"]
 draw = torch.randn(2, 10_000, generator=generator(0, "toy"))
@@ -436,7 +437,7 @@ print(
 
 # %% [markdown]
 # The estimate of what was taken is too low, though every single estimate is right on average. And yet the taken half is cheaper than a random one. Both halves of this matter.
-# In the figure above, QM's steps cost less than half of what MP's cost. **Who chooses by a model must not ask the same model what the choice will cost; the choice
+# In the figure above, QM's steps cost less than half of what MP's cost. **If you choose by a model, do not ask the same model what the choice will cost; the choice
 # may be good all the same.** Notebook 03 goes on from there.
 
 # %% [markdown]
@@ -457,7 +458,7 @@ mended = exercises.guess(
     choices=["beyond the 2nd order", "GGN for the Hessian", "diagonal for the full GGN", "none of them"],
 )
 
-# %%
+# %% tags=["hide-input"]
 causes = causes_by_stages(LocalPruner("mp", sparsity=0.9), net, task)
 sizes = causes.abs()
 grows = sizes.columns[sizes.loc[28] > 2 * sizes.loc[1]]
@@ -521,7 +522,7 @@ slider
 # the diagonal model chose. Three settings as a still figure:
 
 
-# %% alt="The last of 1, 5 and 14 stages of MP to 90 %: in one stage both models stay far below the actual change; in 5 the full Hessian is inside the band of 10 %; in 14 both are close."
+# %% tags=["hide-input"] alt="The last of 1, 5 and 14 stages of MP to 90 %: in one stage both models stay far below the actual change; in 5 the full Hessian is inside the band of 10 %; in 14 both are close."
 def last_stage(stages, end=0.9):
     path = ranking.path(net, task, batch, "mp", sparsity=end, stages=stages)
     ahead = np.linspace(path.state.mask.sparsity, end, 9)[1:]
@@ -538,8 +539,8 @@ axes[0].legend(fontsize=8)
 plt.show()
 
 # %% [markdown]
-# From left to right the last stage becomes shorter (mind the axes), and the full Hessian comes to lie on the actual change. The expansion is as good as ever; the step has become one that
-# it can be trusted with.
+# From left to right the last stage becomes shorter (mind the axes), and the full Hessian comes to lie on the actual change. The expansion is no better than before; the step is now short enough
+# for it.
 #
 # ### Bonus 2.5: The Hessian along a step, without the Hessian
 #

@@ -73,9 +73,9 @@ predicted = exercises.guess(
 )
 
 # %% [markdown]
-# Move the sliders. Left: how the loss changes on the way, and how the models of all stages said it would, both added up. Right: by how much each
-# stage's prediction is off. Start with **stages**, from 1 to 140. ($\lambda$, the step penalty, comes in section 5.) A pruning of many stages shows them as they come;
-# your next move ends it.
+# Move the sliders. Left: the change of the loss on the way, and the change that the models predicted, each added up over the stages. Right: by how much
+# each stage's prediction is off. Start with **stages**, from 1 to 140. ($\lambda$, the step penalty, comes in section 5.) A pruning in many stages is drawn stage by stage;
+# your next move stops it.
 
 # %%
 slider = widgets.locality_slider(net, task, sparsity=0.9, stages=5, step_penalty=0)
@@ -87,7 +87,7 @@ runs = prune_together([LocalPruner("qm", sparsity=0.9, stages=n) for n in number
 staged = dict(zip(numbers, runs, strict=True))
 sums = pd.DataFrame({n: run.trace[["predicted_change", "true_change"]].sum() for n, run in staged.items()}).T
 
-# %%
+# %% tags=["hide-input"]
 figure, axes = plt.subplots(1, 3, figsize=(plots.WIDTH, 3.3), sharey=True, layout="constrained")
 for ax, n in zip(axes, numbers, strict=True):
     locality_plots.predicted_and_actual(ax, staged[n].trace, "qm")
@@ -230,7 +230,7 @@ print(f"{100 * mask.sparsity:.0f} % pruned; weights that differ: {int((run.mask.
 # ## 3. Schedules
 #
 # With $\pi$ stages, the exponential schedule reaches $\kappa_i = 1 - (1 - \kappa)^{i / \pi}$ after stage $i$. The linear one reaches $\kappa\, i / \pi$, the cubic one
-# $\kappa \left(1 - (1 - i / \pi)^3\right)$. All end at the same sparsity; they differ in where they take their large steps.
+# $\kappa \left(1 - (1 - i / \pi)^3\right)$. All end at the same sparsity; they differ in when they remove most weights.
 
 # %% alt="Left, sparsity against stage: linear a straight line, exponential bent upwards early, cubic more so. Right, weights removed by each stage: level for linear, falling for exponential, falling to almost none for cubic."
 figure, axes = plt.subplots(1, 2, figsize=(plots.WIDTH, 3.2), layout="constrained")
@@ -238,7 +238,8 @@ locality_plots.schedule_curves(axes, space.size, 0.9, stages=14)
 plt.show()
 
 # %% [markdown]
-# A step's length is not the number of weights that go. It is the length of the vector that sets them to zero, and the weights that go last are large ones:
+# A step's length is not the number of weights that go. It is the length of the vector that sets them to zero, and the weights that go last are large ones. So on the
+# exponential schedule the stages remove ever fewer weights, and still their steps do not become short:
 
 # %% tags=["nbval-check-output"]
 trace = staged[14].trace
@@ -249,9 +250,9 @@ for i in (0, 7, 13):
 # %% [markdown]
 # ## 4. It ranks well although it predicts badly
 #
-# Set QM beside MP, stage by stage, and ask a second model about the same steps: the full Hessian, with nothing left out of the second order.
+# You know this figure from notebook 02: QM beside MP, stage by stage, with two models of the same steps, the diagonal one and the full Hessian.
 
-# %% alt="Actual and predicted change in 14 stages to 90 %, for MP and for QM. For MP, full Hessian and diagonal both follow the actual change, which ends high. For QM the actual change ends at less than half of MP's; the full Hessian follows, the diagonal stays at zero."
+# %% tags=["hide-input"] alt="Actual and predicted change in 14 stages to 90 %, for MP and for QM. For MP, the full Hessian follows the actual change, which ends high, and the diagonal predicts about three quarters of it. For QM the actual change ends at less than half of MP's; the full Hessian follows, the diagonal stays at zero."
 orders = ("diagonal", "hessian")
 steps = {name: stage_by_stage(LocalPruner(name, sparsity=0.9, stages=14), net, task, orders) for name in ("mp", "qm")}
 figure, axes = plt.subplots(
@@ -262,13 +263,13 @@ axes[1].set_ylabel("")
 plt.show()
 
 # %% [markdown]
-# The diagonal model predicts MP's steps well. It did not choose them, and they cost more. It predicts QM's steps badly. It chose them, and they cost less. (Why it is fooled by its
-# own choice is section 6 of notebook 02.)
+# The diagonal model predicts about three quarters of what MP's steps cost. It did not choose them, and they cost more. It predicts next to nothing of what QM's steps cost. It chose
+# them, and they cost less. (Section 6 of notebook 02 says why it is fooled by its own choice.)
 #
-# For choosing, only the *order* of the weights counts. So test the order by itself. Stand at half of the pruning, sort the weights that are left by QM's saliency, cut
-# them into twelve groups of equal size, and remove each group *alone*.
+# For choosing, only the *order* of the weights counts. So test the order by itself. Stop after half of the stages. Sort the weights that are left, once by MP's saliency and
+# once by QM's, cut them into twelve groups of equal size, and remove each group *alone*. Both times the prediction is the diagonal model's.
 
-# %% alt="Actual and predicted cost of twelve groups of weights on a logarithmic scale. Sorted by MP and by QM, the actual cost rises from group to group; for QM the prediction lies far below for the first groups, and the last group costs about twice as much as MP's."
+# %% tags=["hide-input"] alt="Actual and predicted cost of twelve groups of weights on a logarithmic scale. Sorted by MP and by QM, the actual cost rises with few exceptions from group to group; for QM the prediction lies far below for the first groups, and the last group costs about twice as much as MP's."
 state = list(LocalPruner("qm", sparsity=0.9, stages=14).stream(net, task))[6]
 risk = BatchLoss(net, task.sample(1000, generator(0, "batch", 8)))
 groups = {criterion: cost_of_groups(risk, state, criterion) for criterion in ("mp", "qm")}
@@ -289,13 +290,13 @@ for criterion, costs in groups.items():
     print(f"    first six groups: actual {costs['actual'][:6].sum():.2f}, predicted {costs['predicted'][:6].sum():.2f}")
 
 # %% [markdown]
-# Of the groups that QM would take next, its model predicts a small part of the cost. Still the order is nearly right. MP's order is right as well, by the way; the difference
-# is at the other end. The last group in QM's order, the one to keep, holds about twice as much of the loss as the last one in MP's. **QM ranks well although it predicts badly.**
+# Of the groups that QM would take next, its model predicts a small part of the cost. Still the order is nearly right. MP's order is as good; the difference is at
+# the other end. The last group in QM's order, the one to keep, would cost about twice as much as the last one in MP's: QM knows better what not to touch. **QM ranks well although it predicts badly.**
 #
 # ### Exercise 3.4: How can that be?
 #
 # *medium, about 4 minutes.* Which sentence explains that QM ranks well although it predicts badly?
-# - a: It is luck: another mask would have done as well.
+# - a: It is luck: any other mask would have done as well.
 # - b: In enough stages its predictions come true, and then so does its ranking.
 # - c: A ranking needs only the order. The prediction is a sum over the very weights for which the model says least, so what the model leaves out is missing from exactly that sum.
 # - d: The prediction is bad, but the sum of saliencies is right.
@@ -307,7 +308,7 @@ my_reason = None  # "a", "b", "c" or "d"
 exercises.check("ranks and predicts", my_reason)
 
 # %% [markdown]
-# <details><summary>Hint 1</summary>Two of the four can be refuted with the table and the figures of this section.</details>
+# <details><summary>Hint 1</summary>Two of the four can be refuted with the figures of section 1 and of this section.</details>
 # <details><summary>Hint 2</summary>Add 1 to the cost of every weight, unseen by the model. What happens to the order, and what to the sum?</details>
 
 # %% tags=["solution"]
@@ -316,7 +317,7 @@ my_reason = "c"  # an error that all weights share does no harm to their order, 
 # %% [markdown]
 # ## 5. Stages and penalty
 #
-# The second way to stay local is the **step penalty**: to the saliency of LM, QM and OBD the term $\frac{1}{2} \lambda \theta_k^2$ is added. Of
+# The second way to stay local is the **step penalty**: the term $\frac{1}{2} \lambda \theta_k^2$ is added to the saliency of LM, QM and OBD. Of
 # two weights that the model finds equally useless, the smaller one goes first, because there the model has to be trusted less far.
 # Stages and penalty together: three criteria, two numbers of stages, five penalties, and MP for comparison.
 
@@ -334,9 +335,11 @@ for ax, criterion in zip(axes, ("obd", "lm", "qm"), strict=True):
     study_plots.change_heatmap(ax, table, criterion)
     ax.set(title=criterion.upper(), ylabel="stages" if criterion == "obd" else "")
 plt.show()
+print(f"for comparison, MP: {runs[0].true_change:.2f}")
 
 # %% [markdown]
-# Each number is the change of the training loss; the best of each row is framed. 14 stages beat 1, except in the right column, where all numbers are nearly alike. What happens there?
+# Each number is the change of the loss on *all* training images (so it differs a little from section 1, where each stage counts on its own batch); the best of each row is framed.
+# 14 stages beat 1, except in the right column, where all numbers are nearly alike. What happens there?
 #
 # ### Exercise 3.5: A huge penalty and many stages
 #
@@ -362,7 +365,7 @@ my_limit = "c"  # saliency / λ is nearly θ² / 2 for every weight: MP, whateve
 # %% [markdown]
 # ## 6. Findings 1 and 2, with seeds
 #
-# One network can deceive. The course comes with whole studies: five networks from five seeds, all of the paper's penalties, up to 140 stages. Each seed has its own network, and all criteria prune
+# One network can deceive. The course comes with whole studies: for each data set one network trained from each of several seeds, all of the paper's penalties, up to 140 stages. Each seed has its own network, and all criteria prune
 # the same one, so compare them **paired**: take the difference within each seed, then the mean of the differences with its 95 % interval (Student's $t$). An interval that contains zero
 # decides nothing.
 #
@@ -382,35 +385,39 @@ studies = {
 }
 change = {name: results.changes_by_seed(study) for name, study in studies.items()}
 pairs = {
-    "QM, 14 less 1 stage": (("qm", 14), ("qm", 1)),
-    "QM, 140 less 14": (("qm", 140), ("qm", 14)),
-    "LM, 140 less 1": (("lm", 140), ("lm", 1)),
-    "QM in 140 less MP": (("qm", 140), ("mp", 1)),
-    "LM less QM, both in 140": (("lm", 140), ("qm", 140)),
+    "QM: 14 stages minus 1": (("qm", 14), ("qm", 1)),
+    "QM: 140 stages minus 14": (("qm", 140), ("qm", 14)),
+    "LM: 140 stages minus 1": (("lm", 140), ("lm", 1)),
+    "QM in 140 minus MP": (("qm", 140), ("mp", 1)),
+    "LM minus QM, both in 140": (("lm", 140), ("qm", 140)),
 }
 found = {
     name: {label: results.paired(of[a][m], of[b][n]) for label, ((a, m), (b, n)) in pairs.items()}
     for name, of in change.items()
 }
 
-# %%
+# %% tags=["hide-input"]
 figure, axes = plt.subplots(1, len(found), figsize=(plots.WIDTH, 3), layout="constrained", sharey=True, squeeze=False)
 for ax, (name, differences) in zip(axes[0], found.items(), strict=True):
     seeds.differences(ax, differences)
     ax.set_title(f"{name}, {100 * studies[name]['sparsity'].iloc[0]:.1f} %")
 digits = {label: difference.mean for label, difference in found["digits"].items()}
-stages, curvature = -digits["QM, 14 less 1 stage"] - digits["QM, 140 less 14"], digits["LM less QM, both in 140"]
+stages, curvature = (
+    -digits["QM: 14 stages minus 1"] - digits["QM: 140 stages minus 14"],
+    digits["LM minus QM, both in 140"],
+)
 similar.reveal(
     figure,
-    f"On the digits, 140 stages gain {stages:.2f} nats, curvature {curvature:.2f}. Each thin line is a seed.",
+    f"On the digits, 140 stages gain {stages:.2f} nats, curvature {curvature:.2f}. Below zero, the first of the two has the smaller loss change. "
+    "Each thin line is a seed; the dot and the bar are the mean and its interval.",
     answer="stages" if stages > curvature else "curvature",
-    alt="Paired differences of loss changes by seed, with intervals, on digits and MNIST. Those for more stages, and for QM less MP, lie below zero; "
-    "LM less QM lies above zero, nearer to it.",
+    alt="Paired differences of loss changes by seed, with intervals, on digits and MNIST. Those for more stages, and for QM minus MP, lie below zero; "
+    "LM minus QM lies above zero, nearer to it.",
 )
 
 # %% [markdown]
 # The rules that say when a finding is reproduced were fixed before the studies ran (`data/results/JUDGING.md`). Finding 1 needs every step to more stages to be clear. Finding 2 needs LM to
-# lack at most a quarter of what lies between MP and QM, with its whole interval:
+# lag behind QM by at most a quarter of the distance between MP and QM, with its whole interval:
 
 # %%
 rows = {}
@@ -426,12 +433,12 @@ for name, study in studies.items():
 print("not run yet:", ", ".join(results.missing()))
 
 # %% [markdown]
-# Read the evidence with the verdict. *Similar* does not mean equal: on both data sets LM ends above QM in 140 stages, and the intervals say so clearly. On the digits it may or may not lack a
-# quarter of the way, so finding 2 is undecided there. `cifar10_small_vgg` is a small convolutional network that was trained for too short a time (a third of its images are read wrongly), with three seeds, too few for
-# an interval: it decides nothing. The paper's residual network is among those that were not run yet.
+# Read the evidence with the verdict. *Similar* does not mean equal: on both data sets LM ends above QM in 140 stages, and the intervals say so clearly. On the digits the interval lies on both
+# sides of a quarter, so finding 2 is undecided there. `cifar10_small_vgg` is a small convolutional network that was trained for too short a time (it gets about a third of the images wrong). Three seeds are too few for
+# an interval, so it decides nothing. The paper's residual network is among those that were not run yet.
 
 # %% [markdown]
-# ## 7. Masks are chaotic. Losses too?
+# ## 7. The same pruning twice
 #
 # If QM ranks weights so well, it must find *the* important ones? Prune one network twice. The second time, let each stage draw other images.
 
@@ -455,7 +462,7 @@ shared.reveal(
 # The share is called the **overlap** of two masks (Jaccard index). A choice in an early stage changes all the models after it; small differences grow from stage to stage. In the shipped experiment even
 # the *order* of the same images made a difference in some prunings, by rounding alone. In double precision it made none.
 
-# %% alt="Overlap of two masks with other draws of the images, and how far apart their losses end, for OBD, LM and QM with two penalties. Masks of LM and QM share little without penalty, more with one, those of OBD share most; losses are apart by less than those of different criteria."
+# %% tags=["hide-input"] alt="Overlap of two masks with other draws of the images, and how far apart their losses end, for OBD, LM and QM with two penalties. Masks of LM and QM share little without penalty, more with one, those of OBD share most; losses are mostly apart by less than those of different criteria."
 chaos = pd.read_csv(shipped("results") / "chaos" / "chaos.csv")
 settings = (
     "network == 'digits' and how == 'redrawn' and dtype == 'float32' and schedule == 'exponential' and stages == 14"
@@ -468,19 +475,20 @@ plt.show()
 # %% tags=["nbval-check-output"]
 reordered = results.chaos(chaos).query("how == 'reordered'").groupby(["network", "dtype"])[["apart", "seeds"]].sum()
 print(reordered.rename(columns={"apart": "masks that differ", "seeds": "prunings compared"}).to_string())
-print("masks are chaotic, losses are not:", results.chaos_verdicts(chaos))
+verdicts = [f"{verdict} on {name}" for name, verdict in results.chaos_verdicts(chaos).items()]
+print("masks are chaotic, losses are not:", ", ".join(verdicts))
 
 # %% [markdown]
 # Left: without a penalty, the masks of LM and QM from two draws share little. With a penalty they share more, and OBD's share most. Right: the losses end close together,
-# mostly closer than those of different criteria (vertical mark), though not every interval is clear of it. By the rule that was fixed beforehand, it **holds** on MNIST and is **undecided** on the digits.
+# mostly closer than those of different criteria (vertical mark), though not every interval is clear of it. By the rule that was fixed beforehand, *masks are chaotic, losses are not* **holds** on MNIST and is **undecided** on the digits.
 #
-# So "which weights matter" is hardly a property of the network. *How many* good masks there are is: many. Remember this overlap as a yardstick when
+# So the weights that LM and QM keep are hardly *the* important ones: there are many good masks. (OBD keeps mostly the same weights.) Remember this overlap as a yardstick when
 # notebook 04 compares the masks of different criteria. And if so much chance in the mask does so little harm, need the curvature be exact? Notebook 05 answers that.
 
 # %% [markdown]
 # ## 8. Steps of chosen size
 #
-# A fixed schedule takes its steps blindly. A **trust region** (an old remedy in optimisation) tries a step, compares predicted and actual change, and goes on boldly or carefully. If the two are
+# A fixed schedule takes its steps blindly. A **trust region** (an old remedy in optimisation) tries a step, compares predicted and actual change, and makes the next step larger or smaller. If the two are
 # more than a *tolerance* apart, the step is refused and tried again at half the size, from the same ranking, so that it costs no new model. Does it pay? The fixed schedule gets just as many models.
 
 # %%
@@ -496,14 +504,14 @@ cases = [(tolerance, replace(qm, seed=seed)) for tolerance in (0.2, 0.1) for see
 tried = [list(trust_region(pruner, net, task, tolerance=tolerance)) for tolerance, pruner in cases]
 fixed = [replace(pruner, stages=trials[-1].evaluations) for (_, pruner), trials in zip(cases, tried, strict=True)]
 
-# %%
+# %% tags=["hide-input"]
 outcome = pd.DataFrame(
     {"tolerance": [tolerance for tolerance, _ in cases], "models": [pruner.stages for pruner in fixed]}
 )
 outcome["trust region"] = [finished(qm, trials).true_change for trials in tried]
 outcome["fixed"] = [run.true_change for run in prune_together(fixed, net, task)]
 gains = {
-    f"trust region less fixed, tolerance {tolerance}": results.paired(part["trust region"], part["fixed"])
+    f"trust region minus fixed, tolerance {tolerance}": results.paired(part["trust region"], part["fixed"])
     for tolerance, part in outcome.groupby("tolerance")
 }
 wins = int((outcome["trust region"] < outcome["fixed"]).sum())
@@ -513,9 +521,9 @@ clear = {gain.verdict() for gain in gains.values()}
 named = {"better": "the trust region, clearly", "worse": "the fixed schedule, clearly"}
 bolder.reveal(
     figure,
-    f"The trust region ends lower in {wins} of {len(outcome)}.",
+    f"The trust region ends lower in {wins} of {len(outcome)}. The bars are the 95 % intervals of the mean.",
     answer=named.get(clear.pop(), "undecided") if len(clear) == 1 else "undecided",
-    alt="Paired differences of loss changes, trust region less fixed schedule, five draws each at two tolerances. The means lie below zero, both intervals contain it.",
+    alt="Paired differences of loss changes, trust region minus fixed schedule, five draws each at two tolerances. The means lie below zero, both intervals contain it.",
 )
 
 # %% [markdown]
@@ -555,7 +563,7 @@ def next_step(share, predicted, actual, tolerance):
 #
 # - Many small stages keep the loss far better than one long step, on digits and on MNIST, in every seed. First order comes close to second; how close, the digits leave undecided.
 # - QM ranks well although it predicts badly: of its own choices it predicts next to nothing, and they cost far less than those of magnitude.
-# - Which weights are kept is largely chance, while the loss is not (clear on MNIST, undecided on the digits).
+# - Which weights LM and QM keep is largely chance, while the loss is not (clear on MNIST, undecided on the digits).
 #
 # **Next**: [04 Fine-tuning](04_fine_tuning.ipynb). If the single weights are largely chance, what is it that QM gets right?
 #
