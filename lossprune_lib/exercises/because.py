@@ -89,14 +89,14 @@ BECAUSE: dict[str, dict[Any, str]] = {
     # 04 Fine-tuning
     "accuracy that comes back": {
         "low": "The weights that are left learn to do a part of the work of those that went.",
-        "high": "Nearly all of it comes back for QM. MP has cut off a layer, and no training finds a way around.",
+        "high": "For QM most of it comes back. MP has nearly cut off a layer, and 20 epochs find no good way around.",
     },
     "share of the budget": {
-        "low": "Fine-tuning repairs the choice of single weights, and cannot repair a layer that is starved.",
+        "low": "Fine-tuning soon makes up for wrong single weights. For a starved layer 20 epochs are not enough.",
         "high": "A little is left: after 20 epochs, the single weights still count for something.",
     },
     "worse at 95 %": {
-        0: "MP starves a layer, and no fine-tuning brings that back.",
+        0: "MP starves a layer, and even this much fine-tuning does not make up for that.",
         2: "Even random weights will do once they are shared out well and fine-tuned for long enough.",
         3: "Which weights they are hardly matters here, once they are shared out well and fine-tuned.",
         4: "Which weights they are hardly matters here, once they are shared out well and fine-tuned.",
@@ -106,16 +106,16 @@ BECAUSE: dict[str, dict[Any, str]] = {
         "high": "The luck of the best of many runs is limited by how much one set of images can vary.",
     },
     "after 100 epochs": {
-        "MP": "It gains most and stays behind: the layer that it starves holds it back.",
-        "OBD": "It was ahead after 20 epochs. Its network learns fast and then stops.",
-        "LM": "It is close to the best in both networks: two seeds cannot tell these two apart.",
+        "MP": "It gains most from the longer training, and is last all the same.",
+        "OBD": "It was ahead after 20 epochs, but gains least from the 80 that follow.",
+        "LM": "It comes close, and leads in one network: two seeds cannot tell LM and QM apart.",
     },
     "correlation of all": {
         "low": "Bad prunings stay bad, and there are many of them among all runs.",
         "high": "It is high, but runs with the same loss change still differ.",
     },
     "correlation of a quarter": {
-        "high": "Among the runs that preserve the loss well, what is left of the order is mostly noise.",
+        "high": "Among the runs that preserve the loss well, no such order shows.",
         "low": "Preserving the loss better is not shown to do harm: the interval holds zero.",
     },
     "finding 3 on digits": {
@@ -124,15 +124,15 @@ BECAUSE: dict[str, dict[Any, str]] = {
     },
     # 05 At scale
     "numbers that differ": {
-        "low": "Fine-tuning was much shorter here than in the paper, and that moves every gap.",
-        "high": "Loss changes need no fine-tuning, and they agree.",
+        "low": "Every gap differs. Training and fine-tuning were much shorter here than in the paper.",
+        "high": "Loss changes need no fine-tuning, and none of them differs.",
     },
     "one sampled column": {
-        "low": "One column is a crude estimate: it cannot lose nothing in every setting.",
-        "high": "The noise of one column averages out over many examples, and over stages.",
+        "low": "One column is a crude estimate, and in 14 stages that costs something on the digits.",
+        "high": "The noise of one column largely averages out, as there are many examples.",
     },
     "own network": {
         "1 to 5 points": "MP starves no layer here, and fine-tuning makes good the rest.",
-        "more than 5 points": "That was the small network of notebook 04, which MP starves. Look at the shares below.",
+        "more than 5 points": "That was the small network of notebook 04, which MP starves. Look at the shares.",
     },
 }

@@ -151,7 +151,7 @@ def exactness(ax: Axes, table: pd.DataFrame, seeds: pd.DataFrame | None = None, 
     ax.set_yticks(range(len(names)), names)
     ax.set(ylim=(len(names) - 0.4, -0.6))
     ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:+g} %" if value else "0 %"))
-    ax.set_xlabel("loss change, sampled less exact, of the exact one's")
+    ax.set_xlabel("loss change with sampled curvature, against that with exact curvature")
     ax.grid(axis="x")
     return ax
 
