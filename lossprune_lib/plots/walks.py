@@ -30,7 +30,7 @@ def seen_from_above(ax: Axes, first: Tensor, second: Tensor, at: Tensor, losses:
 
 def reach(ax: Axes, shares: Tensor, lengths: Tensor, training: float, size: float) -> Axes:
     """Draw the length of the shortest step against the sparsity [P], beside how far training has come."""
-    ax.plot(shares.numpy(), lengths.numpy(), **style("mp", marker=""))
+    ax.plot(shares.tolist(), lengths.tolist(), **style("mp", marker=""))
     ax.axhline(training, color=HIGHLIGHT, linewidth=1.2)
     ax.axhline(size, color=GUIDE, linewidth=1.2, linestyle=":")
     for height, text in ((training, "all of the training"), (size, "|θ|: no weight left")):

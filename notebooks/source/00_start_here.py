@@ -112,13 +112,14 @@ broken.reveal(
 # %% alt="Three columns, at 60, 80 and 90 % sparsity. Above, the grey of pruned weights spreads. Below, answers lie on the diagonal at 60 %; at 80 % some digits leave it; at 90 % two columns hold most images."
 sparsities = [0, 0.6, 0.7, 0.8, 0.9]
 masks, table = one_shot(net, task, sparsities)
-shares = torch.stack([space.call(theta * mask.kept, space.rest(), task.x_valid).softmax(1) for mask in masks])
+logits = torch.stack([space.call(theta * mask.kept, space.rest(), task.x_valid) for mask in masks])
+shares, labels = logits.softmax(2).cpu(), task.y_valid.cpu()
 answers = shares.argmax(2)  # [sparsities, images]
 figure, axes = plt.subplots(2, 3, figsize=(plots.WIDTH, 6.2), layout="constrained")
 for (above, under), i in zip(axes.T, (1, 3, 4), strict=True):
     plots.kept_weights(above, net.fc1.weight, space.split(masks[i].kept)[0], task.shape).set_xlabel("")
     above.set_title(f"{100 * sparsities[i]:.0f} % pruned, {100 * table['accuracy'][i]:.0f} % right")
-    breaking.confusion(under, task.y_valid, answers[i], task.classes)
+    breaking.confusion(under, labels, answers[i], task.classes)
 plt.show()
 
 # %% [markdown]
@@ -129,8 +130,8 @@ plt.show()
 
 # %% tags=["nbval-check-output"]
 pairs = zip(sparsities, answers, strict=True)
-lost = pd.DataFrame({f"{share:.0%} pruned": (said != task.y_valid).float() for share, said in pairs})
-print(lost.groupby(task.y_valid.numpy()).mean().T.to_string(float_format="{:.0%}".format))
+lost = pd.DataFrame({f"{share:.0%} pruned": (said != labels).float() for share, said in pairs})
+print(lost.groupby(labels.numpy()).mean().T.to_string(float_format="{:.0%}".format))
 
 # %% [markdown]
 # At 80 % some digits are already often misread, while others are read as well as before. Do not take the 9 at 90 %
@@ -142,7 +143,6 @@ print(lost.groupby(task.y_valid.numpy()).mean().T.to_string(float_format="{:.0%}
 # with great confidence, and that is lost at 80 %.
 
 # %% alt="An image of a 2 and four bar charts, at 0, 60, 70 and 80 % sparsity: nearly all probability is on 2 at first, less at 70 % though the answer is still right, and at 80 % another digit is just ahead."
-labels = task.y_valid
 right = shares[:, range(len(labels)), labels]  # probability of the right digit, [sparsities, images]
 surest = (right[0] * (answers[3] != labels)).argmax()
 figure, axes = plt.subplots(1, 5, figsize=(plots.WIDTH, 2.3), width_ratios=(0.7, 1, 1, 1, 1), layout="constrained")
@@ -191,7 +191,7 @@ larger = exercises.guess(
 risk = BatchLoss(net, (task.x_train, task.y_train))
 drawn = torch.randperm(space.size, generator=torch.Generator().manual_seed(0))[:300]
 alone = few_weights.removal(risk, [(int(weight),) for weight in drawn])  # changes of the loss, in nats
-sizes = theta[drawn].abs()
+sizes = theta[drawn].abs().cpu()
 
 # %%
 figure, ax = plt.subplots(figsize=(plots.WIDTH, 3.4), layout="constrained")
@@ -215,7 +215,7 @@ larger.reveal(
 # Now take them away together. If each of the smallest 90 % cost what it costs alone, what would all of them cost?
 
 # %% tags=["nbval-check-output"]
-small = alone[sizes < theta.abs().quantile(0.9)]
+small = alone[sizes < theta.abs().quantile(0.9).item()]
 estimate, error = 0.9 * space.size * small.mean(), 0.9 * space.size * small.std() / len(small) ** 0.5
 together = risk.value(theta * masks[4].kept) - risk.value(theta)
 print(f"one by one: {estimate:.1f} nats (95 % interval {estimate - 2 * error:.1f} to {estimate + 2 * error:.1f})")

@@ -496,7 +496,7 @@ detour = exercises.guess(
 states = list(LocalPruner("qm", sparsity=0.9, stages=14).stream(net, task))
 steps = torch.tensor([state.row["step_length"] for state in states])
 after = torch.cat([landscape.line(net, batch, state.weights - theta, [1.0]) for state in states])
-on_line = landscape.line(net, batch, second, steps.square().cumsum(0).sqrt() / second.norm())
+on_line = landscape.line(net, batch, second, steps.square().cumsum(0).sqrt() / second.norm().item())
 
 # %%
 figure, axes = plt.subplots(1, 2, figsize=(plots.WIDTH, 3.3), layout="constrained")
