@@ -46,10 +46,10 @@ def saying(owner, name, what):
 class Database:
     def __init__(self, database): self.database = database
     def __getattr__(self, name): return getattr(self.database, name)
-    def execute(self, text, *values):
-        if text == "COMMIT":
-            print("commit", flush=True)
-        return self.database.execute(text, *values)
+    def __enter__(self): return self.database.__enter__()
+    def __exit__(self, *error):
+        print("commit", flush=True)
+        return self.database.__exit__(*error)
 
 def prepare(store, inner=Store._prepare):
     store._database = Database(store._database)
