@@ -19,6 +19,7 @@ from lossprune_lib.checks import check_choice, check_finite, check_int
 from lossprune_lib.data.inputs import Inputs, kind, part
 from lossprune_lib.data.task import Batch
 from lossprune_lib.loss_modelling import curvature
+from lossprune_lib.loss_modelling.backward import by_autograd, through_mlp
 from lossprune_lib.loss_modelling.confirm import close, confirmed
 from lossprune_lib.loss_modelling.footprint import Footprint, check_curvature
 from lossprune_lib.loss_modelling.forward import record
@@ -261,7 +262,8 @@ class BatchLoss:
             root = root_of(outputs, y).contiguous()
             by_pairs = self.footprint.by_pairs(self.space, len(root), self.max_bytes)
             advance = partial(bar.update, len(y))
-            curvature.ggn_diagonals(self.space, recording, root, by_pairs, sums[-1], patterns, advance)
+            backward = through_mlp(recording, patterns) if self._is_mlp else by_autograd(recording)
+            curvature.ggn_diagonals(self.space, recording, root, by_pairs, sums[-1], patterns, backward, advance)
             # A layer that took another way with these examples than in the preflight is none of the fast path's.
             rest = [i for i in range(len(self.space.layers)) if i not in recording.calls]
             if rest:

@@ -34,6 +34,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from lossprune_lib.loss_modelling.backward import Backward
 from lossprune_lib.loss_modelling.forward import Recording
 from lossprune_lib.networks.sparse import Pattern
 from lossprune_lib.networks.weights import WeightSpace
@@ -49,6 +50,7 @@ def ggn_diagonals(
     by_pairs: Mapping[int, bool],
     sums: Sequence[Tensor],
     patterns: Mapping[int, Pattern],
+    backward: Backward,
     advance: Callable[[], object],
 ) -> None:
     """Add the recorded layers' parts of the diagonal of the GGN, summed over the examples of a recording.
@@ -63,18 +65,17 @@ def ggn_diagonals(
         They are added here. By pairs, the expanded square of a small sum may round to just below zero.
     patterns : {index of a layer: where its few kept weights are}
         By pairs, the sums are of these alone.
+    backward : how a column goes back to the recorded layers
     advance : called after each column
     """
     calls, examples = recording.calls, root.shape[1]
-    edges = [call.edge for call in calls.values()]
     squares: dict[int, _SquaresByPairs | _SquaresByExamples] = {}
-    for column in root if edges else ():
-        gradients = list(torch.autograd.grad(recording.along(column), edges, retain_graph=True))
-        for i, call in reversed(calls.items()):
+    for column in root if calls else ():
+        for i, gradient in backward(column):
             module: Any = space.modules[i]
             kind = _SquaresByPairs if by_pairs[i] else _SquaresByExamples
-            square = squares.get(i) or kind(module, call.input, examples, sums[i], patterns.get(i))
-            square.add(gradients.pop())  # and let go of it
+            square = squares.get(i) or kind(module, calls[i].input, examples, sums[i], patterns.get(i))
+            square.add(gradient)
             if len(root) > 1:
                 squares[i] = square
             else:

@@ -9,6 +9,7 @@ from torch import nn
 
 from lossprune_lib import WeightSpace
 from lossprune_lib.loss_modelling import LossModel, curvature
+from lossprune_lib.loss_modelling.backward import by_autograd
 from lossprune_lib.loss_modelling.forward import record
 from lossprune_lib.loss_modelling.losses import softmax_hessian_root
 
@@ -134,7 +135,8 @@ def test_columns_are_additive() -> None:
     def diagonal(columns: torch.Tensor) -> torch.Tensor:
         sums = torch.zeros(space.size, dtype=columns.dtype)
         by_pairs = dict.fromkeys(recording.calls, True)
-        curvature.ggn_diagonals(space, recording, columns, by_pairs, space.split(sums), {}, lambda: None)
+        ways = by_autograd(recording)
+        curvature.ggn_diagonals(space, recording, columns, by_pairs, space.split(sums), {}, ways, lambda: None)
         return sums
 
     whole = diagonal(root)

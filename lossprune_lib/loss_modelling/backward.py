@@ -1,0 +1,71 @@
+"""How the columns of the Hessian's root go back to the layers: by autograd, or faster through a multilayer perceptron.
+
+All columns go back through the same network at the same point. Autograd computes the activations' derivatives anew for
+each, into new memory; between Linear layers they are numbers that can be computed once and multiplied in place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+
+import torch
+from torch import Tensor
+from torch.autograd.graph import get_gradient_edge
+
+from lossprune_lib.loss_modelling.forward import Recording
+from lossprune_lib.networks.sparse import Pattern
+
+# A column [N, ...] -> the index of each recorded layer and the column's J_n^T r_n at its output, last layer first.
+Backward = Callable[[Tensor], Iterator[tuple[int, Tensor]]]
+
+
+def by_autograd(recording: Recording) -> Backward:
+    """Return the way back through any network."""
+    calls = dict(reversed(recording.calls.items()))
+    edges = [call.edge for call in calls.values()]
+
+    def backward(column: Tensor) -> Iterator[tuple[int, Tensor]]:
+        gradients = list(torch.autograd.grad(recording.along(column), edges, retain_graph=True))[::-1]
+        for i in calls:
+            yield i, gradients.pop()  # and let go of it
+
+    return backward
+
+
+def through_mlp(recording: Recording, patterns: Mapping[int, Pattern]) -> Backward:
+    """Return the way back through Linear layers with activations of each number between them.
+
+    A gradient is overwritten by the next column's, so whoever wants to keep it copies it.
+
+    Parameters
+    ----------
+    patterns : {index of a layer: where its few kept weights are}
+        The others of its weights are zero.
+    """
+    calls, weights = recording.calls, [weight.detach() for weight in recording.weights]
+    kept = {i: weights[i].reshape(-1)[pattern.flat] for i, pattern in patterns.items()}
+    slopes = {i: _slope(recording, i, units_first=i + 1 in patterns) for i in calls}
+    memory = {i: torch.empty_like(call.input) for i, call in calls.items() if i not in {0, *patterns}}
+
+    def backward(column: Tensor) -> Iterator[tuple[int, Tensor]]:
+        gradient, last = column.clone(), len(calls) - 1
+        for i in range(last, -1, -1):
+            yield i, gradient.mul_(slopes[i])
+            if i == 0:
+                break
+            if i in patterns:
+                gradient = patterns[i].transposed_times(kept[i], gradient.T.contiguous()).T
+            else:
+                gradient = torch.mm(gradient, weights[i], out=memory[i])
+
+    return backward
+
+
+def _slope(recording: Recording, i: int, units_first: bool) -> Tensor:
+    """Return the derivatives [N, M] of what follows a layer, up to the next one, in the order that is asked for."""
+    call, following = recording.calls[i], recording.calls.get(i + 1)
+    ones = torch.ones(call.shape, dtype=call.input.dtype, device=call.input.device)
+    after = get_gradient_edge(recording.outputs) if following is None else following.source
+    assert after is not None
+    slope = torch.autograd.grad([after], [call.edge], [ones], retain_graph=True)[0]
+    return slope.T.contiguous().T if units_first else slope.contiguous()
