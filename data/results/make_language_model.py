@@ -1,14 +1,14 @@
 """Prune the shipped language model by every method: python data/results/make_language_model.py [--help]
 
-What is finished is kept in artefacts/language_model, so that the same command goes on where it was stopped. Prunings
-run block by block, the main ones first. `--write` writes language_model/language_model.csv and language_model.md from
-the blocks that are finished.
+What is finished is kept in artefacts/language_model, so that the same command goes on where it was stopped. The first
+seed runs first. `--write` writes language_model/language_model.csv and language_model.md from what is finished.
 """
 
 from __future__ import annotations
 
 import argparse
 import functools
+import itertools
 import os
 import platform
 import subprocess
@@ -57,7 +57,6 @@ class Method:
         return self.method != "mp" or bool(self.shares)
 
 
-# What is finished first is what is written if time is short.
 BLOCKS: dict[str, list[Method]] = {
     "layer by layer": [
         Method("mp", "global"),
@@ -70,7 +69,6 @@ BLOCKS: dict[str, list[Method]] = {
     "2:4": [Method(name, "2:4") for name in ("mp", "wanda", "sparsegpt", "sparsegpt in turn", "lm", "qm")],
     "in stages": [Method("lm", "global", STAGES), Method("qm", "global", STAGES)],
     "controls": [Method(name, "layer", shares="qm") for name in ("shuffled", "mp", "wanda", "sparsegpt")],
-    "within layers": [Method("lm", "layer", STAGES), Method("qm", "layer", STAGES)],
 }
 KEY = ["method", "scope", "stages", "shares", "sparsity", "seed"]
 
@@ -132,13 +130,12 @@ def versions() -> str:
     return f"lossprune {__version__} ({commit}), torch {torch.__version__}, Python {platform.python_version()}"
 
 
-def prunings(block: str) -> Iterator[tuple[Method, float, int]]:
-    """Yield the method, sparsity and seed of each pruning of a block; seeds only where data is read."""
-    for seed in SEEDS:
-        for method in BLOCKS[block]:
-            for sparsity in (0.5,) if method.scope == "2:4" else SPARSITIES:
-                if method.reads_data or seed == SEEDS[0]:
-                    yield method, sparsity, seed
+def prunings(block: str, seed: int) -> Iterator[tuple[Method, float, int]]:
+    """Yield the method, sparsity and seed of each pruning of a block; where no data is read, one seed is enough."""
+    for method in BLOCKS[block]:
+        for sparsity in (0.5,) if method.scope == "2:4" else SPARSITIES:
+            if method.reads_data or seed == SEEDS[0]:
+                yield method, sparsity, seed
 
 
 def finished() -> pd.DataFrame:
@@ -146,11 +143,11 @@ def finished() -> pd.DataFrame:
     return pd.read_csv(path, keep_default_na=False) if path.is_file() else pd.DataFrame(columns=KEY)
 
 
-def run(block: str, bar: Callable[[], object]) -> None:
+def run(block: str, seed: int, bar: Callable[[], object]) -> None:
     """Carry out what is missing of a block, and keep each pruning as soon as it is finished."""
     table = finished()
     there = {tuple(key) for key in table[KEY].itertuples(index=False)}
-    for method, sparsity, seed in prunings(block):
+    for method, sparsity, _ in prunings(block, seed):
         if (method.method, method.scope, method.stages, method.shares, sparsity, seed) not in there:
             found = row(method, sparsity, seed)
             found |= {"finished": datetime.now(UTC).isoformat(timespec="seconds"), "versions": versions()}
@@ -164,8 +161,8 @@ def write() -> None:
     """Write the table of what is finished, in the order of the blocks."""
     order = [
         (*(getattr(method, name) for name in KEY[:4]), sparsity, seed)
-        for block in BLOCKS
-        for method, sparsity, seed in prunings(block)
+        for block, of_seed in itertools.product(BLOCKS, SEEDS)
+        for method, sparsity, seed in prunings(block, of_seed)
     ]
     table = pd.DataFrame(order, columns=KEY).merge(finished(), on=KEY)
     csv = table.drop(columns=["finished", "versions"]).round({"seconds": 2})
@@ -207,7 +204,7 @@ below about 0.01 may be an accident of this text.
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Prunings of the shipped language model.")
-    parser.add_argument("--blocks", choices=BLOCKS, nargs="+", default=list(BLOCKS), help="only these")
+    parser.add_argument("--seeds", type=int, choices=SEEDS, nargs="+", default=SEEDS, help="only these")
     parser.add_argument("--write", action="store_true", help="only write the table of what is finished")
     given = parser.parse_args()
     if not given.write:
@@ -215,10 +212,11 @@ def main() -> None:
         versions()  # now, whatever is edited while it runs
         WORK.mkdir(parents=True, exist_ok=True)
         warnings.simplefilter("ignore", EmptyLayerWarning)
-        total = sum(len(list(prunings(block))) for block in given.blocks)
+        parts = list(itertools.product(given.seeds, BLOCKS))
+        total = sum(len(list(prunings(block, seed))) for seed, block in parts)
         with progress_bar(True, total=total, desc="prunings", unit="pruning") as bar:
-            for block in given.blocks:
-                run(block, bar.update)
+            for seed, block in parts:
+                run(block, seed, bar.update)
     write()
 
 
