@@ -124,8 +124,9 @@ def _of_preserving(found: Preserving) -> str:
         refuted = "Without a ceiling of 0.5 at least, nothing can refute it, and nothing is decided."
     return (
         f"The rank correlation of loss change and validation gap is {found.near.words('.2f')} among the runs near a "
-        f"seed's best ({few if few == many else f'{few} to {many}'} of {found.runs}), of which no more than the "
-        f"ceiling {_number(found.near_ceiling)} is to be expected; among the runs of one criterion it is "
+        f"seed's best ({few if few == many else f'{few} to {many}'} of {found.runs}), ceiling "
+        f"{_number(found.near_ceiling)}; no correlation is to be expected above its ceiling. Among the runs of one "
+        f"criterion it is "
         f"{found.within.words('.2f')}, ceiling {_number(found.within_ceiling)}. With the layers' shares held fixed, "
         f"they are {found.near_fixed.words('.2f')} and {found.within_fixed.words('.2f')}. The run of the smallest loss "
         f"change has a test error {found.cost.words('.2f')} points above that of the run of the smallest validation "
