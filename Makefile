@@ -44,8 +44,8 @@ renew: $(VENV)/.installed
 
 test: lint units notebooks-test browser
 
-test-slow: $(VENV)/.installed-architectures
-	$(BIN)/python -m pytest -p no:cacheprovider tests -m slow --durations=0
+test-slow: $(VENV)/.installed-architectures $(LAB_SETTINGS)
+	CHROMIUM=$(CHROMIUM) $(BIN)/python -m pytest -p no:cacheprovider tests -m slow --durations=0
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .
@@ -66,7 +66,7 @@ browser: $(VENV)/.installed-test $(LAB_SETTINGS)
 ifeq ($(CHROMIUM),)
 	@echo "No Chromium on this machine, so the sliders were not tried in a browser (Debian: apt-get install chromium)."
 else
-	CHROMIUM=$(CHROMIUM) $(PYTEST) tests/browser -n 2
+	CHROMIUM=$(CHROMIUM) $(PYTEST) tests/browser -m "not slow" -n 2
 endif
 
 notebooks: $(VENV)/.installed-test

@@ -50,7 +50,7 @@ NETWORKS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "mlp": (_plain(nn.Linear(6, 7), nn.Tanh(), nn.Linear(7, 5), nn.ReLU(inplace=True), nn.Linear(5, 4)), (6,)),
     "one class": (_plain(nn.Linear(6, 5), nn.Tanh(), nn.Linear(5, 1)), (6,)),
     "two classes": (_plain(nn.Linear(6, 5), nn.Tanh(), nn.Linear(5, 2)), (6,)),
-    "a thousand classes": (_plain(nn.Linear(4, 3), nn.Tanh(), nn.Linear(3, 1000)), (4,)),
+    "many classes": (_plain(nn.Linear(4, 3), nn.Tanh(), nn.Linear(3, 300)), (4,)),
     "one weight": (_plain(nn.Linear(1, 1, bias=False), nn.Tanh(), nn.ConstantPad1d((0, 1), 0.0)), (1,)),
     "convolutions": (
         _plain(

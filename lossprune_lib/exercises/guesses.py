@@ -132,7 +132,7 @@ class Guess:
     def _number(self, ipywidgets: Any) -> list[Any]:
         done = ipywidgets.Button(description="This is my guess", layout={"width": "auto"})
         style, scale = {"description_width": "initial"}, 100 if self.unit == "%" else 1
-        described = f"Your guess, in {self.unit}" if self.unit else "Your guess"
+        described = f"Your guess{_phrase(self.unit)}"
         if self.between is None:
             # Enter, the button and leaving the field all end up here.
             field = ipywidgets.Text(description=described, continuous_update=False, style=style)
@@ -162,10 +162,15 @@ class Guess:
 
     def _repr_mimebundle_(self, **_: object) -> dict[str, Any]:
         ways = " · ".join(map(html.escape, self.choices.values())) or (
-            f"A number, in {self.unit}." if self.unit else ""
+            f"A number{_phrase(self.unit)}." if self.unit else ""
         )
         text = f"<p><b>{html.escape(self.question)}</b></p>\n" + (f"<p>{ways}</p>" if ways else "")
         return {**_view(self.widget), "text/html": text, "text/plain": self.question}
+
+
+def _phrase(unit: str) -> str:
+    """Return how a sentence says that a number has this unit; "times" is one without "in"."""
+    return "" if not unit else ": how many times" if unit == "times" else f", in {unit}"
 
 
 class Outcome:

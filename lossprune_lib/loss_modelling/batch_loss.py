@@ -28,7 +28,7 @@ from lossprune_lib.loss_modelling.losses import CrossEntropy, Loss, check_loss, 
 from lossprune_lib.loss_modelling.model import LossModel
 from lossprune_lib.loss_modelling.preflight import are_different, preflight, two_of
 from lossprune_lib.loss_modelling.products import ggn_quadratic_form, hessian_quadratic_form
-from lossprune_lib.loss_modelling.restriction import Restriction
+from lossprune_lib.loss_modelling.restriction import Restriction, warn_of_dense_products
 from lossprune_lib.loss_modelling.roots import check_root
 from lossprune_lib.networks.mlps import is_mlp
 from lossprune_lib.networks.sparse import Pattern
@@ -157,7 +157,7 @@ class BatchLoss:
             return form(outputs, lambda z: self.loss.total(z, y), weights.detach(), step.detach())
 
         total: Any = sum(of_part(*part) for part in self._parts(0, self.max_bytes // _GRAPHS))
-        return (total / self.loss.count(self.y)).item()
+        return (total / float(self.loss.count(self.y))).item()
 
     def known(self, weights: Tensor, order: int, gradient: bool, restriction: Restriction | None = None) -> LossModel:
         """Return what `model` does, at weights that were checked already and are never changed in place.
@@ -167,14 +167,7 @@ class BatchLoss:
         point = _Point(weights, None if restriction is None else restriction.kept)
         found = self._models.get(point)
         if found is None or (found.order or 0) < order or (gradient and found.gradient is None):
-            try:
-                found = self._evaluate(weights, order, gradient, restriction)
-            except RuntimeError:
-                if restriction is None or not restriction.patterns:
-                    raise
-                # Such as for a view, for which the outputs of sparse products are stored in the wrong order.
-                restriction.patterns.clear()
-                found = self._evaluate(weights, order, gradient, restriction)
+            found = self._evaluate_sparsely(weights, order, gradient, restriction)
             if _bytes_of(found) <= self.max_bytes:
                 self._models[point] = found
         return found
@@ -185,12 +178,38 @@ class BatchLoss:
         assert loss is not None
         return loss
 
-    def _evaluate(
-        self, weights: Tensor, order: int, gradient: bool, restriction: Restriction | None = None
+    def _evaluate_sparsely(
+        self, weights: Tensor, order: int, gradient: bool, restriction: Restriction | None
     ) -> LossModel:
-        share = 1 / self.loss.count(self.y)
-        patterns = {} if restriction is None else restriction.patterns
-        restricted = nullcontext() if restriction is None else restriction.applied(self.footprint.positions)
+        """Evaluate by the kept weights alone, or by all in a network that fails only with the former: this is said."""
+        if restriction is None or self.footprint.dense or not restriction.patterns:
+            return self._evaluate(weights, order, gradient, restriction)
+        try:
+            return self._evaluate(weights, order, gradient, restriction, restriction.patterns)
+        except torch.OutOfMemoryError:
+            raise
+        except RuntimeError as error:
+            # Such as for a view, for which the outputs of sparse products are stored in the wrong order.
+            reason = str(error).partition("\n")[0].partition(". ")[0].rstrip(".")
+        found = self._evaluate(weights, order, gradient, restriction)  # what is wrong here too is raised
+        self._note(dense=True)
+        warn_of_dense_products(reason)
+        return found
+
+    def _note(self, **found: bool) -> None:
+        """Keep what was found out about the network after its preflight."""
+        self.footprint = self.space.footprints[self._kind] = replace(self.footprint, **found)  # type: ignore[arg-type]
+
+    def _evaluate(
+        self,
+        weights: Tensor,
+        order: int,
+        gradient: bool,
+        restriction: Restriction | None = None,
+        patterns: Mapping[int, Pattern] | None = None,
+    ) -> LossModel:
+        share, patterns = 1 / float(self.loss.count(self.y)), patterns or {}
+        restricted = restriction.applied(self.footprint.positions) if restriction and patterns else nullcontext()
         by_units = self._is_mlp and 0 in patterns
         if order == 0:
             with torch.no_grad(), restricted:
@@ -232,7 +251,7 @@ class BatchLoss:
             rows = torch.arange(first, self.examples, groups)
             again = self.space.run(weights, self.rest, part(self.x, rows if len(rows) > 1 else rows.repeat(2)))
             if not close(again[: len(rows)].to(weights.dtype), outputs[rows]):
-                self.footprint = self.space.footprints[self._kind] = replace(self.footprint, mixes=True)
+                self._note(mixes=True)
                 check_curvature(self.footprint, self.space, 1, self.max_bytes)
         self._apart = True
 

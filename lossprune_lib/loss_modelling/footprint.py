@@ -32,6 +32,8 @@ class Footprint:
         The fewest examples that may be run at once: 2 where torch's gradient of one alone is wrong.
     mixes : bool
         Whether examples influence one another, so that a batch must be run as a whole and has no curvature.
+    dense : bool
+        Whether layers that keep few weights multiply by all of them, since the network failed otherwise.
     """
 
     outputs: Tensor
@@ -42,6 +44,7 @@ class Footprint:
     together: bool = False
     least: int = 1
     mixes: bool = False
+    dense: bool = False
     said: list[bool] = field(default_factory=list)  # not empty once a warning was given
 
     def by_pairs(self, space: WeightSpace, columns: int, max_bytes: int) -> dict[int, bool]:

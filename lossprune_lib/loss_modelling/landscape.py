@@ -155,7 +155,7 @@ def _losses(risk: BatchLoss, start: Tensor | None, directions: list[Tensor], poi
             logits_of = (_together if mlp else _one_by_one)(risk, start, torch.stack(directions), x_part)
             for i in range(0, len(points), at_once):
                 total[i : i + at_once] += _totals(risk.loss, logits_of(points[i : i + at_once]), y_part)
-    return (total / risk.loss.count(y)).to("cpu", start.dtype)
+    return (total / float(risk.loss.count(y))).to("cpu", start.dtype)
 
 
 LogitsOf = Callable[[Tensor], Tensor]  # points [P, K] -> their logits [P, N, C]

@@ -64,9 +64,17 @@ class Loss:
         """Return how many columns the root has, from one example."""
         return len(self.hessian_root(outputs, targets))
 
-    def count(self, targets: Tensor) -> float:
-        """Return what `total` is divided by for the mean; by default the number of examples."""
+    def count(self, targets: Tensor) -> float | Tensor:
+        """Return what `total` is divided by for the mean; by default the number of examples.
+
+        What depends on the targets' values is a scalar tensor beside them: to read it would make a GPU's queue run dry.
+        """
         return len(targets)
+
+    def mean(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Return the mean loss of a batch, a scalar, without waiting for a GPU."""
+        total, count = self.total(outputs, targets), self.count(targets)
+        return total / (count.to(total.dtype) if isinstance(count, Tensor) else count)
 
     def wrong(self, outputs: Tensor, targets: Tensor) -> Tensor | None:
         """Return for each answer that counts whether it is wrong, as bool; None if answers are not right or wrong."""
@@ -103,7 +111,7 @@ class CrossEntropy(Loss):
 
     def total(self, outputs: Tensor, targets: Tensor) -> Tensor:
         logits = outputs.movedim(class_dimension(outputs.shape, targets), 1)
-        weight = None if self.class_weights is None else logits.new_tensor(self.class_weights)
+        weight = None if self.class_weights is None else self._weights(logits.dtype, logits.device)
         return F.cross_entropy(logits, targets, weight, reduction="sum", label_smoothing=self.label_smoothing)
 
     def hessian_root(self, outputs: Tensor, targets: Tensor) -> Tensor:
@@ -136,11 +144,12 @@ class CrossEntropy(Loss):
     def columns(self, outputs: Tensor, targets: Tensor) -> int:
         return targets[0].numel() * (outputs.shape[class_dimension(outputs.shape, targets)] - 1)
 
-    def count(self, targets: Tensor) -> float:
-        counted = targets[targets != _IGNORED]
+    def count(self, targets: Tensor) -> Tensor:
+        counted = targets.flatten() != _IGNORED
         if self.class_weights is None:
-            return counted.numel()
-        return torch.tensor(self.class_weights, dtype=torch.float64)[counted.cpu()].sum().item()
+            return counted.sum()
+        own = self._weights(torch.float64, targets.device)[targets.flatten() * counted]
+        return own.mul_(counted).sum()
 
     def wrong(self, outputs: Tensor, targets: Tensor) -> Tensor:
         answers = outputs.argmax(class_dimension(outputs.shape, targets))
@@ -166,6 +175,10 @@ class CrossEntropy(Loss):
                 "All labels of the batch are of classes whose class_weights are zero, so nothing counts: give others."
             )
 
+    def _weights(self, dtype: torch.dtype, device: torch.device) -> Tensor:
+        """Return the class weights [C]; a copy to a GPU is only queued."""
+        return torch.tensor(self.class_weights, dtype=dtype).to(device, non_blocking=True)
+
     def _positions(self, outputs: Tensor, targets: Tensor) -> tuple[Tensor, torch.Size]:
         """Return the logits of all positions [M, C], and the shape [N, ..., C] that they came from."""
         logits = outputs.movedim(class_dimension(outputs.shape, targets), -1)
@@ -176,7 +189,7 @@ class CrossEntropy(Loss):
         ignored = targets.flatten() == _IGNORED
         if self.class_weights is None:
             return (~ignored).to(logits) if bool(ignored.any()) else None
-        weights = logits.new_tensor(self.class_weights)
+        weights = self._weights(logits.dtype, logits.device)
         own = weights[targets.flatten().masked_fill(ignored, 0)]
         scale = (1 - self.label_smoothing) * own + self.label_smoothing * weights.mean()
         return scale.masked_fill(ignored, 0)

@@ -62,6 +62,6 @@ def removals(ax: Axes, sizes: Tensor, changes: Tensor) -> Axes:
     ax.axhline(0, color=GUIDE, linewidth=0.9)
     for height, text in ((0.95, "removing it raises the loss"), (0.05, "removing it lowers the loss")):
         ax.text(0.015, height, text, transform=ax.transAxes, va="center", color=MUTED, fontsize=9)
-    ax.set(xlabel="size of the weight", ylabel="change of the loss (nats / 1000)", xlim=(0, None))
+    ax.set(xlabel="size of the weight", ylabel="change of the loss (thousandths of a nat)", xlim=(0, None))
     ax.grid()
     return ax

@@ -43,7 +43,7 @@ def one_weight(ax: Axes, weight: OneWeight, *, labels: bool = True) -> Axes:
     low, high = min(low, *models), max(high, *models)
     ax.set(ylim=(low - 0.12 * (high - low), high + 0.15 * (high - low)))
     ends = sorted((values[0], values[-1]))
-    ax.set(xlim=ends, xlabel=f"value of the weight {weight.name}", ylabel="change of the loss (nats / 1000)")
+    ax.set(xlim=ends, xlabel=f"value of the weight {weight.name}", ylabel="change of the loss (thousandths of a nat)")
     if values[0] > values[-1]:  # the trained value is always on the right
         ax.invert_xaxis()
     for at, text in ((0.0, "pruned"), (weight.value, "trained")):
@@ -67,7 +67,7 @@ class OneWeightView:
             for marker, colour in zip(markers, colours, strict=True)
         ]
         self.right.axvline(0, color=GUIDE, linewidth=0.8)
-        self.right.set(ylim=(3.6, -0.6), xlabel="change (nats / 1000)")
+        self.right.set(ylim=(3.6, -0.6), xlabel="change (thousandths of a nat)")
         self.right.set_yticks(range(4), ["actual", *(name.upper() for name in MODELS)])
         for label, colour in zip(self.right.get_yticklabels(), colours, strict=True):
             label.set(color=ink(colour), fontweight="bold", fontsize=10)
@@ -131,7 +131,7 @@ class TwoWeightsView:
         self.names.append(self.axes[0].set_ylabel(" "))
         colours = ScalarMappable(BoundaryNorm(self.levels, colormaps[_COLOURS].N), _COLOURS)
         key = figure.colorbar(colours, cax=figure.add_axes((0.9, 0.15, 0.015, 0.6)), format="%.1f")
-        key.set_label("change (nats / 1000)")
+        key.set_label("change (thousandths of a nat)")
         key.outline.set_visible(False)
         self.moving: list[Artist] = [*self.dots, *self.titles, self.heading, *self.names]
 

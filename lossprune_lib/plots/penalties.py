@@ -81,7 +81,7 @@ def legend() -> list[Line2D]:
     return [
         Line2D([], [], **{key: looks[key] for key in ("color", "linestyle", "linewidth", "label")}),
         Line2D([], [], color=INK, marker="o", markersize=5, label="the criterion, chosen stages (bar: spread)"),
-        Line2D([], [], color=_OTHERS, linewidth=1, label="other numbers of stages"),
+        Line2D([], [], color=_OTHERS, linewidth=1, marker="o", markersize=3, label="other numbers of stages"),
         chosen,
     ]
 

@@ -129,8 +129,7 @@ def signed(value: float, digits: int = 2) -> str:
 def label_lines(ax: Axes, labels: Mapping[Line2D, str] | None = None, *, size: float = 9, gap: float = 6) -> Axes:
     """Write each line's label at its right-hand end, in its colour, in place of a legend; labels keep apart.
 
-    No label reaches below the axes, where the ticks have theirs. Call it last, when the limits of the axes are what
-    they stay.
+    No label reaches below the axes, where the ticks have theirs. When the limits of the axes change, the labels follow.
 
     Parameters
     ----------
@@ -138,27 +137,29 @@ def label_lines(ax: Axes, labels: Mapping[Line2D, str] | None = None, *, size: f
     size, gap : of the letters and between them and the axes, in points
     """
     named = labels or {line: str(line.get_label()) for line in ax.lines if not str(line.get_label()).startswith("_")}
-    wanted = []
-    for line, text in named.items():
-        if len(points := np.asarray(line.get_xydata())):
-            height = ax.transAxes.inverted().transform(line.get_transform().transform(points[-1]))[1]
-            wanted.append((min(max(height, 0.0), 1.0), text, line))
-    inches = ax.get_position().height * ax.figure.get_figheight()  # type: ignore[union-attr]
-    least = _LINE * size / 72 / inches
-    apart = _apart([height for height, _, _ in sorted(wanted, key=_first)], least)
-    placed = [max(height, (i + 0.5) * least) for i, height in enumerate(apart)]
-    for height, (_, text, line) in zip(placed, sorted(wanted, key=_first), strict=True):
-        ax.annotate(
-            text,
-            (1, height),
-            (gap, 0),
-            "axes fraction",
-            "offset points",
-            color=ink(line.get_color()),
-            fontsize=size,
-            va="center",
-            annotation_clip=False,
+    looks: dict[str, Any] = {"fontsize": size, "va": "center", "annotation_clip": False}
+    texts = {
+        line: ax.annotate(
+            text, (1, 0), (gap, 0), "axes fraction", "offset points", color=ink(line.get_color()), **looks
         )
+        for line, text in named.items()
+        if len(line.get_xydata())  # type: ignore[arg-type]
+    }
+    ax.get_ylim()  # lets matplotlib find the limits, which it puts off
+
+    def place(_: object = None) -> None:
+        ends = {line: line.get_transform().transform(np.asarray(line.get_xydata())[-1]) for line in texts}
+        wanted = {line: min(max(ax.transAxes.inverted().transform(end)[1], 0.0), 1.0) for line, end in ends.items()}
+        inches = ax.get_position().height * ax.figure.get_figheight()  # type: ignore[union-attr]
+        least = _LINE * size / 72 / inches
+        upwards = sorted(texts, key=wanted.__getitem__)
+        for i, (line, height) in enumerate(
+            zip(upwards, _apart([wanted[line] for line in upwards], least), strict=True)
+        ):
+            texts[line].xy = 1, max(height, (i + 0.5) * least)
+
+    place()
+    ax.callbacks.connect("ylim_changed", place)
     return ax
 
 
@@ -167,10 +168,6 @@ def here(ax: Axes) -> tuple[Line2D, Line2D]:
     line = ax.axvline(0, color=HIGHLIGHT, linewidth=1.5)
     (point,) = ax.plot([0], [0], marker="o", markersize=8, color=HIGHLIGHT, linestyle="none")
     return line, point
-
-
-def _first(of: tuple[float, str, Line2D]) -> float:
-    return of[0]
 
 
 def _apart(heights: list[float], least: float) -> list[float]:

@@ -123,12 +123,15 @@ def _of_preserving(found: Preserving) -> str:
     if not found.near_ceiling >= _LOWEST_CEILING:
         refuted = "Without a ceiling of 0.5 at least, nothing can refute it, and nothing is decided."
     return (
-        "Rank correlation of loss change and validation gap: among a seed's runs near its best "
-        f"({few if few == many else f'{few} to {many}'} of {found.runs}) {found.near.words('.2f')}, ceiling "
-        f"{_number(found.near_ceiling)}; within criteria {found.within.words('.2f')}, ceiling "
-        f"{_number(found.within_ceiling)}. With the layers' shares held fixed: {found.near_fixed.words('.2f')} and "
-        f"{found.within_fixed.words('.2f')}. Choosing by loss change costs {found.cost.words('.2f')} points of test "
-        f"error; by loss change the winner has place {_list(found.rank.values, '.0f')}; {_seeds(all_of_them)}. "
+        f"The rank correlation of loss change and validation gap is {found.near.words('.2f')} among the runs near a "
+        f"seed's best ({few if few == many else f'{few} to {many}'} of {found.runs}), ceiling "
+        f"{_number(found.near_ceiling)}; no correlation is to be expected above its ceiling. Among the runs of one "
+        f"criterion it is "
+        f"{found.within.words('.2f')}, ceiling {_number(found.within_ceiling)}. With the layers' shares held fixed, "
+        f"they are {found.near_fixed.words('.2f')} and {found.within_fixed.words('.2f')}. The run of the smallest loss "
+        f"change has a test error {found.cost.words('.2f')} points above that of the run of the smallest validation "
+        f"gap, whose place by loss change is {_list(found.rank.values, '.0f')} in the seeds' order; "
+        f"{_seeds(all_of_them)}. "
         f"{refuted}"
     )
 

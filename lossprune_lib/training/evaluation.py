@@ -61,7 +61,7 @@ def score(function: Callable[[Any], Tensor], task: TaskLike, split: str, *, loss
             outputs = function(x)
         check_outputs(loss, outputs, y)
         total += loss.total(outputs, y).item()
-        count += loss.count(y)
+        count += float(loss.count(y))
         examples += len(y)
         mistakes = loss.wrong(outputs, y)
         if mistakes is not None:

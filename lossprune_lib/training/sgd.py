@@ -160,7 +160,7 @@ def train_epoch(
             outputs = call(net, x)
         if epoch == 1:
             check_outputs(loss, outputs, y)
-        (loss.total(outputs.to(dtype), y) / loss.count(y)).backward()
+        loss.mean(outputs.to(dtype), y).backward()
         optimizer.step()
         if enforce is not None:
             enforce()

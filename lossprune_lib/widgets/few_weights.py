@@ -77,7 +77,11 @@ def one_weight_slider(
 
 @styled
 def two_weights_slider(
-    net: nn.Module, task: Task, pairs: Mapping[str, tuple[int, int]] | None = None, examples: int = 500
+    net: nn.Module,
+    task: Task,
+    pairs: Mapping[str, tuple[int, int]] | None = None,
+    examples: int = 500,
+    start: float = 0.0,
 ) -> Sliders:
     """Move two weights on their loss, beside quadratic models with and without the off-diagonal term of the Hessian.
 
@@ -85,6 +89,7 @@ def two_weights_slider(
     ----------
     pairs : label and indices of each pair to choose from; by default three, as `few_weights.telling_pairs` finds them
     examples : how many training examples the loss is measured on
+    start : the share of their trained values that both show first; at 1, as trained, all changes are zero
 
     Returns
     -------
@@ -125,7 +130,7 @@ def two_weights_slider(
     labels = [(" and ".join(of.names), name) for name, of in found.items()]
     controls = {"pair": control("pair", labels, next(iter(found)))}
     for name in ("first", "second"):
-        controls[name] = control(f"the {name}", _places(PAIR_SHARES), _TRAINED)
+        controls[name] = control(f"the {name}", _places(PAIR_SHARES), _nearest(PAIR_SHARES, start))
     return Sliders(controls, picture, redraw, table)
 
 

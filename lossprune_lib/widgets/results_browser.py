@@ -11,10 +11,11 @@ import ipywidgets
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from lossprune_lib.plots import penalties as penalty_plots
 from lossprune_lib.plots.penalties import in_short, legend
-from lossprune_lib.plots.style import WIDTH, styled
+from lossprune_lib.plots.style import WIDTH, style, styled
 from lossprune_lib.results.cells import cell, cells
 from lossprune_lib.results.selection import has_no_model
 from lossprune_lib.widgets.picture import Picture
@@ -71,7 +72,10 @@ def browse(tables: Mapping[str, pd.DataFrame]) -> Sliders:
     figure = Figure(figsize=(WIDTH, 4.3))
     axes = figure.subplots(1, 2, gridspec_kw={"left": 0.07, "right": 0.99, "bottom": 0.22, "top": 0.8, "wspace": 0.18})
     title = figure.text(0.07, 0.93, "", ha="left", fontsize=11, fontweight="bold")
-    figure.legend(handles=legend(), loc="lower center", ncols=4, columnspacing=1.2, handletextpad=0.5)
+    named = figure.legend(handles=legend(), loc="lower center", ncols=4, columnspacing=1.2, handletextpad=0.5)
+    chosen = named.legend_handles[1]
+    assert isinstance(chosen, Line2D)
+    chosen.set_visible(False)  # it looks as the criterion does, so it is drawn with each
     picture, line = Picture(figure, [title]), ipywidgets.HTML()
     filled: list[Artist] = []
     # Each study has scales of its own. Drawing them takes as long as a whole figure, so it is done here, once.
@@ -80,6 +84,7 @@ def browse(tables: Mapping[str, pd.DataFrame]) -> Sliders:
         penalty_plots.frame(axes, part, penalties)
         picture.settle()
         frames[study] = picture.still, [ax.get_ylim() for ax in axes]
+    chosen.set_visible(True)
 
     def redraw(study: str, criterion: str, stages: int, step_penalty: float) -> str:
         while filled:
@@ -89,7 +94,8 @@ def browse(tables: Mapping[str, pd.DataFrame]) -> Sliders:
             ax.containers.clear()  # error bars that were removed would stay in memory
             ax.set_ylim(limit)
         filled.extend(penalty_plots.fill(axes, parts[study], criterion, stages, step_penalty, penalties))
-        picture.moving = [*filled, title]
+        chosen.set(**{key: value for key, value in style(criterion).items() if key in ("color", "linestyle", "marker")})
+        picture.moving = [*filled, title, chosen]
         title.set_text(f"{study} pruned: {_name(criterion, stages, step_penalty)}")
         line.value = _line(study, parts[study], criterion, stages, step_penalty)
         return f"{study} pruned. {in_words(parts[study], criterion, stages, step_penalty)}"

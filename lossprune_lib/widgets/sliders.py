@@ -131,11 +131,26 @@ class Sliders(ipywidgets.VBox):
         name_handles(self)
         for control in controls.values():
             control.observe(self._moved, names="value")
-        for _ in self._parts():
+        for _ in self._parts(seen=False):
             pass
 
-    def _parts(self) -> Iterator[None]:
-        """Draw part by part."""
+    def _parts(self, seen: bool) -> Iterator[None]:
+        """Draw part by part; or, where nobody sees what is not whole, once."""
+        alt = ""
+        for alt in self._words():
+            if seen:
+                self._show(alt)
+                yield
+        if not seen:
+            self._show(alt)
+            yield
+
+    def _show(self, alt: str) -> None:
+        with in_style():
+            self.picture.show(alt)
+
+    def _words(self) -> Iterator[str]:
+        """Set the figure part by part, and yield what it shows in words."""
         with in_style():
             drawn = self.redraw(**{name: control.value for name, control in self.controls.items()})
         self.several = not isinstance(drawn, str)
@@ -143,10 +158,9 @@ class Sliders(ipywidgets.VBox):
         while True:
             with in_style():  # for each part, not across a yield: other cells may draw in between
                 alt = next(parts, None)
-                if alt is None:
-                    return
-                self.picture.show(alt)
-            yield
+            if alt is None:
+                return
+            yield alt
 
     def stills(self, *settings: Mapping[str, Any]) -> Stills:
         """Return the picture at some settings, below one another; the sliders and what they show stay as they are.
@@ -165,7 +179,7 @@ class Sliders(ipywidgets.VBox):
                 pictures.append((self.picture.draw(), words))
         return Stills(pictures[:-1])
 
-    def _linked(self, moved: object) -> Iterator[None]:
+    def _linked(self, moved: object, seen: bool) -> Iterator[None]:
         """Move the controls that depend on the one that was moved, then draw."""
         if self.link is not None:
             self.linking = True
@@ -173,7 +187,7 @@ class Sliders(ipywidgets.VBox):
                 self.link(next(name for name, control in self.controls.items() if control is moved))
             finally:
                 self.linking = False
-        yield from self._parts()
+        yield from self._parts(seen)
 
     def _moved(self, change: dict[str, Any]) -> None:
         if self.linking:
@@ -181,13 +195,13 @@ class Sliders(ipywidgets.VBox):
         if self.drawing is not None:
             self.drawing.cancel()
             self.drawing = None
-        parts = self._in_words(self._linked(change["owner"]))
-        next(parts, None)  # at least the first part, at once
         try:
-            loop = asyncio.get_running_loop() if self.several else None
+            loop = asyncio.get_running_loop()
         except RuntimeError:  # no kernel, so nothing goes on afterwards
             loop = None
-        if loop is None:
+        parts = self._in_words(self._linked(change["owner"], seen=loop is not None))
+        next(parts, None)  # at least the first part, at once
+        if loop is None or not self.several:
             for _ in parts:
                 pass
             return

@@ -16,7 +16,7 @@ import pytest
 
 sync_api = pytest.importorskip("playwright.sync_api")
 
-from lab_page import ARTEFACTS, ROOT, TOKEN, WIDGETS, widgets_notebook  # noqa: E402
+from lab_page import ARTEFACTS, PAGES, ROOT, TOKEN, widgets_notebook  # noqa: E402
 
 CHROMIUM_FLAGS = [
     "--no-sandbox",
@@ -35,7 +35,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("notebooks")
     for notebook in (ROOT / "notebooks").glob("*.ipynb"):
         shutil.copy(notebook, folder)
-    nbformat.write(widgets_notebook(), folder / WIDGETS)
+    for name in PAGES:
+        nbformat.write(widgets_notebook(name), folder / name)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -61,13 +62,13 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         process = subprocess.Popen(command, stdout=log, stderr=log, env=os.environ | own)
         try:
             address = f"http://127.0.0.1:{port}"
-            for _ in range(200):
+            for _ in range(1200):
                 try:
                     urllib.request.urlopen(f"{address}/api?token={TOKEN}", timeout=5).close()
                     break
                 except OSError:
                     assert process.poll() is None, log_path.read_text()
-                    time.sleep(0.2)
+                    time.sleep(0.1)
             yield address
         finally:
             process.terminate()

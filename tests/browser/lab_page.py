@@ -11,7 +11,24 @@ from playwright.sync_api import Locator, Page
 ROOT = Path(__file__).parents[2]
 ARTEFACTS = ROOT / "artefacts"
 TOKEN = "browser-test"
-WIDGETS = "every_widget.ipynb"
+# Small notebooks: all widgets, on two pages, and one slider alone.
+PAGES = {
+    "weights.ipynb": (
+        "sparsity_slider(net, task)",
+        "one_weight_slider(net, task, examples=100)",
+        "two_weights_slider(net, task, examples=100)",
+        "shares_slider(net, task, stages=2)",
+        "browse({'digits': results.load('digits')})",
+    ),
+    "stages.ipynb": (
+        "landscape_slider(net, task, stages=2, examples=100)",
+        "taylor_slider(net, task, batch_size=100)",
+        "locality_slider(net, task, stages=2)",
+        "fine_tuning_slider(results.load('digits'))",
+    ),
+    "spoken.ipynb": ("sparsity_slider(net, task)",),
+    "reopened.ipynb": ("sparsity_slider(net, task)",),
+}
 KERNEL_IS_IDLE = "window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'"
 ALL_CELLS_RAN = """() => {
   const cells = jupyterapp.shell.currentWidget.content.widgets.filter(cell => cell.model.type === 'code');
@@ -23,6 +40,19 @@ WIDGET_CELLS = """() => jupyterapp.shell.currentWidget.content.widgets.map((cell
     data && 'application/vnd.jupyter.widget-view+json' in data && 'image/png' in data)).map(([, i]) => i)"""
 ERRORS = """() => jupyterapp.shell.currentWidget.content.widgets.flatMap(cell => cell.model.outputs
   ? cell.model.outputs.toJSON().filter(output => output.output_type === 'error') : [])"""
+# A cell is on the screen once it stands still and its pictures are there.
+IS_THERE = """index => new Promise(resolve => {
+  const cell = () => document.querySelector(
+    `.jp-NotebookPanel:not(.lm-mod-hidden) .jp-Notebook-cell[data-windowed-list-index='${index}']`);
+  let before = '', still = 0;
+  const timer = setInterval(() => {
+    const box = cell()?.getBoundingClientRect(), place = box && box.height ? `${box.top} ${box.height}` : '';
+    const drawn = place && [...cell().querySelectorAll('img')].every(picture => picture.complete);
+    still = drawn && place === before ? still + 1 : 0;
+    before = place;
+    if (still > 5) { clearInterval(timer); resolve(); }
+  }, 50);
+})"""
 # Contrast as in WCAG 2 of whatever text is on the screen; the colours of code are those of JupyterLab.
 FAINT_TEXTS = """() => {
   const numbers = text => { const found = text.match(/[\\d.]+/g).map(Number); return [...found, 1].slice(0, 4); };
@@ -53,15 +83,14 @@ FAINT_TEXTS = """() => {
 }"""
 
 
-def widgets_notebook() -> nbformat.NotebookNode:
-    """Make a notebook with the widgets that take their choices from buttons, and that move each other."""
+def widgets_notebook(name: str) -> nbformat.NotebookNode:
+    """Make one of the pages."""
     setup = (
-        "from lossprune_lib import data, models, widgets\n"
+        "from lossprune_lib import data, models, results, widgets\n"
         "task = data.load('digits')\n"
         "net = models.pretrained('mlp_300_100', task)"
     )
-    made = ("sparsity_slider(net, task)", "one_weight_slider(net, task)", "two_weights_slider(net, task)")
-    cells = [setup, *(f"widgets.{call}" for call in (*made, "shares_slider(net, task)"))]
+    cells = [setup, *(f"widgets.{call}" for call in PAGES[name])]
     kernel = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}  # or it asks for one
     made_cells = [nbformat.v4.new_code_cell(cell) for cell in cells]
     return nbformat.v4.new_notebook(cells=made_cells, metadata={"kernelspec": kernel})
@@ -85,10 +114,14 @@ def run_all(page: Page) -> None:
 def widget_cells(page: Page) -> Iterator[tuple[int, Locator]]:
     """Yield each cell with a live picture, on the screen: only what is there is rendered."""
     for index in page.evaluate(WIDGET_CELLS):
-        page.evaluate(f"void jupyterapp.shell.currentWidget.content.scrollToItem({index}, 'center')")
-        page.wait_for_timeout(1000)
-        shown = ".jp-NotebookPanel:not(.lm-mod-hidden)"
-        yield index, page.locator(f"{shown} .jp-Notebook-cell[data-windowed-list-index='{index}']")
+        yield index, bring(page, index, "center")
+
+
+def bring(page: Page, index: int, where: str) -> Locator:
+    """Bring a cell to the screen, its "start" or its "center"."""
+    page.evaluate(f"void jupyterapp.shell.currentWidget.content.scrollToItem({index}, '{where}')")
+    page.evaluate(IS_THERE, index)
+    return page.locator(f".jp-NotebookPanel:not(.lm-mod-hidden) .jp-Notebook-cell[data-windowed-list-index='{index}']")
 
 
 def choose_theme(page: Page, dark: bool) -> None:

@@ -6,21 +6,16 @@ import pytest
 
 sync_api = pytest.importorskip("playwright.sync_api")
 
-from lab_page import ARTEFACTS, FAINT_TEXTS, choose_theme, open_notebook, run_all  # noqa: E402
+from lab_page import ARTEFACTS, FAINT_TEXTS, bring, choose_theme, open_notebook, run_all  # noqa: E402
 
 NAME = "00_start_here.ipynb"
 PLACE = """text => jupyterapp.shell.currentWidget.content.widgets.findIndex(
   cell => cell.model.sharedModel.source.includes(text))"""
-SCROLL = "place => void jupyterapp.shell.currentWidget.content.scrollToItem(place, 'start')"
 
 
 def cell_with(page: sync_api.Page, text: str) -> sync_api.Locator:
     """Bring the first cell with a text to the screen."""
-    place = page.evaluate(PLACE, text)
-    page.evaluate(SCROLL, place)
-    page.wait_for_timeout(1000)
-    shown = ".jp-NotebookPanel:not(.lm-mod-hidden)"
-    return page.locator(f"{shown} .jp-Notebook-cell[data-windowed-list-index='{place}']")
+    return bring(page, page.evaluate(PLACE, text), "start")
 
 
 def test_outcomes_stay_folded_until_a_guess_or_a_click(server: str, browser: sync_api.Browser) -> None:

@@ -8,7 +8,7 @@ sync_api = pytest.importorskip("playwright.sync_api")
 
 from lab_page import KERNEL_IS_IDLE, open_notebook, run_all, widget_cells  # noqa: E402
 
-NAME = "00_start_here.ipynb"
+NAME = "reopened.ipynb"
 OPEN = "name => void jupyterapp.commands.execute('docmanager:open', {path: name})"
 SAVE = "jupyterapp.commands.execute('docmanager:save')"
 CLOSE = "void jupyterapp.shell.currentWidget.close()"

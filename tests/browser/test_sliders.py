@@ -1,4 +1,6 @@
-"""A real browser: each notebook is opened in JupyterLab and run, and each of its sliders is moved from the keyboard.
+"""A real browser: each widget is opened in JupyterLab, and each of its sliders and buttons is moved from the keyboard.
+
+The slow tests do the same in every notebook.
 
 Needs Chromium, named by the variable CHROMIUM (`make browser` finds it). Screenshots are left in artefacts/.
 """
@@ -7,7 +9,6 @@ from __future__ import annotations
 
 import re
 import statistics
-from pathlib import Path
 
 import pytest
 
@@ -16,15 +17,15 @@ sync_api = pytest.importorskip("playwright.sync_api")
 from lab_page import (  # noqa: E402
     ARTEFACTS,
     FAINT_TEXTS,
+    PAGES,
     ROOT,
-    WIDGETS,
     choose_theme,
     open_notebook,
     run_all,
     widget_cells,
 )
 
-NOTEBOOKS = [Path(WIDGETS), *sorted((ROOT / "notebooks").glob("*.ipynb"))]
+NOTEBOOKS = sorted(path.name for path in (ROOT / "notebooks").glob("*.ipynb"))
 # From the press of a key to the next picture, decoded and painted, by the page's own clock.
 WATCH = """cell => {
   const started = new Promise(resolve => document.addEventListener(
@@ -41,16 +42,18 @@ WATCH = """cell => {
     observer.observe(cell, {subtree: true, childList: true, attributes: true, attributeFilter: ['src']});
   });
 }"""
-SETTLED = """cell => new Promise(resolve => {
-  let quiet = 0;
-  const timer = setInterval(() => {
+# The kernel answers in order, and a slider that was moved again waits for the answer to its first move.
+SETTLED = """async cell => {
+  const kernel = jupyterapp.shell.currentWidget.sessionContext.session.kernel;
+  for (let quiet = 0; quiet < 3;) {
+    await kernel.requestKernelInfo();
+    await new Promise(resolve => setTimeout(resolve, 100));
     quiet = cell.querySelector('.lossprune-drawing') ? 0 : quiet + 1;
-    if (quiet > 4) { clearInterval(timer); resolve(); }
-  }, 100);
-})"""
+  }
+}"""
 FOCUS_IS_SEEN = """handle => handle === document.activeElement && getComputedStyle(handle).outlineStyle !== 'none'
   && parseFloat(getComputedStyle(handle).outlineWidth) > 0"""
-PRESSES = 7
+PRESSES = 4
 
 
 def burst(page: sync_api.Page, cell: sync_api.Locator, handle: sync_api.Locator) -> None:
@@ -84,52 +87,64 @@ def press_buttons(page: sync_api.Page, cell: sync_api.Locator, where: str) -> No
         )
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_every_slider_redraws_its_one_picture(path: Path, server: str, browser: sync_api.Browser) -> None:
-    page = browser.new_page(viewport={"width": 1300, "height": 1400})
-    open_notebook(page, server, path.name)
+def press_arrows(page: sync_api.Page, cell: sync_api.Locator, handle: sync_api.Locator, where: str) -> None:
+    """Move a slider a few times from the keyboard: each move redraws, and focus is seen."""
+    element, latencies, key = cell.element_handle(), [], "ArrowRight"
+    page.keyboard.press("Shift")  # focus is shown to those who use the keyboard
+    handle.focus()
+    page.wait_for_function(FOCUS_IS_SEEN, arg=handle.element_handle())
+    for _ in range(PRESSES):
+        # There and back: a slider may have only a few places.
+        at, low, high = (float(handle.get_attribute(f"aria-value{name}")) for name in ("now", "min", "max"))
+        key = "ArrowRight" if at == low else "ArrowLeft" if at == high else key
+        page.evaluate(WATCH, element)
+        page.keyboard.press(key)
+        latencies.append(page.evaluate("redrawn"))
+    page.evaluate(SETTLED, element)
+    name = handle.get_attribute("aria-label")
+    assert name
+    print(f"\n{where}, {name}: median {statistics.median(latencies):.0f} ms, slowest {max(latencies):.0f} ms", end="")
+
+
+@pytest.mark.parametrize("name", ["stages.ipynb", "weights.ipynb"])
+def test_every_widget_redraws_its_one_picture(name: str, server: str, browser: sync_api.Browser) -> None:
+    assert move_all(name, server, browser) == len(PAGES[name])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_every_slider_of_a_notebook_redraws_its_one_picture(name: str, server: str, browser: sync_api.Browser) -> None:
+    assert move_all(name, server, browser), "this notebook has no slider"
+
+
+def move_all(name: str, server: str, browser: sync_api.Browser) -> int:
+    """Move all sliders of a notebook, in both themes their texts are legible; return the number of widgets."""
+    page, stem, widgets = browser.new_page(viewport={"width": 1300, "height": 1400}), name.partition(".")[0], []
+    open_notebook(page, server, name)
     run_all(page)
-    sliders = 0
     for index, cell in widget_cells(page):
         handles = cell.locator(".noUi-handle")
-        if not handles.count():
+        if not handles.count() and not cell.locator(".widget-toggle-buttons").count():
             continue  # a progress bar that is done
-        page.screenshot(path=ARTEFACTS / f"{path.stem}-{index}-before.png")
-        cell.locator(".jp-OutputArea-output").first.screenshot(path=ARTEFACTS / f"{path.stem}-{index}-widget.png")
+        widgets.append(index)
+        page.screenshot(path=ARTEFACTS / f"{stem}-{index}-before.png")
+        cell.locator(".jp-OutputArea-output").first.screenshot(path=ARTEFACTS / f"{stem}-{index}-widget.png")
         assert cell.locator("img").count() == 1
-        for i in range(handles.count()):
-            sliders += 1
-            handle, element = handles.nth(i), cell.element_handle()
-            page.keyboard.press("Shift")  # focus is shown to those who use the keyboard
-            handle.focus()
-            page.wait_for_function(FOCUS_IS_SEEN, arg=handle.element_handle())
-            latencies = []
-            key = "ArrowRight"
-            for _ in range(PRESSES):
-                # There and back: a slider may have only a few places.
-                at, low, high = (float(handle.get_attribute(f"aria-value{name}")) for name in ("now", "min", "max"))
-                key = "ArrowRight" if at == low else "ArrowLeft" if at == high else key
-                page.evaluate(WATCH, element)
-                page.keyboard.press(key)
-                latencies.append(page.evaluate("redrawn"))
-            page.evaluate(SETTLED, element)
-            middle, slow = statistics.median(latencies), max(latencies)
-            name = handle.get_attribute("aria-label")
-            assert name
-            print(f"\n{path.stem}, cell {index}, {name}: median {middle:.0f} ms, slowest {slow:.0f} ms", end="")
-
+        for handle in handles.all():
+            press_arrows(page, cell, handle, f"{stem}, cell {index}")
             burst(page, cell, handle)
-        press_buttons(page, cell, f"{path.stem}, cell {index}")
+        press_buttons(page, cell, f"{stem}, cell {index}")
         assert "Error" not in cell.locator(".jp-OutputArea").inner_text()
-        page.screenshot(path=ARTEFACTS / f"{path.stem}-{index}-after.png")
-        for dark in (True, False):
-            choose_theme(page, dark)
-            page.screenshot(path=ARTEFACTS / f"{path.stem}-{index}-{'dark' if dark else 'light'}.png")
+        page.screenshot(path=ARTEFACTS / f"{stem}-{index}-after.png")
+    for dark in (True, False):
+        choose_theme(page, dark)
+        for index, _ in widget_cells(page):
+            page.screenshot(path=ARTEFACTS / f"{stem}-{index}-{'dark' if dark else 'light'}.png")
             texts, faint = page.evaluate(FAINT_TEXTS)
             assert texts > 5
             assert faint == []
-    assert sliders, "this notebook has no slider"
     page.close()
+    return len(widgets)
 
 
 def test_the_artefacts_are_not_committed() -> None:

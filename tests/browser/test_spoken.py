@@ -8,7 +8,7 @@ sync_api = pytest.importorskip("playwright.sync_api")
 
 from lab_page import open_notebook, run_all, widget_cells  # noqa: E402
 
-NAME = "00_start_here.ipynb"
+NAME = "spoken.ipynb"
 FOCUS_IS_WITHIN = "slider => slider.contains(document.activeElement)"
 
 

@@ -85,6 +85,23 @@ def test_value_and_mean_are_torchs(case: str) -> None:
     torch.testing.assert_close(loss.total(z, y) / loss.count(y), torchs(loss, z, y, "mean"), rtol=1e-12, atol=0)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@every_case
+def test_the_mean_is_the_value_by_the_count_to_the_last_bit(case: str, dtype: torch.dtype) -> None:
+    loss, z, y = CASES[case]
+    z, y = z.to(dtype), y.to(dtype) if y.is_floating_point() else y
+    (of_mean,), (of_ratio,) = (
+        torch.autograd.grad(mean(own), own)
+        for mean, own in (
+            (lambda own: loss.mean(own, y), z.clone().requires_grad_()),
+            (lambda own: loss.total(own, y) / float(loss.count(y)), z.clone().requires_grad_()),
+        )
+    )
+    assert torch.equal(of_mean, of_ratio)
+    assert loss.mean(z, y).dtype == dtype
+    assert torch.equal(loss.mean(z, y), loss.total(z, y) / float(loss.count(y)))
+
+
 # --- roots
 
 
@@ -173,7 +190,7 @@ def test_ignored_positions_have_no_columns_and_are_not_counted() -> None:
     for loss in ENTROPIES.values():
         assert not loss.hessian_root(z, y)[:, 1].any()
         assert not loss.sampled_column(z, y, torch.Generator())[1].any()
-        assert loss.count(y) == pytest.approx(loss.count(y[y != -100]))
+        assert float(loss.count(y)) == pytest.approx(float(loss.count(y[y != -100])))
 
 
 # --- wrong answers

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from lossprune_lib import BatchLoss, WeightSpace
 
-SMALL = [name for name in NETWORKS if name not in ("a thousand classes", "one class")]
+SMALL = [name for name in NETWORKS if name not in ("many classes", "one class")]
 
 
 def as_one_vector(net: nn.Module, x: Tensor) -> tuple[Tensor, object]:

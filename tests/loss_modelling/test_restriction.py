@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from lossprune_lib import BatchLoss, WeightSpace
+from lossprune_lib import BatchLoss, LocalPruner, WeightSpace, data
 from lossprune_lib.loss_modelling import restriction as restricting
-from lossprune_lib.loss_modelling.restriction import Restriction
+from lossprune_lib.loss_modelling.restriction import DenseProductsWarning, Restriction
 from lossprune_lib.networks import sparse
 
 CLASSES = 4
@@ -83,6 +84,7 @@ def case(name: str, examples: int = 7) -> tuple[WeightSpace, tuple[Tensor, Tenso
 @pytest.mark.parametrize("density", [0.0, 0.1, 0.5])
 @pytest.mark.parametrize("name", NETWORKS)
 @pytest.mark.filterwarnings("ignore::lossprune_lib.loss_modelling.footprint.SlowCurvatureWarning")
+@pytest.mark.filterwarnings("ignore::lossprune_lib.loss_modelling.restriction.DenseProductsWarning")
 def test_a_restricted_model_is_the_whole_one_where_weights_are_kept(name: str, density: float, examples: int) -> None:
     space, batch = case(name, examples)
     kept = torch.rand(space.size) < density
@@ -138,3 +140,60 @@ def test_under_autocast_layers_compute_as_they_do_without_a_restriction() -> Non
         expected = space.run(weights, space.rest(), x.float())
         with Restriction(space, kept).applied(range(3)):
             assert torch.equal(space.run(weights, space.rest(), x.float()), expected)
+
+
+# --- networks that fail with sparse products
+
+
+@pytest.fixture
+def multiplied(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, ...]]:
+    """The sparse products so far, by the shapes of their matrices."""
+    shapes: list[tuple[int, ...]] = []
+    monkeypatch.setattr(restricting, "linear", lambda *a: shapes.append(a[0].shape) or sparse.linear(*a))
+    return shapes
+
+
+def test_a_network_that_fails_with_sparse_products_is_tried_once_and_that_is_said(
+    multiplied: list[tuple[int, ...]],
+) -> None:
+    splits = ("train", "valid", "test")
+    x, y = torch.randn(40, 6), torch.arange(40) % CLASSES
+    task = data.Task.from_tensors(**{f"x_{split}": x for split in splits}, **{f"y_{split}": y for split in splits})
+    pruner = LocalPruner("qm", sparsity=0.98, stages=8, batch_size=20)
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        run = pruner.prune(Viewed().eval(), task)
+    assert [str(warning.message) for warning in said if warning.category is DenseProductsWarning] == [
+        "This network cannot run by its kept weights alone (view size is not compatible with input tensor's size and "
+        "stride (at least one dimension spans across two contiguous subspaces)), so it runs by all of them and late "
+        "stages take as long as early ones: where a layer's outputs take a .view, a .reshape mends that."
+    ]
+    assert multiplied == [(10, 6)]
+    assert len(run.trace) == 8
+
+
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError, RuntimeError])
+def test_an_error_that_dense_products_do_not_mend_is_raised_as_it_is(
+    error: type[Exception], multiplied: list[tuple[int, ...]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    space, batch = case("mlp")
+    kept = torch.rand(space.size) < 0.1
+    risk, tried, run = BatchLoss(space, batch), [], space.run
+    assert not risk.footprint.dense  # its preflight is over
+
+    def fails(*given: object) -> Tensor:
+        tried.append(run(*given))
+        raise error("no more of it")
+
+    for _ in range(2):
+        with monkeypatch.context() as patch, warnings.catch_warnings():
+            warnings.simplefilter("error")
+            patch.setattr(space, "run", fails)
+            with pytest.raises(error, match="no more of it") as raised:
+                risk.known(space.read() * kept, 0, False, Restriction(space, kept))
+            assert raised.value.__context__ is None
+    # Where memory ran out, more would be asked for in vain; neither failure says anything about the network.
+    assert len(tried) == 2 * (1 if error is torch.OutOfMemoryError else 2)
+    assert len(multiplied) == 2 * 3
+    risk.known(space.read() * kept, 0, False, Restriction(space, kept))
+    assert len(multiplied) == 3 * 3

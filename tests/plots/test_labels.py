@@ -55,6 +55,23 @@ def test_a_label_that_is_alone_stands_at_the_end_of_its_line() -> None:
     assert ax.texts[1].xy == pytest.approx((1, 0.5))
 
 
+@pytest.mark.parametrize("scale", ["linear", "log"])
+def test_labels_follow_when_axes_get_other_limits(scale: str) -> None:
+    """Of themselves, or from those that share them: the first has its labels before the second is drawn."""
+    figure = Figure(figsize=(6, 3))
+    axes = figure.subplots(1, 2, sharey=True)
+    for ax, top in zip(axes, (20.0, 300.0), strict=True):
+        lines = [ax.plot([1, 2, 3], [1, end / 2, end])[0] for end in (top / 15, top)]
+        ax.set_yscale(scale)
+        plots.label_lines(ax, dict.fromkeys(lines, "a label"))
+    FigureCanvasAgg(figure).draw()
+    for ax in axes:
+        ends = [ax.transData.transform(line.get_xydata()[-1]) for line in ax.lines]
+        assert [text.xy[1] for text in ax.texts][1] == pytest.approx(
+            ax.transAxes.inverted().transform(ends[1])[1], abs=0.04
+        )
+
+
 def test_labels_move_as_little_as_may_be() -> None:
     assert _apart([0.1, 0.5], 0.2) == [0.1, 0.5]
     assert _apart([0.5, 0.5], 0.2) == pytest.approx([0.4, 0.6])

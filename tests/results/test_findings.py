@@ -184,10 +184,13 @@ def test_below_a_ceiling_of_one_half_nothing_is_decided() -> None:
 def test_finding_3_in_numbers() -> None:
     _, evidence = verdict(tuned(*[AGAINST] * 4), 3)
     assert evidence == (
-        "Rank correlation of loss change and validation gap: among a seed's runs near its best (6 of 7) -1.00 (-1.00 "
-        "to -1.00), ceiling 1.00; within criteria -1.00 (-1.00 to -1.00), ceiling 1.00. With the layers' shares held "
-        "fixed: -1.00 (-1.00 to -1.00) and -1.00 (-1.00 to -1.00). Choosing by loss change costs 5.00 (5.00 to 5.00) "
-        "points of test error; by loss change the winner has place 6, 6, 6, 6; n = 4. An interval that begins above "
+        "The rank correlation of loss change and validation gap is -1.00 (-1.00 to -1.00) among the runs near a seed's "
+        "best (6 of 7), ceiling 1.00; no correlation is to be expected above its ceiling. Among the runs of one "
+        "criterion it is -1.00 (-1.00 to -1.00), ceiling 1.00. With the layers' shares held fixed, they are "
+        "-1.00 (-1.00 to -1.00) and -1.00 (-1.00 to -1.00). "
+        "The run of the smallest loss change has a test error 5.00 (5.00 to 5.00) points "
+        "above that of the run of the smallest validation gap, whose place by loss change is 6, 6, 6, 6 in the seeds' "
+        "order; n = 4. An interval that begins above "
         "half the ceiling, 0.50, refutes it."
     )
 

@@ -15,12 +15,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn, optim
 from torch.nn import functional as F
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from lossprune_lib import Mask, WeightSpace, models, training
 from lossprune_lib.data import Task
+from lossprune_lib.loss_modelling import CrossEntropy, Loss, binary_cross_entropy, cross_entropy, mean_squared_error
 from lossprune_lib.seeds import generator
 from lossprune_lib.studies.runs import describe
 from lossprune_lib.training import Recipe, Score, crop_and_flip, evaluate, fit
+from lossprune_lib.training.enforcer import Enforcer
+from lossprune_lib.training.sgd import train_epoch
 
 QUICK = Recipe(epochs=3, batch_size=20, lr=0.05)
 
@@ -131,6 +135,46 @@ def test_training_is_sgd_by_hand_and_the_best_epoch_is_kept(name: str, masked: b
     np.testing.assert_allclose(found, expected.scores, rtol=1e-9)
     for parameter, array in zip(fitted.parameters(), expected.epochs[expected.best], strict=True):
         np.testing.assert_allclose(parameter.detach().numpy(), array, rtol=1e-9, atol=1e-12)
+
+
+class Waits(TorchDispatchMode):
+    """Lists the operations that would have the host wait for a GPU: those that need to know a tensor's values."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
+        name = func.overloadpacket.__name__
+        by_mask = name == "index" and any(index is not None and index.dtype == torch.bool for index in args[1])
+        if by_mask or name in ("_local_scalar_dense", "nonzero", "masked_select", "is_nonzero", "equal", "bincount"):
+            self.found.append(name)
+        return func(*args, **(kwargs or {}))
+
+
+LOSSES: dict[str, Loss] = {
+    "cross-entropy": cross_entropy,
+    "smoothed": CrossEntropy(label_smoothing=0.1),
+    "class weights": CrossEntropy(class_weights=[0.1 * c for c in range(1, 11)]),
+    "squared error": mean_squared_error,
+    "yes or no": binary_cross_entropy,
+}
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_no_step_of_training_waits_for_a_gpu(name: str, small: Task) -> None:
+    y = small.y_train.clone()
+    y[3] = -100
+    if not isinstance(LOSSES[name], CrossEntropy):
+        y = F.one_hot(small.y_train, 10).double()
+    task, net = replace(small, y_train=y), perceptron()
+    optimizer = optim.SGD(net.parameters(), lr=0.1, momentum=0.9)
+    enforce = Enforcer(half_mask(net), net, optimizer)
+    with Waits() as waits:
+        for epoch in (1, 2):  # the first one reads the labels, to check them
+            waits.found.clear()
+            train_epoch(net, task, QUICK, optimizer, enforce, 0, epoch, LOSSES[name])
+            assert bool(waits.found) == (epoch == 1 and name != "squared error")
 
 
 def test_one_of_these_trainings_is_best_in_the_middle(flat: Task) -> None:

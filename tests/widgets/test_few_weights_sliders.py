@@ -29,6 +29,16 @@ def two(trained, digits) -> widgets.Sliders:
     return widgets.two_weights_slider(trained, digits, PAIRS, examples=100)
 
 
+def test_two_weights_start_where_there_is_something_to_see(trained, digits) -> None:
+    for start, said in ((0.0, "at 0 % and"), (0.5, "at 50 % and")):
+        given = {} if start == 0 else {"start": start}
+        words = widgets.two_weights_slider(
+            trained, digits, dict([*PAIRS.items()][:1]), examples=50, **given
+        ).picture.alt
+        assert said in words
+        assert "both: 0.00" not in words
+
+
 @pytest.mark.parametrize("name", WEIGHTS)
 def test_one_weight_says_and_draws_the_loss_and_its_models(one, risk, name: str) -> None:
     share = 0.3

@@ -104,11 +104,10 @@ def test_with_a_kernel_the_last_move_wins(trained, digits) -> None:
     assert "stage 8 of 8" in slider.picture.alt
 
 
-def test_a_hundred_moves_leave_one_figure(slider: widgets.Sliders) -> None:
+def test_moves_leave_one_figure(slider: widgets.Sliders) -> None:
     figure = slider.picture.canvas.figure
     counts = [len(ax.lines) for ax in figure.axes]
-    places = itertools.cycle(itertools.product(("qm", "mp", "lm"), (0.5, 0.9), (1, 2, 3)))
-    for criterion, sparsity, stages in itertools.islice(places, 34):
+    for criterion, sparsity, stages in itertools.product(("qm", "mp"), (0.5, 0.9), (1, 3)):
         place(slider, criterion=criterion, sparsity=sparsity, stages=stages)
     assert slider.picture.canvas.figure is figure
     assert [len(ax.lines) for ax in figure.axes] == counts
