@@ -107,7 +107,7 @@ def _data_sets() -> tuple[str, str]:
     from lossprune_lib import data
     from lossprune_lib.data import downloads
 
-    here = ["digits"] + [name for name in downloads.SOURCES if downloads.present(name)]
+    here = ["digits", "python_reference"] + [name for name in downloads.SOURCES if downloads.present(name)]
     return ", ".join(here) + (" (others are downloaded)" if len(here) < len(data.NAMES) else ""), ""
 
 

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from lossprune_lib.checks import check_choice
-from lossprune_lib.data import downloads
+from lossprune_lib.data import characters, downloads
 from lossprune_lib.data.task import Task, find_device
 from lossprune_lib.seeds import generator
 
-NAMES = ("digits", *downloads.SOURCES)
+NAMES = ("digits", "python_reference", *downloads.SOURCES)
 _DIGITS_EXAMPLES = 300  # for validation, and as many for the test
 
 
@@ -26,18 +26,22 @@ def load(
     dtype: torch.dtype = torch.float32,
     progress: bool = True,
 ) -> Task:
-    """Load a named data set as a `Task`, normalised by the mean and deviation of its training images.
+    """Load a named data set as a `Task`; images are normalised by the mean and deviation of those for training.
 
     Parameters
     ----------
-    name : "digits", "mnist", "fashion_mnist" or "cifar10"
-        "digits" (8 x 8 images) comes with scikit-learn and never needs a network. The others are downloaded once into
-        the user's cache; a folder named by the environment variable ``LOSSPRUNE_DATA`` is searched first.
+    name : "digits", "python_reference", "mnist", "fashion_mnist" or "cifar10"
+        "digits" (8 x 8 images) comes with scikit-learn and "python_reference" with this library, so they never need a
+        network. The others are downloaded once into the user's cache; a folder named by the environment variable
+        ``LOSSPRUNE_DATA`` is searched first. "python_reference" is a text, for language models: the inputs are tokens
+        of characters [N, 96], int64, the labels the tokens that follow each, [N, 96] (see `data.characters`).
     device : "auto", or what torch takes
         "auto" is a CUDA accelerator if there is one, else the CPU.
     seed : int
-        Decides which examples are for training and which for validation. The test set is always the same.
+        Decides which examples are for training and which for validation. The test set is always the same, and so are
+        all parts of a text: its end is held out.
     dtype : torch.float32 or torch.float64
+        Of images.
     progress : bool
         Whether a download shows a bar.
 
@@ -52,6 +56,8 @@ def load(
     if not isinstance(dtype, torch.dtype) or dtype not in (torch.float32, torch.float64):
         raise ValueError(f"dtype is {dtype}, but images are torch.float32 or torch.float64.")
     order_of_split = generator(seed, "split", name)
+    if name == "python_reference":
+        return _text(name, find_device(device))
     x_train, y_train, x_test, y_test, class_names = _digits() if name == "digits" else _images(name, progress)
 
     order = torch.randperm(len(x_train), generator=order_of_split)
@@ -78,6 +84,16 @@ def load(
         name=name,
         class_names=class_names,
     )
+
+
+def _text(name: str, place: torch.device) -> Task:
+    names = characters.vocabulary()
+    parts = {
+        f"{kind}_{split}": tensor.to(place)
+        for split, pair in characters.sequences(name).items()
+        for kind, tensor in zip("xy", pair, strict=True)
+    }
+    return Task(**parts, classes=len(names), name=name, class_names=names)
 
 
 def _statistics(name: str, x: Tensor) -> tuple[Tensor, Tensor]:

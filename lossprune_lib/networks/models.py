@@ -1,4 +1,4 @@
-"""The networks of the paper and a small one, freshly initialised or trained and shipped."""
+"""The networks of the paper and two small ones, freshly initialised or trained and shipped."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from lossprune_lib import files
 from lossprune_lib.checks import check_choice, check_float, check_network, check_task
 from lossprune_lib.files import shipped
+from lossprune_lib.networks.gpt import TinyGPT, initialise
 from lossprune_lib.seeds import generator
 
 
@@ -138,6 +139,23 @@ def preact_resnet18(task: Inputs, *, seed: int = 0, width: float = 1.0) -> nn.Mo
     return _initialised(nn.Sequential(layers), task, seed)
 
 
+def tiny_gpt(task: Inputs, *, seed: int = 0) -> nn.Module:
+    """A transformer of three blocks of width 96 that predicts the next token: 0.36 million weights for a text.
+
+    Takes tokens int64 [N, T], T up to the length of the task's sequences, and gives logits [N, T, classes].
+    """
+    vocabulary, shape = classes_of(task), tuple(task.shape)
+    if len(shape) != 1:
+        raise ValueError(
+            f"This network takes sequences of tokens [length], not inputs of shape {list(shape)}: try "
+            'data.load("python_reference"), or mlp_300_100 for any input.'
+        )
+    net = TinyGPT(vocabulary, shape[0])
+    if not net.head.weight.is_meta:
+        initialise(net, generator(seed, "initial weights"))
+    return net.to(device=task.device, dtype=_dtype_for(task)).eval()
+
+
 # Those that can be made narrower or wider.
 SCALABLE = ("vgg11", "preact_resnet18")
 MODELS: dict[str, Callable[..., nn.Module]] = {
@@ -145,6 +163,7 @@ MODELS: dict[str, Callable[..., nn.Module]] = {
     "small_vgg": small_vgg,
     "vgg11": vgg11,
     "preact_resnet18": preact_resnet18,
+    "tiny_gpt": tiny_gpt,
 }
 
 
@@ -185,7 +204,7 @@ def pretrained(model: str, task: str | Inputs) -> nn.Module:
     stems = sorted(path.stem for path in shipped("checkpoints").glob("*.safetensors"))
     check_choice(f"{model}-{name}", stems, "shipped network (named MODEL-TASK)")
     net = load(shipped(f"checkpoints/{model}-{name}.safetensors"))
-    return net if isinstance(task, str) else net.to(device=task.device, dtype=task.dtype)
+    return net if isinstance(task, str) else net.to(device=task.device, dtype=_dtype_for(task))
 
 
 def save(path: str | Path, net: nn.Module, model: str, task: Inputs, *, width: float = 1.0, **notes: str) -> None:
@@ -215,7 +234,10 @@ def save(path: str | Path, net: nn.Module, model: str, task: Inputs, *, width: f
 
 
 def load(path: str | Path) -> nn.Module:
-    """Read a network that `save` wrote, on the CPU and in eval mode; ValueError if it does not fit its model."""
+    """Read a network that `save` wrote, on the CPU and in eval mode; ValueError if it does not fit its model.
+
+    What was saved in half precision comes in float32.
+    """
     tensors, metadata = files.load_tensors(path)
     try:
         shape = tuple(int(size) for size in metadata["shape"].split(","))
@@ -223,7 +245,8 @@ def load(path: str | Path) -> nn.Module:
         if min(*shape, classes) < 1:
             raise ValueError("a size of its inputs, or its number of classes, is below 1")
         model, width = metadata["model"], float(metadata.get("width", 1))
-        return _assembled(tensors, model, shape, classes, width)
+        net = _assembled(tensors, model, shape, classes, width)
+        return net.float() if next(net.parameters()).dtype == torch.float16 else net
     except (KeyError, ValueError, TypeError, RuntimeError, ArithmeticError) as error:
         why = f"it lacks {error}" if isinstance(error, KeyError) else error
         raise ValueError(f"{path} holds no network that this version knows ({why}): save it again.") from error
@@ -249,6 +272,11 @@ def _initialised(net: nn.Module, task: Inputs, seed: int) -> nn.Module:
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
     return net.to(device=task.device, dtype=task.dtype).eval()
+
+
+def _dtype_for(task: Inputs) -> torch.dtype:
+    """Return the dtype of a network's weights: that of the inputs, where those are not tokens."""
+    return task.dtype if task.dtype.is_floating_point else torch.float32
 
 
 def _scaled(size: int, width: float) -> int:

@@ -219,6 +219,8 @@ def _check_recipe(recipe: Recipe | None) -> Recipe:
     recipe = check_recipe(recipe)
     if recipe.augment is not None:
         raise ValueError("An ensemble is trained without augmentation: train the networks one by one.")
+    if recipe.optimizer != "sgd":
+        raise ValueError(f"An ensemble is trained by SGD, not by {recipe.optimizer}: train its networks one by one.")
     if recipe.precision != "float32":
         raise ValueError(f"An ensemble is trained in the networks' own precision, not {recipe.precision}.")
     return recipe

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from lossprune_lib.checks import check_callable, check_choice, check_float, chec
 Augment = Callable[[Tensor, torch.Generator], Tensor]
 SCHEDULES = ("steps", "one_cycle")
 PRECISIONS = ("float32", "bfloat16")
+OPTIMIZERS = ("sgd", "adamw")
 _WARM_UP = 0.3  # the share of a cycle in which the learning rate rises
 
 
@@ -34,6 +35,8 @@ class Recipe:
         Of the products in training (by torch's autocast); weights, pruning and evaluation keep the network's own.
     augment : (inputs [N, ...], CPU generator) -> inputs, optional
         Changes each training batch, such as `crop_and_flip`. Never used for pruning or evaluation.
+    optimizer : "sgd" or "adamw"
+        AdamW (Loshchilov and Hutter 2019), for transformers, is torch's, with `momentum` as its first beta.
     """
 
     epochs: int = 20
@@ -47,6 +50,7 @@ class Recipe:
     channels_last: bool = False
     precision: str = "float32"
     augment: Augment | None = None
+    optimizer: str = field(default="sgd", metadata={"added": True})
 
     def __post_init__(self) -> None:
         check_int(self.epochs, "epochs", least=0)
@@ -63,6 +67,7 @@ class Recipe:
         check_callable(self.augment, "augment", "training.crop_and_flip")
         check_choice(self.schedule, SCHEDULES, "schedule of the learning rate")
         check_choice(self.precision, PRECISIONS, "precision")
+        check_choice(self.optimizer, OPTIMIZERS, "optimizer")
 
     def rate(self, epoch: int, epochs: int) -> float:
         """Return the learning rate of an epoch, counted from 0, in a training of `epochs` epochs."""

@@ -1,4 +1,4 @@
-"""Training and fine-tuning by plain SGD: the best network on validation is kept, pruned weights are held at zero."""
+"""Training and fine-tuning by SGD or AdamW: the best network on validation is kept, pruned weights stay zero."""
 
 from __future__ import annotations
 
@@ -132,6 +132,8 @@ def copy_with_optimizer(net: nn.Module, recipe: Recipe) -> tuple[nn.Module, opti
         raise ValueError(
             "All parameters of this network are frozen, so there is nothing to train: net.requires_grad_(True)."
         )
+    if recipe.optimizer == "adamw":
+        return net, optim.AdamW(trainable, recipe.lr, (recipe.momentum, 0.999), weight_decay=recipe.weight_decay)
     return net, optim.SGD(trainable, lr=recipe.lr, momentum=recipe.momentum, weight_decay=recipe.weight_decay)
 
 

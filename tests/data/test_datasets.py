@@ -204,7 +204,9 @@ def test_images_that_cannot_be_normalised_are_refused(
 
 @pytest.mark.parametrize(("name", "near"), [("digit", "digits"), ("MNIST-fashion", None), ("cifar-10", "cifar10")])
 def test_an_unknown_data_set_is_refused(name: str, near: str | None) -> None:
-    with pytest.raises(ValueError, match=f"Did you mean '{near}'" if near else "Choose one of: digits, mnist"):
+    with pytest.raises(
+        ValueError, match=f"Did you mean '{near}'" if near else "Choose one of: digits, python_reference, mnist"
+    ):
         data.load(name)
 
 

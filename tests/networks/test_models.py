@@ -74,7 +74,7 @@ def same(first: nn.Module, second: nn.Module) -> bool:
 
 
 def test_every_network_is_tested() -> None:
-    assert SHAPES.keys() == WEIGHTS.keys() == models.MODELS.keys()
+    assert SHAPES.keys() == WEIGHTS.keys() == models.MODELS.keys() - {"tiny_gpt"}  # see test_gpt.py
 
 
 @pytest.mark.parametrize("name", SHAPES)

@@ -97,7 +97,7 @@ def test_the_command_line_works(python: Path, tmp_path: Path) -> None:
     assert run(*command, "--version", cwd=tmp_path) == f"lossprune {__version__}\n"
     found = run(*command, "doctor", cwd=tmp_path)
     assert f"lossprune {__version__}, installed in {python.parents[1]}" in found
-    assert "trained networks  3 shipped" in found
+    assert "trained networks  4 shipped" in found
     assert "cifar10_vgg11_140" in " ".join(run(*command, "study", "--help", cwd=tmp_path).split())
     plan = 'criteria = ["mp"]\nsparsities = [0.5]\nseeds = [0]\n[training]\nepochs = 1\n'
     (tmp_path / "plan.toml").write_text(plan)

@@ -336,6 +336,12 @@ def crop(x: Tensor, generator: torch.Generator) -> Tensor:
         ),
         (
             lambda nets, task: ensembles.fit(
+                ensembles.Ensemble.of(nets), task, recipe=training.Recipe(optimizer="adamw")
+            ),
+            "by SGD, not by adamw",
+        ),
+        (
+            lambda nets, task: ensembles.fit(
                 ensembles.Ensemble.of(nets), task, recipe=training.Recipe(lr=1e30, epochs=3)
             ),
             "too high",

@@ -19,6 +19,7 @@ from torch.nn import functional as F
 from lossprune_lib import Mask, WeightSpace, models, training
 from lossprune_lib.data import Task
 from lossprune_lib.seeds import generator
+from lossprune_lib.studies.runs import describe
 from lossprune_lib.training import Recipe, Score, crop_and_flip, evaluate, fit
 
 QUICK = Recipe(epochs=3, batch_size=20, lr=0.05)
@@ -620,6 +621,7 @@ def test_a_recipe_that_cannot_be_followed_is_refused(setting: dict[str, object],
         ({"precision": "bfloat"}, "no precision called 'bfloat'. Did you mean 'bfloat16'"),
         ({"precision": "float64"}, "Choose one of: float32, bfloat16"),
         ({"precision": torch.bfloat16}, "no precision called torch.bfloat16"),
+        ({"optimizer": "adam"}, "no optimizer called 'adam'. Did you mean 'adamw'"),
     ],
     ids=str,
 )
@@ -647,3 +649,21 @@ def test_a_wrong_number_of_epochs_is_refused(epochs: object, error: type[Excepti
 
 def test_the_default_recipe_is_the_papers_for_mnist() -> None:
     assert (Recipe().lr, Recipe().momentum, Recipe().weight_decay, Recipe().batch_size) == (0.01, 0.9, 5e-4, 100)
+
+
+def test_adamw_takes_torchs_steps(digits: Task) -> None:
+    recipe = Recipe(epochs=1, lr=0.01, momentum=0.8, weight_decay=0.1, batch_size=500, optimizer="adamw")
+    start = models.mlp_300_100(digits)
+    fitted = training.fit(start, digits, recipe=recipe, seed=4, progress=False)
+    optimizer = torch.optim.AdamW(start.parameters(), lr=0.01, betas=(0.8, 0.999), weight_decay=0.1)
+    for x, y in digits.batches("train", 500, generator(4, "order", 1)):
+        optimizer.zero_grad()
+        torch.nn.functional.cross_entropy(start(x), y).backward()
+        optimizer.step()
+    for ours, theirs in zip(fitted.parameters(), start.parameters(), strict=True):
+        torch.testing.assert_close(ours, theirs, atol=1e-6, rtol=1e-5)
+
+
+def test_the_optimizer_is_named_in_a_stored_run_only_where_it_is_not_sgd() -> None:
+    assert "optimizer" not in describe(Recipe())
+    assert describe(Recipe(optimizer="adamw"))["optimizer"] == "adamw"
