@@ -9,7 +9,7 @@ from lossprune_lib.exercises.checking import Exercise, fresh, register
 
 
 def _right(weights: Tensor, inputs: Tensor) -> Tensor:
-    return weights.square() * inputs.square().sum(0) / 2
+    return weights.square() * inputs.square().sum(0)
 
 
 def _cases() -> list[tuple[Tensor, Tensor]]:
@@ -25,14 +25,13 @@ def _cases() -> list[tuple[Tensor, Tensor]]:
 _WORDS = """
     right: Only the inputs of the weight itself are in it: no labels, no other layer, no other weight. And nothing is
         approximated, because this error is a parabola.
-    hint: Take one weight. Without it, its output loses weight times input in each example. Half the sum of the squares
-        of that.
+    hint: Take one weight. Without it, its output loses weight times input in each example. Add up the squares of that.
     each-example: Your result still has a number for each example: add the examples up.
     one-number: Your result is one number, but every weight needs one of its own.
     per-output: You added up the weights of each output. Here each weight goes alone, so it has a number of its own.
     transposed: Your result is [F, C]: give it the shape of the weights.
-    no-half: The half is missing: E is half the sum of the squares.
-    wanda: That orders the weights as the answer does: it is the root of twice the answer. Give E itself.
+    half: There is a half too many. It belongs to the second order of an expansion, and E itself is a sum of squares.
+    root: That is the root of E. It orders the weights as E does, but give E itself.
     mean: You averaged over the examples. E is a sum over them.
     square-of-sum: You added up the inputs before you squared them, so that inputs of opposite sign cancel: square first.
     spread: You took away the mean of the inputs. What an output loses is weight times input, mean and all.
@@ -51,16 +50,16 @@ def _wrong(weights: Tensor, inputs: Tensor) -> dict[str, Tensor]:
         "one-number": right.sum(),
         "per-output": right.sum(1),
         "transposed": right.T,
-        "no-half": 2 * right,
-        "wanda": (2 * right).sqrt(),
+        "half": right / 2,
+        "root": right.sqrt(),
         "mean": right / len(inputs),
-        "square-of-sum": squares * inputs.sum(0).square() / 2,
-        "spread": squares * (inputs - inputs.mean(0)).square().sum(0) / 2,
-        "inputs-not-squared": squares * inputs.abs().sum(0) / 2,
-        "norm-not-squared": squares * inputs.norm(dim=0) / 2,
-        "weights-not-squared": weights.abs() * inputs.square().sum(0) / 2,
-        "of-the-outputs": squares * outputs.square().sum(0)[:, None] / 2,
-        "all-inputs": squares * inputs.square().sum() / 2,
+        "square-of-sum": squares * inputs.sum(0).square(),
+        "spread": squares * (inputs - inputs.mean(0)).square().sum(0),
+        "inputs-not-squared": squares * inputs.abs().sum(0),
+        "norm-not-squared": squares * inputs.norm(dim=0),
+        "weights-not-squared": weights.abs() * inputs.square().sum(0),
+        "of-the-outputs": squares * outputs.square().sum(0)[:, None],
+        "all-inputs": squares * inputs.square().sum(),
     }
 
 

@@ -59,9 +59,21 @@ def _cases() -> list[Case]:
     source = fresh()
     cases = [(*made_up_row(features, source), number) for features, number in ((4, 2), (9, 4))]
     while True:
-        case = *made_up_row(8, source), 4
-        if all(float((_right(*case) - other).abs().max()) > 1e-2 for other in _wrong(*case).values()):
+        case = *_row_with_twins(source), 4
+        rows = torch.stack([_right(*case), *_wrong(*case).values()])
+        if torch.pdist(rows).min() > 1e-2:
             return [*cases, case]
+
+
+def _row_with_twins(source: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Return a row, and the Hessian of inputs that come in two pairs of twins, which are large, and four others."""
+    inputs = torch.randn(40, 8, generator=source, dtype=torch.float64)
+    inputs[:, 4:6] = 3 * inputs[:, 6:] + 0.5 * inputs[:, 4:6]
+    inputs[:, 6:] *= 3
+    inputs[:, :4] *= 0.5 + torch.rand(4, generator=source, dtype=torch.float64)
+    row = 0.5 + torch.rand(8, generator=source, dtype=torch.float64)
+    order = torch.randperm(8, generator=source)
+    return row[order], (inputs.T @ inputs / 10)[order][:, order]
 
 
 _WORDS = """

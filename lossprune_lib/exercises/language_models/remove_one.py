@@ -20,8 +20,8 @@ def made_up_row(features: int, source: torch.Generator) -> tuple[Tensor, Tensor]
     """Return a row, and the Hessian of inputs that go together."""
     row = torch.randn(features, generator=source, dtype=torch.float64)
     inputs = torch.randn(4 * features, features, generator=source, dtype=torch.float64)
-    inputs += 1.5 * torch.randn(4 * features, 1, generator=source, dtype=torch.float64)
-    inputs *= 0.5 + torch.rand(features, generator=source, dtype=torch.float64)
+    shared = torch.randn(4 * features, 1, generator=source, dtype=torch.float64)
+    inputs += 3 * shared * torch.rand(features, generator=source, dtype=torch.float64).square()
     return row, inputs.T @ inputs / 10
 
 
@@ -47,7 +47,7 @@ _WORDS = """
     entries-inverted: You inverted each entry of the Hessian. The inverse of a matrix is another thing:
         torch.linalg.inv.
     from-the-others: You moved every weight by its own size. The step is scaled by weight k.
-    no-half: The increase lacks its half: E is half of the sum of squares.
+    no-half: The increase lacks its half: the second order of an expansion has one.
     not-squared: The increase needs the square of the weight.
     without-payment: That is the increase if the others stay as they are, one half of the Hessian's [k, k] times the
         weight squared. With the others moved it is smaller.

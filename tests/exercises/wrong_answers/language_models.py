@@ -16,8 +16,8 @@ def each_alone(weights: Tensor, inputs: Tensor) -> Tensor:
     return weights[None] * inputs[:, None]
 
 
-def half_square(of: Tensor) -> Tensor:
-    return of.pow(2).sum(0) / 2
+def squares(of: Tensor) -> Tensor:
+    return of.pow(2).sum(0)
 
 
 def two_largest(groups: Tensor, number: int = 2) -> Tensor:
@@ -84,21 +84,21 @@ def first_inverse(row: Tensor, hessian: Tensor, number: int) -> Tensor:
 
 WRONG: dict[str, list[tuple[str, Any]]] = {
     "layer saliency": [
-        ("each-example", lambda w, x: each_alone(w, x) ** 2 / 2),
-        ("one-number", lambda w, x: half_square(each_alone(w, x)).sum()),
-        ("per-output", lambda w, x: half_square(each_alone(w, x)).sum(dim=1)),
-        ("transposed", lambda w, x: half_square(each_alone(w, x)).T),
-        ("no-half", lambda w, x: 2 * half_square(each_alone(w, x))),
-        ("wanda", lambda w, x: w.abs() * x.norm(dim=0)),
-        ("mean", lambda w, x: half_square(each_alone(w, x)) / len(x)),
-        ("square-of-sum", lambda w, x: each_alone(w, x).sum(0) ** 2 / 2),
-        ("spread", lambda w, x: w**2 * x.var(0, correction=0) * len(x) / 2),
-        ("inputs-not-squared", lambda w, x: w**2 * x.abs().sum(0) / 2),
-        ("norm-not-squared", lambda w, x: w**2 * x.norm(dim=0) / 2),
-        ("weights-not-squared", lambda w, x: w.abs() * (x**2).sum(0) / 2),
-        ("of-the-outputs", lambda w, x: w**2 * ((x @ w.T) ** 2).sum(0).unsqueeze(1) / 2),
-        ("all-inputs", lambda w, x: w**2 * (x**2).sum() / 2),
-        ("other", lambda w, x: w + half_square(each_alone(w, x))),
+        ("each-example", lambda w, x: each_alone(w, x) ** 2),
+        ("one-number", lambda w, x: squares(each_alone(w, x)).sum()),
+        ("per-output", lambda w, x: squares(each_alone(w, x)).sum(dim=1)),
+        ("transposed", lambda w, x: squares(each_alone(w, x)).T),
+        ("half", lambda w, x: squares(each_alone(w, x)) / 2),
+        ("root", lambda w, x: w.abs() * x.norm(dim=0)),
+        ("mean", lambda w, x: squares(each_alone(w, x)) / len(x)),
+        ("square-of-sum", lambda w, x: each_alone(w, x).sum(0) ** 2),
+        ("spread", lambda w, x: w**2 * x.var(0, correction=0) * len(x)),
+        ("inputs-not-squared", lambda w, x: w**2 * x.abs().sum(0)),
+        ("norm-not-squared", lambda w, x: w**2 * x.norm(dim=0)),
+        ("weights-not-squared", lambda w, x: w.abs() * (x**2).sum(0)),
+        ("of-the-outputs", lambda w, x: w**2 * ((x @ w.T) ** 2).sum(0).unsqueeze(1)),
+        ("all-inputs", lambda w, x: w**2 * (x**2).sum()),
+        ("other", lambda w, x: w + squares(each_alone(w, x))),
     ],
     "two of four": [
         ("smallest", lambda s: ~two_largest(s.reshape(len(s), -1, 4)).reshape(s.shape)),
