@@ -23,7 +23,9 @@ Alistarh 2023, SparseGPT; Sun et al. 2024, A Simple and Effective Pruning Approa
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import replace
+from fnmatch import fnmatchcase
 
 import torch
 from torch import Tensor, nn
@@ -165,30 +167,53 @@ def obs(weights: Tensor, hessian: Tensor, count: int) -> Tensor:
     return left.to(weights.dtype)
 
 
-def in_turn(pruner: LocalPruner, net: nn.Module, task: TaskLike) -> tuple[nn.Module, Mask]:
-    """Prune one layer after another, in the network's order, each with the inputs that those before it give by then.
+def in_turn(
+    pruner: LocalPruner, net: nn.Module, task: TaskLike, groups: Sequence[str] | None = None
+) -> tuple[nn.Module, Mask]:
+    """Prune one group of layers after another, each with the inputs that those before it give by then.
 
     Parameters
     ----------
     pruner : with any scope but "global", such as ``LocalPruner(SPARSEGPT, sparsity=0.5, stages=1, scope="layer")``
     net, task : as in `LocalPruner.prune`
+    groups : patterns of the names of layers, each a group, such as ``["block1.*", "block2.*"]``
+        Of the layers that the pruner may prune, each is in the first group that matches; by default each is one.
 
     Returns
     -------
     net, mask
         A pruned copy of the network, and the mask of all layers.
+
+    Raises
+    ------
+    ValueError
+        if layers would be ranked together, or one is in no group.
     """
     check_instance(pruner, LocalPruner, "A pruner", "write LocalPruner(SPARSEGPT, ...)")
     if pruner.within == "global" or pruner.densities is not None:
         raise ValueError('Layers that are pruned in turn are ranked apart: give the pruner scope="layer" or "row".')
-    space, kept = WeightSpace(net, pruner.include, pruner.exclude), list[Tensor]()
-    for name in space.names:
+    space = WeightSpace(net, pruner.include, pruner.exclude)
+    kept: dict[str, Tensor] = {}
+    for names in _grouped(space, groups):
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", CoverageWarning)  # of one layer, as it should be
-            run = replace(pruner, include=name, exclude=()).prune(net, task, progress=False)
+            warnings.simplefilter("ignore", CoverageWarning)  # a part of the network, as it should be
+            run = replace(pruner, include=names, exclude=()).prune(net, task, progress=False)
         net = run.network()
-        kept.append(run.mask.kept)
-    return net, Mask(torch.cat(kept), space.layout)
+        kept |= dict(zip(run.state.space.layers, run.mask.kept.split(run.mask.sizes), strict=True))
+    return net, Mask(torch.cat([kept[layer] for layer in space.layers]), space.layout)
+
+
+def _grouped(space: WeightSpace, groups: Sequence[str] | None) -> list[list[str]]:
+    """Return the names of the parameters of each group."""
+    if groups is None:
+        return [[name] for name in space.names]
+    found: list[list[str]] = [[] for _ in groups]
+    for layer, name in zip(space.layers, space.names, strict=True):
+        of = next((i for i, pattern in enumerate(groups) if fnmatchcase(layer, pattern)), None)
+        if of is None:
+            raise ValueError(f"Layer {layer!r} is in no group: give one that matches it, or exclude it.")
+        found[of].append(name)
+    return [names for names in found if names]
 
 
 def _rows(weight: Tensor, inputs: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ from lossprune_lib.results.controls import controls, controls_in_words
 from lossprune_lib.results.correlation import Preserving, preserving, rank_correlation
 from lossprune_lib.results.exactness import exactness
 from lossprune_lib.results.findings import cases, changes_by_seed, judge
+from lossprune_lib.results.language import language_model, layer_shares, losses
 from lossprune_lib.results.overlap import criterion_overlap, overlap
 from lossprune_lib.results.paper import beside_paper
 from lossprune_lib.results.selection import best_penalty, best_tuned, gap, loss_change
@@ -40,8 +41,11 @@ __all__ = [
     "gap",
     "interval",
     "judge",
+    "language_model",
+    "layer_shares",
     "load",
     "loss_change",
+    "losses",
     "missing",
     "names",
     "overlap",

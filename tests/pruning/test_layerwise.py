@@ -258,6 +258,21 @@ def test_in_turn_each_layer_sees_the_pruned_ones_before_it(net: nn.Module, task:
     assert not torch.equal(at_once.network()[7].weight, pruned[7].weight)
 
 
+def test_in_turn_takes_groups_of_layers(net: nn.Module, task: data.Task) -> None:
+    pruner = LocalPruner(SPARSEGPT, sparsity=0.5, stages=1, scope="layer", batch_size=40, exclude="7")
+    alone, mask = in_turn(pruner, net, task)
+    grouped, same = in_turn(pruner, net, task, ["0", "2", "*"])
+    assert torch.equal(mask.kept, same.kept)
+    assert all(torch.equal(a, b) for a, b in zip(alone.parameters(), grouped.parameters(), strict=True))
+    at_once, together = in_turn(pruner, net, task, ["*"])
+    run = pruner.prune(net, task, progress=False)
+    assert torch.equal(run.mask.kept, together.kept)
+    assert torch.equal(run.network()[5].weight, at_once[5].weight)
+    assert torch.equal(at_once[7].weight, net[7].weight)
+    with pytest.raises(ValueError, match="Layer '5' is in no group"):
+        in_turn(pruner, net, task, ["0", "2"])
+
+
 def test_in_turn_ranks_within_layers_only(net: nn.Module, task: data.Task) -> None:
     with pytest.raises(ValueError, match='scope="layer"'):
         in_turn(LocalPruner(SPARSEGPT, sparsity=0.5, stages=1), net, task)
