@@ -13,6 +13,7 @@ with extra("course"):
     from lossprune_lib.widgets.sliders import Sliders
     from lossprune_lib.widgets.sparsity import SPARSITIES, sparsity_slider
     from lossprune_lib.widgets.taylor import taylor_slider
+    from lossprune_lib.widgets.writing import writing_slider
 
 __all__ = [
     "SPARSITIES",
@@ -27,4 +28,5 @@ __all__ = [
     "sparsity_slider",
     "taylor_slider",
     "two_weights_slider",
+    "writing_slider",
 ]

@@ -1,0 +1,1 @@
+"""The exercises of notebook 06, From here to language models."""

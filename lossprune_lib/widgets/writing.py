@@ -1,0 +1,164 @@
+"""Sparsity, method and prompt: what a pruned language model writes, its loss, and what each layer lost."""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+
+import ipywidgets
+import torch
+from matplotlib.figure import Figure
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from lossprune_lib.checks import check_choice
+from lossprune_lib.data import characters
+from lossprune_lib.data.task import Task
+from lossprune_lib.networks.gpt import TinyGPT
+from lossprune_lib.networks.weights import WeightSpace
+from lossprune_lib.networks.writing import write
+from lossprune_lib.plots.style import WIDTH, styled
+from lossprune_lib.plots.writing import Measured, WritingView
+from lossprune_lib.pruning.criteria import Criterion, Ranking
+from lossprune_lib.pruning.layerwise import SPARSEGPT, WANDA
+from lossprune_lib.pruning.local import LocalPruner
+from lossprune_lib.pruning.run import PrunerState
+from lossprune_lib.pruning.stage import losses_of, model_of, pruned_state, rank
+from lossprune_lib.seeds import generator
+from lossprune_lib.widgets.parts import Clock
+from lossprune_lib.widgets.picture import Picture
+from lossprune_lib.widgets.sliders import Sliders, control
+
+METHODS = {"mp": "MP, whole network", "uniform": "MP, each layer", "wanda": "Wanda", "sparsegpt": "SparseGPT"}
+SPARSITIES = (0.0, 0.2, 0.3, 0.4, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.9)
+PROMPT = "The class statement "
+CHARACTERS = 180
+LAST = "head"  # the layer that is not pruned
+_PRUNERS: dict[str, tuple[str | Criterion, str]] = {
+    "mp": ("mp", "global"),
+    "uniform": ("mp", "layer"),
+    "wanda": (WANDA, "row"),
+    "sparsegpt": (SPARSEGPT, "layer"),
+}
+_FIRST = 0.02  # seconds until the first words are shown
+_EXAMPLES = 64  # sequences, for calibration and for the loss
+
+
+@styled
+def writing_slider(
+    net: TinyGPT, task: Task, start: tuple[float, str] = (0.0, "mp"), *, prompt: str = PROMPT, seed: int = 0
+) -> Sliders:
+    """Prune a language model in one go under a slider, and let it write: the same random draws for each.
+
+    The text comes word by word. Words that the reference does not have are marked. The loss is that on held-out
+    sequences; of a layer's output, the share is measured that the pruned weights change, for the inputs that the whole
+    network gives it. Its last layer is not pruned.
+
+    Parameters
+    ----------
+    net, task : `models.pretrained("tiny_gpt", task)`, and its text
+    start : the sparsity and the method that are shown first; a key of `METHODS`
+    prompt : what the text begins with at first
+    """
+    check_choice(start[1], METHODS, "method")
+    models, known = _Models(net, task, seed), _words(characters.text())
+    names, seen = models.space.layers, dict[tuple[str, float], Measured]()
+    figure = Figure(figsize=(WIDTH, 5.0))
+    shown = WritingView(figure, names, METHODS, known)
+
+    def redraw(sparsity: float, method: str, prompt: str) -> Iterator[str]:
+        letters = write(models.pruned(method, sparsity), prompt, characters=CHARACTERS, seed=seed)
+        name, text, clock = f"{METHODS[method]}, {100 * sparsity:.0f} % pruned", "", Clock(_FIRST)
+        shown.measured(seen, method, sparsity)
+        for letter in letters:
+            text += letter
+            if not letter.isalpha() and clock.over():
+                shown.write(prompt, text)
+                shown.heading.set_text(f"{name}: it writes ...")
+                yield f"{name}: it writes {prompt}{text}"
+                seen[method, sparsity] = models.measured(method, sparsity)  # only now: the text comes first
+                shown.measured(seen, method, sparsity)
+                clock = Clock()
+        seen[method, sparsity] = found = models.measured(method, sparsity)
+        shown.measured(seen, method, sparsity)
+        strange = shown.write(prompt, text)
+        words = f"{len(strange) or 'none'} of its words {'is' if len(strange) == 1 else 'are'} not in the reference"
+        shown.heading.set_text(f"{name}: {words}")
+        yield f"{name}: loss {found.loss:.2f} nats a character, {words}. {prompt}{text} {_in_words(names, found)}"
+
+    controls = {
+        "sparsity": control("sparsity", [(f"{100 * s:.0f} %", s) for s in SPARSITIES], start[0]),
+        "method": control("method", [(label, name) for name, label in METHODS.items()], start[1]),
+        "prompt": ipywidgets.Text(prompt, description="prompt", layout={"width": "560px", "max_width": "95%"}),
+    }
+    return Sliders(controls, Picture(shown.figure, shown.moving), redraw)
+
+
+class _Models:
+    """The network pruned by each method, made when it is first asked for, and what was measured of it."""
+
+    def __init__(self, net: TinyGPT, task: Task, seed: int) -> None:
+        self.net, self.task, self.seed = net, task, seed
+        self.space = WeightSpace(net, exclude=LAST)
+        self.dense = self.space.split(self.space.read())
+        self.hessians = self._hessians(task.sample(_EXAMPLES, generator(seed, "batch", 1))[0])
+        self.rankings = {method: self._ranking(*of) for method, of in _PRUNERS.items()}
+        self.pruned, self.measured = lru_cache(maxsize=None)(self._pruned), lru_cache(maxsize=None)(self._measured)
+
+    def _ranking(self, criterion: str | Criterion, scope: str) -> tuple[PrunerState, str, Ranking]:
+        """Return what a method says of all weights: the same at every sparsity, as it prunes in one go."""
+        pruner = LocalPruner(criterion, stages=1, scope=scope, exclude=LAST, batch_size=_EXAMPLES, seed=self.seed)
+        state = pruner.start(self.net, self.task)
+        return state, scope, rank(pruner, state, model_of(pruner, state, losses_of(state)))
+
+    @torch.no_grad()
+    def _hessians(self, tokens: Tensor) -> list[Tensor]:
+        """Return X^T X of the inputs that the whole network gives each layer."""
+        found: dict[nn.Module, Tensor] = {}
+
+        def note(module: nn.Module, given: tuple[Tensor, ...]) -> None:
+            x = given[0].flatten(0, -2)
+            found[module] = x.T @ x
+
+        hooks = [module.register_forward_pre_hook(note) for module in self.space.modules]
+        self.net(tokens)
+        for hook in hooks:
+            hook.remove()
+        return [found[module] for module in self.space.modules]
+
+    def _pruned(self, method: str, sparsity: float) -> TinyGPT:
+        state, scope, ranking = self.rankings[method]
+        pruned = state.mask.smallest_kept(ranking.saliency, state.mask.still_to_prune(sparsity, scope), scope)
+        net = copy.deepcopy(self.net)
+        WeightSpace(net, exclude=LAST).write_(pruned_state(state, pruned, ranking.update).weights)
+        return net
+
+    @torch.no_grad()
+    def _measured(self, method: str, sparsity: float) -> Measured:
+        net = self.pruned(method, sparsity)
+        space = WeightSpace(net, exclude=LAST)
+        x, y = (part[:_EXAMPLES] for part in self.task.split("valid"))
+        loss = cross_entropy(net(x).flatten(0, 1), y.flatten()).item()
+        now = space.split(space.read())
+        layers = list(zip(self.dense, now, self.hessians, strict=True))
+        lost = [_size(weight - dense, h) / _size(dense, h) for dense, weight, h in layers]
+        return Measured(loss, lost, [(weight == 0).double().mean().item() for weight in now])
+
+
+def _size(weight: Tensor, hessian: Tensor) -> float:
+    """Return the sum of the squares of what a weight gives for inputs with X^T X."""
+    return ((weight @ hessian) * weight).sum().item()
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(word.lower() for word in re.findall(r"[A-Za-z]+", text))
+
+
+def _in_words(names: Sequence[str], found: Measured) -> str:
+    most = max(range(len(names)), key=lambda i: found.lost[i])
+    return (
+        f"Of its outputs, a layer lost {100 * min(found.lost):.0f} to {100 * max(found.lost):.0f} %, most of all "
+        f"{names[most]}; of its weights, {100 * min(found.pruned):.0f} to {100 * max(found.pruned):.0f} %."
+    )
