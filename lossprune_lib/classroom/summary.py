@@ -85,7 +85,7 @@ def to_talk_about(table: pd.DataFrame) -> list[str]:
 def printed(table: pd.DataFrame) -> str:
     """Return all of it as text."""
     all_exercises, made, talk = exercises(table), guesses(table), to_talk_about(table)
-    untouched = all_exercises[all_exercises["tried"] == 0]["exercise"] if len(all_exercises) else []
+    untouched = [row.exercise for row in all_exercises.itertuples() if not row.tried]
     parts = [_text("Learners", learners(table))]
     if len(untouched) < len(all_exercises):
         parts.append(_text("Exercises", all_exercises[all_exercises["tried"] > 0]))
