@@ -21,6 +21,7 @@ FOLDER = build.HERE.parent / "artefacts" / "nbgrader"
 POINTS = 1  # of an exercise
 SECONDS_A_CELL = 300  # while grading, when several students' notebooks may share the machine
 CHECK = re.compile(r"^exercises\.check\(\"([^\"]+)\", (\w+)\)$", re.M)
+GRADED = r'display(exercises.check("\1", \2, strict=True))'  # nbgrader reads a cell's own result as points
 REGION = "{stub}\n\n\n### BEGIN SOLUTION\n{solution}\n### END SOLUTION"
 CONFIG = f"""\
 import os
@@ -44,6 +45,7 @@ def assignment(source: Path) -> NotebookNode:
     is_bonus, stub = False, None
     for cell in notebook.cells:
         if "stub" in build.tags_of(cell):
+            _refuse(stub, source)
             cell.source = REGION.format(stub=cell.source.rstrip(), solution=next(solutions).rstrip())
             is_bonus, stub = "bonus" in build.tags_of(cell), cell
         check = CHECK.search(cell.source) if cell.cell_type == "code" else None
@@ -51,12 +53,17 @@ def assignment(source: Path) -> NotebookNode:
             name = re.sub(r"\W+", "-", check[1])
             stub.metadata["nbgrader"] = _nbgrader(f"{name}-answer", solution=True)
             if not is_bonus:
-                cell.source = CHECK.sub(r'exercises.check("\1", \2, strict=True)', cell.source)
+                cell.source = CHECK.sub(GRADED, cell.source)
                 cell.metadata["nbgrader"] = _nbgrader(f"{name}-check", grade=True, locked=True, points=POINTS)
             stub = None
-    if stub is not None or next(solutions, None) is not None:
-        raise ValueError(f"{source.name}: each stub needs its check and its solution before the next stub.")
+    _refuse(stub, source)
     return notebook
+
+
+def _refuse(stub: NotebookNode | None, source: Path) -> None:
+    """Raise ValueError if there is a stub that has not met its check."""
+    if stub is not None:
+        raise ValueError(f"{source.name}: each stub needs its check before the next stub.")
 
 
 def _nbgrader(name: str, **given: bool | int) -> dict[str, object]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
+LARGEST = 1e300  # of a number that is taken over
 MOST_LETTERS = 200  # of a text that is taken over from a file
 
 
@@ -76,7 +76,7 @@ def truth(value: Any, what: str) -> bool | None:
 def guessed(value: Any) -> str | float | None:
     """Return a guess; raise Unreadable if it is neither a text nor a finite number."""
     if isinstance(value, (int, float)) and not isinstance(value, bool):
-        if not math.isfinite(value):
-            raise Unreadable("is damaged: a guess is not finite")
+        if not abs(value) < LARGEST:  # nor if it is no number
+            raise Unreadable("is damaged: a guess is not a finite number")
         return value
     return text(value, "a guess") or None

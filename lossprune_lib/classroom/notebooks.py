@@ -61,7 +61,8 @@ def _of_cell(cell: dict[str, Any]) -> Iterator[Entry]:
     for kind, name in asked:
         yield Entry("exercise" if kind == "check" else "guess", text(name, "a name"))
     checks = [name for kind, name in asked if kind == "check"]
-    for output in cell.get("outputs") or []:
+    outputs = cell.get("outputs")
+    for output in outputs if isinstance(outputs, list) else ():
         if isinstance(output, dict):
             yield from _of_output(output, checks)
 

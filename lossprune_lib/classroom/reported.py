@@ -7,6 +7,7 @@ from typing import Any
 from lossprune_lib.classroom.entries import Entry, Submission, Unreadable, guessed, text, truth
 from lossprune_lib.exercises.reports import FORMAT, VERSION
 
+MOST_TRIES = 10**9  # far more than anybody makes
 _HOW = 'ask for the file that exercises.report("name") writes'
 
 
@@ -51,7 +52,7 @@ def _entries(found: dict[str, Any], kind: str) -> list[dict[str, Any]]:
 
 def _exercise(entry: dict[str, Any]) -> Entry:
     tries, mistakes = entry.get("attempts", 0), entry.get("mistakes", {})
-    if not isinstance(tries, int) or isinstance(tries, bool) or not isinstance(mistakes, dict):
+    if not isinstance(tries, int) or not 0 <= tries < MOST_TRIES or not isinstance(mistakes, dict):
         raise Unreadable("is damaged: attempts are not a number, or mistakes are not counted by name")
     return Entry(
         "exercise",

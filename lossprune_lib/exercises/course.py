@@ -10,7 +10,7 @@ from pathlib import Path
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 _TITLE = re.compile(r"^#{2,3} (?:Exercise|Bonus) (\d+\.\d+)\b:? *(.*)$", re.M)
 _SECTION = re.compile(r"^## (.*)$", re.M)
-ASKED = re.compile(r"^(?:\w+ = )?exercises\.(check|guess)\(\s*[\"']([^\"']+)[\"']", re.M)  # kind, name
+ASKED = re.compile(r"^(?:\w+ = |display\()?exercises\.(check|guess)\(\s*[\"']([^\"']+)[\"']", re.M)  # kind, name
 
 
 @dataclass(frozen=True)
