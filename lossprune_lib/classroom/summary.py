@@ -85,7 +85,7 @@ def to_talk_about(table: pd.DataFrame) -> list[str]:
 def printed(table: pd.DataFrame) -> str:
     """Return all of it as text."""
     all_exercises, made, talk = exercises(table), guesses(table), to_talk_about(table)
-    untouched = [row.exercise for row in all_exercises.itertuples() if not row.tried]
+    untouched = [str(row.exercise) for row in all_exercises.itertuples() if not row.tried]
     parts = [_text("Learners", learners(table))]
     if len(untouched) < len(all_exercises):
         parts.append(_text("Exercises", all_exercises[all_exercises["tried"] > 0]))
