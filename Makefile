@@ -17,7 +17,7 @@ ifeq ($(shell uname -s)$(DISPLAY)$(WAYLAND_DISPLAY),Linux)
 JUPYTER_FLAGS += --no-browser
 endif
 
-.PHONY: help lab renew test test-slow lint units coverage notebooks-test browser notebooks html checkpoints bench colab-check audit clean
+.PHONY: help lab renew test test-slow lint units coverage notebooks-test browser notebooks html release nbgrader checkpoints bench colab-check audit clean
 .DEFAULT_GOAL := help
 
 help:
@@ -28,6 +28,8 @@ help:
 	@echo "make coverage    which lines of the library the units run"
 	@echo "make notebooks   build the notebooks from notebooks/source"
 	@echo "make html        the whole course as web pages in artefacts/html, to be opened without a server or network"
+	@echo "make release     the students' zip, without solutions and outputs, in artefacts"
+	@echo "make nbgrader    a course folder for nbgrader in artefacts/nbgrader"
 	@echo "make checkpoints train the shipped networks again (LOSSPRUNE_DATA names the folder of mnist.npz)"
 	@echo "make bench       time curvature, pruning, landscapes and ensembles against others, BackPACK, NNGeometry and curvlinops too (an hour)"
 	@echo "make colab-check  what installing would change on Colab today (nothing, one hopes)"
@@ -44,7 +46,7 @@ renew: $(VENV)/.installed
 
 test: lint units notebooks-test browser
 
-test-slow: $(VENV)/.installed-architectures $(LAB_SETTINGS)
+test-slow: $(VENV)/.installed-architectures $(VENV)/.installed-grading $(LAB_SETTINGS)
 	CHROMIUM=$(CHROMIUM) $(BIN)/python -m pytest -p no:cacheprovider tests -m slow --durations=0
 
 lint: $(VENV)/.installed-test
@@ -74,6 +76,12 @@ notebooks: $(VENV)/.installed-test
 
 html: $(VENV)/.installed-test
 	$(BIN)/python notebooks/pages.py
+
+release: $(VENV)/.installed
+	@$(BIN)/python notebooks/release.py
+
+nbgrader: $(VENV)/.installed-grading
+	@$(BIN)/python notebooks/grading.py
 
 checkpoints: $(VENV)/.installed
 	$(BIN)/python data/checkpoints/make.py
@@ -133,6 +141,10 @@ $(LAB_SETTINGS): $(VENV)/.installed
 
 $(VENV)/.installed-test: $(VENV)/.installed
 	@$(INSTALL) --editable ".[test]"
+	@touch $@
+
+$(VENV)/.installed-grading: $(VENV)/.installed
+	@$(INSTALL) --editable ".[grading]"
 	@touch $@
 
 # Networks of others, for one slow test. Without dependencies, because torchvision's would bring a CUDA build of torch along.

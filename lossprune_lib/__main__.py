@@ -1,4 +1,4 @@
-"""The command line: python -m lossprune_lib doctor, python -m lossprune_lib study."""
+"""The command line: python -m lossprune_lib doctor, class or study."""
 
 from __future__ import annotations
 
@@ -46,6 +46,12 @@ example: python -m lossprune_lib study run my_plan.toml --store my_runs.sqlite -
 """
 
 
+_CLASS = """\
+Reports say whose they are (exercises.report). A notebook belongs to the folder in which it lies, FOLDER/Ada/..., or to
+whoever its name names, FOLDER/Ada_01_loss_landscapes.ipynb. Stored outputs are read; nothing is run without --execute.
+"""
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; return 0, or 1 if something is wrong."""
     options = _parser().parse_args(arguments)
@@ -67,6 +73,13 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     about = "check this machine: an OK/FAIL table, each FAIL with its remedy"
     commands.add_parser("doctor", help=about, description=about).set_defaults(command=_doctor)
+
+    about = "collect the reports and notebooks that a class handed in: who did what, and what to talk about"
+    class_ = commands.add_parser("class", help=about, description=about, epilog=_CLASS)
+    class_.set_defaults(command=_class)
+    class_.add_argument("folder", help="with reports (.json) and notebooks (.ipynb), and folders of them")
+    class_.add_argument("--csv", metavar="FILE", help="write a row for each learner and exercise or guess")
+    class_.add_argument("--execute", action="store_true", help="run the notebooks first, with whatever is in them")
 
     about = "run a grid of prunings and fine-tunings, show its progress and results, export it"
     study = commands.add_parser("study", help=about, description=_STUDY.format(plans=", ".join(_shipped_plans())))
@@ -100,6 +113,18 @@ def _doctor(options: argparse.Namespace) -> int:
     for what, row in table.iterrows():
         print(f"{row['status']:5} {what:17} {row['found']}" + (f"  ->  {row['remedy']}" if row["remedy"] else ""))
     return int((table["status"] == "FAIL").any())
+
+
+def _class(options: argparse.Namespace) -> int:
+    from lossprune_lib.classroom import collect, summary, to_csv
+
+    found = collect(options.folder, execute=options.execute)
+    print(summary.printed(found.table))
+    if found.remarks:
+        print("\n" + "\n".join(found.remarks), file=sys.stderr)
+    if options.csv:
+        print(f"\n{len(found.table)} rows in {to_csv(found.table, options.csv)}")
+    return 0
 
 
 def _run(options: argparse.Namespace) -> int:

@@ -6,10 +6,12 @@ mistake in the table that explains what came out of *all* of them is named: one 
 
 from __future__ import annotations
 
+import contextlib
 import html
 import importlib
 import inspect
 import pkgutil
+import sys
 import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -25,6 +27,7 @@ from lossprune_lib.exercises import records
 from lossprune_lib.exercises.answers import NotAttempted, Refusal, as_tensor, call, counterexample, near, read, watching
 
 _HEADINGS = {True: ("Right", "#009E73"), False: ("Not yet", "#D55E00"), None: ("Not attempted", "#7F7F7F")}
+MIME = "application/vnd.lossprune.verdict+json"  # in a notebook's outputs, for `python -m lossprune_lib class`
 _STUB = "Write your answer in the cell above, run it, then run this cell again (a function must return something)."
 
 
@@ -53,6 +56,10 @@ class Verdict:
             f'<div style="border-left: 4px solid {colour}; padding: 0.3em 0.8em"><b>{heading}.</b> '
             f"{html.escape(self.text)}</div>"
         )
+
+    def _repr_mimebundle_(self, **_: object) -> dict[str, Any]:
+        found = {"exercise": self.exercise, "passed": self.passed, "mistake": self.mistake}
+        return {"text/plain": repr(self), "text/html": self._repr_html_(), MIME: found}
 
 
 @dataclass
@@ -208,24 +215,36 @@ def read_words(text: str) -> dict[str, str]:
     return words
 
 
-def check(name: str, answer: Any) -> Verdict:
+def known(name: str) -> Exercise | Choice:
+    """Return the exercise of a name; raise ValueError if there is none."""
+    for module in pkgutil.walk_packages([str(Path(__file__).parent)], f"{__package__}."):
+        importlib.import_module(module.name)  # which registers its exercises
+    return EXERCISES[check_choice(name, EXERCISES, "exercise")]
+
+
+def check(name: str, answer: Any, *, strict: bool = False) -> Verdict:
     """Return whether an answer to an exercise is right, and if it is not, what is wrong with it; record the attempt.
 
     Parameters
     ----------
     name : of the exercise, as its notebook gives it
     answer : a function or a letter, as the exercise asks; None and an untouched stub are not attempted
+    strict : raise unless the answer is right, as cells that are graded must
 
     Raises
     ------
     ValueError
         if there is no exercise of this name.
+    AssertionError
+        if `strict` is set and the answer is not right; the message ends with the mistake's identifier, if it has one.
     """
-    for module in pkgutil.walk_packages([str(Path(__file__).parent)], f"{__package__}."):
-        importlib.import_module(module.name)  # which registers its exercises
-    verdict = _verdict(name, EXERCISES[check_choice(name, EXERCISES, "exercise")], answer)
+    # A warning on stderr is no mistake, but nbgrader gives no points to a cell that shows one.
+    with contextlib.redirect_stderr(sys.stdout) if strict else contextlib.nullcontext():
+        verdict = _verdict(name, known(name), answer)
     if verdict.passed is not None:
         records.note_check(name, verdict.passed, verdict.mistake)
+    if strict and not verdict.passed:
+        raise AssertionError(f"{verdict!r} [{verdict.mistake}]" if verdict.mistake else repr(verdict))
     return verdict
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 _TITLE = re.compile(r"^#{2,3} (?:Exercise|Bonus) (\d+\.\d+)\b:? *(.*)$", re.M)
 _SECTION = re.compile(r"^## (.*)$", re.M)
-_ASKED = re.compile(r"^(?:\w+ = )?exercises\.(check|guess)\(\s*[\"']([^\"']+)[\"']", re.M)
+ASKED = re.compile(r"^(?:\w+ = |display\()?exercises\.(check|guess)\(\s*[\"']([^\"']+)[\"']", re.M)  # kind, name
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,6 @@ def asked() -> list[Asked]:
             if cell["cell_type"] == "markdown":
                 number = ([number, *(title[0] for title in _TITLE.findall(source))])[-1]
                 continue
-            for kind, name in _ASKED.findall(source):
+            for kind, name in ASKED.findall(source):
                 found.append(Asked(path.stem, kind, name, number if kind == "check" else ""))
     return found

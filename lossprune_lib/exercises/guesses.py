@@ -7,6 +7,7 @@ neither stops nor spoils anything, and no cell needs a click. Where no kernel ru
 from __future__ import annotations
 
 import html
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -93,9 +94,12 @@ class Guess:
 
     def _record(self) -> None:
         if self.value is not None:
-            right = None if self.answer is None else self.answer.is_right(self.value)
-            value = self.value if isinstance(self.value, (str, int, float)) else self.choices[self.value]
-            records.note_guess(self.name, value, right)
+            records.note_guess(self.name, *self._made())
+
+    def _made(self) -> tuple[str | float, bool | None]:
+        """Return the guess as it is recorded, and whether it is right, if that is known."""
+        right = None if self.answer is None else self.answer.is_right(self.value)
+        return self.value if isinstance(self.value, (str, int, float)) else self.choices[self.value], right
 
     def _tell(self) -> None:
         """Say below the controls what was guessed, and mark its button."""
@@ -106,7 +110,8 @@ class Guess:
             return
         shown = self.choices[self.value] if self.choices else quantities.write(self.value, self.unit)
         where = "The outcome is open below." if self.outcomes else "Run on, and the outcome opens."
-        self._said.value = f"Your guess: <b>{html.escape(shown)}</b>. {where}"
+        made = html.escape(json.dumps([self.name, *self._made()]))  # for `python -m lossprune_lib class`
+        self._said.value = f'<span data-guess="{made}">Your guess: <b>{html.escape(shown)}</b>. {where}</span>'
 
     def _controls(self) -> ipywidgets.Widget:
         with extra("course"):

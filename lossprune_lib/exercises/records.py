@@ -6,6 +6,7 @@ a file. What cannot be written is said once, and never stops a notebook.
 
 from __future__ import annotations
 
+import datetime
 import json
 import os
 import sys
@@ -47,6 +48,11 @@ def read() -> dict[str, dict[str, Any]]:
     return empty
 
 
+def now() -> str:
+    """Return the time, in UTC and to the second, as ISO 8601 writes it."""
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+
+
 def note_check(name: str, passed: bool, mistake: str | None) -> None:
     """Record an attempt at an exercise; after the first right answer no more attempts are counted."""
 
@@ -54,6 +60,7 @@ def note_check(name: str, passed: bool, mistake: str | None) -> None:
         if entry.get("passed"):
             return
         entry["passed"], entry["attempts"] = passed, entry.get("attempts", 0) + 1
+        entry["mistake"], entry["when"] = mistake, now()
         mistakes = entry.setdefault("mistakes", {})
         if mistake is not None:
             mistakes[mistake] = mistakes.get(mistake, 0) + 1
@@ -65,6 +72,7 @@ def note_guess(name: str, guess: object, right: bool | None) -> None:
     """Record a guess, of which the first counts, and whether it was right as soon as that is known."""
 
     def change(entry: dict[str, Any]) -> None:
+        entry.setdefault("when", now())
         if entry.setdefault("guess", guess) == guess and entry.get("right") is None:
             entry["right"] = right
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,10 @@ from lossprune_lib.version import __version__
 
 if TYPE_CHECKING:
     import pandas as pd
+
+FORMAT, VERSION = "lossprune report", 1  # of the file; the version changes when older readers would misread it
+_OF_CHECK: dict[str, Any] = {"passed": None, "attempts": 0, "mistake": None, "mistakes": {}, "when": None}
+_OF_GUESS = {"guess": None, "right": None, "when": None}
 
 
 def progress() -> pd.DataFrame:
@@ -46,8 +49,11 @@ def progress() -> pd.DataFrame:
 def report(name: str, path: str | Path | None = None) -> Path | None:
     """Write what is done into a file for a teacher; say where it is, and return its path, None if it cannot be written.
 
-    Each exercise has "passed" (null if it was not attempted), "attempts" and "mistakes"; each guess has "guess" and
-    "right", which are null until it is made.
+    The file is JSON: its format and version, the learner's name, the time, the course's version, and a list each of
+    "exercises" and "guesses", with notebook, number and name. Of an exercise it holds "passed" (null if it was not
+    attempted), "attempts", the "mistake" of the last one (null if it was right), how often each of the "mistakes" was
+    made, and "when" the last attempt was made; of a guess "guess", "right" and "when", null until it is made. Nothing
+    else of the learner's is in it, and it is sent nowhere.
 
     Parameters
     ----------
@@ -65,11 +71,13 @@ def report(name: str, path: str | Path | None = None) -> Path | None:
     found = records.read()
     text = json.dumps(
         {
+            "format": FORMAT,
+            "version": VERSION,
             "name": name.strip(),
-            "written": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            "written": records.now(),
             "lossprune": __version__,
-            "exercises": _entries(found, "check", {"passed": None, "attempts": 0, "mistakes": {}}),
-            "guesses": _entries(found, "guess", {"guess": None, "right": None}),
+            "exercises": _entries(found, "check", _OF_CHECK),
+            "guesses": _entries(found, "guess", _OF_GUESS),
         },
         indent=1,
         ensure_ascii=False,

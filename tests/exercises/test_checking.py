@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import pytest
 import torch
+from IPython.core.formatters import DisplayFormatter
 from torch import Tensor
 
 from lossprune_lib import WeightSpace, exercises
@@ -145,3 +147,30 @@ def test_a_verdict_is_shown_in_words_and_escaped() -> None:
     verdict = Verdict("double", False, "<b> is missing", "sign")
     assert repr(verdict) == "Not yet: <b> is missing"
     assert "<b>Not yet.</b> &lt;b&gt; is missing" in verdict._repr_html_()
+
+
+def test_a_verdict_is_stored_in_a_form_that_programs_read() -> None:
+    data, _ = DisplayFormatter().format(Verdict("double", False, "Not so.", "sign"))
+    assert data[checking.MIME] == {"exercise": "double", "passed": False, "mistake": "sign"}
+    assert data["text/plain"] == "Not yet: Not so."
+    assert data["text/html"].startswith("<div")
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"), [(lambda x: 4 * x, r"<four> times as much\. \[fourfold\]$"), (None, "Not attempted: [^[]*$")]
+)
+def test_a_strict_check_raises_unless_the_answer_is_right(double: None, answer: Any, told: str) -> None:
+    with pytest.raises(AssertionError, match=told):
+        exercises.check("double", answer, strict=True)
+    assert exercises.check("double", lambda x: 2 * x, strict=True).passed
+
+
+def test_a_warning_in_a_graded_cell_is_not_on_stderr(double: None, capsys: pytest.CaptureFixture[str]) -> None:
+    """There, nbgrader takes it for a failure."""
+
+    def answer(x: Tensor) -> Tensor:
+        print("careful", file=sys.stderr)
+        return 2 * x
+
+    assert exercises.check("double", answer, strict=True).passed
+    assert capsys.readouterr() == ("careful\n" * 3, "")

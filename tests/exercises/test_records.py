@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 
-from lossprune_lib import exercises
+from lossprune_lib import __version__, exercises
 from lossprune_lib.exercises import course, records
 
 
@@ -29,8 +30,13 @@ def test_attempts_are_counted_until_the_right_one(file: Path) -> None:
     exercises.check("read a slice", None)
     assert not file.exists()
     a_letter("read a slice", "a", "b", "a", "c", "c", "a")
-    assert json.loads(file.read_text())["exercises"] == {
-        "read a slice": {"passed": True, "attempts": 4, "mistakes": {"one-direction": 2, "normalisation": 1}}
+    (entry,) = json.loads(file.read_text())["exercises"].values()
+    assert datetime.fromisoformat(entry.pop("when")).tzinfo is not None
+    assert entry == {
+        "passed": True,
+        "attempts": 4,
+        "mistake": None,
+        "mistakes": {"one-direction": 2, "normalisation": 1},
     }
 
 
@@ -54,14 +60,17 @@ def test_a_report_names_everything_that_is_asked(file: Path, tmp_path: Path) -> 
     path = exercises.report("Ada Lovelace", tmp_path / "report.json")
     assert path is not None
     found = json.loads(path.read_text())
-    assert found["name"] == "Ada Lovelace"
+    assert (found["format"], found["version"], found["name"]) == ("lossprune report", 1, "Ada Lovelace")
+    assert found["lossprune"] == __version__
     entries = {entry["name"]: entry for entry in found["exercises"] + found["guesses"]}
+    assert entries["read a slice"].pop("when") <= found["written"]
     assert entries["read a slice"] == {
         "notebook": "01_loss_landscapes",
         "number": "1.4",
         "name": "read a slice",
         "passed": False,
         "attempts": 1,
+        "mistake": "normalisation",
         "mistakes": {"normalisation": 1},
     }
     assert entries["shortest step"]["passed"] is None
