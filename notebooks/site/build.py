@@ -13,13 +13,10 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import sources
 from sphinx.cmd.build import build_main
 
 HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE))
-
-import sources  # noqa: E402
-
 TARGET = sources.ROOT / "artefacts" / "site"
 
 

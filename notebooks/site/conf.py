@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
+import sources
+
+from lossprune_lib.version import __version__
+
 HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE), str(HERE.parents[1])]
-
-import sources  # noqa: E402
-
-from lossprune_lib.version import __version__  # noqa: E402
 
 project = "lossprune"
 author = "the authors of lossprune"
@@ -22,8 +20,8 @@ extensions = [
     "sphinx.ext.napoleon",
     "sphinx_codeautolink",
     "sphinx_copybutton",
-    "mathml",
     "docstrings",
+    "barriers",
 ]
 
 # The notebooks are shown as they were built.
@@ -31,7 +29,6 @@ nb_execution_mode = "off"
 nb_code_prompt_show = "Show the code"
 nb_code_prompt_hide = "Hide the code"
 nb_mime_priority_overrides = [("html", "image/png", 0)]
-myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 4
 suppress_warnings = ["myst.header", "mystnb.lexer", "config.cache"]
 
@@ -43,11 +40,10 @@ autodoc_typehints = "signature"
 autodoc_typehints_format = "short"
 autodoc_default_options = {"show-inheritance": True}
 python_use_unqualified_type_names = True
-maximum_signature_line_length = 88
+add_module_names = False
 codeautolink_concat_default = True
 codeautolink_custom_blocks = {"ipython3": "sphinx_codeautolink.clean_ipython"}
 
-html_math_renderer = "mathml"
 html_theme = "pydata_sphinx_theme"
 html_title = "lossprune"
 html_context = {"default_mode": "auto"}

@@ -1,7 +1,7 @@
 """Docstrings are read as they are written: names lead to what they name, and a star in a shape is a star.
 
-Sphinx looks a type up by any ending of its name, so that "shape" would lead to some attribute of that name. Here a plain
-word leads to its own class or module alone; a class, or a name with a dot, to wherever the library has its only one.
+Sphinx looks a type up by any ending of its name, so that "shape" would lead to some attribute of that name. Here a
+plain word leads within its own class or module alone; a class, or a name with a dot, to the only one in the library.
 """
 
 from __future__ import annotations

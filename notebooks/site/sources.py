@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
+import formulas
 import nbformat
 from nbformat import NotebookNode
 
@@ -60,11 +61,11 @@ def files() -> Iterator[tuple[str, bytes]]:
         if path.suffix == ".ipynb":
             text = nbformat.writes(notebook(nbformat.read(path, 4), name, names))
         else:
-            text = links(path.read_text("utf-8"), name, names)
+            text = page(path.read_text("utf-8"), name, names)
         yield name, text.encode()
-    for page in sorted(PAGES.glob("*.md")):
-        text = page.read_text("utf-8").replace("<!-- contents -->", contents())
-        yield page.name, text.encode()
+    for path in sorted(PAGES.glob("*.md")):
+        text = path.read_text("utf-8").replace("<!-- contents -->", contents())
+        yield path.name, text.encode()
     for package in PACKAGES:
         yield f"api/{package}.rst", reference(package).encode()
     for name in PICTURES:
@@ -83,7 +84,7 @@ def notebook(read: NotebookNode, name: str, names: set[str]) -> NotebookNode:
         if tags & FOLDED:
             cell.metadata["tags"] = sorted({*tags, "hide-input"})
         if cell.cell_type == "markdown":
-            cell.source = links(BADGE.sub(r"[\1]\2", cell.source), name, names)
+            cell.source = page(BADGE.sub(r"[\1]\2", cell.source), name, names)
             continue
         cell.source = "\n".join(line for line in cell.source.splitlines() if not line.startswith(ORDER))
         for output in cell.get("outputs", []):
@@ -92,6 +93,11 @@ def notebook(read: NotebookNode, name: str, names: set[str]) -> NotebookNode:
             if alt := output.get("metadata", {}).get("image/png", {}).get("alt"):
                 cell.metadata["mystnb"] = {"image": {"alt": alt}}
     return read
+
+
+def page(text: str, name: str, names: set[str]) -> str:
+    """Return Markdown as the site shows it."""
+    return formulas.drawn(links(text, name, names))
 
 
 def links(text: str, name: str, names: set[str]) -> str:
