@@ -9,6 +9,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --co
 # Two test processes on one thread each are faster than two that fight for both cores.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -p no:cacheprovider
 CHROMIUM := $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
+AXE := artefacts/axe-core/package/axe.min.js
 
 ifeq ($(shell id -u),0)
 JUPYTER_FLAGS += --allow-root
@@ -17,7 +18,7 @@ ifeq ($(shell uname -s)$(DISPLAY)$(WAYLAND_DISPLAY),Linux)
 JUPYTER_FLAGS += --no-browser
 endif
 
-.PHONY: help lab renew test test-slow lint units coverage notebooks-test browser notebooks html release nbgrader checkpoints bench colab-check audit clean
+.PHONY: help lab renew test test-slow lint units coverage notebooks-test browser notebooks site release nbgrader checkpoints bench colab-check audit clean
 .DEFAULT_GOAL := help
 
 help:
@@ -27,9 +28,9 @@ help:
 	@echo "make test-slow   what takes minutes: real MNIST, memory, a hundred architectures of others"
 	@echo "make coverage    which lines of the library the units run"
 	@echo "make notebooks   build the notebooks from notebooks/source"
-	@echo "make html        the whole course as web pages in artefacts/html, to be opened without a server or network"
 	@echo "make release     the students' zip, without solutions and outputs, in artefacts"
 	@echo "make nbgrader    a course folder for nbgrader in artefacts/nbgrader"
+	@echo "make site        the course and a reference as a web site in artefacts/site, which opens from the disk too"
 	@echo "make checkpoints train the shipped networks again (LOSSPRUNE_DATA names the folder of mnist.npz)"
 	@echo "make bench       time curvature, pruning, landscapes and ensembles against others, BackPACK, NNGeometry and curvlinops too (an hour)"
 	@echo "make colab-check  what installing would change on Colab today (nothing, one hopes)"
@@ -46,7 +47,7 @@ renew: $(VENV)/.installed
 
 test: lint units notebooks-test browser
 
-test-slow: $(VENV)/.installed-architectures $(VENV)/.installed-grading $(LAB_SETTINGS)
+test-slow: $(VENV)/.installed-architectures $(VENV)/.installed-grading $(VENV)/.installed-site $(LAB_SETTINGS) $(AXE)
 	CHROMIUM=$(CHROMIUM) $(BIN)/python -m pytest -p no:cacheprovider tests -m slow --durations=0
 
 lint: $(VENV)/.installed-test
@@ -74,8 +75,8 @@ endif
 notebooks: $(VENV)/.installed-test
 	$(BIN)/python notebooks/build.py
 
-html: $(VENV)/.installed-test
-	$(BIN)/python notebooks/pages.py
+site: $(VENV)/.installed-site
+	$(BIN)/python notebooks/site/build.py
 
 release: $(VENV)/.installed
 	@$(BIN)/python notebooks/release.py
@@ -146,6 +147,17 @@ $(VENV)/.installed-test: $(VENV)/.installed
 $(VENV)/.installed-grading: $(VENV)/.installed
 	@$(INSTALL) --editable ".[grading]"
 	@touch $@
+
+$(VENV)/.installed-site: $(VENV)/.installed
+	@$(INSTALL) --editable ".[site]"
+	@touch $@
+
+# What looks for barriers in the pages; without npm the tests that need it are skipped.
+$(AXE):
+	@mkdir -p artefacts/axe-core
+	@if command -v npm >/dev/null; \
+	then cd artefacts/axe-core && npm pack --silent axe-core@4.14.1 && tar -xzf axe-core-4.14.1.tgz; \
+	else echo "No npm on this machine, so the pages are not searched for barriers (Debian: apt-get install npm)."; fi
 
 # Networks of others, for one slow test. Without dependencies, because torchvision's would bring a CUDA build of torch along.
 $(VENV)/.installed-architectures: $(VENV)/.installed-test
