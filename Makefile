@@ -17,7 +17,7 @@ ifeq ($(shell uname -s)$(DISPLAY)$(WAYLAND_DISPLAY),Linux)
 JUPYTER_FLAGS += --no-browser
 endif
 
-.PHONY: help lab renew test test-slow lint units coverage notebooks-test browser notebooks html checkpoints bench colab-check audit clean
+.PHONY: help lab renew test test-slow lint units coverage notebooks-test browser notebooks html slides checkpoints bench colab-check audit clean
 .DEFAULT_GOAL := help
 
 help:
@@ -28,6 +28,7 @@ help:
 	@echo "make coverage    which lines of the library the units run"
 	@echo "make notebooks   build the notebooks from notebooks/source"
 	@echo "make html        the whole course as web pages in artefacts/html, to be opened without a server or network"
+	@echo "make slides      a deck of slides for each notebook in artefacts/slides, shown without a network (a few minutes)"
 	@echo "make checkpoints train the shipped networks again (LOSSPRUNE_DATA names the folder of mnist.npz)"
 	@echo "make bench       time curvature, pruning, landscapes and ensembles against others, BackPACK, NNGeometry and curvlinops too (an hour)"
 	@echo "make colab-check  what installing would change on Colab today (nothing, one hopes)"
@@ -74,6 +75,9 @@ notebooks: $(VENV)/.installed-test
 
 html: $(VENV)/.installed-test
 	$(BIN)/python notebooks/pages.py
+
+slides: $(VENV)/.installed-test artefacts/reveal/.fetched
+	$(BIN)/python notebooks/slides.py
 
 checkpoints: $(VENV)/.installed
 	$(BIN)/python data/checkpoints/make.py
@@ -130,6 +134,13 @@ $(VENV)/.installed: $(BIN)/python constraints.txt pyproject.toml
 $(LAB_SETTINGS): $(VENV)/.installed
 	@mkdir -p $(@D)
 	@echo '{"@jupyter-widgets/jupyterlab-manager:plugin": {"saveState": true}}' > $@
+
+# What shows slides; its files are copied beside the decks, which then need no network.
+artefacts/reveal/.fetched: Makefile
+	@command -v npm >/dev/null || { echo "Slides need reveal.js, which npm fetches. On Debian: sudo apt-get install npm"; exit 1; }
+	@rm -rf $(@D) && mkdir -p $(@D)
+	@cd $(@D) && npm pack --silent reveal.js@6.0.2 >/dev/null && tar -xzf reveal.js-6.0.2.tgz
+	@touch $@
 
 $(VENV)/.installed-test: $(VENV)/.installed
 	@$(INSTALL) --editable ".[test]"

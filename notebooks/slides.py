@@ -4,8 +4,8 @@ A text cell tagged "slide" in source/NAME.py is a slide, and is in no notebook; 
 adds what it shows in the built notebook: a figure, a table, the question of a guess, or an outcome with its answer. The
 speaker sees (key S) the instructor's notes of the section, from teaching/NAME.md, and what the figure shows.
 
-The decks need no network: reveal.js lies beside them (make slides fetches it once), formulas are MathML.
-FOLDER: artefacts/slides by default.
+The notebooks are run for their decks, with figures whose text is larger: a few minutes. The decks need no network:
+reveal.js lies beside them (make slides fetches it once), formulas are MathML. FOLDER: artefacts/slides by default.
 """
 
 from __future__ import annotations
@@ -14,12 +14,14 @@ import html
 import re
 import shutil
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import build
 import jupytext
 import nbformat
-from build import HERE, ON_SLIDE, SLIDE, sources, tags_of
+from build import HERE, ON_SLIDE, SLIDE, tags_of
 from latex2mathml.converter import convert
 from nbconvert import SlidesExporter
 from nbformat import NotebookNode
@@ -32,6 +34,15 @@ FORMULA = re.compile(r"(\$\$?)(.+?)\1", re.S)
 OUTCOME = re.compile(r"<details><summary>.*?</summary>\n(.*)\n</details>", re.S)
 PART = re.compile(r"<(p|pre|table)\b.*?</\1>", re.S)
 MISTAKE = "<p>If you guessed"
+LARGE = """\
+# Drawn on a smaller sheet and shown as large as ever: what stands in a figure can then be read from the last row.
+import matplotlib.figure as _drawn
+def _smaller(self, figsize=None, *args, _begin=_drawn.Figure.__init__, **settings):
+    width, height = figsize or (6.4, 4.8)
+    _begin(self, (0.82 * width, 0.95 * height), *args, **settings | {"dpi": 200})
+_drawn.Figure.__init__ = _smaller
+_drawn.mpl.rcParams["savefig.bbox"] = "tight"
+"""
 
 
 @dataclass
@@ -48,7 +59,7 @@ def picture(data: str, alt: str) -> str:
     return f'<img src="data:image/png;base64,{data.strip()}" alt="{html.escape(alt)}">'
 
 
-def add(slide: Slide, output: NotebookNode) -> None:
+def add(slide: Slide, output: NotebookNode, asks: bool) -> None:
     """Put one output on a slide: its picture if it has one, else its table or text; explanations go to the notes."""
     data = output.get("data", {})
     page = "".join(data.get("text/html", ""))
@@ -64,7 +75,10 @@ def add(slide: Slide, output: NotebookNode) -> None:
         slide.shown.append(table[0])
     else:
         text = output.get("text", data.get("text/plain", "")).strip("\n")
-        slide.shown.append(f"<pre>{html.escape(text)}</pre>")
+        if asks:  # what is printed beside a question is for the speaker
+            slide.notes.append(text)
+        else:
+            slide.shown.append(f"<pre>{html.escape(text)}</pre>")
 
 
 def add_outcome(slide: Slide, outcome: str) -> None:
@@ -78,7 +92,7 @@ def add_outcome(slide: Slide, outcome: str) -> None:
             continue
         if part.startswith("<p>Answer: "):
             slide.shown.append(part.replace("<p>", '<p class="answer">'))
-        elif drawn or part.startswith(MISTAKE):
+        elif drawn or part.startswith(MISTAKE) or any("<table" in shown for shown in slide.shown):
             slide.notes.append(html.unescape(re.sub(r"<[^>]+>", " ", part)).strip())
         else:
             slide.shown.append(part)
@@ -87,20 +101,27 @@ def add_outcome(slide: Slide, outcome: str) -> None:
 def question(page: str) -> str:
     """Return a guess as it stands on a slide: the question, and its choices or its unit below."""
     asked, *rest = re.findall(r"<p>(.*?)</p>", page, re.S)
-    choices = "".join(f"<span>{choice}</span>" for line in rest for choice in line.split(" · "))
-    return f'<div class="asked">{asked}<div class="choices">{choices}</div></div>'
+    below = "".join(f"<span>{choice}</span>" for line in rest if " · " in line for choice in line.split(" · "))
+    below = f'<div class="choices">{below}</div>' if below else f"<p>{' '.join(rest)}</p>"
+    return f'<div class="asked">{asked}{below}</div>'
 
 
-def slides(source: Path) -> list[Slide]:
-    """Return the slides of a source, with what its built notebook shows.
+def run(source: Path) -> NotebookNode:
+    """Return a notebook that was run with figures for slides."""
+    notebook = build.read(source)
+    notebook.cells.insert(1, nbformat.v4.new_code_cell(LARGE))
+    return build.execute(notebook)
+
+
+def slides(source: Path, notebook: NotebookNode) -> list[Slide]:
+    """Return the slides of a source, with what its executed notebook shows.
 
     Raises
     ------
     ValueError
         if a code cell tagged "on-slide" stands above the first slide, or shows nothing.
     """
-    built = nbformat.read(HERE / f"{source.stem}.ipynb", 4)
-    outputs = iter([cell.outputs for cell in built.cells if ON_SLIDE in tags_of(cell)])
+    outputs = iter([cell.outputs for cell in notebook.cells if ON_SLIDE in tags_of(cell)])
     found: list[Slide] = []
     section = ""
     for cell in jupytext.read(source, fmt="py:percent").cells:
@@ -111,7 +132,7 @@ def slides(source: Path) -> list[Slide]:
             if not found or not shown:
                 raise ValueError(f"{source.name}: a cell that is {ON_SLIDE!r} needs a slide above it and an output.")
             for output in shown:
-                add(found[-1], output)
+                add(found[-1], output, "exercises.guess(" in cell.source)
         elif cell.cell_type == "markdown":
             section = ([section, *(number or name for number, name in SECTION.findall(cell.source))])[-1]
     instructor = notes(source.stem)
@@ -132,23 +153,24 @@ def notes(name: str) -> dict[str, str]:
 
 
 def mathml(text: str) -> str:
-    """Return Markdown with its formulas as MathML."""
+    """Return Markdown with its formulas as MathML, and no line end between a number and its per cent."""
+    text = re.sub(r"(\d) %", "\\1\N{NO-BREAK SPACE}%", text)
     return FORMULA.sub(lambda f: convert(f[2].strip(), display="block" if f[1] == "$$" else "inline"), text)
 
 
-def deck(source: Path) -> str:
-    """Return the page of a deck."""
+def deck(source: Path, notebook: NotebookNode) -> str:
+    """Return the page of a deck, from a source and its executed notebook."""
     cells = []
-    for slide in slides(source):
+    for slide in slides(source, notebook):
         body = mathml(slide.text)
         if slide.shown:
             body += '\n\n<div class="shown">' + "\n".join(slide.shown) + "</div>"
         for text, kind in ((body, "slide"), ("\n\n".join(slide.notes), "notes")):
             cells.append(nbformat.v4.new_markdown_cell(text, metadata={"slideshow": {"slide_type": kind}}))
     title = re.search(r"^# # (.*)$", source.read_text("utf-8"), re.M)
-    notebook = nbformat.v4.new_notebook(cells=cells, metadata={"title": title[1] if title else source.stem})
-    exporter = SlidesExporter(template_name="slides", extra_template_basedirs=[str(HERE)])
-    return str(exporter.from_notebook_node(notebook)[0])
+    shown = nbformat.v4.new_notebook(cells=cells, metadata={"title": title[1] if title else source.stem})
+    exporter = SlidesExporter(template_name="slides", extra_template_basedirs=[str(HERE)], exclude_anchor_links=True)
+    return str(exporter.from_notebook_node(shown)[0])
 
 
 def index(names: dict[str, str]) -> str:
@@ -169,7 +191,7 @@ slides. Add <code>?print-pdf</code> to a deck's address to print it.</p>
 """
 
 
-def main(folder: Path = TARGET) -> None:
+def main(folder: Path = TARGET, notebook_of: Callable[[Path], NotebookNode] = run) -> None:
     """Write all decks, an index, and the files of reveal.js."""
     if not REVEAL.exists():
         sys.exit("reveal.js is not here yet: run make slides, which fetches it once.")
@@ -178,8 +200,8 @@ def main(folder: Path = TARGET) -> None:
         shutil.copy(REVEAL / name, folder / "reveal.js")
     shutil.copy(HERE / "slides" / "deck.css", folder)
     titles = {}
-    for source in sources():
-        page = deck(source)
+    for source in build.sources():
+        page = deck(source, notebook_of(source))
         titles[source.stem] = html.unescape(page.partition("<title>")[2].partition("</title>")[0])
         (folder / f"{source.stem}.html").write_text(page, "utf-8")
     (folder / "index.html").write_text(index(titles), "utf-8")

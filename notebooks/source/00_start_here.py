@@ -263,9 +263,8 @@ larger.reveal(
 # %% [markdown] tags=["slide"]
 # ## Together they cost more than one by one
 #
-# The smallest 90 % of the weights, removed alone and added up, or removed together:
-#
-# What a weight costs depends on which others are still there.
+# What a weight costs depends on which others are still there. The smallest 90 % of the weights, removed alone and
+# added up, or removed together:
 
 # %% tags=["on-slide", "nbval-check-output"]
 small = alone[sizes < theta.abs().quantile(0.9).item()]

@@ -20,7 +20,7 @@
 #
 # **You need** notebook 00, vectors and their lengths, and the idea of a gradient.
 #
-# **It takes** about 40 minutes, exercises included. The computing takes seconds.
+# **It takes** about 40 minutes, and 28 more for the exercises. The computing takes seconds.
 
 # %% [markdown] tags=["slide"]
 # # Loss landscapes

@@ -20,7 +20,7 @@
 #
 # **You need** derivatives of functions of several variables, and notebook 00 (sparsity, magnitude pruning, stages).
 #
-# **It takes** about 40 minutes, and 25 more for the exercises. The computing takes well under a minute, and nothing is downloaded.
+# **It takes** about 40 minutes, and 22 more for the exercises. The computing takes well under a minute, and nothing is downloaded.
 
 # %% [markdown] tags=["slide"]
 # # Taylor approximations

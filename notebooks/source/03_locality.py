@@ -20,7 +20,7 @@
 #
 # **You need** notebook 02: the criteria LM, QM and OBD, and what a Taylor model predicts.
 #
-# **It takes** about 40 minutes, and 30 more for the exercises. The computing takes under a minute.
+# **It takes** about 40 minutes, and 34 more for the exercises. The computing takes under a minute.
 
 # %% [markdown] tags=["slide"]
 # # Locality

@@ -20,7 +20,7 @@
 #
 # **You need** the criteria MP, LM, QM and OBD, stages and the step penalty λ (notebooks 02 and 03).
 #
-# **It takes** about 45 minutes, and 30 more for the exercises. The computing takes under a minute, and nothing is
+# **It takes** about 45 minutes, and 41 more for the exercises. The computing takes under a minute, and nothing is
 # downloaded.
 
 # %% [markdown] tags=["slide"]
@@ -308,7 +308,7 @@ def paired_interval(first, second, t):
 # %% [markdown] tags=["slide"]
 # ## Guess: which controls are worse than QM?
 #
-# MP, QM's shares, equal shares, QM shuffled within its layers. At 95 %, on five networks:
+# MP, QM's shares, equal shares, QM shuffled within its layers. At 95 %, on five networks.
 
 # %% tags=["on-slide", "nbval-check-output"]
 study = results.load("digits_controls")

@@ -21,7 +21,7 @@
 # **You need** the criteria MP, LM, QM and OBD, stages and the step penalty λ (notebooks 02 and 03), and the controls of
 # notebook 04.
 #
-# **It takes** about 40 minutes, and 25 more for the exercises. The computing takes under a minute, and nothing is
+# **It takes** about 40 minutes, and 22 more for the exercises. The computing takes under a minute, and nothing is
 # downloaded; the long runs were done before.
 
 # %% [markdown] tags=["slide"]
@@ -313,7 +313,7 @@ def stages_within(passes, examples, classes, columns):
 # %% [markdown] tags=["slide"]
 # ## Guess: one sampled column
 #
-# QM in 14 stages: how much larger is the loss change than with exact curvature?
+# QM in 14 stages, with one sampled column for each example in place of the exact curvature:
 
 # %% tags=["on-slide"]
 one_column = exercises.guess("one sampled column", "By how much is it larger?", unit="%", between=(-0.2, 0.6))
