@@ -129,10 +129,6 @@ def main(folder: Path = TARGET) -> None:
     (folder / "solutions").mkdir(parents=True, exist_ok=True)
     (folder / "index.html").write_text(text_page(index((HERE.parent / "README.md").read_text("utf-8"))), "utf-8")
     (folder / "TEACHING.html").write_text(text_page((HERE / "TEACHING.md").read_text("utf-8"), "index.html"), "utf-8")
-    for path in sorted(HERE.glob("teaching/*.md")):
-        (folder / "teaching").mkdir(exist_ok=True)
-        text = text_page(path.read_text("utf-8"), "../index.html")
-        (folder / "teaching" / f"{path.stem}.html").write_text(text, "utf-8")
     for path in [*sorted(HERE.glob("*.ipynb")), *sorted(HERE.glob("solutions/*.ipynb"))]:
         name = path.relative_to(HERE)
         home = "../" * (len(name.parts) - 1) + "index.html"

@@ -38,9 +38,11 @@ LARGE = """\
 # Drawn on a smaller sheet and shown as large as ever: what stands in a figure can then be read from the last row.
 import matplotlib.figure as _drawn
 def _smaller(self, figsize=None, *args, _begin=_drawn.Figure.__init__, **settings):
-    width, height = figsize or (6.4, 4.8)
-    _begin(self, (0.82 * width, 0.95 * height), *args, **settings | {"dpi": 200})
-_drawn.Figure.__init__ = _smaller
+    _begin(self, [0.82 * inches for inches in figsize or (6.4, 4.8)], *args, **settings | {"dpi": 200})
+def _apart(self, *args, gridspec_kw=None, _begin=_drawn.Figure.subplots, **settings):
+    room = {name: 1.35 * share if name == "wspace" else share for name, share in (gridspec_kw or {}).items()}
+    return _begin(self, *args, gridspec_kw=room, **settings)
+_drawn.Figure.__init__, _drawn.Figure.subplots = _smaller, _apart
 _drawn.mpl.rcParams["savefig.bbox"] = "tight"
 """
 

@@ -11,6 +11,7 @@ import html
 import re
 import tomllib
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ QUESTION = re.compile(r"^\*\*\d+\. (.*?)\*\*$(.*?)(?=^\*\*\d+\. |\Z)", re.S | re
 
 @dataclass(frozen=True)
 class Question:
-    """A question of a quiz: its text, and each answer with what the notebook says to it; one begins with "Right"."""
+    """A question of a quiz: its text, and each answer with the notebook's reply; one reply begins with "Right"."""
 
     text: str
     answers: tuple[tuple[str, str], ...]
@@ -42,15 +43,17 @@ class Question:
 
 def title(source: Path) -> str:
     """Return a notebook's title."""
-    return str(build.read(source).cells[0].source).partition("\n")[0].removeprefix("# ")
+    (heading,) = re.findall(r"^# # (\d\d .*)$", source.read_text("utf-8"), re.M)
+    return str(heading)
 
 
+@cache
 def quiz(source: Path) -> list[Question]:
-    """Return the quiz of a notebook."""
+    """Return the quiz of a notebook, answers in the order of the alphabet, which betrays nothing."""
     cells = jupytext.read(source, fmt="py:percent").cells
     (text,) = (cell.source for cell in cells if cell.source.startswith("## Quiz"))
     return [
-        Question(_line(asked), tuple((_line(answer), _line(why)) for answer, why in OPTION.findall(rest)))
+        Question(_line(asked), tuple(sorted(((_line(a), _line(why)) for a, why in OPTION.findall(rest)))))
         for asked, rest in QUESTION.findall(text)
     ]
 

@@ -313,7 +313,7 @@ def stages_within(passes, examples, classes, columns):
 # %% [markdown] tags=["slide"]
 # ## Guess: one sampled column
 #
-# QM in 14 stages, with one sampled column for each example in place of the exact curvature:
+# The loss change of QM in 14 stages, with one sampled column for each example in place of the exact curvature.
 
 # %% tags=["on-slide"]
 one_column = exercises.guess("one sampled column", "By how much is it larger?", unit="%", between=(-0.2, 0.6))
