@@ -18,7 +18,7 @@ ifeq ($(shell uname -s)$(DISPLAY)$(WAYLAND_DISPLAY),Linux)
 JUPYTER_FLAGS += --no-browser
 endif
 
-.PHONY: help lab renew test test-slow lint units coverage notebooks-test browser notebooks site release nbgrader checkpoints bench colab-check audit clean
+.PHONY: help lab renew test test-slow lint units coverage notebooks-test browser notebooks site release nbgrader slides checkpoints bench colab-check audit clean
 .DEFAULT_GOAL := help
 
 help:
@@ -31,6 +31,7 @@ help:
 	@echo "make release     the students' zip, without solutions and outputs, in artefacts"
 	@echo "make nbgrader    a course folder for nbgrader in artefacts/nbgrader"
 	@echo "make site        the course and a reference as a web site in artefacts/site, which opens from the disk too"
+	@echo "make slides      a deck of slides for each notebook in artefacts/slides, shown without a network (a few minutes)"
 	@echo "make checkpoints train the shipped networks again (LOSSPRUNE_DATA names the folder of mnist.npz)"
 	@echo "make bench       time curvature, pruning, landscapes and ensembles against others, BackPACK, NNGeometry and curvlinops too (an hour)"
 	@echo "make colab-check  what installing would change on Colab today (nothing, one hopes)"
@@ -83,6 +84,9 @@ release: $(VENV)/.installed
 
 nbgrader: $(VENV)/.installed-grading
 	@$(BIN)/python notebooks/grading.py
+
+slides: $(VENV)/.installed-test artefacts/reveal/.fetched
+	$(BIN)/python notebooks/slides.py
 
 checkpoints: $(VENV)/.installed
 	$(BIN)/python data/checkpoints/make.py
@@ -139,6 +143,13 @@ $(VENV)/.installed: $(BIN)/python constraints.txt pyproject.toml
 $(LAB_SETTINGS): $(VENV)/.installed
 	@mkdir -p $(@D)
 	@echo '{"@jupyter-widgets/jupyterlab-manager:plugin": {"saveState": true}}' > $@
+
+# What shows slides; its files are copied beside the decks, which then need no network.
+artefacts/reveal/.fetched: Makefile
+	@command -v npm >/dev/null || { echo "Slides need reveal.js, which npm fetches. On Debian: sudo apt-get install npm"; exit 1; }
+	@rm -rf $(@D) && mkdir -p $(@D)
+	@cd $(@D) && npm pack --silent reveal.js@6.0.2 >/dev/null && tar -xzf reveal.js-6.0.2.tgz
+	@touch $@
 
 $(VENV)/.installed-test: $(VENV)/.installed
 	@$(INSTALL) --editable ".[test]"

@@ -16,8 +16,8 @@ Tags, and no others (TAGS):
 - exercises: stub, solution; bonus beside stub, where an exercise is for the quick; setup, for the cell put in here
 - what is seen: hide-input folds the code of a cell, for setup and plotting
 - tests: nbval-check-output compares what a cell shows (not a figure); raises-exception for a cell that shall fail
-- slides: slide begins one, fragment goes on with it in a step of its own, skip leaves a cell out, notes are for the
-  speaker; a cell without one of these goes on with the slide that it stands in
+- slides (slides.py): slide, for a text cell that is a slide and not in the notebook; on-slide, for a code cell below it
+  that shows what belongs on the slide. Nothing else is on the slides
 """
 
 from __future__ import annotations
@@ -44,9 +44,9 @@ SOLUTIONS = HERE / "solutions"
 PROJECT = HERE.parent / "pyproject.toml"
 SECONDS_A_CELL = 120
 KEPT = ("alt", "tags")  # a cell's metadata; alt is the alternative text of its figure
-SLIDES = ("slide", "fragment", "skip", "notes")
+SLIDE, ON_SLIDE = "slide", "on-slide"
 FOLDED = ("hide-input", "setup")
-TAGS = {"stub", "solution", "bonus", "nbval-check-output", "raises-exception", *SLIDES, *FOLDED}
+TAGS = {"stub", "solution", "bonus", "nbval-check-output", "raises-exception", SLIDE, ON_SLIDE, *FOLDED}
 ORDER = "import lossprune_lib.exercises.order  # says which section to run first, should a name be missing"
 BADGE = "[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]({address})"
 SETUP = """\
@@ -78,6 +78,7 @@ def tags_of(cell: NotebookNode) -> list[str]:
 def read(source: Path, solved: bool = False) -> NotebookNode:
     """Return the notebook of a source, not executed."""
     notebook = jupytext.read(source, fmt="py:percent")
+    notebook.cells = [cell for cell in notebook.cells if SLIDE not in tags_of(cell)]
     notebook.metadata = nbformat.from_dict(
         {
             "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
@@ -108,9 +109,6 @@ def _metadata(cell: NotebookNode) -> dict[str, object]:
     tags = tags_of(cell)
     if any(tag in tags for tag in FOLDED):
         kept["jupyter"] = {"source_hidden": True}
-    for kind in SLIDES:
-        if kind in tags:
-            kept["slideshow"] = {"slide_type": kind}
     return kept
 
 

@@ -124,11 +124,10 @@ def test_only_known_tags_occur_and_others_are_refused(build: ModuleType, tmp_pat
 
 def test_front_ends_are_told_what_tags_mean(build: ModuleType, tmp_path: Path) -> None:
     source = tmp_path / "00_tags.py"
-    source.write_text('# %% [markdown]\n# # Title\n\n# %% tags=["hide-input", "fragment"]\n1 + 1\n\n# %%\n2\n')
+    source.write_text('# %% [markdown]\n# # Title\n\n# %% tags=["hide-input"]\n1 + 1\n\n# %%\n2\n')
     setup, tagged, plain = build.read(source).cells[1:]
     assert setup.metadata.jupyter.source_hidden
     assert tagged.metadata.jupyter.source_hidden
-    assert tagged.metadata.slideshow.slide_type == "fragment"
     assert not plain.metadata
 
 

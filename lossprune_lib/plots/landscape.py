@@ -147,8 +147,8 @@ def two_weights(ax: Axes, first: Tensor, second: Tensor, losses: Tensor, theta: 
     x, y = theta
     for end in ((0, y), (x, 0), (0, 0)):
         ax.annotate("", end, theta, arrowprops={"arrowstyle": "->", "color": "white", "linewidth": 1.8})
-    mark(ax, {"θ": theta, "first pruned": (0, y)})
-    mark(ax, {"second pruned": (x, 0), "both pruned": (0, 0)}, below=True)
+    mark(ax, {"θ": theta, "first pruned": (0, y), "both pruned": (0, 0)})
+    mark(ax, {"second pruned": (x, 0)}, below=True)
     ax.set(xlabel="value of the first weight", ylabel="value of the second weight")
     return ax
 

@@ -23,6 +23,11 @@
 #
 # **It takes** about 35 minutes. The computing takes seconds, and nothing is downloaded.
 
+# %% [markdown] tags=["slide"]
+# # Start here
+#
+# A network breaks under your hands. Which weights should have stayed?
+
 # %%
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -53,7 +58,12 @@ doctor.check()[["status", "remedy"]]
 # paper behind this course (Laurent et al. 2020, section 4), and it is already trained. Its **accuracy** is the share
 # of images that it reads correctly.
 
-# %% alt="Ten small grey images of handwritten digits in a row, each with its label above it."
+# %% [markdown] tags=["slide"]
+# ## A network reads digits
+#
+# It has two hidden layers and is trained already. We judge it on **validation** images, which it has never seen.
+
+# %% tags=["on-slide"] alt="Ten small grey images of handwritten digits in a row, each with its label above it."
 task = data.load("digits")
 figure, axes = plt.subplots(1, 10, figsize=(plots.WIDTH, 1.3), layout="constrained")
 plots.examples(axes, task.x_valid[:10], [f"label {int(label)}" for label in task.y_valid[:10]])
@@ -69,7 +79,14 @@ print(f"accuracy on the {len(task.x_valid)} validation images: {100 * training.e
 # Each connection between two units has a **weight**: a number that training has found. The network has three layers
 # of them, `fc1` to `fc3` ("fully connected"). Each unit also has a *bias*, which this course does not prune.
 
-# %% tags=["nbval-check-output"]
+# %% [markdown] tags=["slide"]
+# ## Unstructured pruning
+#
+# - **Prune**: set a single weight to zero, anywhere in the network.
+# - **Sparsity**: the share of the weights that are zero.
+# - **Magnitude pruning**, MP: the smallest go first.
+
+# %% tags=["on-slide", "nbval-check-output"]
 space = WeightSpace(net)
 theta = space.read()  # all weights in one list
 for layer, size in zip((*space.layers, "all"), (*space.sizes, space.size), strict=True):
@@ -85,7 +102,10 @@ for layer, size in zip((*space.layers, "all"), (*space.sizes, space.size), stric
 #
 # You are about to remove the smallest weights, more and more of them. How far can you go?
 
-# %%
+# %% [markdown] tags=["slide"]
+# ## Guess: how far can you go?
+
+# %% tags=["on-slide"]
 broken = exercises.guess("half wrong", "At which sparsity are fewer than half of the images read correctly?", unit="%")
 
 # %% [markdown]
@@ -98,7 +118,10 @@ broken = exercises.guess("half wrong", "At which sparsity are fewer than half of
 slider = widgets.sparsity_slider(net, task)
 slider
 
-# %%
+# %% [markdown] tags=["slide"]
+# ## Nothing for a long way, then everything
+
+# %% tags=["on-slide"]
 below = {level: slider.table.query("accuracy < @level")["sparsity"].min() for level in (0.9, 0.5)}
 broken.reveal(
     "\n".join(f"accuracy below {level:.0%} from a sparsity of {at:.0%} on" for level, at in below.items()),
@@ -128,7 +151,12 @@ plt.show()
 # random either: it gives one or two answers to most images. Which digits go first? Below, for each digit, the share of
 # its images that are misread.
 
-# %% tags=["nbval-check-output"]
+# %% [markdown] tags=["slide"]
+# ## It does not break evenly
+#
+# The share of each digit's images that are misread:
+
+# %% tags=["on-slide", "nbval-check-output"]
 pairs = zip(sparsities, answers, strict=True)
 lost = pd.DataFrame({f"{share:.0%} pruned": (said != labels).float() for share, said in pairs})
 print(lost.groupby(labels.numpy()).mean().T.to_string(float_format="{:.0%}".format))
@@ -142,7 +170,12 @@ print(lost.groupby(labels.numpy()).mean().T.to_string(float_format="{:.0%}".form
 # The network gives each digit a probability, and its answer is the most probable digit. Here is an image that it reads
 # with great confidence, and that is lost at 80 %.
 
-# %% alt="An image of a 2 and four bar charts, at 0, 60, 70 and 80 % sparsity: nearly all probability is on 2 at first, less at 70 % though the answer is still right, and at 80 % another digit is just ahead."
+# %% [markdown] tags=["slide"]
+# ## Doubt comes before the error
+#
+# The answer stays right while the network grows unsure of it.
+
+# %% tags=["on-slide"] alt="An image of a 2 and four bar charts, at 0, 60, 70 and 80 % sparsity: nearly all probability is on 2 at first, less at 70 % though the answer is still right, and at 80 % another digit is just ahead."
 right = shares[:, range(len(labels)), labels]  # probability of the right digit, [sparsities, images]
 surest = (right[0] * (answers[3] != labels)).argmax()
 figure, axes = plt.subplots(1, 5, figsize=(plots.WIDTH, 2.3), width_ratios=(0.7, 1, 1, 1, 1), layout="constrained")
@@ -165,7 +198,12 @@ one["mean loss"], one["accuracy"] = -right.log().mean(1), table["accuracy"]
 shown = dict.fromkeys(("sparsity", "accuracy"), "{:.0%}".format)
 print(one.to_string(index=False, formatters=shown, float_format="{:.2f}".format))
 
-# %% alt="Accuracy on the left and loss on the right, against sparsity. The accuracy sinks only a little to about 75 %; the loss rises from about 50 % on, ever faster."
+# %% [markdown] tags=["slide"]
+# ## The loss sees the doubt
+#
+# For one image it is $-\ln p$, where $p$ is the probability of the right digit. Accuracy counts only answers that flip.
+
+# %% tags=["on-slide"] alt="Accuracy on the left and loss on the right, against sparsity. The accuracy sinks only a little to about 75 %; the loss rises from about 50 % on, ever faster."
 figure, axes = plt.subplots(1, 2, figsize=(plots.WIDTH, 2.8), layout="constrained")
 for ax, column in zip(axes, ("accuracy", "loss"), strict=True):
     plots.pruning_curve(ax, slider.table.query("sparsity <= 0.8"), column).set_xlim(0, 0.8)
@@ -182,7 +220,12 @@ plt.show()
 # goes**. For single weights we can simply try. Draw 300 weights at random; set each one to zero, alone; measure the
 # loss on all training images; put it back.
 
-# %%
+# %% [markdown] tags=["slide"]
+# ## Guess: do larger weights cost more?
+#
+# Take each weight away alone, measure the loss, put it back.
+
+# %% tags=["on-slide"]
 larger = exercises.guess(
     "larger costs more", "Take two of these weights. How often does the larger one cost more when it goes?", unit="%"
 )
@@ -193,7 +236,10 @@ drawn = torch.randperm(space.size, generator=torch.Generator().manual_seed(0))[:
 alone = few_weights.removal(risk, [(int(weight),) for weight in drawn])  # changes of the loss, in nats
 sizes = theta[drawn].abs().cpu()
 
-# %%
+# %% [markdown] tags=["slide"]
+# ## Magnitude is a hint. The loss is the question.
+
+# %% tags=["on-slide"]
 figure, ax = plt.subplots(figsize=(plots.WIDTH, 3.4), layout="constrained")
 breaking.removals(ax, sizes, alone)
 one, other = torch.triu_indices(len(drawn), len(drawn), 1)
@@ -214,7 +260,13 @@ larger.reveal(
 #
 # Now take them away together. If each of the smallest 90 % cost what it costs alone, what would all of them cost?
 
-# %% tags=["nbval-check-output"]
+# %% [markdown] tags=["slide"]
+# ## Together they cost more than one by one
+#
+# What a weight costs depends on which others are still there. The smallest 90 % of the weights, removed alone and
+# added up, or removed together:
+
+# %% tags=["on-slide", "nbval-check-output"]
 small = alone[sizes < theta.abs().quantile(0.9).item()]
 estimate, error = 0.9 * space.size * small.mean(), 0.9 * space.size * small.std() / len(small) ** 0.5
 together = risk.value(theta * masks[4].kept) - risk.value(theta)
@@ -235,7 +287,12 @@ print(f"all at once: {together:.1f} nats")
 # Here are three ways to the same sparsity of 90 %, on the same network. Nothing is trained afterwards. (The paper takes
 # 1, 14 and 140 stages. MP needs only one: the weights that stay keep their size, so asking again changes nothing.)
 
-# %%
+# %% [markdown] tags=["slide"]
+# ## Guess: one question, or many?
+#
+# Three ways to the same sparsity. QM estimates from the loss what each weight would cost.
+
+# %% tags=["on-slide"]
 pruners = {
     "MP, in one go": LocalPruner("mp", sparsity=0.9, stages=1),
     "QM, in one go": LocalPruner("qm", sparsity=0.9, stages=1),
@@ -247,7 +304,10 @@ best = exercises.guess("best of three", "Which of the three is right most often 
 scores = {name: training.evaluate(pruner.prune(net, task).network(), task) for name, pruner in pruners.items()}
 comparison = pd.DataFrame({name: {"accuracy": s.accuracy, "loss": s.loss} for name, s in scores.items()}).T
 
-# %%
+# %% [markdown] tags=["slide"]
+# ## Asked again at every stage, the loss chooses far better
+
+# %% tags=["on-slide"]
 figure, ax = plt.subplots(figsize=(plots.WIDTH, 2.2), layout="constrained")
 plots.bars(ax, comparison["accuracy"], "accuracy on the validation images at 90 % sparsity")
 best.reveal(
@@ -265,6 +325,13 @@ best.reveal(
 # It is tempting to conclude that small steps make the estimates come true. Keep that thought, and distrust it:
 # notebook 02 checks the estimates, and notebook 03 asks why a ranking can be good although they are not. And nobody has
 # trained these networks again yet. When notebook 04 does, magnitude gets a second chance.
+
+# %% [markdown] tags=["slide"]
+# ## What we saw
+#
+# - A trained network tolerates a lot of pruning, then loses some digits before others.
+# - The loss sees doubt that has changed no answer yet.
+# - Magnitude asks how large a weight is. The question is how much the loss changes when it goes.
 
 # %% [markdown]
 # ## What we saw

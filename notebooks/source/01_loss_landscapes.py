@@ -20,7 +20,12 @@
 #
 # **You need** notebook 00, vectors and their lengths, and the idea of a gradient.
 #
-# **It takes** about 40 minutes, exercises included. The computing takes seconds.
+# **It takes** about 40 minutes, and 28 more for the exercises. The computing takes seconds.
+
+# %% [markdown] tags=["slide"]
+# # Loss landscapes
+#
+# Where does pruning take a network?
 
 # %%
 import matplotlib.pyplot as plt
@@ -61,7 +66,14 @@ net = models.pretrained("mlp_300_100", task)
 # All heights in this notebook are measured on the same batch, the first 500 training images. (The network has learned
 # from these, so its loss here is lower than on the validation images of notebook 00.)
 
-# %% tags=["nbval-check-output"]
+# %% [markdown] tags=["slide"]
+# ## A network is a point
+#
+# - All $D$ weights in one long list: a point $\theta$ in $D$ dimensions.
+# - The loss there: a height. Every point has one.
+# - Training walked down in this landscape.
+
+# %% tags=["on-slide", "nbval-check-output"]
 space = WeightSpace(net)
 theta = space.read()
 batch = (task.x_train[:500], task.y_train[:500])
@@ -80,7 +92,12 @@ first_axis, second_axis = F.one_hot(pair, space.size).to(theta)
 values = torch.linspace(-1.6, 1.6, 17) * theta[pair].abs().max().item()
 window = landscape.plane(net, batch, first_axis, second_axis, values, values, theta.index_fill(0, pair, 0.0))
 
-# %% alt="A map of the loss over the values of two weights, with arrows from theta to the points where the first, the second or both are zero; the loss hardly changes along them."
+# %% [markdown] tags=["slide"]
+# ## Two of its weights
+#
+# To prune a weight is to walk to the line where it is zero.
+
+# %% tags=["on-slide"] alt="A map of the loss over the values of two weights, with arrows from theta to the points where the first, the second or both are zero; the loss hardly changes along them."
 figure, ax = plt.subplots(figsize=(5.6, 4), layout="constrained")
 landscape_plots.two_weights(ax, values, values, window, tuple(theta[pair].tolist()))
 plt.show()
@@ -94,6 +111,16 @@ plt.show()
 # zeros: 1 where a weight stays, 0 where it goes. The pruned network is the point $\theta \odot m$ (multiplied entry
 # by entry), and the **step** that leads there is $\Delta = \theta \odot m - \theta$. It leaves alone what stays, and
 # takes everything else all the way to zero.
+
+
+# %% [markdown] tags=["slide"]
+# ## A mask, and the step that leads to it
+#
+# The mask $m$ has a one where a weight stays and a zero where it goes.
+#
+# $$\Delta = \theta \odot m - \theta$$
+#
+# The step leaves alone what stays, and takes everything else **all the way to zero**.
 
 
 # %%
@@ -110,7 +137,12 @@ def step_to(criterion, sparsity, stages=1):
 # half of its size. Take the mask of magnitude pruning (MP) at a sparsity of 90 %. Its loss is far above that of the
 # trained network.
 
-# %%
+# %% [markdown] tags=["slide"]
+# ## Guess: half of the way
+#
+# Walk in a straight line to the mask of MP at 90 %.
+
+# %% tags=["on-slide"]
 half_way = exercises.guess(
     "rise at half the way", "How much of the rise in loss has happened when half of the way is done?", unit="%"
 )
@@ -121,7 +153,10 @@ to_mp = {sparsity: step_to("mp", sparsity) for sparsity in (0.5, 0.8, 0.9, 0.95)
 to_qm = {sparsity: step_to("qm", sparsity, stages=14) for sparsity in to_mp}
 lines = [{share: landscape.line(net, batch, step, t) for share, step in to.items()} for to in (to_mp, to_qm)]
 
-# %%
+# %% [markdown] tags=["slide"]
+# ## The harm is done far from where you stand
+
+# %% tags=["on-slide"]
 figure, axes = plt.subplots(1, 2, figsize=(plots.WIDTH, 3.2), layout="constrained", sharey=True)
 for ax, losses, criterion, title in zip(axes, lines, ("mp", "qm"), ("MP in one go", "QM in 14 stages"), strict=True):
     landscape_plots.slices_by_sparsity(landscape_plots.frame(ax, 1, 2.5), t, losses, criterion).set_title(title)
@@ -207,7 +242,12 @@ def loss_on_line(space, rest, x, y, direction, at):
 # one? Compare it with training. Before training, the network had random weights $\theta_0$ (`theta_0`), and
 # $\lVert\theta - \theta_0\rVert$ is how far all of the training has brought it.
 
-# %%
+# %% [markdown] tags=["slide"]
+# ## Guess: how far is it?
+#
+# The yardstick is how far all of the training has brought the network.
+
+# %% tags=["on-slide"]
 longer = exercises.guess(
     "step in trainings", "The step of MP at 50 %, divided by all of the training: which number comes out?"
 )
@@ -262,7 +302,10 @@ lengths |= {f"MP, {100 * sparsity:.0f} %": step for sparsity, step in to_mp.item
 lengths |= {"QM in 14 stages, 90 %": to_qm[0.9], "|θ|: all weights to zero": -theta}
 lengths = pd.Series({name: step.norm().item() for name, step in lengths.items()})
 
-# %%
+# %% [markdown] tags=["slide"]
+# ## Pruning is a long step
+
+# %% tags=["on-slide"]
 figure, ax = plt.subplots(figsize=(plots.WIDTH, 3.4), layout="constrained")
 landscape_plots.lengths(ax, lengths)
 longer.reveal(
@@ -334,7 +377,12 @@ def filter_normalised(direction, weight):
 # Compare four directions: such a *random* one; the *gradient* of the loss at $\theta$; and those towards the masks of
 # *MP* and *QM* at 90 %. To be fair, we walk equally far along each.
 
-# %%
+# %% [markdown] tags=["slide"]
+# ## Guess: which way is steep?
+#
+# Four directions from the same point, walked equally far.
+
+# %% tags=["on-slide"]
 steepest = exercises.guess(
     "highest at length 3",
     "After a walk of length 3, along which is the loss highest?",
@@ -349,7 +397,10 @@ units = {name: direction / direction.norm() for name, direction in directions.it
 walked = pd.DataFrame({name: landscape.line(net, batch, unit, [0, 1, 3, 10]) for name, unit in units.items()}).T
 walked.columns = [f"length {length}" for length in (0, 1, 3, 10)]
 
-# %%
+# %% [markdown] tags=["slide"]
+# ## One point, four slices, four landscapes
+
+# %% tags=["on-slide"]
 figure, axes = plt.subplots(1, 2, figsize=(plots.WIDTH, 3.3), layout="constrained")
 for ax, longest, top in zip(axes, (3, 20), (3, 1.5), strict=True):
     at = torch.linspace(0, longest, 81)
@@ -367,7 +418,12 @@ steepest.reveal(
 # One point, four slices, four landscapes. Along the gradient the loss is far up before the walk to a mask has begun
 # to rise. Along a random direction it stays flat longest. Yet a random step is of no use: it prunes nothing.
 
-# %% alt="Loss along one random direction, both ways from theta: a wide bowl that is almost flat in its middle."
+# %% [markdown] tags=["slide"]
+# ## What does a flat slice show?
+#
+# That *this* direction is flat. Most random ones are. The gradient's is steep.
+
+# %% tags=["on-slide"] alt="Loss along one random direction, both ways from theta: a wide bowl that is almost flat in its middle."
 at = torch.linspace(-12, 12, 49)
 figure, ax = plt.subplots(figsize=(6, 2.6), layout="constrained")
 losses = landscape.line(net, batch, units["random"], at)
@@ -487,7 +543,12 @@ found = in_plane(torch.where((first != 0) | (second != 0), -theta, 0), first, se
 # weights to zero. Add up the lengths of the 14 steps, and compare the sum with the straight line from $\theta$ to the
 # same mask.
 
-# %%
+# %% [markdown] tags=["slide"]
+# ## Guess: many short steps
+#
+# QM walks to its mask in 14 stages. Add up their lengths.
+
+# %% tags=["on-slide"]
 detour = exercises.guess(
     "walk in lines", "The length of the walk, divided by that of the straight line: which number comes out?"
 )
@@ -498,7 +559,10 @@ steps = torch.tensor([state.row["step_length"] for state in states])
 after = torch.cat([landscape.line(net, batch, state.weights - theta, [1.0]) for state in states])
 on_line = landscape.line(net, batch, second, steps.square().cumsum(0).sqrt() / second.norm().item())
 
-# %%
+# %% [markdown] tags=["slide"]
+# ## Every stage turns a right angle
+
+# %% tags=["on-slide"]
 figure, axes = plt.subplots(1, 2, figsize=(plots.WIDTH, 3.3), layout="constrained")
 walks.corners(axes, steps, after, on_line)
 detour.reveal(
@@ -522,6 +586,13 @@ detour.reveal(
 #
 # Standing at $\theta$ one can measure the height, the slope and the curvature there, and the harm is far away. How much
 # can they tell of it? That is the next question.
+
+# %% [markdown] tags=["slide"]
+# ## What we saw
+#
+# - A pruned network is a point, and a far one. The line leaves almost level, and the harm is done at its end.
+# - A slice shows its own direction and no other.
+# - Stages turn right angles. They share out the weights, and lead to another mask than one long step.
 
 # %% [markdown]
 # ## What we saw

@@ -20,7 +20,12 @@
 #
 # **You need** derivatives of functions of several variables, and notebook 00 (sparsity, magnitude pruning, stages).
 #
-# **It takes** about 40 minutes, and 25 more for the exercises. The computing takes well under a minute, and nothing is downloaded.
+# **It takes** about 40 minutes, and 22 more for the exercises. The computing takes well under a minute, and nothing is downloaded.
+
+# %% [markdown] tags=["slide"]
+# # Taylor approximations
+#
+# The loss is the question. Can a formula answer it?
 
 # %%
 import copy
@@ -78,7 +83,12 @@ one
 # The thick curve is what really happens. All three models meet it at the trained value, and the markers at zero are their predictions for pruning.
 # Three of these weights once more, as still figures. (The trained value is always on the right; where it is negative, the axis runs backwards.)
 
-# %% tags=["hide-input"] alt="The loss over three single weights with the models of LM, QM and OBD. In the first two, QM lies on the actual curve up to zero; in the third, all three models stay below it."
+# %% [markdown] tags=["slide"]
+# ## One weight, three models
+#
+# **LM** is the tangent, **QM** the parabola, **OBD** the parabola that takes the slope to be zero.
+
+# %% tags=["on-slide", "hide-input"] alt="The loss over three single weights with the models of LM, QM and OBD. In the first two, QM lies on the actual curve up to zero; in the third, all three models stay below it."
 precise = BatchLoss(copy.deepcopy(net).double(), (task.x_train[:500].double(), task.y_train[:500]))
 telling, places = few_weights.telling_weights(precise), np.linspace(-0.5, 1.5, 41)
 curves = [few_weights.one_weight(precise, telling[name], places) for name in ("costly", "welcome", "bent")]
@@ -112,7 +122,14 @@ plt.show()
 two = widgets.two_weights_slider(net, task)
 two
 
-# %% tags=["nbval-check-output"]
+# %% [markdown] tags=["slide"]
+# ## Two weights know of each other
+#
+# $$\Delta L \approx g_1 s_1 + g_2 s_2 + \tfrac12 H_{11} s_1^2 + \tfrac12 H_{22} s_2^2 + H_{12}\, s_1 s_2$$
+#
+# The last term belongs to the *pair*. The diagonal model leaves it out. In thousandths of a nat:
+
+# %% tags=["on-slide", "nbval-check-output"]
 pairs = two.table.assign(alone=two.table["first_alone"] + two.table["second_alone"])
 print((1000 * pairs[["alone", "both", "full", "diagonal"]]).round(1).to_string(index=False))
 space = WeightSpace(net)
@@ -138,6 +155,16 @@ print(f"\n{space.size:,} weights make {space.size * (space.size - 1) // 2:,} pai
 # The **gradient** $g$ has a slope for each weight. The **Hessian** $H$, of size $D \times D$, has all second derivatives: those of single weights on
 # its diagonal, those of all pairs beside it. Both changes have a sign, for the loss may fall.
 
+# %% [markdown] tags=["slide"]
+# ## All weights at once
+#
+# Pruning is a step $\Delta\theta$. The expansion predicts what it changes:
+#
+# $$L(\theta + \Delta\theta) - L(\theta) \approx g^\top \Delta\theta + \tfrac12\, \Delta\theta^\top H\, \Delta\theta$$
+#
+# - **Actual change**: run the pruned network.
+# - **Predicted change**: the right-hand side.
+
 # %%
 weights = space.read()
 batch = task.sample(1000, generator(0, "batch", 1))
@@ -149,14 +176,20 @@ print(f"magnitude pruning (MP) to 80 % changes the loss by {mp.true_change(0.8):
 # `risk` is the loss of one batch as a function of the weights, and `mp` holds the steps of magnitude pruning from $\theta$. $H$ is far too large
 # to build, but $\Delta\theta^\top H \Delta\theta$ for *one* step takes only a few gradients. So we can ask the expansion itself, with nothing left out of its second order.
 
-# %%
+# %% [markdown] tags=["slide"]
+# ## Guess: the second order, nothing left out
+
+# %% tags=["on-slide"]
 foreseen = exercises.guess(
     "second order at 80 %",
     "Of the actual change at 80 %, which share does the second order predict, full Hessian and all?",
     unit="%",
 )
 
-# %% tags=["hide-input"]
+# %% [markdown] tags=["slide"]
+# ## Nothing is wrong with the formula. The step is too long.
+
+# %% tags=["on-slide", "hide-input"]
 shares = np.linspace(0, 1, 41)
 along, actual = mp.forecast(0.8, ("first", "hessian")), forecast.loss_along(risk, weights, mp.step(0.8))
 line = pd.DataFrame({"share": shares, "true_change": [actual(share) for share in shares]})
@@ -242,6 +275,18 @@ def qm_saliency(weights, gradient, curvature, step_penalty):
     return change.abs() + step_penalty * weights**2 / 2
 
 
+# %% [markdown] tags=["slide"]
+# ## Four criteria
+#
+# | | saliency of weight $k$ | leaves out |
+# |---|---|---|
+# | **QM** | $\lvert -g_k\theta_k + \tfrac12 G_{kk}\theta_k^2\rvert$ | all other weights |
+# | **LM** | $\lvert g_k\theta_k\rvert$ | those, and the curvature |
+# | **OBD** | $\tfrac12 G_{kk}\theta_k^2$ | those, and the gradient |
+# | **MP** | $\theta_k^2$ | the loss |
+#
+# The weights with the smallest saliency go.
+
 # %% [markdown]
 # Leave out one part or another, and you have all the criteria of this course:
 #
@@ -312,7 +357,14 @@ def bends_down(at, tried=60):
     return f"of {tried} weights, H_kk < 0 for {hessian} and G_kk < 0 for {(risk.model(at).curvature[some] < 0).sum()}"
 
 
-# %% tags=["nbval-check-output"]
+# %% [markdown] tags=["slide"]
+# ## Why the GGN in place of the Hessian?
+#
+# $$H = \underbrace{J^\top (\mathrm{diag}(p) - p p^\top)\, J}_{G} + \sum_c (p_c - y_c)\, \nabla^2 z_c$$
+#
+# No direction bends down in $G$. In $H$ some do, once the network is pruned:
+
+# %% tags=["on-slide", "nbval-check-output"]
 print("trained:       ", bends_down(weights))
 print("pruned to 80 %:", bends_down(weights + mp.step(0.8)))
 
@@ -376,7 +428,10 @@ print("the same as the library's:", torch.allclose(by_root, by_library, rtol=1e-
 # MP chooses its weights without asking any model; QM chooses them *by* the diagonal model. At each stage, ask of both steps: what does the diagonal model
 # predict, and what happens?
 
-# %%
+# %% [markdown] tags=["slide"]
+# ## Guess: the model judges its own choice
+
+# %% tags=["on-slide"]
 fooled = exercises.guess(
     "share of its own step",
     "QM chose each step by the diagonal model. Over all 14 stages, which share of the actual change did this model predict?",
@@ -391,7 +446,10 @@ staged = {
 }
 totals = pd.DataFrame({name: table[["true_change", *orders]].sum() for name, table in staged.items()}).T
 
-# %% tags=["hide-input"]
+# %% [markdown] tags=["slide"]
+# ## Where the diagonal chooses, it is fooled
+
+# %% tags=["on-slide", "hide-input"]
 figure, axes = plt.subplots(
     1, 2, figsize=(plots.WIDTH, 3.5), sharey=True, gridspec_kw={"wspace": 0.65, "right": 0.84, "bottom": 0.16}
 )
@@ -409,7 +467,10 @@ fooled.reveal(
 # Left: MP's steps. The stages are short: the full Hessian foretells nearly all of what happens, the diagonal about three quarters. Right: QM's steps. The full Hessian
 # still foretells about nine tenths, so **the expansion is right**. But the diagonal, which chose these steps, predicts next to nothing of their cost. All five choosers side by side:
 
-# %% alt="Actual change of the steps that random pruning, MP, OBD, LM and QM chose in 14 stages to 90 %, with the predictions of the full Hessian and of the diagonal. The diagonal predicts about three quarters for random and MP, about half for OBD and LM, and next to nothing for QM."
+# %% [markdown] tags=["slide"]
+# ## The closer the chooser is to the model, the more the model is fooled
+
+# %% tags=["on-slide"] alt="Actual change of the steps that random pruning, MP, OBD, LM and QM chose in 14 stages to 90 %, with the predictions of the full Hessian and of the diagonal. The diagonal predicts about three quarters for random and MP, about half for OBD and LM, and next to nothing for QM."
 figure, ax = plt.subplots(figsize=(plots.WIDTH, 3.3), layout="constrained")
 choosing.predicted_by_chooser(ax, totals)
 plt.show()
@@ -451,14 +512,20 @@ print(
 #
 # Take MP to 90 %: it prunes the same weights in any number of stages, so only the models differ. Go from 1 stage to 28.
 
-# %%
+# %% [markdown] tags=["slide"]
+# ## Guess: three errors, many stages
+
+# %% tags=["on-slide"]
 mended = exercises.guess(
     "error that grows",
     "From 1 stage to 28, which of the three errors becomes many times as large?",
     choices=["beyond the 2nd order", "GGN for the Hessian", "diagonal for the full GGN", "none of them"],
 )
 
-# %% tags=["hide-input"]
+# %% [markdown] tags=["slide"]
+# ## Stages share out the weights. They do not shrink every error.
+
+# %% tags=["on-slide", "hide-input"]
 causes = causes_by_stages(LocalPruner("mp", sparsity=0.9), net, task)
 sizes = causes.abs()
 grows = sizes.columns[sizes.loc[28] > 2 * sizes.loc[1]]
@@ -570,6 +637,13 @@ def curvature_along(loss, weights, step):
     # The gradient of (gradient . step) is the Hessian times the step.
     return torch.autograd.grad(gradient @ step, at)[0] @ step
 
+
+# %% [markdown] tags=["slide"]
+# ## What we saw
+#
+# - LM, QM and OBD are one formula with more or less left out. What pairs do is in none of them.
+# - In small stages the full expansion is nearly right.
+# - Where the diagonal chooses, it predicts next to nothing of the cost. Its choice is good all the same.
 
 # %% [markdown]
 # ## What we saw

@@ -20,7 +20,12 @@
 #
 # **You need** notebook 02: the criteria LM, QM and OBD, and what a Taylor model predicts.
 #
-# **It takes** about 40 minutes, and 30 more for the exercises. The computing takes under a minute.
+# **It takes** about 40 minutes, and 34 more for the exercises. The computing takes under a minute.
+
+# %% [markdown] tags=["slide"]
+# # Locality
+#
+# Why does a model that predicts so badly choose so well?
 
 # %%
 from dataclasses import replace
@@ -65,7 +70,20 @@ net = models.pretrained("mlp_300_100", task)
 # Notebook 02 ended with a riddle: in 14 stages, QM's model predicts next to nothing of what its own steps cost. Are 14 stages not enough? In 140, each takes fewer than one in
 # fifty of the weights that are left.
 
-# %%
+# %% [markdown] tags=["slide"]
+# ## The stage loop
+#
+# 1. Make a fresh model where you stand.
+# 2. Give each weight its saliency.
+# 3. Set the smallest to zero.
+# 4. Go on from there, until the sparsity is reached.
+#
+# Nothing is trained in between.
+
+# %% [markdown] tags=["slide"]
+# ## Guess: do more stages make the predictions come true?
+
+# %% tags=["on-slide"]
 predicted = exercises.guess(
     "predicted in 140 stages",
     "QM to 90 % in 140 stages: which share of the actual change of the loss do its models predict, all stages together?",
@@ -87,7 +105,10 @@ runs = prune_together([LocalPruner("qm", sparsity=0.9, stages=n) for n in number
 staged = dict(zip(numbers, runs, strict=True))
 sums = pd.DataFrame({n: run.trace[["predicted_change", "true_change"]].sum() for n, run in staged.items()}).T
 
-# %% tags=["hide-input"]
+# %% [markdown] tags=["slide"]
+# ## The loss ends lower. The predictions stay near zero.
+
+# %% tags=["on-slide", "hide-input"]
 figure, axes = plt.subplots(1, 3, figsize=(plots.WIDTH, 3.3), sharey=True, layout="constrained")
 for ax, n in zip(axes, numbers, strict=True):
     locality_plots.predicted_and_actual(ax, staged[n].trace, "qm")
@@ -232,7 +253,12 @@ print(f"{100 * mask.sparsity:.0f} % pruned; weights that differ: {int((run.mask.
 # With $\pi$ stages, the exponential schedule reaches $\kappa_i = 1 - (1 - \kappa)^{i / \pi}$ after stage $i$. The linear one reaches $\kappa\, i / \pi$, the cubic one
 # $\kappa \left(1 - (1 - i / \pi)^3\right)$. All end at the same sparsity; they differ in when they remove most weights.
 
-# %% alt="Left, sparsity against stage: linear a straight line, exponential bent upwards early, cubic more so. Right, weights removed by each stage: level for linear, falling for exponential, falling to almost none for cubic."
+# %% [markdown] tags=["slide"]
+# ## Schedules
+#
+# All end at the same sparsity. They differ in when they remove most weights.
+
+# %% tags=["on-slide"] alt="Left, sparsity against stage: linear a straight line, exponential bent upwards early, cubic more so. Right, weights removed by each stage: level for linear, falling for exponential, falling to almost none for cubic."
 figure, axes = plt.subplots(1, 2, figsize=(plots.WIDTH, 3.2), layout="constrained")
 locality_plots.schedule_curves(axes, space.size, 0.9, stages=14)
 plt.show()
@@ -252,7 +278,10 @@ for i in (0, 7, 13):
 #
 # You know this figure from notebook 02: QM beside MP, stage by stage, with two models of the same steps, the diagonal one and the full Hessian.
 
-# %% tags=["hide-input"] alt="Actual and predicted change in 14 stages to 90 %, for MP and for QM. For MP, the full Hessian follows the actual change, which ends high, and the diagonal predicts about three quarters of it. For QM the actual change ends at less than half of MP's; the full Hessian follows, the diagonal stays at zero."
+# %% [markdown] tags=["slide"]
+# ## It ranks well although it predicts badly
+
+# %% tags=["on-slide", "hide-input"] alt="Actual and predicted change in 14 stages to 90 %, for MP and for QM. For MP, the full Hessian follows the actual change, which ends high, and the diagonal predicts about three quarters of it. For QM the actual change ends at less than half of MP's; the full Hessian follows, the diagonal stays at zero."
 orders = ("diagonal", "hessian")
 steps = {name: stage_by_stage(LocalPruner(name, sparsity=0.9, stages=14), net, task, orders) for name in ("mp", "qm")}
 figure, axes = plt.subplots(
@@ -269,7 +298,12 @@ plt.show()
 # For choosing, only the *order* of the weights counts. So test the order by itself. Stop after half of the stages. Sort the weights that are left, once by MP's saliency and
 # once by QM's, cut them into twelve groups of equal size, and remove each group *alone*. Both times the prediction is the diagonal model's.
 
-# %% tags=["hide-input"] alt="Actual and predicted cost of twelve groups of weights on a logarithmic scale. Sorted by MP and by QM, the actual cost rises with few exceptions from group to group; for QM the prediction lies far below for the first groups, and the last group costs about twice as much as MP's."
+# %% [markdown] tags=["slide"]
+# ## For choosing, only the order counts
+#
+# Twelve groups of weights, each removed alone: QM knows better what not to touch.
+
+# %% tags=["on-slide", "hide-input"] alt="Actual and predicted cost of twelve groups of weights on a logarithmic scale. Sorted by MP and by QM, the actual cost rises with few exceptions from group to group; for QM the prediction lies far below for the first groups, and the last group costs about twice as much as MP's."
 state = list(LocalPruner("qm", sparsity=0.9, stages=14).stream(net, task))[6]
 risk = BatchLoss(net, task.sample(1000, generator(0, "batch", 8)))
 groups = {criterion: cost_of_groups(risk, state, criterion) for criterion in ("mp", "qm")}
@@ -329,7 +363,12 @@ grid += [LocalPruner(c, sparsity=0.9, stages=n, step_penalty=penalty) for c, n, 
 runs = prune_together(grid, net, task)
 table = pd.DataFrame([vars(pruner) for pruner in grid]).assign(true_change=[run.true_change for run in runs])
 
-# %% alt="Heatmaps for OBD, LM and QM: 1 stage above, 14 below, step penalties from left to right. The changes below are smaller, except at the right end, where all are alike."
+# %% [markdown] tags=["slide"]
+# ## Stages and penalty
+#
+# The penalty $\tfrac12 \lambda \theta_k^2$ prefers small weights. Where it is huge, every criterion becomes MP.
+
+# %% tags=["on-slide"] alt="Heatmaps for OBD, LM and QM: 1 stage above, 14 below, step penalties from left to right. The changes below are smaller, except at the right end, where all are alike."
 figure, axes = plt.subplots(1, 3, figsize=(plots.WIDTH, 2.4), layout="constrained", sharey=True)
 for ax, criterion in zip(axes, ("obd", "lm", "qm"), strict=True):
     study_plots.change_heatmap(ax, table, criterion)
@@ -371,7 +410,10 @@ my_limit = "c"  # saliency / λ is nearly θ² / 2 for every weight: MP, whateve
 #
 # The paper's findings: **1, locality is crucial** (more stages, smaller loss change); **2, first and second order are similar** once the steps are local.
 
-# %%
+# %% [markdown] tags=["slide"]
+# ## Guess: more stages, or more order?
+
+# %% tags=["on-slide"]
 similar = exercises.guess(
     "order or stages",
     "For QM on the digits, at each setting's best penalty: which is the larger gain?",
@@ -396,7 +438,10 @@ found = {
     for name, of in change.items()
 }
 
-# %% tags=["hide-input"]
+# %% [markdown] tags=["slide"]
+# ## Findings 1 and 2, paired by seed
+
+# %% tags=["on-slide", "hide-input"]
 figure, axes = plt.subplots(1, len(found), figsize=(plots.WIDTH, 3), layout="constrained", sharey=True, squeeze=False)
 for ax, (name, differences) in zip(axes[0], found.items(), strict=True):
     seeds.differences(ax, differences)
@@ -442,14 +487,20 @@ print("not run yet:", ", ".join(results.missing()))
 #
 # If QM ranks weights so well, it must find *the* important ones? Prune one network twice. The second time, let each stage draw other images.
 
-# %%
+# %% [markdown] tags=["slide"]
+# ## Guess: the same pruning twice
+
+# %% tags=["on-slide"]
 shared = exercises.guess(
     "kept by both",
     "QM, 95 % in 14 stages, twice, with other draws of 1,000 images. Of the weights that either keeps, which share do both keep?",
     unit="%",
 )
 
-# %%
+# %% [markdown] tags=["slide"]
+# ## There is no one set of important weights
+
+# %% tags=["on-slide"]
 twice = prune_together([LocalPruner("qm", sparsity=0.95, stages=14, seed=seed) for seed in (0, 1)], net, task)
 common = results.overlap(torch.stack([run.mask.kept for run in twice]))[0, 1].item()
 shared.reveal(
@@ -462,7 +513,10 @@ shared.reveal(
 # The share is called the **overlap** of two masks (Jaccard index). A choice in an early stage changes all the models after it; small differences grow from stage to stage. In the shipped experiment even
 # the *order* of the same images made a difference in some prunings, by rounding alone. In double precision it made none.
 
-# %% tags=["hide-input"] alt="Overlap of two masks with other draws of the images, and how far apart their losses end, for OBD, LM and QM with two penalties. Masks of LM and QM share little without penalty, more with one, those of OBD share most; losses are mostly apart by less than those of different criteria."
+# %% [markdown] tags=["slide"]
+# ## Chance moves the mask more than the loss
+
+# %% tags=["on-slide", "hide-input"] alt="Overlap of two masks with other draws of the images, and how far apart their losses end, for OBD, LM and QM with two penalties. Masks of LM and QM share little without penalty, more with one, those of OBD share most; losses are mostly apart by less than those of different criteria."
 chaos = pd.read_csv(shipped("results") / "chaos" / "chaos.csv")
 settings = (
     "network == 'digits' and how == 'redrawn' and dtype == 'float32' and schedule == 'exponential' and stages == 14"
@@ -557,6 +611,13 @@ def next_step(share, predicted, actual, tolerance):
     factor = 0.5 if error > tolerance else 2 if error < tolerance / 2 else 1
     return error <= tolerance, factor * share
 
+
+# %% [markdown] tags=["slide"]
+# ## What we saw
+#
+# - Many small stages keep the loss far better than one long step. First order comes close to second.
+# - QM ranks well although it predicts badly.
+# - Which weights LM and QM keep is largely chance, while the loss is not.
 
 # %% [markdown]
 # ## What we saw

@@ -20,8 +20,13 @@
 #
 # **You need** the criteria MP, LM, QM and OBD, stages and the step penalty λ (notebooks 02 and 03).
 #
-# **It takes** about 45 minutes, and 30 more for the exercises. The computing takes under a minute, and nothing is
+# **It takes** about 45 minutes, and 41 more for the exercises. The computing takes under a minute, and nothing is
 # downloaded.
+
+# %% [markdown] tags=["slide"]
+# # Fine-tuning
+#
+# Was it the single weights at all?
 
 # %%
 import matplotlib.pyplot as plt
@@ -45,7 +50,12 @@ net = models.pretrained("mlp_300_100", task)
 # without 95 % of the weights. How much of the accuracy that **MP** has lost will 20 epochs of fine-tuning bring back? 0 %
 # is nothing, 100 % is all of it.
 
-# %%
+# %% [markdown] tags=["slide"]
+# ## Guess: a pruned network learns again
+#
+# MP and QM leave equally many weights. Both train on, for 20 epochs.
+
+# %% tags=["on-slide"]
 masks = {
     "mp": LocalPruner("mp", sparsity=0.95, stages=1).prune(net, task).mask,
     "qm": LocalPruner("qm", sparsity=0.95, stages=14, step_penalty=1e-3).prune(net, task).mask,
@@ -61,7 +71,10 @@ def tune(mask, epochs=20):
     return tuned, errors
 
 
-# %%
+# %% [markdown] tags=["slide"]
+# ## QM is far ahead. So it chose the better weights?
+
+# %% tags=["on-slide"]
 tuned = {name: tune(mask) for name, mask in masks.items()}
 dense = training.evaluate(net, task).error
 start, end = tuned["mp"][1][0], min(tuned["mp"][1])
@@ -126,7 +139,15 @@ def masked_step(weights, velocity, gradient, kept, lr, momentum, weight_decay):
 # A criterion that ranks all weights together decides two things at once: *how many* weights each layer keeps, and
 # *which*. The share that a layer keeps is its **budget**. What did our two masks do?
 
-# %% tags=["nbval-check-output"]
+# %% [markdown] tags=["slide"]
+# ## A criterion decides two things
+#
+# - **How many** weights each layer keeps: its budget.
+# - **Which** ones.
+#
+# What each layer keeps:
+
+# %% tags=["on-slide", "nbval-check-output"]
 shares = pd.DataFrame({name.upper(): mask.density() for name, mask in masks.items()})
 print((100 * shares).map("{:.2f} %".format).to_string())
 
@@ -198,10 +219,18 @@ def same_shares(weights, kept, sizes):
 # The library has it as `LocalPruner("mp", densities=...)`. Now fine-tune it for as long as the other two. How much of
 # MP's lag behind QM disappears? 0 %: it was the single weights. 100 %: it was the budget.
 
-# %%
+# %% [markdown] tags=["slide"]
+# ## Guess: the weights, or the budget?
+#
+# The control: the *largest* weights of each layer, as many as QM keeps there.
+
+# %% tags=["on-slide"]
 budget = exercises.guess("share of the budget", "How much of MP's lag do QM's shares make up for?", unit="%")
 
-# %%
+# %% [markdown] tags=["slide"]
+# ## Fine-tuning does not forgive a starved layer
+
+# %% tags=["on-slide"]
 masks["magnitude"] = LocalPruner("mp", 0.95, stages=1, densities=masks["qm"].density()).prune(net, task).mask
 tuned["magnitude"] = tune(masks["magnitude"])
 least = {name: min(errors) for name, (_, errors) in tuned.items()}
@@ -213,6 +242,15 @@ budget.reveal(
     alt="Validation error against epochs: magnitude at QM's shares starts far above QM and ends close to it; MP stays far above.",
     answer=(least["mp"] - least["magnitude"]) / (least["mp"] - least["qm"]),
 )
+
+# %% [markdown] tags=["slide"]
+# ## A fair comparison
+#
+# 1. The same networks, sparsity and epochs for all.
+# 2. A control changes one thing.
+# 3. Validation chooses, the test set judges.
+# 4. Several seeds, in pairs.
+# 5. Long enough, and the rules written down beforehand.
 
 # %% [markdown]
 # Fine-tuning forgives a wrong weight: its neighbours learn to do the work. It does not forgive a starved layer. That is
@@ -267,13 +305,21 @@ def paired_interval(first, second, t):
 # shuffled" has QM's shares, and keeps *random* weights within each layer. How many of the four others are clearly worse
 # than QM at 95 %: by more than a point, even at the lower end of the interval?
 
-# %% tags=["nbval-check-output"]
+# %% [markdown] tags=["slide"]
+# ## Guess: which controls are worse than QM?
+#
+# MP, QM's shares, equal shares, QM shuffled within its layers. At 95 %, on five networks.
+
+# %% tags=["on-slide", "nbval-check-output"]
 study = results.load("digits_controls")
 seeds, epochs = study["seed"].nunique(), int(study["tuning_epochs"].iloc[0])
 print(f"{len(study)} fine-tuned masks of {seeds} networks, {epochs} epochs each, at three sparsities")
 worse = exercises.guess("worse at 95 %", "How many of the four are clearly worse than QM?", choices=[0, 1, 2, 3, 4])
 
-# %%
+# %% [markdown] tags=["slide"]
+# ## Three sparsities, three stories
+
+# %% tags=["on-slide"]
 figure, axes = plt.subplots(1, 3, figsize=(plots.WIDTH, 3.2), layout="constrained", sharey=True)
 comparisons.controls(axes, study)
 plt.close(figure)
@@ -400,7 +446,13 @@ def fair_choice(valid_error, test_error):
 # networks were fine-tuned for five times as long. Who has the smallest mean test gap then?
 
 
-# %%
+# %% [markdown] tags=["slide"]
+# ## Guess: fine-tune five times as long
+#
+# MNIST, OBD leads after 20 epochs, in every network.
+
+
+# %% tags=["on-slide"]
 def at_14_stages(runs, penalty=1e-4):
     """Return test gaps of each seed (rows) and criterion (columns)."""
     runs = runs.assign(test_gap=results.gap(runs, "test"))
@@ -415,7 +467,10 @@ print(
 )
 longest = exercises.guess("after 100 epochs", "Who is best after 100 epochs?", choices=["MP", "OBD", "LM", "QM"])
 
-# %%
+# %% [markdown] tags=["slide"]
+# ## An interval guards against luck, not against a short budget
+
+# %% tags=["on-slide"]
 long, longer = at_14_stages(measured("mnist_longer")), results.finished_seeds("mnist_200")
 panels = {f"seed {seed}": pd.DataFrame({20: short.loc[seed], 100: long.loc[seed]}).T for seed in long.index}
 for seed, gaps in () if longer is None else at_14_stages(longer).iloc[:2].iterrows():
@@ -544,7 +599,12 @@ plt.show()
 # either. No correlation with a noisy measurement can be expected above the *root* of the correlation of two such
 # measurements. That root is the **ceiling**.
 
-# %% alt="Rank correlations near the best run with intervals: all four hold zero. The ceilings are about 0.2 and 0.3 for digits at 90 and 95 %, about 0.7 for digits at 98 % and MNIST."
+# %% [markdown] tags=["slide"]
+# ## Is the loss change a guide?
+#
+# Near the best run every interval holds zero. Under a low **ceiling** no relation could have shown.
+
+# %% tags=["on-slide"] alt="Rank correlations near the best run with intervals: all four hold zero. The ceilings are about 0.2 and 0.3 for digits at 90 and 95 %, about 0.7 for digits at 98 % and MNIST."
 cases = {f"digits, {100 * k:g} %": table[table["sparsity"] == k] for k in (0.9, 0.95, 0.98)}
 cases["MNIST, 98.8 %"] = mnist
 found = {name: results.preserving(part) for name, part in cases.items()}
@@ -578,12 +638,18 @@ print(pd.DataFrame(parts).T.to_string())
 # the ceiling. **Refuted**: it begins above. **Undecided**: all else, and whatever has a ceiling below one half. What came
 # out?
 
-# %%
+# %% [markdown] tags=["slide"]
+# ## Guess: finding 3, preserving the loss is not enough
+
+# %% tags=["on-slide"]
 third = exercises.guess(
     "finding 3 on digits", "Finding 3 on the digits at 95 %?", choices=["reproduced", "refuted", "undecided"]
 )
 
-# %%
+# %% [markdown] tags=["slide"]
+# ## Undecided is a result
+
+# %% tags=["on-slide"]
 verdicts = {name: results.judge(part).query("finding == 3")["verdict"].iloc[0] for name, part in cases.items()}
 third.reveal(pd.Series(verdicts, name="finding 3"), answer=verdicts["digits, 95 %"])
 
@@ -628,6 +694,13 @@ same = same.assign(loss_change=results.loss_change(same), test_error=100 * same[
 print(same.groupby(["sparsity", "control"])[["loss_change", "test_error"]].mean().round(2).to_string())
 for pair in of_qm.query("sparsity >= 0.95 and first == 'shuffled'").itertuples():
     print(f"shuffled, beside QM at {pair.sparsity:.0%}: {pair.verdict} (by {pair.low:.1f} to {pair.high:.1f} points)")
+
+# %% [markdown] tags=["slide"]
+# ## What we saw
+#
+# - Give magnitude the model's shares of the layers, and most of its lag is gone.
+# - Pair by seed, let validation choose, fine-tune long enough.
+# - A large loss change is a bad sign. Whether a smaller one helps among the good runs is undecided.
 
 # %% [markdown]
 # What to see: at 95 % the errors are alike, although the loss changes are far apart. At 98 % random weights, which

@@ -21,8 +21,13 @@
 # **You need** the criteria MP, LM, QM and OBD, stages and the step penalty λ (notebooks 02 and 03), and the controls of
 # notebook 04.
 #
-# **It takes** about 40 minutes, and 25 more for the exercises. The computing takes under a minute, and nothing is
+# **It takes** about 40 minutes, and 22 more for the exercises. The computing takes under a minute, and nothing is
 # downloaded; the long runs were done before.
+
+# %% [markdown] tags=["slide"]
+# # At scale, and your own network
+#
+# What holds in the paper's tables, and on a network that nobody here has seen?
 
 # %%
 import textwrap
@@ -45,7 +50,12 @@ plots.use_style()
 # Each run prunes a trained network, fine-tunes it, and becomes one row of a table. The finished tables come with the
 # course.
 
-# %%
+# %% [markdown] tags=["slide"]
+# ## A grid of runs
+#
+# One run says little. So: criterion × stages × λ × seed. Each run prunes, fine-tunes, and becomes a row.
+
+# %% tags=["on-slide"]
 names = sorted(results.names(), key=lambda name: name != "mnist")  # the paper's smallest network first
 tables = {name: results.load(name) for name in names}
 for name, table in tables.items():
@@ -91,10 +101,18 @@ browser.stills({"stages": 140}, {"stages": 1})
 # Two means **differ** if Welch's test of two means says so at 5 %; its five seeds and ours are different networks, so
 # nothing can be paired. Of the eight numbers, how many will differ?
 
-# %%
+# %% [markdown] tags=["slide"]
+# ## Guess: the paper's tables beside ours
+#
+# Four loss changes, four gaps after fine-tuning. Ours were fine-tuned for a far shorter time.
+
+# %% tags=["on-slide"]
 differing = exercises.guess("numbers that differ", "How many of the eight numbers differ?")
 
-# %%
+# %% [markdown] tags=["slide"]
+# ## Before fine-tuning we agree. After it we do not.
+
+# %% tags=["on-slide"]
 beside = {number: results.beside_paper(tables["mnist"], number) for number in (1, 2)}
 figure, axes = plt.subplots(1, 2, figsize=(plots.WIDTH, 2.9), layout="constrained")
 comparisons.beside_paper(axes[0], beside[1], "Table 1: loss change (nats)")
@@ -138,7 +156,10 @@ in_full(2)
 #
 # **Finding 1: locality is crucial.** Each criterion at its best λ, against the number of stages; bands are spreads.
 
-# %% alt="Loss change against the number of stages on MNIST: MP is level; LM and QM fall far below it with more stages, OBD a little."
+# %% [markdown] tags=["slide"]
+# ## Finding 1: locality is crucial
+
+# %% tags=["on-slide"] alt="Loss change against the number of stages on MNIST: MP is level; LM and QM fall far below it with more stages, OBD a little."
 mnist = tables["mnist"]
 figure, ax = plt.subplots(figsize=(7.4, 3.5), layout="constrained")
 study_plots.change_by_stages(ax, mnist)
@@ -151,7 +172,12 @@ plt.show()
 # **Finding 2: first and second order are similar.** Compare LM and QM above, at the right-hand end: how much of what lies
 # between MP and QM do they differ by? And what does λ do? The frame marks the best λ of each row.
 
-# %% alt="A heatmap of QM's loss change: rows are numbers of stages, columns step penalties; the smallest numbers lie in the row of most stages, at small penalties."
+# %% [markdown] tags=["slide"]
+# ## A large penalty turns QM into MP
+#
+# The loss change of QM. Read a row from left to right; its best is framed.
+
+# %% tags=["on-slide"] alt="A heatmap of QM's loss change: rows are numbers of stages, columns step penalties; the smallest numbers lie in the row of most stages, at small penalties."
 figure, ax = plt.subplots(figsize=(7.4, 2.6), layout="constrained")
 study_plots.change_heatmap(ax, mnist, "qm")
 plt.show()
@@ -164,7 +190,10 @@ plt.show()
 # **Finding 3: preserving the loss is not enough.** Each run is a point. If preserving the loss were enough, the points would
 # lie on a rising line.
 
-# %% alt="A point for each run on MNIST, loss change to the right, validation gap upwards: QM and LM runs at the left, the lowest runs mostly OBD's though further right, MP at the upper right."
+# %% [markdown] tags=["slide"]
+# ## Finding 3: is preserving the loss enough?
+
+# %% tags=["on-slide"] alt="A point for each run on MNIST, loss change to the right, validation gap upwards: QM and LM runs at the left, the lowest runs mostly OBD's though further right, MP at the upper right."
 figure, ax = plt.subplots(figsize=(7.4, 3.6), layout="constrained")
 study_plots.change_against_gap(ax, mnist)
 plt.show()
@@ -175,7 +204,10 @@ plt.show()
 #
 # The verdicts, by rules that were fixed before the runs (`data/results/JUDGING.md`):
 
-# %% tags=["nbval-check-output"]
+# %% [markdown] tags=["slide"]
+# ## The verdicts, by rules fixed beforehand
+
+# %% tags=["on-slide", "nbval-check-output"]
 verdicts = pd.concat({name: results.judge(table) for name, table in tables.items()}, names=["study", ""]).reset_index()
 verdicts["pruned"] = [f"{100 * sparsity:.3g} %" for sparsity in verdicts["sparsity"]]
 print(verdicts.pivot(index=["study", "pruned"], columns="finding", values="verdict").to_string())
@@ -187,6 +219,15 @@ for row in verdicts[verdicts["study"] == "mnist"].itertuples():
 # %% [markdown]
 # "Undecided" is a result: it says that these seeds, and this much fine-tuning, cannot tell. The small convolutional network
 # has three seeds, so it has no intervals and cannot decide anything.
+
+# %% [markdown] tags=["slide"]
+# ## Must curvature be exact?
+#
+# Draw a label $e$ from the network's *own* prediction $p$:
+#
+# $$\mathbb{E}\,(p - e)(p - e)^\top = \mathrm{diag}(p) - p p^\top$$
+#
+# One backward pass for each example, whatever the number of classes.
 
 # %% [markdown]
 # ## 4. Must curvature be exact?
@@ -269,7 +310,12 @@ def stages_within(passes, examples, classes, columns):
 # with the exact curvature and with **one** column per example. By how many per cent is the loss change larger with the one
 # column? (Below zero: smaller.)
 
-# %%
+# %% [markdown] tags=["slide"]
+# ## Guess: one sampled column
+#
+# The loss change of QM in 14 stages, with one sampled column for each example in place of the exact curvature.
+
+# %% tags=["on-slide"]
 one_column = exercises.guess("one sampled column", "By how much is it larger?", unit="%", between=(-0.2, 0.6))
 
 # %%
@@ -280,7 +326,10 @@ figure, ax = plt.subplots(figsize=(plots.WIDTH, 3.6), layout="constrained")
 comparisons.exactness(ax, exact, single)
 plt.close(figure)
 
-# %%
+# %% [markdown] tags=["slide"]
+# ## Curvature need not be exact to choose by
+
+# %% tags=["on-slide"]
 asked = exact.query("criterion == 'qm' and stages == 14 and curvature_columns == 1").iloc[0]
 one_column.reveal(
     figure,
@@ -371,6 +420,15 @@ class Residual(nn.Module):
 # What can be pruned in it? **Coverage** is the share of all parameters that belongs to prunable weights. Biases, norms and
 # embeddings do not; and you may leave layers out, or say yourself which to prune.
 
+# %% [markdown] tags=["slide"]
+# ## 90 % of what?
+#
+# - **Coverage**: the share of all parameters that may be pruned.
+# - Biases, norms and embeddings may not.
+# - Leave out the first and the last layer, and much of a network may be out of reach.
+#
+# A published sparsity says little until you know of what.
+
 # %% tags=["nbval-check-output"]
 for chosen in ({}, {"exclude": "stem"}, {"exclude": ["stem", "head"]}):
     space = WeightSpace(Residual(), **chosen)
@@ -441,7 +499,12 @@ pruned["MP, QM's shares"] = LocalPruner("mp", 0.9, stages=1, densities=shares).p
 # On the small network of notebook 04, MP starved a layer. And here? After ten epochs of fine-tuning, how far is MP behind QM
 # in 14 stages, on the test images?
 
-# %%
+# %% [markdown] tags=["slide"]
+# ## Guess: another network
+#
+# A small residual one at 90 %, fine-tuned for ten epochs:
+
+# %% tags=["on-slide"]
 own = exercises.guess(
     "own network", "How far is MP behind QM?", choices=["not at all, or 1 point", "1 to 5 points", "more than 5 points"]
 )
@@ -453,7 +516,10 @@ for name, run in pruned.items():
     accuracy.loc[name] = [training.evaluate(n, task, "test").accuracy for n in (run.network(), tuned)]
 lag = 100 * (accuracy.loc["QM, 14 stages", "fine-tuned"] - accuracy.loc["MP", "fine-tuned"])
 
-# %%
+# %% [markdown] tags=["slide"]
+# ## Here magnitude was enough
+
+# %% tags=["on-slide"]
 own.reveal(
     accuracy.map("{:.1%}".format),
     "The shares that the layers keep:",
@@ -492,6 +558,13 @@ own.reveal(
 #
 # [RECIPES.md](RECIPES.md) has more of these.
 # </details>
+
+# %% [markdown] tags=["slide"]
+# ## On your own network
+#
+# 1. Run MP. Good enough? Stop there.
+# 2. Run MP at the model's shares. Good enough? You need a budget, and no curvature.
+# 3. Only what is left after that is the single weights', and worth a model of the loss.
 
 # %% [markdown]
 # ## What we saw
