@@ -50,13 +50,26 @@ TAGS = {"stub", "solution", "bonus", "nbval-check-output", "raises-exception", *
 ORDER = "import lossprune_lib.exercises.order  # says which section to run first, should a name be missing"
 BADGE = "[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]({address})"
 SETUP = """\
-# Only where the library is missing, as on Colab: fetch the course and install what it needs. \
-Elsewhere this does nothing.
-import importlib.util, subprocess, sys
-if importlib.util.find_spec("lossprune_lib") is None:
-    subprocess.run(["git", "clone", "--quiet", "--depth=1", "--branch={ref}", "{repository}", "lossprune"], check=True)
-    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "--editable", "lossprune"], check=True)
-    sys.path.insert(0, "lossprune")"""
+# Finds the course's library: in the folders around this notebook, installed, or fetched, as on Colab.
+# Should this stop, do what the last line says and run it again.
+import importlib.util, pathlib, runpy, shutil, subprocess
+clone, script = pathlib.Path("lossprune").absolute(), "lossprune_lib/installation.py"
+found = [place / script for place in (*clone.parents, clone) if (place / script).exists()]
+if not found and importlib.util.find_spec("lossprune_lib") is None:
+    part = clone.with_name(".lossprune-part")
+    shutil.rmtree(part, ignore_errors=True)
+    git = ["git", "clone", "--quiet", "--depth=1", "--branch={ref}", "{repository}", part]
+    try:
+        subprocess.run(git, check=True)
+    except FileNotFoundError:
+        raise RuntimeError("git is missing: install it, or unpack {repository}/archive/{ref}.zip here.") from None
+    except subprocess.CalledProcessError:
+        raise RuntimeError("{repository} cannot be reached: connect to the network first.") from None
+    found = [part.rename(clone) / script]
+if found:
+    runpy.run_path(str(found[0]))["make_ready"]()"""
+# For front ends that miss a widget's model: in what is built there is no live widget.
+LAST_PICTURE = '<style class="lossprune-last-picture '
 LIVE_WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
@@ -178,6 +191,8 @@ def execute(notebook: NotebookNode) -> NotebookNode:
     ).execute()
     for cell in notebook.cells:
         _join_streams(cell)
+        if "outputs" in cell:
+            cell.outputs = [out for out in cell.outputs if LAST_PICTURE not in out.get("data", {}).get("text/html", "")]
         for output in cell.get("outputs", []):
             # Without a kernel the live widget shows nothing; the picture beside it does.
             data = output.get("data", {})

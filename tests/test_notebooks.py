@@ -84,7 +84,7 @@ def test_outputs_are_there_and_at_least_three_are_compared(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=name)
-def test_nothing_of_this_machine_is_left_in(path: Path) -> None:
+def test_nothing_of_this_machine_is_left_in(build: ModuleType, path: Path) -> None:
     notebook = nbformat.read(path, 4)
     assert set(notebook.metadata) == {"kernelspec", "language_info", "source"}
     for cell in notebook.cells:
@@ -92,6 +92,7 @@ def test_nothing_of_this_machine_is_left_in(path: Path) -> None:
             assert output.output_type != "error"
             assert output.get("name") != "stderr", output.get("text")
             assert "widget-view" not in "".join(output.get("data", {}))
+            assert build.LAST_PICTURE not in output.get("data", {}).get("text/html", "")
             text = str(output.get("text", "")) + str(output.get("data", {}).get("text/plain", ""))
             assert not re.search(r"/(home|root|tmp|work|Users)/| at 0x[0-9a-f]+", text), text
 

@@ -1,7 +1,8 @@
-"""JupyterLab and a browser for all tests in this folder."""
+"""JupyterLab, Notebook and a browser for all tests in this folder."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import socket
@@ -10,6 +11,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from pathlib import Path
 
 import nbformat
 import pytest
@@ -29,10 +31,9 @@ CHROMIUM_FLAGS = [
 ]
 
 
-@pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """JupyterLab on copies of the notebooks; yields its address."""
-    folder = tmp_path_factory.mktemp("notebooks")
+@contextlib.contextmanager
+def jupyter(folder: Path, app: str, *options: str) -> Iterator[str]:
+    """Start JupyterLab or Notebook on copies of the notebooks; yields its address."""
     for notebook in (ROOT / "notebooks").glob("*.ipynb"):
         shutil.copy(notebook, folder)
     nbformat.write(widgets_notebook(), folder / WIDGETS)
@@ -40,17 +41,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     ARTEFACTS.mkdir(exist_ok=True)
-    log_path = ARTEFACTS / f"jupyter-{os.environ.get('PYTEST_XDIST_WORKER', 'alone')}.log"
-    command = [
-        sys.executable,
-        "-m",
-        "jupyter",
-        "lab",
-        "--no-browser",
-        f"--port={port}",
-        f"--IdentityProvider.token={TOKEN}",
-    ]
-    command += ["--LabApp.expose_app_in_browser=True", f"--ServerApp.root_dir={folder}"]
+    log_path = ARTEFACTS / f"jupyter-{app}-{os.environ.get('PYTEST_XDIST_WORKER', 'alone')}.log"
+    command = [sys.executable, "-m", "jupyter", app, "--no-browser", f"--port={port}"]
+    command += [f"--IdentityProvider.token={TOKEN}", f"--ServerApp.root_dir={folder}", *options]
     command += ["--allow-root"] if os.getuid() == 0 else []
     with open(log_path, "wb") as log:
         # The theme that a test chooses must not become this user's own.
@@ -72,6 +65,26 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         finally:
             process.terminate()
             process.wait(30)
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """JupyterLab as `make lab` starts it."""
+    with jupyter(tmp_path_factory.mktemp("lab"), "lab", "--LabApp.expose_app_in_browser=True") as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def anyones(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Notebook 7, and JupyterLab beside it, as others start them: without the settings of `make lab`."""
+    folder = tmp_path_factory.mktemp("notebook")
+    options = [
+        f"--{name}.{option}"
+        for name in ("LabApp", "JupyterNotebookApp")
+        for option in ("expose_app_in_browser=True", f"app_settings_dir={folder / '.none'}")
+    ]
+    with jupyter(folder, "notebook", *options) as address:
+        yield address
 
 
 @pytest.fixture(scope="session")
