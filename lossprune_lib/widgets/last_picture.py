@@ -1,4 +1,4 @@
-"""What a reopened notebook shows of sliders whose kernel is gone: their last picture, not "model not found"."""
+"""What a reopened notebook shows of widgets whose kernel is gone: a last picture or words, not "model not found"."""
 
 from __future__ import annotations
 
@@ -10,15 +10,31 @@ from lossprune_lib.widgets.picture import Picture
 
 _CLASS = "lossprune-last-picture"
 _QUIET = 0.5  # seconds without a move before the picture is kept: a drag keeps its last one alone
-# JupyterLab and Notebook choose one MIME type of an output before they know whether its widget lives, and then say so
-# in the output's place. This goes behind it, and puts the picture there. Where it is not understood it shows nothing.
 _LOOKS = """<style class="{name} {name}-{key}">
 .jp-OutputArea-child:has(.{name}) {{ display: none }}
 .jp-OutputArea-child:has(+ * .{name}-{key}) .jupyter-widgets.jp-OutputArea-output:not(:has(.widget-html)) {{
   font-size: 0 }}
 .jp-OutputArea-child:has(+ * .{name}-{key}) .jupyter-widgets.jp-OutputArea-output:not(:has(.widget-html))::before {{
-  content: url("data:image/png;base64,{png}") / "{alt}" }}
+  font-size: var(--jp-content-font-size1); content: {content} }}
 </style>"""
+
+
+def instead(key: str, words: str, png: bytes = b"") -> dict[str, str]:
+    """Return an output that stands in for the one before it, where the widget of that one is gone.
+
+    JupyterLab and Notebook choose one MIME type of an output before they know whether its widget lives, and then say so
+    in the output's place; this style puts something else there. Where it is not understood it shows nothing.
+
+    Parameters
+    ----------
+    key : a name for it in the page
+    words : what is read there, or the alternative text of the picture
+    png : the picture, if there is one
+    """
+    quoted = re.sub(r"[^\w .,:;%?()-]", lambda found: f"\\{ord(found[0]):x} ", words)
+    picture = f'url("data:image/png;base64,{base64.b64encode(png).decode()}") / ' if png else ""
+    page = _LOOKS.format(name=_CLASS, key=key, content=f'{picture}"{quoted}"')
+    return {"text/html": page, "text/plain": ""}
 
 
 class LastPicture:
@@ -52,10 +68,5 @@ class LastPicture:
         from IPython.display import display
 
         if self.shown:
-            page = _LOOKS.format(
-                name=_CLASS,
-                key=self.key,
-                png=base64.b64encode(self.picture.png).decode(),
-                alt=re.sub(r"[^\w .,:;%()-]", lambda found: f"\\{ord(found[0]):x} ", self.picture.alt),
-            )
-            display({"text/html": page, "text/plain": ""}, raw=True, display_id=self.key, update=update)
+            bundle = instead(self.key, self.picture.alt, self.picture.png)
+            display(bundle, raw=True, display_id=self.key, update=update)

@@ -24,8 +24,8 @@ DRAWING = "lossprune-drawing"  # the CSS class of sliders whose picture is not f
 _CLASS = "lossprune-sliders"
 # ipywidgets gives noUiSlider neither a name nor the label of a place, so that a screen reader would say "slider, 41";
 # and it makes the readout editable, a second tab stop where nothing can be done. Notebook takes the arrow keys for its
-# cells, unless it is asked not to. An HTML widget does not run script elements, but it does run the load event of a style
-# sheet, for every view that comes into the page.
+# cells, unless it is asked not to. An HTML widget does not run script elements, but it does run the load event of a
+# style sheet, for every view that comes into the page.
 _NAMES = f"""
 const box = this.closest('.{_CLASS}');
 if (!box) return;

@@ -64,8 +64,10 @@ def test_keys_and_mouse_move_a_slider_whose_last_picture_stays(anyones: str, bro
         content = page.evaluate(PICTURE)
         assert png in content
         assert alt[:30] in content
-        page.locator(".jupyter-widgets.jp-OutputArea-output").first.screenshot(
-            path=ARTEFACTS / f"reopened-{front_end.split('/')[0]}.png"
-        )
+        # Said behind the scenes of each, and to be read on none of them.
+        for dead in page.get_by_text("model not found").all():
+            assert dead.evaluate("e => getComputedStyle(e).fontSize") == "0px"
+            assert dead.evaluate("e => getComputedStyle(e, '::before').content").startswith(('url("data:image', '"'))
+        page.screenshot(path=ARTEFACTS / f"reopened-{front_end.split('/')[0]}.png")
         page.evaluate(SHUT_DOWN)
         page.close()
