@@ -5,7 +5,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 BENCH := .venv-bench
 LAB_SETTINGS := $(VENV)/share/jupyter/lab/settings/overrides.json
-INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+# On Linux PyPI's torch brings gigabytes of CUDA; TORCH=cpu takes PyTorch's own build for machines without a GPU. That
+# index has no promise of the versions that the other packages are pinned to, so it gives torch alone.
+ifeq ($(TORCH),cpu)
+TORCH_FIRST = $(INSTALL) --no-deps --index-url https://download.pytorch.org/whl/cpu torch
+else ifneq ($(TORCH),)
+$(error TORCH is cpu or nothing, not $(TORCH))
+endif
 # Two test processes on one thread each are faster than two that fight for both cores.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -p no:cacheprovider
 CHROMIUM := $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
@@ -17,11 +24,13 @@ ifeq ($(shell uname -s)$(DISPLAY)$(WAYLAND_DISPLAY),Linux)
 JUPYTER_FLAGS += --no-browser
 endif
 
-.PHONY: help lab renew test test-slow lint units coverage notebooks-test browser notebooks html checkpoints bench colab-check audit clean
+.PHONY: help lab install renew test test-slow lint units coverage notebooks-test browser notebooks html checkpoints bench colab-check audit clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make lab         set up and open the workbook in JupyterLab"
+	@echo "make lab TORCH=cpu  the same for Linux without a GPU: torch without its gigabytes of CUDA (any target takes it)"
+	@echo "make install     install into the Python at hand, not into an environment: for containers and hubs"
 	@echo "make renew       bring copies in my-notebooks up to date; your answers come along, the old copies are kept"
 	@echo "make test        set up and test everything: units, notebooks, browser (up to 10 minutes)"
 	@echo "make test-slow   what takes minutes: real MNIST, memory, a hundred architectures of others"
@@ -38,6 +47,12 @@ help:
 lab: $(VENV)/.installed $(LAB_SETTINGS)
 	@$(BIN)/python notebooks/copies.py my-notebooks
 	$(BIN)/jupyter lab $(JUPYTER_FLAGS) --ServerApp.root_dir=my-notebooks --LabApp.default_url=/lab/tree/00_start_here.ipynb
+
+# As the containers of .binder and .devcontainer do.
+install: BIN := $(shell dirname "$$(command -v $(PYTHON))")
+install:
+	$(TORCH_FIRST)
+	$(INSTALL) --editable ".[course]"
 
 renew: $(VENV)/.installed
 	@$(BIN)/python notebooks/copies.py --renew my-notebooks
@@ -122,6 +137,7 @@ $(BIN)/python:
 
 $(VENV)/.installed: $(BIN)/python constraints.txt pyproject.toml
 	@echo "Installing into $(VENV) (once, a few minutes) ..."
+	@$(TORCH_FIRST)
 	@$(INSTALL) --editable ".[course]"
 	@$(BIN)/jupyter labextension disable "@jupyterlab/apputils-extension:announcements" >/dev/null 2>&1
 	@touch $@
