@@ -66,7 +66,7 @@ def test_keys_and_mouse_move_a_slider_whose_last_picture_stays(anyones: str, bro
         assert alt[:30] in content
         # Said behind the scenes of each, and to be read on none of them.
         for dead in page.get_by_text("model not found").all():
-            source = dead.evaluate("e => e.closest('.jp-Cell').innerText")
+            source = dead.evaluate("e => e.closest('.jp-OutputArea').outerHTML.slice(0, 3000)")
             assert dead.evaluate("e => getComputedStyle(e).fontSize") == "0px", source
             assert dead.evaluate("e => getComputedStyle(e, '::before').content").startswith(('url("data:image', '"'))
         page.screenshot(path=ARTEFACTS / f"reopened-{front_end.split('/')[0]}.png")
