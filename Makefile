@@ -24,7 +24,7 @@ ifeq ($(shell uname -s)$(DISPLAY)$(WAYLAND_DISPLAY),Linux)
 JUPYTER_FLAGS += --no-browser
 endif
 
-.PHONY: help lab install renew test test-slow lint units coverage notebooks-test browser notebooks html checkpoints bench colab-check audit clean
+.PHONY: help lab install renew test test-slow lint units coverage notebooks-test browser notebooks picture html checkpoints bench colab-check audit clean
 .DEFAULT_GOAL := help
 
 help:
@@ -36,6 +36,7 @@ help:
 	@echo "make test-slow   what takes minutes: real MNIST, memory, a hundred architectures of others"
 	@echo "make coverage    which lines of the library the units run"
 	@echo "make notebooks   build the notebooks from notebooks/source"
+	@echo "make picture     the README's moving picture of a slider, from a real browser"
 	@echo "make html        the whole course as web pages in artefacts/html, to be opened without a server or network"
 	@echo "make checkpoints train the shipped networks again (LOSSPRUNE_DATA names the folder of mnist.npz)"
 	@echo "make bench       time curvature, pruning, landscapes and ensembles against others, BackPACK, NNGeometry and curvlinops too (an hour)"
@@ -86,6 +87,10 @@ endif
 
 notebooks: $(VENV)/.installed-test
 	$(BIN)/python notebooks/build.py
+
+# Of a real browser, for the README.
+picture: $(VENV)/.installed-test $(LAB_SETTINGS)
+	CHROMIUM=$(CHROMIUM) $(BIN)/python tests/browser/moving_picture.py
 
 html: $(VENV)/.installed-test
 	$(BIN)/python notebooks/pages.py

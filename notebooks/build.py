@@ -42,6 +42,7 @@ HERE = Path(__file__).parent
 SOURCES = HERE / "source"
 SOLUTIONS = HERE / "solutions"
 PROJECT = HERE.parent / "pyproject.toml"
+PAGES = (HERE.parent / "README.md", HERE / "INSTALL.md")  # whose badges lead learners to Colab and Binder
 SECONDS_A_CELL = 120
 KEPT = ("alt", "tags")  # a cell's metadata; alt is the alternative text of its figure
 SLIDES = ("slide", "fragment", "skip", "notes")
@@ -240,8 +241,11 @@ def move(repository: str, ref: str) -> None:
     """Write another address into pyproject.toml and into all notebooks, whose outputs stay."""
     if not re.fullmatch(r"https://github\.com/[\w.-]+/[\w.-]+", repository) or not re.fullmatch(r"[\w./-]+", ref):
         sys.exit("Give the address as https://github.com/NAME/REPOSITORY, and a branch or tag as REF.")
+    old = address()
     text = re.sub(r'^repository = ".*"$', f'repository = "{repository}"', PROJECT.read_text(), flags=re.M)
     PROJECT.write_text(re.sub(r'^ref = ".*"$', f'ref = "{ref}"', text, flags=re.M))
+    for page in PAGES:
+        page.write_text(_moved(page.read_text("utf-8"), old, {"repository": repository, "ref": ref}), "utf-8")
     for source in sources():
         for solved, folder in ((False, HERE), (True, SOLUTIONS)):
             path = folder / f"{source.stem}.ipynb"
@@ -252,6 +256,14 @@ def move(repository: str, ref: str) -> None:
                 if cell.cell_type == "code":
                     cell.outputs, cell.execution_count = old.outputs, old.execution_count
             nbformat.write(fresh, path)
+
+
+def _moved(text: str, old: dict[str, str], new: dict[str, str]) -> str:
+    """Point a page's badges and links to another address."""
+    names = [place["repository"].removeprefix("https://github.com/") for place in (old, new)]
+    for place in ("{}/blob/{}/", "/gh/{}/{}?"):
+        text = text.replace(place.format(names[0], old["ref"]), place.format(names[1], new["ref"]))
+    return text.replace(f"{old['repository']}/", f"{new['repository']}/")
 
 
 def main(arguments: list[str]) -> None:

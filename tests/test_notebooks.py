@@ -227,7 +227,8 @@ def test_there_are_eighteen_exercises_and_half_of_them_are_code(build: ModuleTyp
 
 def test_a_fork_is_one_command_away(tmp_path: Path) -> None:
     shutil.copytree(ROOT / "notebooks", tmp_path / "notebooks")
-    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    for name in ("pyproject.toml", "README.md"):
+        shutil.copy(ROOT / name, tmp_path)
     command = [
         sys.executable,
         tmp_path / "notebooks" / "build.py",
@@ -242,6 +243,10 @@ def test_a_fork_is_one_command_away(tmp_path: Path) -> None:
         assert place in moved.cells[0].source
         assert '"--branch=v1.0", "https://github.com/some-one/fork.x"' in moved.cells[1].source
         assert [cell.get("outputs") for cell in moved.cells] == [cell.get("outputs") for cell in own.cells]
+    readme = (tmp_path / "README.md").read_text()
+    assert "/gh/some-one/fork.x/v1.0?" in readme
+    assert "some-one/fork.x/blob/v1.0/notebooks/00" in readme
+    assert "https://github.com/some-one/fork.x/actions" in readme
     run = subprocess.run([*command[:-1], "https://elsewhere.org/x"], capture_output=True, text=True, check=False)
     assert run.returncode != 0
     assert "https://github.com/NAME/REPOSITORY" in run.stderr
