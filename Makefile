@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 BENCH := .venv-bench
+CLASSIC := .venv-classic
 LAB_SETTINGS := $(VENV)/share/jupyter/lab/settings/overrides.json
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 # On Linux PyPI's torch brings gigabytes of CUDA; TORCH=cpu takes PyTorch's own build for machines without a GPU. That
@@ -60,8 +61,8 @@ renew: $(VENV)/.installed
 
 test: lint units notebooks-test browser
 
-test-slow: $(VENV)/.installed-architectures
-	$(BIN)/python -m pytest -p no:cacheprovider tests -m slow --durations=0
+test-slow: $(VENV)/.installed-architectures $(CLASSIC)/.installed
+	CHROMIUM=$(CHROMIUM) CLASSIC=$(CURDIR)/$(CLASSIC) $(BIN)/python -m pytest -p no:cacheprovider tests -m slow --durations=0
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .
@@ -82,7 +83,7 @@ browser: $(VENV)/.installed-test $(LAB_SETTINGS)
 ifeq ($(CHROMIUM),)
 	@echo "No Chromium on this machine, so the sliders were not tried in a browser (Debian: apt-get install chromium)."
 else
-	CHROMIUM=$(CHROMIUM) $(PYTEST) tests/browser -n 2
+	CHROMIUM=$(CHROMIUM) $(PYTEST) tests/browser -m "not slow" -n 2
 endif
 
 notebooks: $(VENV)/.installed-test
@@ -108,6 +109,15 @@ colab-check: $(VENV)/.installed-test
 	    https://raw.githubusercontent.com/googlecolab/backend-info/main/$$list || exit 1; \
 	  echo "$$list:"; COLAB_FREEZE=artefacts/$$list $(PYTEST) -q -s tests/test_colab.py || exit 1; done
 
+# Colab's widgets and kernel, and the notebook that they were made for, tried in a browser by a slow test.
+$(CLASSIC)/.installed: $(BIN)/python pyproject.toml
+	@echo "Installing into $(CLASSIC) (once, a few minutes) ..."
+	@$(PYTHON) -m venv $(CLASSIC)
+	@$(CLASSIC)/bin/python -m pip install --quiet --disable-pip-version-check torch==2.13.0 notebook==6.5.7 \
+	  ipywidgets==7.7.1 "jupyterlab-widgets<2" ipython==7.34.0 ipykernel==6.17.1 traitlets==5.7.1 "setuptools<81" \
+	  matplotlib==3.10.0 seaborn==0.13.2 --editable .
+	@touch $@
+
 # An environment of its own. Without dependencies, because theirs would bring a CUDA build of torch along.
 $(BENCH)/.installed: $(BIN)/python constraints.txt pyproject.toml
 	@echo "Installing into $(BENCH) (once, a few minutes) ..."
@@ -129,7 +139,7 @@ audit: $(BIN)/python
 	  echo "Not clean: a vulnerability is listed above, or the advisories could not be asked for and nothing is audited."; exit 1; }
 
 clean:
-	rm -rf $(VENV) $(BENCH) artefacts .mypy_cache .ruff_cache .hypothesis *.egg-info
+	rm -rf $(VENV) $(BENCH) $(CLASSIC) artefacts .mypy_cache .ruff_cache .hypothesis *.egg-info
 
 # Debian's python3 comes without what makes environments; root is offered it, others are told.
 $(BIN)/python:

@@ -28,8 +28,8 @@ CHROMIUM_FLAGS = [
 
 
 @contextlib.contextmanager
-def jupyter(folder: Path, app: str, *options: str) -> Iterator[str]:
-    """Start JupyterLab or Notebook on copies of the notebooks; yields its address."""
+def jupyter(folder: Path, app: str, *options: str, python: str = sys.executable) -> Iterator[str]:
+    """Start JupyterLab or Notebook, of any environment, on copies of the notebooks; yields its address."""
     for notebook in (ROOT / "notebooks").glob("*.ipynb"):
         shutil.copy(notebook, folder)
     nbformat.write(widgets_notebook(), folder / WIDGETS)
@@ -38,8 +38,11 @@ def jupyter(folder: Path, app: str, *options: str) -> Iterator[str]:
         port = free.getsockname()[1]
     ARTEFACTS.mkdir(exist_ok=True)
     log_path = ARTEFACTS / f"jupyter-{app}-{os.environ.get('PYTEST_XDIST_WORKER', 'alone')}.log"
-    command = [sys.executable, "-m", "jupyter", app, "--no-browser", f"--port={port}"]
-    command += [f"--IdentityProvider.token={TOKEN}", f"--ServerApp.root_dir={folder}", *options]
+    command = [python, "-m", "jupyter", app, "--no-browser", f"--port={port}", *options]
+    if python == sys.executable:
+        command += [f"--IdentityProvider.token={TOKEN}", f"--ServerApp.root_dir={folder}"]
+    else:  # before Notebook 7 it was its own server
+        command += [f"--NotebookApp.token={TOKEN}", f"--NotebookApp.notebook_dir={folder}"]
     command += ["--allow-root"] if os.getuid() == 0 else []
     with open(log_path, "wb") as log:
         # The theme that a test chooses must not become this user's own.
