@@ -26,7 +26,8 @@ LOOK = """async () => {
   }));
 }"""
 TOO_WIDE = """cell => [...cell.querySelectorAll('.jp-OutputArea-output, .lossprune-sliders')].filter(
-  box => box.scrollWidth > box.clientWidth + 1).map(box => `${box.className}: ${box.scrollWidth} > ${box.clientWidth}`)"""
+  box => box.scrollWidth > box.clientWidth + 1
+).map(box => `${box.className}: ${box.scrollWidth} > ${box.clientWidth}`)"""
 
 pytestmark = pytest.mark.slow
 
