@@ -4,8 +4,16 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 BENCH := .venv-bench
+CLASSIC := .venv-classic
 LAB_SETTINGS := $(VENV)/share/jupyter/lab/settings/overrides.json
-INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+# On Linux PyPI's torch brings gigabytes of CUDA; TORCH=cpu takes PyTorch's own build for machines without a GPU. That
+# index has no promise of the versions that the other packages are pinned to, so it gives torch alone.
+ifeq ($(TORCH),cpu)
+TORCH_FIRST = $(INSTALL) --no-deps --index-url https://download.pytorch.org/whl/cpu torch
+else ifneq ($(TORCH),)
+$(error TORCH is cpu or nothing, not $(TORCH))
+endif
 # Two test processes on one thread each are faster than two that fight for both cores.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -p no:cacheprovider
 CHROMIUM := $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
@@ -18,11 +26,13 @@ ifeq ($(shell uname -s)$(DISPLAY)$(WAYLAND_DISPLAY),Linux)
 JUPYTER_FLAGS += --no-browser
 endif
 
-.PHONY: help lab renew test test-slow lint units coverage notebooks-test browser notebooks site release nbgrader slides checkpoints bench colab-check audit clean
+.PHONY: help lab install renew test test-slow lint units coverage notebooks-test browser notebooks picture site release nbgrader slides checkpoints bench colab-check audit clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make lab         set up and open the workbook in JupyterLab"
+	@echo "make lab TORCH=cpu  the same for Linux without a GPU: torch without its gigabytes of CUDA (any target takes it)"
+	@echo "make install     install into the Python at hand, not into an environment: for containers and hubs"
 	@echo "make renew       bring copies in my-notebooks up to date; your answers come along, the old copies are kept"
 	@echo "make test        set up and test everything: units, notebooks, browser (up to 10 minutes)"
 	@echo "make test-slow   what takes minutes: real MNIST, memory, a hundred architectures of others"
@@ -32,6 +42,7 @@ help:
 	@echo "make nbgrader    a course folder for nbgrader in artefacts/nbgrader"
 	@echo "make site        the course and a reference as a web site in artefacts/site, which opens from the disk too"
 	@echo "make slides      a deck of slides for each notebook in artefacts/slides, shown without a network (a few minutes)"
+	@echo "make picture     the README's moving picture of a slider, from a real browser"
 	@echo "make checkpoints train the shipped networks again (LOSSPRUNE_DATA names the folder of mnist.npz)"
 	@echo "make bench       time curvature, pruning, landscapes and ensembles against others, BackPACK, NNGeometry and curvlinops too (an hour)"
 	@echo "make colab-check  what installing would change on Colab today (nothing, one hopes)"
@@ -43,13 +54,19 @@ lab: $(VENV)/.installed $(LAB_SETTINGS)
 	@$(BIN)/python notebooks/copies.py my-notebooks
 	$(BIN)/jupyter lab $(JUPYTER_FLAGS) --ServerApp.root_dir=my-notebooks --LabApp.default_url=/lab/tree/00_start_here.ipynb
 
+# As the containers of .binder and .devcontainer do.
+install: BIN := $(shell dirname "$$(command -v $(PYTHON))")
+install:
+	$(TORCH_FIRST)
+	$(INSTALL) --editable ".[course]"
+
 renew: $(VENV)/.installed
 	@$(BIN)/python notebooks/copies.py --renew my-notebooks
 
 test: lint units notebooks-test browser
 
-test-slow: $(VENV)/.installed-architectures $(VENV)/.installed-grading $(VENV)/.installed-site $(LAB_SETTINGS) $(AXE)
-	CHROMIUM=$(CHROMIUM) $(BIN)/python -m pytest -p no:cacheprovider tests -m slow --durations=0
+test-slow: $(VENV)/.installed-architectures $(VENV)/.installed-grading $(VENV)/.installed-site $(CLASSIC)/.installed $(LAB_SETTINGS) $(AXE)
+	CHROMIUM=$(CHROMIUM) CLASSIC=$(CURDIR)/$(CLASSIC) $(BIN)/python -m pytest -p no:cacheprovider tests -m slow --durations=0
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .
@@ -88,6 +105,10 @@ nbgrader: $(VENV)/.installed-grading
 slides: $(VENV)/.installed-test artefacts/reveal/.fetched
 	$(BIN)/python notebooks/slides.py
 
+# Of a real browser, for the README.
+picture: $(VENV)/.installed-test $(LAB_SETTINGS)
+	CHROMIUM=$(CHROMIUM) $(BIN)/python tests/browser/moving_picture.py
+
 checkpoints: $(VENV)/.installed
 	$(BIN)/python data/checkpoints/make.py
 
@@ -100,6 +121,15 @@ colab-check: $(VENV)/.installed-test
 	  curl --fail --silent --show-error --location --output artefacts/$$list \
 	    https://raw.githubusercontent.com/googlecolab/backend-info/main/$$list || exit 1; \
 	  echo "$$list:"; COLAB_FREEZE=artefacts/$$list $(PYTEST) -q -s tests/test_colab.py || exit 1; done
+
+# Colab's widgets and kernel, and the notebook that they were made for, tried in a browser by a slow test.
+$(CLASSIC)/.installed: $(BIN)/python pyproject.toml
+	@echo "Installing into $(CLASSIC) (once, a few minutes) ..."
+	@$(PYTHON) -m venv $(CLASSIC)
+	@$(CLASSIC)/bin/python -m pip install --quiet --disable-pip-version-check torch==2.13.0 notebook==6.5.7 \
+	  ipywidgets==7.7.1 "jupyterlab-widgets<2" ipython==7.34.0 ipykernel==6.17.1 traitlets==5.7.1 "setuptools<81" \
+	  matplotlib==3.10.0 seaborn==0.13.2 --editable .
+	@touch $@
 
 # An environment of its own. Without dependencies, because theirs would bring a CUDA build of torch along.
 $(BENCH)/.installed: $(BIN)/python constraints.txt pyproject.toml
@@ -122,7 +152,7 @@ audit: $(BIN)/python
 	  echo "Not clean: a vulnerability is listed above, or the advisories could not be asked for and nothing is audited."; exit 1; }
 
 clean:
-	rm -rf $(VENV) $(BENCH) artefacts .mypy_cache .ruff_cache .hypothesis *.egg-info
+	rm -rf $(VENV) $(BENCH) $(CLASSIC) artefacts .mypy_cache .ruff_cache .hypothesis *.egg-info
 
 # Debian's python3 comes without what makes environments; root is offered it, others are told.
 $(BIN)/python:
@@ -135,6 +165,7 @@ $(BIN)/python:
 
 $(VENV)/.installed: $(BIN)/python constraints.txt pyproject.toml
 	@echo "Installing into $(VENV) (once, a few minutes) ..."
+	@$(TORCH_FIRST)
 	@$(INSTALL) --editable ".[course]"
 	@$(BIN)/jupyter labextension disable "@jupyterlab/apputils-extension:announcements" >/dev/null 2>&1
 	@touch $@

@@ -42,6 +42,7 @@ HERE = Path(__file__).parent
 SOURCES = HERE / "source"
 SOLUTIONS = HERE / "solutions"
 PROJECT = HERE.parent / "pyproject.toml"
+PAGES = (HERE.parent / "README.md", HERE / "INSTALL.md")  # whose badges lead learners to Colab and Binder
 SECONDS_A_CELL = 120
 KEPT = ("alt", "tags")  # a cell's metadata; alt is the alternative text of its figure
 SLIDE, ON_SLIDE = "slide", "on-slide"
@@ -50,13 +51,26 @@ TAGS = {"stub", "solution", "bonus", "nbval-check-output", "raises-exception", S
 ORDER = "import lossprune_lib.exercises.order  # says which section to run first, should a name be missing"
 BADGE = "[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]({address})"
 SETUP = """\
-# Only where the library is missing, as on Colab: fetch the course and install what it needs. \
-Elsewhere this does nothing.
-import importlib.util, subprocess, sys
-if importlib.util.find_spec("lossprune_lib") is None:
-    subprocess.run(["git", "clone", "--quiet", "--depth=1", "--branch={ref}", "{repository}", "lossprune"], check=True)
-    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "--editable", "lossprune"], check=True)
-    sys.path.insert(0, "lossprune")"""
+# Finds the course's library: in the folders around this notebook, installed, or fetched, as on Colab.
+# Should this stop, do what the last line says and run it again.
+import importlib.util, pathlib, runpy, shutil, subprocess
+clone, script = pathlib.Path("lossprune").absolute(), "lossprune_lib/installation.py"
+found = [place / script for place in (*clone.parents, clone) if (place / script).exists()]
+if not found and importlib.util.find_spec("lossprune_lib") is None:
+    part = clone.with_name(".lossprune-part")
+    shutil.rmtree(part, ignore_errors=True)
+    git = ["git", "clone", "--quiet", "--depth=1", "--branch={ref}", "{repository}", part]
+    try:
+        subprocess.run(git, check=True)
+    except FileNotFoundError:
+        raise RuntimeError("git is missing: install it, or unpack {repository}/archive/{ref}.zip here.") from None
+    except subprocess.CalledProcessError:
+        raise RuntimeError("{repository} cannot be reached: connect to the network first.") from None
+    found = [part.rename(clone) / script]
+if found:
+    runpy.run_path(str(found[0]))["make_ready"]()"""
+# For front ends that miss a widget's model: in what is built there is no live widget.
+LAST_PICTURE = '<style class="lossprune-last-picture '
 LIVE_WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
@@ -176,6 +190,8 @@ def execute(notebook: NotebookNode) -> NotebookNode:
     ).execute()
     for cell in notebook.cells:
         _join_streams(cell)
+        if "outputs" in cell:
+            cell.outputs = [out for out in cell.outputs if LAST_PICTURE not in out.get("data", {}).get("text/html", "")]
         for output in cell.get("outputs", []):
             # Without a kernel the live widget shows nothing; the picture beside it does.
             data = output.get("data", {})
@@ -223,8 +239,11 @@ def move(repository: str, ref: str) -> None:
     """Write another address into pyproject.toml and into all notebooks, whose outputs stay."""
     if not re.fullmatch(r"https://github\.com/[\w.-]+/[\w.-]+", repository) or not re.fullmatch(r"[\w./-]+", ref):
         sys.exit("Give the address as https://github.com/NAME/REPOSITORY, and a branch or tag as REF.")
+    old = address()
     text = re.sub(r'^repository = ".*"$', f'repository = "{repository}"', PROJECT.read_text(), flags=re.M)
     PROJECT.write_text(re.sub(r'^ref = ".*"$', f'ref = "{ref}"', text, flags=re.M))
+    for page in PAGES:
+        page.write_text(_moved(page.read_text("utf-8"), old, {"repository": repository, "ref": ref}), "utf-8")
     for source in sources():
         for solved, folder in ((False, HERE), (True, SOLUTIONS)):
             path = folder / f"{source.stem}.ipynb"
@@ -235,6 +254,14 @@ def move(repository: str, ref: str) -> None:
                 if cell.cell_type == "code":
                     cell.outputs, cell.execution_count = old.outputs, old.execution_count
             nbformat.write(fresh, path)
+
+
+def _moved(text: str, old: dict[str, str], new: dict[str, str]) -> str:
+    """Point a page's badges and links to another address."""
+    names = [place["repository"].removeprefix("https://github.com/") for place in (old, new)]
+    for place in ("{}/blob/{}/", "/gh/{}/{}?"):
+        text = text.replace(place.format(names[0], old["ref"]), place.format(names[1], new["ref"]))
+    return text.replace(f"{old['repository']}/", f"{new['repository']}/")
 
 
 def main(arguments: list[str]) -> None:

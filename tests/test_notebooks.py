@@ -84,7 +84,7 @@ def test_outputs_are_there_and_at_least_three_are_compared(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=name)
-def test_nothing_of_this_machine_is_left_in(path: Path) -> None:
+def test_nothing_of_this_machine_is_left_in(build: ModuleType, path: Path) -> None:
     notebook = nbformat.read(path, 4)
     assert set(notebook.metadata) == {"kernelspec", "language_info", "source"}
     for cell in notebook.cells:
@@ -92,6 +92,7 @@ def test_nothing_of_this_machine_is_left_in(path: Path) -> None:
             assert output.output_type != "error"
             assert output.get("name") != "stderr", output.get("text")
             assert "widget-view" not in "".join(output.get("data", {}))
+            assert build.LAST_PICTURE not in output.get("data", {}).get("text/html", "")
             text = str(output.get("text", "")) + str(output.get("data", {}).get("text/plain", ""))
             assert not re.search(r"/(home|root|tmp|work|Users)/| at 0x[0-9a-f]+", text), text
 
@@ -225,7 +226,8 @@ def test_there_are_eighteen_exercises_and_half_of_them_are_code(build: ModuleTyp
 
 def test_a_fork_is_one_command_away(tmp_path: Path) -> None:
     shutil.copytree(ROOT / "notebooks", tmp_path / "notebooks")
-    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    for name in ("pyproject.toml", "README.md"):
+        shutil.copy(ROOT / name, tmp_path)
     command = [
         sys.executable,
         tmp_path / "notebooks" / "build.py",
@@ -240,6 +242,10 @@ def test_a_fork_is_one_command_away(tmp_path: Path) -> None:
         assert place in moved.cells[0].source
         assert '"--branch=v1.0", "https://github.com/some-one/fork.x"' in moved.cells[1].source
         assert [cell.get("outputs") for cell in moved.cells] == [cell.get("outputs") for cell in own.cells]
+    readme = (tmp_path / "README.md").read_text()
+    assert "/gh/some-one/fork.x/v1.0?" in readme
+    assert "some-one/fork.x/blob/v1.0/notebooks/00" in readme
+    assert "https://github.com/some-one/fork.x/actions" in readme
     run = subprocess.run([*command[:-1], "https://elsewhere.org/x"], capture_output=True, text=True, check=False)
     assert run.returncode != 0
     assert "https://github.com/NAME/REPOSITORY" in run.stderr

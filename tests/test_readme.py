@@ -1,4 +1,4 @@
-"""What README and RECIPES promise: their examples run and print what they say, and no link is broken."""
+"""What README and the pages that it leads to promise: examples run and print what they say, and no link is broken."""
 
 from __future__ import annotations
 
@@ -11,13 +11,24 @@ import warnings
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from lossprune_lib import Study, __main__
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
 RECIPES = (ROOT / "notebooks" / "RECIPES.md").read_text("utf-8")
-EXAMPLES = re.findall(r"```python\n(.*?)```", README, re.S)
+PAGES = [
+    "README.md",
+    ".github/CONTRIBUTING.md",
+    *(f"notebooks/{name}.md" for name in ("INSTALL", "LIBRARY", "RECIPES")),
+]
+PAGES += ["notebooks/teaching/hub.md"]
+EXAMPLES = [
+    example
+    for page in ("README", "notebooks/LIBRARY")
+    for example in re.findall(r"```python\n(.*?)```", (ROOT / f"{page}.md").read_text("utf-8"), re.S)
+]
 BY_TITLE = dict(re.findall(r"^## ([^\n]+)\n(.*?)(?=^## |\Z)", RECIPES, re.M | re.S))
 
 
@@ -80,14 +91,39 @@ def test_the_plan_that_the_help_shows_is_one(tmp_path: Path, capsys: pytest.Capt
     assert {"width", "include", "exclude"} <= tomllib.loads(plan).keys()
 
 
-def test_links_lead_to_files_and_titles() -> None:
-    for text, folder in ((README, ROOT), (RECIPES, ROOT / "notebooks")):
-        links = [link for link in re.findall(r"\]\(([^)]+)\)", text) if "://" not in link]
-        assert links
-        for link in links:
-            path, _, title = link.partition("#")
-            assert (folder / path).exists(), link
-            assert not title or title in {named.lower().replace(" ", "-").replace("'", "") for named in BY_TITLE}, link
+@pytest.mark.parametrize("page", PAGES)
+def test_links_lead_to_files_and_titles(page: str) -> None:
+    text, folder = (ROOT / page).read_text("utf-8"), (ROOT / page).parent
+    links = [link for link in re.findall(r"\]\(([^)\s]+)\)", text) if "://" not in link]
+    for link in links:
+        path, _, title = link.partition("#")
+        assert (folder / path).exists(), link
+        assert not title or title in {named.lower().replace(" ", "-").replace("'", "") for named in BY_TITLE}, link
+
+
+def test_the_readme_is_read_in_a_minute() -> None:
+    prose = re.sub(r"```.*?```|^\|.*?$|^\[!.*?$", "", README, flags=re.M | re.S)
+    assert len(prose.split()) < 300
+    assert all(f"]({page}" in README for page in PAGES[1:])
+
+
+def test_badges_lead_where_learners_are_sent() -> None:
+    here = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["lossprune"]
+    owner_and_name = here["repository"].removeprefix("https://github.com/")
+    for place in (
+        f"colab.research.google.com/github/{owner_and_name}/blob/{here['ref']}/notebooks/00_start_here.ipynb",
+        f"mybinder.org/v2/gh/{owner_and_name}/{here['ref']}?urlpath=lab/tree/notebooks/00_start_here.ipynb",
+        f"github.com/{owner_and_name}/actions/workflows/test.yml/badge.svg",
+    ):
+        assert place in README
+    assert (ROOT / ".github" / "workflows" / "test.yml").exists()
+
+
+def test_the_moving_picture_moves_and_is_small() -> None:
+    path = ROOT / re.search(r"\]\((\S+\.webp)\)", README)[1]
+    assert path.stat().st_size < 1_000_000
+    with Image.open(path) as picture:
+        assert picture.n_frames > 10
 
 
 def test_every_notebook_is_listed() -> None:

@@ -167,7 +167,7 @@ def test_no_script_fetches_by_itself(path: Path) -> None:
 
 def test_jupyterlab_keeps_its_token_and_listens_here_only() -> None:
     assert dangerous_flags((ROOT / "Makefile").read_text("utf-8")) == []
-    not_ours = (".venv", ".venv-bench", ".git", "local", "artefacts", "my-notebooks")
+    not_ours = (".venv", ".venv-bench", ".venv-classic", ".git", "local", "artefacts", "my-notebooks")
     ours = [path for path in ROOT.iterdir() if path.name not in not_ours]
     files = [file for path in ours for file in (path.rglob("*") if path.is_dir() else [path])]
     assert len(files) > 100

@@ -264,4 +264,7 @@ def _show(shown: Any) -> None:
     with extra("course"):
         from IPython.display import display
 
+        from lossprune_lib.widgets.last_picture import instead
     display(shown)
+    words = f"{shown.title}: run this cell again." if isinstance(shown, Outcome) else shown.question
+    display(instead(shown.widget.model_id, words), raw=True)

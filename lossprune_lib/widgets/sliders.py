@@ -13,6 +13,7 @@ import ipywidgets
 
 from lossprune_lib.checks import check_choice
 from lossprune_lib.plots.style import in_style
+from lossprune_lib.widgets.last_picture import LastPicture
 from lossprune_lib.widgets.picture import Picture, Stills
 
 if TYPE_CHECKING:
@@ -22,8 +23,9 @@ if TYPE_CHECKING:
 DRAWING = "lossprune-drawing"  # the CSS class of sliders whose picture is not finished yet
 _CLASS = "lossprune-sliders"
 # ipywidgets gives noUiSlider neither a name nor the label of a place, so that a screen reader would say "slider, 41";
-# and it makes the readout editable, a second tab stop where nothing can be done. An HTML widget does not run script
-# elements, but it does run the load event of a style sheet, for every view that comes into the page.
+# and it makes the readout editable, a second tab stop where nothing can be done. Notebook takes the arrow keys for its
+# cells, unless it is asked not to. An HTML widget does not run script elements, but it does run the load event of a
+# style sheet, for every view that comes into the page.
 _NAMES = f"""
 const box = this.closest('.{_CLASS}');
 if (!box) return;
@@ -33,6 +35,7 @@ const set = (element, name, value) => {{
 }};
 const name = () => box.querySelectorAll('.noUi-handle').forEach(handle => {{
   const slider = handle.closest('.widget-hslider'), readout = slider.querySelector('.widget-readout');
+  set(handle, 'data-lm-suppress-shortcuts', 'true');
   set(handle, 'aria-label', slider.querySelector('.widget-label').textContent);
   set(handle, 'aria-valuetext', readout.textContent);
   set(readout, 'contenteditable', 'false');
@@ -128,6 +131,7 @@ class Sliders(ipywidgets.VBox):
         self.drawing: asyncio.Task[None] | None = None
         self.several = False
         super().__init__([*controls.values(), picture.html, self.message])
+        self.last_picture = LastPicture(picture, self.model_id)
         name_handles(self)
         for control in controls.values():
             control.observe(self._moved, names="value")
@@ -219,6 +223,7 @@ class Sliders(ipywidgets.VBox):
         try:
             yield from parts
             self.message.value = ""
+            self.last_picture.keep()
         except Exception as error:
             last = traceback.extract_tb(error.__traceback__)[-1]
             self.message.value = (
@@ -239,3 +244,4 @@ class Sliders(ipywidgets.VBox):
             "text/plain": self.picture.alt,
         }
         display(bundle, raw=True)
+        self.last_picture.show()

@@ -54,7 +54,7 @@ def sparsity_slider(net: nn.Module, task: Task, criterion: str = "mp", start: fl
         first = _first_wrong(answers[: point + 1], labels)[:_IMAGES]
         wrong = [(_pixels(task.x_valid[i]), f"{labels[i]} → {answers[point][i]}") for i in first]
         right = f"{100 * row['accuracy']:.1f} % of the images right"
-        heading = "The first that go wrong: label → what the network says" if wrong else "None lost to pruning so far"
+        heading = "First mistakes: label → the network's answer" if wrong else "None lost to pruning so far"
         shown.show(point, max(furthest, point), kept[point], wrong, left, right, heading)
         said = ", ".join(f"a {labels[i]} read as {answers[point][i]}" for i in first)
         measured = f"accuracy {100 * row['accuracy']:.1f} %, loss {row['loss']:.2f}"

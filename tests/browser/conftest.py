@@ -1,78 +1,35 @@
-"""JupyterLab and a browser for all tests in this folder."""
+"""JupyterLab, Notebook and a browser for all tests in this folder."""
 
 from __future__ import annotations
 
 import os
-import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
 from collections.abc import Iterator
 
-import nbformat
 import pytest
 
 sync_api = pytest.importorskip("playwright.sync_api")
 
-from lab_page import ARTEFACTS, PAGES, ROOT, TOKEN, widgets_notebook  # noqa: E402
-
-CHROMIUM_FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
+from servers import CHROMIUM_FLAGS, jupyter  # noqa: E402
 
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """JupyterLab on copies of the notebooks; yields its address."""
-    folder = tmp_path_factory.mktemp("notebooks")
-    for notebook in (ROOT / "notebooks").glob("*.ipynb"):
-        shutil.copy(notebook, folder)
-    for name in PAGES:
-        nbformat.write(widgets_notebook(name), folder / name)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    ARTEFACTS.mkdir(exist_ok=True)
-    log_path = ARTEFACTS / f"jupyter-{os.environ.get('PYTEST_XDIST_WORKER', 'alone')}.log"
-    command = [
-        sys.executable,
-        "-m",
-        "jupyter",
-        "lab",
-        "--no-browser",
-        f"--port={port}",
-        f"--IdentityProvider.token={TOKEN}",
+    """JupyterLab as `make lab` starts it."""
+    with jupyter(tmp_path_factory.mktemp("lab"), "lab", "--LabApp.expose_app_in_browser=True") as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def anyones(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Notebook 7, and JupyterLab beside it, as others start them: without the settings of `make lab`."""
+    folder = tmp_path_factory.mktemp("notebook")
+    options = [
+        f"--{name}.{option}"
+        for name in ("LabApp", "JupyterNotebookApp")
+        for option in ("expose_app_in_browser=True", f"app_settings_dir={folder / '.none'}")
     ]
-    command += ["--LabApp.expose_app_in_browser=True", f"--ServerApp.root_dir={folder}"]
-    command += ["--allow-root"] if os.getuid() == 0 else []
-    with open(log_path, "wb") as log:
-        # The theme that a test chooses must not become this user's own.
-        own = {
-            "JUPYTERLAB_SETTINGS_DIR": str(folder / ".settings"),
-            "JUPYTERLAB_WORKSPACES_DIR": str(folder / ".workspaces"),
-        }
-        process = subprocess.Popen(command, stdout=log, stderr=log, env=os.environ | own)
-        try:
-            address = f"http://127.0.0.1:{port}"
-            for _ in range(1200):
-                try:
-                    urllib.request.urlopen(f"{address}/api?token={TOKEN}", timeout=5).close()
-                    break
-                except OSError:
-                    assert process.poll() is None, log_path.read_text()
-                    time.sleep(0.1)
-            yield address
-        finally:
-            process.terminate()
-            process.wait(30)
+    with jupyter(folder, "notebook", *options) as address:
+        yield address
 
 
 @pytest.fixture(scope="session")

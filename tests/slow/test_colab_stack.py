@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import nbformat
@@ -60,13 +61,12 @@ def test_notebooks_set_themselves_up_and_run(tmp_path: Path) -> None:
     setups = {next(c.source for c in nbformat.read(path, 4).cells if c.cell_type == "code") for path in notebooks}
     assert len(setups) == 1, "the setup cell is the same in all"
     (setup,) = setups
-    lines = [line for line in setup.splitlines() if '"clone"' in line]
-    assert len(lines) == 1
-    local = f'    subprocess.run(["git", "clone", "--quiet", "--branch={ref}", "{clone}", "lossprune"], check=True)'
-    code = setup.replace(lines[0], local) + "\nimport lossprune_lib\nprint(lossprune_lib.__file__)"
+    here = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["lossprune"]
+    local = setup.replace(here["repository"], str(clone)).replace(f"--branch={here['ref']}", f"--branch={ref}")
+    code = local + "\nimport lossprune_lib\nprint(lossprune_lib.__file__)"
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "LOSSPRUNE"))}
     run = subprocess.run([python, "-c", code], check=True, capture_output=True, text=True, cwd=work, env=clean)
-    assert run.stdout.strip() == str(work / "lossprune" / "lossprune_lib" / "__init__.py")
+    assert run.stdout.splitlines()[-1] == str(work / "lossprune" / "lossprune_lib" / "__init__.py")
     after = set(subprocess.run(frozen, check=True, capture_output=True, text=True).stdout.splitlines())
     assert before <= after, f"changed or removed: {before - after}"
 

@@ -18,7 +18,8 @@ ROOT = Path(__file__).parents[2]
 NEEDED = ["pyproject.toml", "README.md", "LICENSE", "lossprune_lib", "data"]  # to build: no tests, no notebooks
 BUILD = "import sys; from setuptools import build_meta; getattr(build_meta, sys.argv[1])(sys.argv[2])"
 CLEAN = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "LOSSPRUNE"))}
-EXAMPLES = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
+PAGES = (ROOT / "README.md", ROOT / "notebooks" / "LIBRARY.md")
+EXAMPLES = [example for page in PAGES for example in re.findall(r"```python\n(.*?)```", page.read_text(), re.S)]
 
 pytestmark = pytest.mark.slow
 
@@ -106,6 +107,6 @@ def test_the_command_line_works(python: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=["library", "study"])
-def test_the_examples_of_the_readme_run(example: str, python: Path, tmp_path: Path) -> None:
+def test_the_examples_of_the_pages_run(example: str, python: Path, tmp_path: Path) -> None:
     quick = example.replace("training=50", "training=1").replace("tuning=20", "tuning=1")
     run(python, "-c", quick, cwd=tmp_path)

@@ -85,10 +85,11 @@ def test_every_widget_shows_its_picture_and_says_its_controls(
     assert "aria-valuetext" in looks.value
     assert "aria-pressed" in looks.value
     shown = []
-    monkeypatch.setattr("IPython.display.display", lambda bundle, raw: shown.append(bundle))
+    monkeypatch.setattr("IPython.display.display", lambda bundle, **_: shown.append(bundle))
     made._ipython_display_()
     assert [set(bundle) for bundle in shown] == [
-        {"application/vnd.jupyter.widget-view+json", "image/png", "text/plain"}
+        {"application/vnd.jupyter.widget-view+json", "image/png", "text/plain"},
+        {"text/html", "text/plain"},
     ]
     assert shown[0]["text/plain"] == made.picture.alt
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import copy
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from types import ModuleType
 
 import ipywidgets
 import numpy as np
@@ -13,6 +15,7 @@ from matplotlib.figure import Figure
 
 from lossprune_lib import LocalPruner, WeightSpace, data, models, plots, training, widgets
 from lossprune_lib.plots import networks
+from lossprune_lib.widgets import last_picture
 from lossprune_lib.widgets.sliders import DRAWING
 
 
@@ -134,15 +137,44 @@ def test_the_table_behind_the_picture_is_kept(slider: widgets.Sliders) -> None:
     assert len(slider.table) == len(widgets.SPARSITIES)
 
 
-def test_a_saved_notebook_shows_the_picture(slider: widgets.Sliders, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_saved_notebook_shows_the_picture(
+    slider: widgets.Sliders, script: Callable[[str], ModuleType], monkeypatch: pytest.MonkeyPatch
+) -> None:
     shown = []
-    monkeypatch.setattr("IPython.display.display", lambda bundle, raw: shown.append((bundle, raw)))
+    monkeypatch.setattr("IPython.display.display", lambda bundle, **how: shown.append((bundle, how)))
     slider._ipython_display_()
-    ((bundle, raw),) = shown
-    assert raw
+    (bundle, how), (behind, _) = shown
+    assert how["raw"]
     assert bundle["application/vnd.jupyter.widget-view+json"]["model_id"] == slider.model_id
     assert bundle["text/plain"] == slider.picture.alt
     assert len(bundle["image/png"]) > 1000
+    assert bundle["image/png"] in behind["text/html"]
+    assert script("build").LAST_PICTURE in behind["text/html"], "what is built would keep it"
+    assert not behind["text/plain"], "or GitHub shows it"
+
+
+def test_the_last_picture_is_kept_once_the_slider_rests(
+    slider: widgets.Sliders, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(last_picture, "_QUIET", 0.01)
+    shown = []
+    monkeypatch.setattr("IPython.display.display", lambda bundle, **how: shown.append((bundle, how)))
+
+    async def move() -> None:
+        for step in (1, 2, 3):
+            slider.controls["point"].value += step
+        await asyncio.sleep(0.05)
+
+    slider.last_picture.shown = False
+    asyncio.run(move())
+    assert not shown, "no notebook shows it"
+    slider._ipython_display_()
+    asyncio.run(move())
+    _, (first, told), (kept, how) = shown  # three moves, and one picture of them
+    assert how["update"]
+    assert how["display_id"] == told["display_id"] == slider.model_id
+    assert base64.b64encode(slider.picture.png).decode() in kept["text/html"]
+    assert kept != first
 
 
 def test_kept_weights_are_drawn_where_they_are(trained, digits: data.Task) -> None:
