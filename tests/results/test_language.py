@@ -68,7 +68,9 @@ def test_the_shipped_table_is_of_the_scripts_prunings(shipped: pd.DataFrame) -> 
 
 
 def test_the_shipped_prunings_have_the_sparsity_that_they_were_asked_for(shipped: pd.DataFrame) -> None:
-    assert (shipped["pruned"] - shipped["sparsity"]).abs().max() < 1e-4
+    off = (shipped["pruned"] - shipped["sparsity"]).abs()
+    assert off[shipped["scope"] != "row"].max() < 1e-4
+    assert off.max() < 0.5 / 96  # a whole number of each row
     assert shipped["loss"].between(1, 6).all()
     densities = shipped.filter(regex=r"^density\.")
     assert densities.shape[1] == 18
