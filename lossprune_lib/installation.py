@@ -1,6 +1,6 @@
 """How the library is installed: where its files lie, which extra brings a missing package, and how a checkout is used.
 
-The notebooks' setup cell runs this file by its path, maybe where nothing is installed: it needs Python alone.
+The notebooks' setup cell imports this file, maybe where nothing is installed: it needs Python alone.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _NOT_FOR_A_KERNEL = {"jupyterlab", "jupytext", "nbval"}
 
 
 def make_ready(checkout: Path = PACKAGE.parent) -> None:
-    """Let this kernel import the library of a checkout, and install the packages that the notebooks need and it lacks.
+    """Install the packages that a checkout's notebooks need and this kernel lacks, and no others.
 
     Called twice it does nothing more: a notebook's first cell may be run again at any time.
 
@@ -54,8 +54,6 @@ def make_ready(checkout: Path = PACKAGE.parent) -> None:
         raise RuntimeError(
             f"Python 3.11 or newer is needed, and this kernel has {sys.version.split()[0]}: choose another."
         )
-    if str(checkout) not in sys.path:
-        sys.path.insert(0, str(checkout))
     lacking = missing(checkout)
     if not lacking:
         return

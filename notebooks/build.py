@@ -53,9 +53,9 @@ BADGE = "[![Open in Colab](https://colab.research.google.com/assets/colab-badge.
 SETUP = """\
 # Finds the course's library: in the folders around this notebook, installed, or fetched, as on Colab.
 # Should this stop, do what the last line says and run it again.
-import importlib.util, pathlib, runpy, shutil, subprocess
-clone, script = pathlib.Path("lossprune").absolute(), "lossprune_lib/installation.py"
-found = [place / script for place in (*clone.parents, clone) if (place / script).exists()]
+import importlib.util, pathlib, shutil, subprocess, sys
+clone = pathlib.Path("lossprune").absolute()
+found = [place for place in (*clone.parents, clone) if (place / "lossprune_lib" / "installation.py").exists()]
 if not found and importlib.util.find_spec("lossprune_lib") is None:
     part = clone.with_name(".lossprune-part")
     shutil.rmtree(part, ignore_errors=True)
@@ -66,9 +66,11 @@ if not found and importlib.util.find_spec("lossprune_lib") is None:
         raise RuntimeError("git is missing: install it, or unpack {repository}/archive/{ref}.zip here.") from None
     except subprocess.CalledProcessError:
         raise RuntimeError("{repository} cannot be reached: connect to the network first.") from None
-    found = [part.rename(clone) / script]
+    found = [part.rename(clone)]
 if found:
-    runpy.run_path(str(found[0]))["make_ready"]()"""
+    sys.path.insert(0, str(found[0]))
+    from lossprune_lib.installation import make_ready
+    make_ready()"""
 # For front ends that miss a widget's model: in what is built there is no live widget.
 LAST_PICTURE = '<style class="lossprune-last-picture '
 LIVE_WIDGET = "application/vnd.jupyter.widget-view+json"

@@ -54,7 +54,7 @@ def jupyter(folder: Path, app: str, *options: str, python: str = sys.executable)
         process = subprocess.Popen(command, stdout=log, stderr=log, env=os.environ | own)
         try:
             address = f"http://127.0.0.1:{port}"
-            for _ in range(200):
+            for _ in range(600):  # two minutes, on a machine that does other things too
                 try:
                     urllib.request.urlopen(f"{address}/api?token={TOKEN}", timeout=5).close()
                     break
