@@ -10,6 +10,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from pathlib import Path
 
 import nbformat
 import pytest
@@ -30,9 +31,15 @@ CHROMIUM_FLAGS = [
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def notebooks_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where JupyterLab finds its notebooks."""
+    return tmp_path_factory.mktemp("notebooks")
+
+
+@pytest.fixture(scope="session")
+def server(notebooks_folder: Path) -> Iterator[str]:
     """JupyterLab on copies of the notebooks; yields its address."""
-    folder = tmp_path_factory.mktemp("notebooks")
+    folder = notebooks_folder
     for notebook in (ROOT / "notebooks").glob("*.ipynb"):
         shutil.copy(notebook, folder)
     nbformat.write(widgets_notebook(), folder / WIDGETS)
