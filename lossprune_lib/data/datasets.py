@@ -58,6 +58,12 @@ def load(
     order_of_split = generator(seed, "split", name)
     if name == "python_reference":
         return _text(name, find_device(device))
+    return _normalised(name, order_of_split, device, dtype, progress)
+
+
+def _normalised(
+    name: str, order_of_split: torch.Generator, device: str | torch.device, dtype: torch.dtype, progress: bool
+) -> Task:
     x_train, y_train, x_test, y_test, class_names = _digits() if name == "digits" else _images(name, progress)
 
     order = torch.randperm(len(x_train), generator=order_of_split)
