@@ -42,7 +42,7 @@ def stale(build: ModuleType, source: Path, notebook: nbformat.NotebookNode, solv
 def test_every_source_is_built_and_nothing_else(build: ModuleType) -> None:
     assert {source.stem for source in build.sources()} == {notebook.stem for notebook in STUDENT}
     assert {source.stem for source in build.sources() if build.has_exercises(source)} == {path.stem for path in SOLVED}
-    assert len(STUDENT) == 6
+    assert len(STUDENT) == 7
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=name)

@@ -135,4 +135,22 @@ BECAUSE: dict[str, dict[Any, str]] = {
         "1 to 5 points": "MP starves no layer here, and fine-tuning makes good the rest.",
         "more than 5 points": "That was the small network of notebook 04, which MP starves. Look at the shares.",
     },
+    # 06 From here to language models
+    "loss doubled": {
+        "high": "This network is small: most of its weights have work to do. The digits needed far fewer of theirs.",
+        "low": "It gives away half of its weights before the loss has doubled, though its spelling suffers sooner.",
+    },
+    "largest input": {
+        "high": "In models with billions of weights it is. Here most layers have inputs of much the same size.",
+        "low": "In most layers it is hardly more. In the layers called down a few inputs are large.",
+    },
+    "paid back": {
+        "high": "Inputs go together only so far: what no other input contains, no other weight can pay back.",
+        "low": "Inputs of one layer have much in common, so others can take over a good part of the work.",
+    },
+    "second at 60 %": {
+        "Wanda, per row": "Its inputs are too much alike here to choose by, and a fixed share of each row is a "
+        "constraint.",
+        "MP, global": "Compared over the whole network, size gives some layers too little: look at their shares below.",
+    },
 }

@@ -64,12 +64,15 @@ _FINDING_THREE = """
 register("finding three", Choice("abcd", "c", _FINDING_THREE))
 
 _A_CHILD_OF_THE_EXPANSION = """
-    right: The error is zero at the trained weights, its least value, so the slopes vanish. The second order is exact, as the
+    right: The error is zero at the trained weights, its least value, so the slopes vanish. The second order is
+        exact, as the
         outputs are linear in the weights. And as with OBD, what pairs of weights do together is left out.
     lm: LM reads the slope of the loss. Where does Wanda read a slope, or a label?
-    qm: QM looks through the whole network, by the curvature of the loss. What happens in the layers above does not enter
+    qm: QM looks through the whole network, by the curvature of the loss. What happens in the layers above does not
+        enter
         Wanda's score.
-    scaled-magnitude: Rows matter only for who is compared with whom. Within a row, magnitude and Wanda differ as soon as
+    scaled-magnitude: Rows matter only for who is compared with whom. Within a row, magnitude and Wanda differ as
+        soon as
         inputs differ in size.
 """
 register("child of the expansion", Choice("abcd", "b", _A_CHILD_OF_THE_EXPANSION))

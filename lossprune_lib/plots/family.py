@@ -1,4 +1,4 @@
-"""The methods since 1990 on one map: what each models, with which curvature, and what it does with the other weights."""
+"""The methods since 1990 on one map: what each models, with which curvature, and what becomes of the other weights."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def table() -> pd.DataFrame:
 
 
 def family(ax: Axes) -> Axes:
-    """Draw the map: to the right more curvature, upwards what is modelled; filled boxes change the weights that stay."""
+    """Draw the map: curvature to the right, what is modelled upwards; filled boxes change the weights that stay."""
     for x in (0.5, 1.5):
         ax.axvline(x, color=GUIDE, linewidth=0.8, linestyle=":")
     for y in (0.5, 1.5):

@@ -33,7 +33,7 @@ STYLES: dict[str, dict[str, Any]] = {
     "qm": {"color": "#D55E00", "linestyle": "-", "marker": "o", "label": "QM, quadratic model"},
     "obd": {"color": "#009E73", "linestyle": (0, (5, 1, 1, 1, 1, 1)), "marker": "D", "label": "OBD"},
     "wanda": {"color": "#56B4E9", "linestyle": (0, (3, 1)), "marker": "v", "label": "Wanda"},
-    "sparsegpt": {"color": "#8E44AD", "linestyle": (0, (9, 1)), "marker": "h", "label": "SparseGPT"},
+    "sparsegpt": {"color": "#4B0082", "linestyle": (0, (9, 1)), "marker": "h", "label": "SparseGPT"},
 }
 # Controls have one colour, which no criterion has; they are told apart by their markers.
 _CONTROL = "#7A5C2E"

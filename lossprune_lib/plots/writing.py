@@ -6,6 +6,7 @@ import re
 import textwrap
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
@@ -13,12 +14,12 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MultipleLocator, PercentFormatter
 
-from lossprune_lib.plots.style import GUIDE, HIGHLIGHT, INK, MUTED, PRUNED, ink, style
+from lossprune_lib.plots.style import HIGHLIGHT, INK, MUTED, PRUNED, ink, style
 
-COLUMNS, LINES = 92, 6  # of the text
+COLUMNS, LINES = 92, 4  # of the text
 _NO_WORD = "#D55E00"
 _SIZE = 10.5  # of the letters, in points
-_STEP = 0.052  # from line to line, of the figure's height
+_STEP = 0.06  # from line to line, of the figure's height
 _HIGHEST = 4.6  # nats; above, the loss is drawn there
 
 
@@ -70,10 +71,12 @@ def _places(names: Sequence[str]) -> list[float]:
 class WritingView:
     """The loss as far as it was looked at, what each layer lost, and the text; for a slider to move."""
 
-    def __init__(self, figure: Figure, names: Sequence[str], methods: Mapping[str, str], known: Collection[str]) -> None:
+    def __init__(
+        self, figure: Figure, names: Sequence[str], methods: Mapping[str, str], known: Collection[str]
+    ) -> None:
         self.figure, self.names, self.known = figure, names, known
-        self.left, self.right = figure.add_axes((0.06, 0.58, 0.27, 0.33)), figure.add_axes((0.57, 0.58, 0.42, 0.31))
-        self.left.set(xlim=(-0.02, 0.92), ylim=(1, _HIGHEST), xlabel="share of the weights pruned")
+        self.left, self.right = figure.add_axes((0.06, 0.52, 0.27, 0.38)), figure.add_axes((0.57, 0.52, 0.42, 0.36))
+        self.left.set(xlim=(-0.02, 0.92), ylim=(0.9, _HIGHEST), xlabel="share of the weights pruned")
         self.left.xaxis.set_major_formatter(PercentFormatter(1, symbol=" %", decimals=0))
         self.left.grid()
         self.lines = {name: self.left.plot([], [], **style(name))[0] for name in methods}
@@ -84,12 +87,16 @@ class WritingView:
         self.bars = self.right.bar(places, [0.0] * len(names), width=0.72, color=PRUNED)
         (self.ticks,) = self.right.plot(places, [0.0] * len(names), "_", color=INK, markersize=11, markeredgewidth=2)
         self.titles = (self.left.set_title(" "),)
-        figure.text(0.57, 0.955, "each layer lost: of its output (bar), weights (line)", fontweight="bold", fontsize=11)
-        self.heading = figure.text(0.02, 0.375, " ", color=INK, fontweight="bold", fontsize=11)
-        looks = {"family": "DejaVu Sans Mono", "fontsize": _SIZE, "parse_math": False}
-        kinds = ({"color": MUTED, "fontweight": "bold"}, {"color": INK}, {"color": ink(_NO_WORD), "fontweight": "bold"})
+        figure.text(0.565, 0.95, "lost of a layer's output (bar), weights (line)", fontweight="bold", fontsize=11)
+        self.heading = figure.text(0.02, 0.285, " ", color=INK, fontweight="bold", fontsize=11)
+        looks: dict[str, Any] = {"family": "DejaVu Sans Mono", "fontsize": _SIZE, "parse_math": False}
+        kinds: Sequence[dict[str, Any]] = (
+            {"color": MUTED, "fontweight": "bold"},
+            {"color": INK},
+            {"color": ink(_NO_WORD), "fontweight": "bold"},
+        )
         self.text = [
-            [figure.text(0.02, 0.315 - _STEP * line, "", **looks, **kind) for line in range(LINES)] for kind in kinds
+            [figure.text(0.02, 0.215 - _STEP * line, "", **looks, **kind) for line in range(LINES)] for kind in kinds
         ]
         rows = [artist for row in self.text for artist in row]
         self.moving: list[Artist] = [*self.lines.values(), self.here, *self.bars, self.ticks, *self.titles]
@@ -120,7 +127,8 @@ class WritingView:
 
     def write(self, prompt: str, written: str) -> list[str]:
         """Show the text so far; return the words in it that the reference does not have."""
-        text = prompt + written
+        prompt = prompt.replace("\n", " ")
+        text = prompt + _flowing(written)
         strange = [(start, end) for start, end in strange_words(text, self.known) if end > len(prompt)]
         mark = ["0" if i < len(prompt) else "1" for i in range(len(text))]
         for start, end in strange:
@@ -132,11 +140,19 @@ class WritingView:
         return [text[start:end] for start, end in strange]
 
 
+def _flowing(text: str) -> str:
+    """Return a text whose lines flow on: only an empty line begins a new one."""
+    paragraphs = re.split(r"\n[ \n]*\n *", text)
+    return "\n".join(re.sub(r"[ \n]+", " ", paragraph) for paragraph in paragraphs)
+
+
 def _rows(text: str) -> list[tuple[int, int]]:
     """Return from where to where each line goes: broken where the text says so, and where it is too long."""
     rows, start = list[tuple[int, int]](), 0
     for line in text.split("\n"):
-        pieces = textwrap.wrap(line, COLUMNS, drop_whitespace=False, replace_whitespace=False, expand_tabs=False) or [""]
+        pieces = textwrap.wrap(line, COLUMNS, drop_whitespace=False, replace_whitespace=False, expand_tabs=False) or [
+            ""
+        ]
         for piece in pieces:
             rows.append((start, start + len(piece)))
             start += len(piece)

@@ -3,6 +3,7 @@
 from lossprune_lib.pruning.foretold import causes_by_stages, stage_by_stage
 from lossprune_lib.pruning.groups import cost_of_groups
 from lossprune_lib.pruning.local import CoverageWarning, LocalPruner, prune_together
+from lossprune_lib.pruning.paid_back import errors_by_way
 from lossprune_lib.pruning.ranking import one_shot
 from lossprune_lib.pruning.run import PrunerState, PruningRun
 from lossprune_lib.pruning.stage import EmptyLayerWarning
@@ -15,6 +16,7 @@ __all__ = [
     "PruningRun",
     "causes_by_stages",
     "cost_of_groups",
+    "errors_by_way",
     "one_shot",
     "prune_together",
     "stage_by_stage",

@@ -576,7 +576,7 @@ own.reveal(
 # - On a network of your own, say what share of it you prune, and let the controls say why a mask is good: on ours, magnitude
 #   was enough.
 #
-# **Next**: [the glossary](GLOSSARY.md), and `data/results/FINDINGS.md` with all tables. **The paper**: C. Laurent, C. Ballas,
+# **Next**: [06 From here to language models](06_language_models.ipynb): what became of these ideas. All our tables are in `data/results/FINDINGS.md`. **The paper**: C. Laurent, C. Ballas,
 # T. George, N. Ballas, P. Vincent, *Revisiting Loss Modelling for Unstructured Pruning*, arXiv 2006.12279.
 
 # %% [markdown]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -13,9 +14,15 @@ from servers import CHROMIUM_FLAGS, jupyter  # noqa: E402
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def notebooks_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where JupyterLab finds its notebooks."""
+    return tmp_path_factory.mktemp("lab")
+
+
+@pytest.fixture(scope="session")
+def server(notebooks_folder: Path) -> Iterator[str]:
     """JupyterLab as `make lab` starts it."""
-    with jupyter(tmp_path_factory.mktemp("lab"), "lab", "--LabApp.expose_app_in_browser=True") as address:
+    with jupyter(notebooks_folder, "lab", "--LabApp.expose_app_in_browser=True") as address:
         yield address
 
 

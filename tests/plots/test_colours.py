@@ -57,6 +57,10 @@ TOGETHER = {
         },
         "predicted": (locality_plots.PREDICTED["color"], locality_plots.PREDICTED["linestyle"]),
     },
+    "ways": {
+        name: (plots.style(name)["color"], plots.style(name)["marker"])
+        for name in ("mp", "uniform", "wanda", "sparsegpt", "lm", "qm")
+    },
     "schedules": {name: (colour, line) for name, (colour, line, _) in locality_plots._LOOKS.items()},
     "orders": {
         name: (taylor_plots.order_style(name)["color"], str(taylor_plots.order_style(name)["linestyle"]))

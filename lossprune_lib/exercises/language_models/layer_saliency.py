@@ -33,10 +33,12 @@ _WORDS = """
     half: There is a half too many. It belongs to the second order of an expansion, and E itself is a sum of squares.
     root: That is the root of E. It orders the weights as E does, but give E itself.
     mean: You averaged over the examples. E is a sum over them.
-    square-of-sum: You added up the inputs before you squared them, so that inputs of opposite sign cancel: square first.
+    square-of-sum: You added up the inputs before you squared them, so that inputs of opposite sign cancel: square
+        first.
     spread: You took away the mean of the inputs. What an output loses is weight times input, mean and all.
     inputs-not-squared: The inputs are not squared.
-    norm-not-squared: You used the norm of the inputs, which is the root of the sum of their squares: leave out the root.
+    norm-not-squared: You used the norm of the inputs, which is the root of the sum of their squares: leave out the
+        root.
     weights-not-squared: The weights are not squared.
     of-the-outputs: You used the layer's outputs. One weight meets one input only.
     all-inputs: You used the squares of all inputs together. A weight [c, f] meets input f alone.

@@ -28,7 +28,9 @@ def made_up_row(features: int, source: torch.Generator) -> tuple[Tensor, Tensor]
 def _cases() -> list[tuple[Tensor, Tensor, int]]:
     source = fresh()
     sizes = (3, 5, 8, 12)
-    return [(*made_up_row(features, source), int(torch.randint(features, (1,), generator=source))) for features in sizes]
+    return [
+        (*made_up_row(features, source), int(torch.randint(features, (1,), generator=source))) for features in sizes
+    ]
 
 
 _WORDS = """

@@ -23,7 +23,7 @@ def _right(scores: Tensor) -> Tensor:
 
 
 def _cases() -> list[tuple[Tensor]]:
-    """Return scores whose sizes differ between groups, rows and columns; both sizes are multiples of 4, but not equal."""
+    """Return scores whose sizes differ between rows and columns; both their numbers are multiples of 4, not equal."""
     source, cases = fresh(), []
     for outputs, features in ((4, 8), (8, 12), (12, 16), (4, 20)):
         size = torch.rand(outputs, 1, generator=source, dtype=torch.float64) * torch.arange(1, features + 1)
@@ -37,7 +37,8 @@ _WORDS = """
     hint: Cut each row into groups of four neighbours, and in each group keep the two of the largest scores.
     smallest: You kept the two with the smallest scores: those are the ones that go.
     along-outputs: Your groups run along the outputs. A group is four neighbours in one row.
-    spread-out: Your groups are not of neighbours: they take every so-manieth weight of a row. Cut the row into pieces of
+    spread-out: Your groups are not of neighbours: they take every so-manieth weight of a row. Cut the row into
+        pieces of
         four.
     half-of-row: You kept half of each row, wherever it is. It must be two in every group of four.
     half-of-all: You kept half of all weights, wherever they are. It must be two in every group of four.
@@ -47,7 +48,7 @@ _WORDS = """
 
 
 def _wrong(scores: Tensor) -> dict[str, Tensor]:
-    outputs, features = scores.shape
+    features = scores.shape[1]
     apart = _largest(scores.unflatten(1, (4, -1)).transpose(1, 2), 2).transpose(1, 2).flatten(1)
     return {
         "smallest": _of_four(-scores),

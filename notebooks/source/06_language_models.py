@@ -1,0 +1,541 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3 (ipykernel)
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 06 From here to language models
+#
+# **After this notebook you can**
+# - place OBD, OBS, lottery tickets, SNIP, WoodFisher, Wanda and SparseGPT on one map, and say how each follows from notebook 02;
+# - derive Wanda and the update of SparseGPT from the squared error of one layer;
+# - prune a small language model, read what is lost, and say which part of a method did the work.
+#
+# **You need** the parabola of one weight and the off-diagonal term (notebook 02, sections 1 and 2), and the controls of notebook 04.
+#
+# **It takes** about 35 minutes, and 25 more for the exercises. The computing takes under a minute, and nothing is downloaded.
+
+# %%
+import math
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import torch
+
+from lossprune_lib import LocalPruner, WeightSpace, data, exercises, models, plots, results, training, widgets
+from lossprune_lib.plots import family, language
+from lossprune_lib.pruning import errors_by_way, layerwise
+from lossprune_lib.pruning.layerwise import SPARSEGPT, WANDA
+from lossprune_lib.seeds import generator
+
+plots.use_style()
+task = data.load("python_reference")
+net = models.pretrained("tiny_gpt", task)
+
+# %% [markdown]
+# ## 1. Read the damage
+#
+# A **language model** reads a text and says how probable each next piece is. Ours is a **transformer** of three blocks that reads characters; it
+# learned from the reference of the Python language, which ships with Python itself. To **write**, it draws the next character from its own
+# probabilities, appends it, and goes on.
+#
+# Its loss is what it has been in this course all along: the mean cross-entropy, here for each character, in nats.
+
+# %% tags=["nbval-check-output"]
+space = WeightSpace(net, exclude="head")
+print(f"{space.size:,} weights in {len(space.layers)} Linear layers; the last layer, called head, stays whole")
+print(f"guessing among {task.classes} characters: {math.log(task.classes):.2f} nats")
+
+# %%
+doubled = exercises.guess(
+    "loss doubled", "At which sparsity will magnitude pruning have doubled the loss?", unit="%", between=(0, 1)
+)
+
+# %% [markdown]
+# Now prune it. Every setting writes with the same random draws, so what differs between two texts is the network's doing. Words in bold colour do not
+# occur in the reference.
+#
+# - Stay with magnitude, and move to the right. What breaks first: sense, grammar, or spelling?
+# - At 70 %, press each method in turn.
+# - Type a beginning of your own. It can have all characters of the reference, so no accents.
+
+# %%
+writer = widgets.writing_slider(net, task)
+writer
+
+# %% [markdown]
+# Left, the loss on held-out text, for the places where you have been. Right, for each layer: the share of its weights that is gone, and how far its
+# output has changed, measured as a share of the output's own square. For paper, three of the settings:
+
+# %%
+writer.stills(
+    {"sparsity": 0.5, "method": "mp"}, {"sparsity": 0.7, "method": "mp"}, {"sparsity": 0.7, "method": "sparsegpt"}
+)
+
+# %%
+tried = np.array([0.0, 0.3, 0.5, 0.6, 0.7])
+by_size = [LocalPruner("mp", s, stages=1, exclude="head").prune(net, task).network() for s in tried]
+risen = np.array([training.evaluate(pruned, task, "test").loss for pruned in by_size])
+twice = float(np.interp(2 * risen[0], risen, tried))
+doubled.reveal(
+    pd.DataFrame({"pruned": [f"{100 * s:.0f} %" for s in tried], "loss": risen.round(2)}).set_index("pruned"),
+    answer=twice,
+)
+
+# %% [markdown]
+# Sense was never there: the model is far too small for it. Grammar goes next, then spelling, and at the end even the spaces. The loss counts all of that in
+# one number. Each method here takes the same number of weights in one go, and nothing is trained afterwards. One of them keeps on spelling where the
+# others no longer can. Why?
+#
+# ## 2. One map
+#
+# All of these methods, and most that came in between, answer the same three questions:
+#
+# 1. **What is modelled?** The loss; or the output of one layer; or nothing at all, as in magnitude pruning.
+# 2. **With which curvature?** None, the diagonal, or the off-diagonal terms of pairs of weights too.
+# 3. **What about the weights that stay?** They stay as they are, or they are changed to make up for what goes.
+
+# %% alt="A map of ten methods. To the right: no curvature, the diagonal, pairs too. Upwards: nothing is modelled, the loss, a layer's output. OBD stands in the middle; arrows lead from it to OBS, to QM in stages and to Wanda, and from OBS to WoodFisher and SparseGPT. OBS, WoodFisher and SparseGPT are filled."
+figure, ax = plt.subplots(figsize=(plots.WIDTH, 4), layout="constrained")
+family.family(ax)
+plt.show()
+
+# %% [markdown]
+# Filled boxes change the weights that stay. An arrow is one change. Notebook 02 stood in the middle row: LM (SNIP takes its formula to a network that is not
+# trained yet), OBD, QM. One step to the right is the term that 02 found for two weights and then had to leave out. One step up, and the loss is
+# replaced by something that a single layer can know. Those two steps are the rest of this notebook.
+
+# %%
+family.table()
+
+# %% [markdown]
+# *matrix*: what the curvature is of. The **Fisher** matrix of WoodFisher is, like the GGN, a curvature made of first derivatives. *training*: a
+# **lottery ticket** starts again from its first weights after each step, *gradual magnitude* prunes while it trains. SparseGPT and Wanda
+# have "none" there. With billions of weights, training is what one cannot afford, and so is a gradient through the whole network.
+#
+# ## 3. One layer in place of the loss
+#
+# A Linear layer turns an input $x$ ($F$ numbers) into $Wx$. Run some text through the network and keep what arrives at the layer: $X$, with a row for each
+# character. Change $W$ by $\Delta W$. The **layer's error** is the squared change of its outputs, summed over characters and outputs:
+#
+# $$E(\Delta W) = \sum_n \lVert \Delta W\, x_n \rVert^2$$
+#
+# No labels, no other layers. Ask of it what 02 asked of the loss: what if one weight goes alone?
+#
+# ### Exercise 6.1: One weight of a layer
+#
+# *easy, about 5 minutes.* Write `layer_saliency(weights, inputs)`: for each weight, the error $E$ when this weight becomes zero and all others stay. `weights` is
+# [C, F], `inputs` [N, F]; return [C, F]. For weights `[[2.]]` and inputs `[[1.], [3.]]` it is `[[40.]]`
+
+
+# %% tags=["stub"]
+def layer_saliency(weights, inputs):
+    # your code
+    return None
+
+
+# %%
+exercises.check("layer saliency", layer_saliency)
+
+# %% [markdown]
+# <details><summary>Hint 1</summary>Which output does the weight [c, f] belong to, and by how much does it change for one character?</details>
+# <details><summary>Hint 2</summary>The sum over the characters touches the inputs alone: one number for each column of <code>inputs</code>.</details>
+
+
+# %% tags=["solution"]
+def layer_saliency(weights, inputs):
+    # Without weight [c, f], output c loses w x_f; the squares of that, added up.
+    return weights**2 * (inputs**2).sum(dim=0)
+
+
+# %% [markdown]
+# You have derived **Wanda**. Its score is the root of that, $\lvert w_{cf}\rvert \cdot \lVert X_f \rVert$, weight times norm of its input, which puts the weights in the
+# same order. Taylor says the same: at the trained weights $E$ is zero, its least value, so its slope is zero as well. What is left is
+#
+# $$E = \tfrac12\, s^\top H s, \qquad H = 2 X^\top X \ (F \times F),$$
+#
+# for the step $s$ of each row of $W$, and as the layer is linear, nothing comes after the second order. Wanda is $\tfrac12 H_{ff} w^2$: **OBD, asked of a layer.** Compare
+# the diagonal that you built in exercise 2.3, the mean of $p_c(1 - p_c)\, x_f^2$. The inputs are still there. What the loss knew, that some outputs are
+# certain already and some matter more than others, has gone.
+#
+# By hand and by the library, on one layer:
+
+
+# %%
+def inputs_of(layer, tokens):
+    found = []
+    hook = layer.register_forward_pre_hook(lambda module, given: found.append(given[0].flatten(0, 1)))
+    with torch.no_grad():
+        net(tokens)
+    hook.remove()
+    return found[0]
+
+
+# %% tags=["nbval-check-output"]
+layer, place = net.block2.up, space.layers.index("block2.up")
+tokens = task.sample(64, generator(0, "batch", 1))[0]  # what the pruner draws too
+x = inputs_of(layer, tokens)
+score = layer.weight.detach().abs() * x.norm(dim=0)
+run = LocalPruner(WANDA, 0.5, stages=1, scope="row", exclude="head", batch_size=64).prune(net, task)
+same = (score > score.median(dim=1, keepdim=True).values) == space.split(run.mask.kept)[place]
+print(f"{x.shape[0]:,} inputs of {x.shape[1]} numbers; the same weights stay: {100 * same.double().mean():.2f} %")
+
+# %% [markdown]
+# Wanda ranks within a **row**, the weights of one output. Each output has an error of its own, so the method never has to ask which output matters more.
+#
+# Within a row, Wanda and magnitude differ only if the inputs differ in size. In models with billions of weights a few inputs are a hundred times as large as
+# the others (Dettmers et al. 2022; Sun et al. 2024 build on that). And here? Take the layer of 18 whose inputs differ most.
+
+# %%
+sizes = exercises.guess(
+    "largest input", "How many times as large as the median input's norm is the largest one's, where they differ most?"
+)
+
+# %%
+some = dict(zip(space.layers, space.modules, strict=True))
+norms = {name: inputs_of(module, tokens[:16]).norm(dim=0) for name, module in some.items()}
+relative = {name: (norm / norm.median()).sort().values for name, norm in norms.items()}
+largest = pd.Series({name: norm[-1].item() for name, norm in relative.items()}, name="largest / median")
+figure, ax = plt.subplots(figsize=(7.4, 3), layout="constrained")
+language.input_sizes(ax, relative)
+plt.close(figure)
+sizes.reveal(
+    figure,
+    largest.groupby(largest.index.str.split(".").str[-1], sort=False).max().round(1),
+    answer=largest.max(),
+    within=1.0,
+    alt="Norms of the inputs of each kind of layer, sorted, as multiples of the median: nearly level for most layers, and "
+    "spread over a factor of ten or more for the inputs of the layers called down.",
+)
+
+# %% [markdown]
+# Not a hundred times: in most layers here the largest input is about twice the median, as each stands behind a norm that evens them out. Only the inputs of *down* differ widely. So Wanda can
+# hardly choose otherwise than magnitude within a row. Mind this before you read the table of section 5: a small model is a poor judge of a method that was made for
+# outliers.
+#
+# ### Exercise 6.2: Whose child?
+#
+# *easy, about 4 minutes.* Which sentence is right, and why are the others wrong?
+#
+# - a: Wanda is LM: weight times input is the weight times its slope.
+# - b: Wanda is OBD with the layer's error in place of the loss. The slope need not be assumed zero: it is zero.
+# - c: Wanda is QM with a curvature that is sampled from a few texts.
+# - d: Wanda is magnitude with rows of equal length.
+
+# %% tags=["stub"]
+my_sentence = None  # "a", "b", "c" or "d"
+
+# %%
+exercises.check("child of the expansion", my_sentence)
+
+# %% [markdown]
+# <details><summary>Hint 1</summary>For each of the three questions of section 2, what would each sentence answer?</details>
+# <details><summary>Hint 2</summary>Where does E have its least value, and what does that say of its slope there?</details>
+
+# %% tags=["solution"]
+my_sentence = "b"  # at the trained weights E is zero, its least value; half of H w² is left
+
+# %% [markdown]
+# ## 4. Paid back: OBS and SparseGPT
+#
+# In section 2 of notebook 02, two weights together cost more than each alone, or less, because of the term $H_{12} s_1 s_2$. A diagonal cannot hold it, so 02 and
+# 03 left it out. But the term can be *used*. If inputs 1 and 2 tend to rise together, then weight 2 can take over a part of what weight 1 did.
+#
+# So let weight $k$ go, $s_k = -w_k$, and choose the steps of all the others so that $\tfrac12 s^\top H s$ becomes as small as it can. Setting the derivatives by
+# the others to zero says that $Hs$ is zero everywhere but at $k$: $Hs = \mu\, e_k$, where $e_k$ is the unit vector. Multiply by the inverse of $H$.
+#
+# ### Exercise 6.3: The update for one weight
+#
+# *medium, about 9 minutes.* Write `remove_one(row, hessian, k)`: the best new row [F] in which weight `k` is zero, and the increase of $\tfrac12 s^\top H s$ that
+# remains. `row` is [F], `hessian` [F, F]. First find $\mu$ from $s_k = -w_k$. For row `[1., 1.]`, Hessian `[[1., .5], [.5, 1.]]` and `k = 0` it is `[0., 1.5]` and
+# `0.375`
+
+
+# %% tags=["stub"]
+def remove_one(row, hessian, k):
+    # your code
+    return None
+
+
+# %%
+exercises.check("remove one", remove_one)
+
+# %% [markdown]
+# <details><summary>Hint 1</summary>The step is a multiple of column k of the inverse. Which multiple makes its entry k equal to minus the weight?</details>
+# <details><summary>Hint 2</summary>Put this step into the quadratic form: H times its inverse is one, and a single number is left below the square of the weight.</details>
+
+
+# %% tags=["solution"]
+def remove_one(row, hessian, k):
+    inverse = torch.linalg.inv(hessian)
+    step = -row[k] / inverse[k, k] * inverse[:, k]  # its entry k is minus the weight, the others pay back
+    return row + step, row[k] ** 2 / (2 * inverse[k, k])
+
+
+# %% [markdown]
+# That is the **Optimal Brain Surgeon** (OBS; Hassibi and Stork 1993), who asked it of the loss: a price $w_k^2 / 2[H^{-1}]_{kk}$ for each weight, and an update for the others.
+# For a whole network the inverse is out of reach. For one layer it is not: $H$ is $F \times F$, and **the same for all rows**.
+#
+# One thing is still in the way. Take a weight out of a row, and the inverse changes, for each row another one. **SparseGPT** (Frantar and Alistarh 2023) goes
+# through the columns from left to right in *all* rows, and lets only what is to the right pay back. Then one inverse serves all.
+#
+# How much is paid back? On one layer, take the mask that Wanda chooses, and compare the error with and without an update. What share of the error goes away at 50 %?
+
+# %%
+back = exercises.guess(
+    "paid back", "Of the layer's error at 50 %, which share does the update remove, same mask?", unit="%"
+)
+
+# %%
+hessian = layerwise.hessian(x)
+some_rows = layer.weight.detach().double()[::24]
+ways = errors_by_way(some_rows, hessian, np.linspace(0.1, 0.9, 9).round(1))
+figure, ax = plt.subplots(figsize=(7.4, 3.3), gridspec_kw={"right": 0.7, "bottom": 0.16})
+language.errors(ax, ways)
+plt.close(figure)
+half = ways.loc[0.5]
+back.reveal(
+    figure,
+    (100 * ways.loc[[0.3, 0.5, 0.7]]).round(1),
+    answer=1 - half["Wanda, updated"] / half["Wanda"],
+    alt="Error of one layer, as a share of its output's square, against sparsity on a logarithmic scale: magnitude and Wanda highest, "
+    "Wanda's mask with updated weights and SparseGPT far below, OBS one weight at a time lowest.",
+)
+
+# %% [markdown]
+# The scale is logarithmic. Wanda's mask, its other weights set as well as can be, has about half of the error left. OBS, which also chooses by what can be paid back, has the least; it took one inverse for
+# each weight of each row. SparseGPT lies between: only what is to the right of a weight can pay for it.
+#
+# Then all layers. SparseGPT does two things at once, and notebook 04 taught us to separate such things: it chooses a mask, and it changes weights. Here is its mask with the
+# old weights beside both together.
+
+# %% tags=["nbval-check-output"]
+run = LocalPruner(SPARSEGPT, 0.6, stages=1, scope="layer", exclude="head", batch_size=64).prune(net, task)
+only_mask = models.pretrained("tiny_gpt", task)
+run.mask.apply_(only_mask)
+sized = LocalPruner("mp", 0.6, stages=1, scope="layer", exclude="head").prune(net, task)
+nets = {"dense": net, "magnitude": sized.network(), "SparseGPT's mask": only_mask, "and update": run.network()}
+loss = {name: training.evaluate(one, task, "test").loss for name, one in nets.items()}
+print(pd.Series(loss).round(2).to_string())
+
+# %% [markdown]
+# Look at the middle rows. SparseGPT's mask *without* the update is worse than plain magnitude: it gives away weights that others can replace, and then the replacement is missing. With the update, it is far
+# better than both. **Here the update does all of the work, and the mask makes sense only together with it.**
+#
+# ### Bonus 6.4: A whole row
+#
+# *hard, about 10 minutes.* Write `prune_row(row, hessian, number)`: take the weight of least price, let the others pay back, and go on with those that are left until
+# `number` of them have gone. Mind the inverse: it is that of the Hessian of the weights that are *left*. For the row and Hessian of exercise 6.3 and one weight it is
+# `[0., 1.5]`
+
+
+# %% tags=["stub", "bonus"]
+def prune_row(row, hessian, number):
+    # your code
+    return None
+
+
+# %%
+exercises.check("prune a row", prune_row)
+
+# %% [markdown]
+# <details><summary>Hint 1</summary>Keep the places of the weights that are left in a tensor <code>left</code>; <code>hessian[left][:, left]</code> is their
+# Hessian.</details>
+# <details><summary>Hint 2</summary>Work on a copy of the row, <code>row.clone()</code>. What <code>argmin</code> gives is a place among those that are left.</details>
+
+
+# %% tags=["solution"]
+def prune_row(row, hessian, number):
+    row, left = row.clone(), torch.arange(len(row))
+    for _ in range(number):
+        inverse_left = torch.linalg.inv(hessian[left][:, left])
+        first = (row[left] ** 2 / inverse_left.diagonal()).argmin()
+        row[left] -= row[left[first]] / inverse_left[first, first] * inverse_left[:, first]
+        row[left[first]] = 0.0
+        left = left[left != left[first]]  # what has gone must not come back
+    return row
+
+
+# %% [markdown]
+# ## 5. A fair table
+#
+# Now all of them, and LM and QM in stages as well, which know the loss. The same network, the same layers, the same number of weights, no training afterwards; each method that reads
+# data gets the same 64 pieces of text at each stage, and three draws of them. (QM's curvature is sampled with one column, as in notebook 05.) Test text decides.
+#
+# At 60 %, SparseGPT is first. Who is second?
+
+# %%
+second = exercises.guess(
+    "second at 60 %",
+    "Without an update of the weights: which way has the smallest loss at 60 %?",
+    choices=["MP, global", "MP, per layer", "Wanda, per row", "LM, global, 14 stages", "QM, global, 14 stages"],
+)
+
+# %%
+table = results.losses(results.language_model())
+plain = table[(table["shares"] == "") & (table["scope"] != "2:4")]
+figure, ax = plt.subplots(figsize=(plots.WIDTH, 3.8), gridspec_kw={"right": 0.68, "bottom": 0.14})
+language.losses(ax, plain)
+plt.close(figure)
+of_choices = plain[(plain["sparsity"] == 0.6) & plain["label"].isin(second.choices)]
+second.reveal(
+    figure,
+    plain.pivot(index="label", columns="sparsity", values="loss").round(2),
+    answer=of_choices.loc[of_choices["loss"].idxmin(), "label"],
+    alt="Loss against sparsity for all ways to prune.",
+)
+
+# %% [markdown]
+# WHAT-TABLE
+#
+# What does it cost? Seconds of processor time for one pruning, and the spread of the loss over the three draws:
+
+# %%
+costs = plain[plain["sparsity"] == 0.6].set_index("label")
+costs[["seeds", "loss", "loss_least", "loss_most", "seconds"]].round(2)
+
+# %% [markdown]
+# ### Two of four
+#
+# Zeros at any place save memory, but hardly any time. Some hardware is faster if of each **four neighbours** in a row exactly two are zero (Mishra et al. 2021). That
+# is a sparsity of 50 % with a rule on where, called **2:4**.
+#
+# ### Exercise 6.5: Two of each four
+#
+# *easy, about 5 minutes.* Write `two_of_four(scores)`: a bool tensor [C, F], True for the two of the largest score in each group of four neighbours of a row. F is a
+# multiple of four. For `[[4., 1., 3., 2.]]` it is `[[True, False, True, False]]`
+
+
+# %% tags=["stub"]
+def two_of_four(scores):
+    # your code
+    return None
+
+
+# %%
+exercises.check("two of four", two_of_four)
+
+# %% [markdown]
+# <details><summary>Hint 1</summary><code>scores.unflatten(1, (-1, 4))</code> is [C, F/4, 4]; <code>flatten(1)</code> is the way back.</details>
+# <details><summary>Hint 2</summary>Sort each group and compare with its second largest, or use <code>topk</code> and <code>scatter</code>.</details>
+
+
+# %% tags=["solution"]
+def two_of_four(scores):
+    groups = scores.unflatten(1, (-1, 4))
+    second_largest = groups.sort(dim=-1).values[..., 2:3]  # of four in rising order
+    return (groups >= second_largest).flatten(1)
+
+
+# %% [markdown]
+# What does the rule cost? The same sparsity with and without it:
+
+# %%
+half = table[(table["sparsity"] == 0.5) & (table["shares"] == "")]
+half.assign(rule=np.where(half["scope"] == "2:4", "2:4", "anywhere")).pivot_table(
+    index="method", columns="rule", values="loss", aggfunc="min"
+).round(2)
+
+# %% [markdown]
+# WHAT-24
+#
+# ### The controls of notebook 04
+#
+# Was it the single weights, or the shares of the layers? QM in 14 stages ranks all weights together, so it chooses shares too. Below, each way to choose *within* the layers keeps as many weights of each
+# layer as QM does; the other column has equal shares.
+
+# %%
+within = table[(table["scope"] == "layer") & table["sparsity"].isin([0.5, 0.6, 0.7])]
+within = within.assign(shares=np.where(within["shares"] == "qm", "QM's shares", "equal shares"))
+within.pivot(index="method", columns=["sparsity", "shares"], values="loss").round(2)
+
+# %% alt="Share of its weights that each layer keeps at 60 %: level for methods that prune each layer alike; MP over the whole network and QM in stages give some layers more than others."
+kept = results.layer_shares(results.language_model(), 0.6).loc[["MP, global", "MP, per layer", "QM, global, 14 stages"]]
+figure, ax = plt.subplots(figsize=(plots.WIDTH, 3), layout="constrained")
+language.shares(ax, kept)
+plt.show()
+
+# %% [markdown]
+# WHAT-CONTROLS
+#
+# ## 6. A model of your own
+#
+# The same lines prune a model from the `transformers` package, if it is made of Linear layers, as Llama, Qwen, OPT and Pythia are. (GPT-2 is not; the library says so.) Give the folder of one that is on
+# your disk. Nothing is downloaded, and where the package or the folder is missing, a sentence says so.
+
+
+# %%
+def prune_own(folder, text, sparsity=0.5, length=64):
+    try:
+        from transformers import AutoModelForCausalLM, AutoTokenizer
+
+        own = AutoModelForCausalLM.from_pretrained(folder, local_files_only=True).float().eval()
+        ids = AutoTokenizer.from_pretrained(folder, local_files_only=True)(text, return_tensors="pt").input_ids[0]
+    except (ImportError, OSError, ValueError) as error:
+        return f"Not here: {str(error).splitlines()[0]}"
+    pieces = ids.unfold(0, length + 1, length)
+    before, after = pieces[:, :-1].contiguous(), pieces[:, 1:].contiguous()
+    held = len(pieces) // 5
+    splits = [
+        part for k in (slice(2 * held, None), slice(held), slice(held, 2 * held)) for part in (before[k], after[k])
+    ]
+    own_task = data.Task.from_tensors(*splits, classes=own.config.vocab_size)
+    pruner = LocalPruner(WANDA, sparsity, stages=1, scope="row", batch_size=32, exclude="*head*")
+    pruned = pruner.prune(own, own_task).network()
+    return {name: training.evaluate(one, own_task, "test").loss for name, one in (("dense", own), ("Wanda", pruned))}
+
+
+prune_own("models/my-model", data.characters.text())
+
+# %% [markdown]
+# For a model that fits into memory only once, prune one block after another: `layerwise.in_turn`, and [the recipe](RECIPES.md).
+#
+# ## What we saw
+#
+# WHAT-WE-SAW
+#
+# **Next**: [the glossary](GLOSSARY.md), and a model of your own.
+#
+# **Sources**: Y. LeCun, J. Denker, S. Solla, *Optimal Brain Damage*, NIPS 2, 1990; B. Hassibi, D. Stork, *Second Order Derivatives for Network Pruning: Optimal Brain
+# Surgeon*, NIPS 5, 1993; S. Han et al., *Learning both Weights and Connections*, 2015; M. Zhu, S. Gupta, *To prune, or not to prune*, 2017; J. Frankle, M. Carbin, *The Lottery Ticket
+# Hypothesis*, 2019; N. Lee et al., *SNIP*, 2019; S. P. Singh, D. Alistarh, *WoodFisher*, 2020; C. Laurent et al., arXiv 2006.12279, 2020; A. Mishra et al., *Accelerating Sparse Deep
+# Neural Networks*, 2021; T. Dettmers et al., *LLM.int8()*, 2022; E. Frantar, D. Alistarh, *SparseGPT*, 2023; M. Sun et al., *A Simple and Effective Pruning Approach for Large Language
+# Models* (Wanda), arXiv 2306.11695, ICLR 2024.
+
+# %% [markdown]
+# ## Quiz
+#
+# Choose an answer; it opens and says why it is right or wrong.
+#
+# **1. Why does Wanda need no gradient?**
+# <details><summary>The trained network has reached a minimum of the loss</summary>No. The loss has no part in it, and notebook 02 showed that its slopes are not zero.</details>
+# <details><summary>Its error is zero at the trained weights, which is as small as a square can be</summary>Right. So the slope of that error is zero, exactly.</details>
+# <details><summary>The gradient is contained in the norm of the input</summary>No. The norm is that of the curvature's diagonal.</details>
+#
+# **2. In a layer, all inputs have the same norm. How does Wanda differ from magnitude within a row?**
+# <details><summary>Not at all</summary>Right. Each weight of the row is multiplied by the same number, so the order stays.</details>
+# <details><summary>It keeps larger weights</summary>No. Both keep the largest, as the norms only scale them all alike.</details>
+# <details><summary>It depends on how the inputs go together</summary>No. How inputs go together is off the diagonal, and Wanda reads the diagonal alone.</details>
+#
+# **3. All inputs of a layer are independent, with mean zero. What does the update of SparseGPT change?**
+# <details><summary>Next to nothing</summary>Right. The Hessian is nearly diagonal, and so is its inverse: nobody can take over another's work.</details>
+# <details><summary>As much as ever</summary>No. A weight can only pay back what its input shares with the other one's.</details>
+# <details><summary>More, as there is nothing in the way</summary>No. Without inputs that rise together there is nothing to pay back with.</details>
+#
+# **4. A new method beats SparseGPT at 60 %, and gives some layers more weights than others. Which control do you run first?**
+# <details><summary>SparseGPT at the same sparsity with other texts</summary>That says how much chance there is in it, not why the new method wins.</details>
+# <details><summary>SparseGPT at the new method's shares of the layers</summary>Right. What is left then is not the budget's.</details>
+# <details><summary>Magnitude over the whole network</summary>No. It changes the shares, the mask and the update at once.</details>
+#
+# **5. OBS is exact for one layer's error. Is it then the best way to prune the network?**
+# <details><summary>Yes, exact is exact</summary>No. It is exact for an error that knows nothing of the loss, nor of the layers above.</details>
+# <details><summary>Not necessarily: the sum of the layers' errors is not the loss</summary>Right. What a layer's output is worth to the loss does not enter, and the table has to say how well that works.</details>
+# <details><summary>No, because Taylor's expansion is too short</summary>No. The layer is linear, so nothing is beyond the second order.</details>
