@@ -15,7 +15,7 @@ from servers import CHROMIUM_FLAGS, jupyter  # noqa: E402
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """JupyterLab as `make lab` starts it."""
-    with jupyter(tmp_path_factory.mktemp("lab"), "lab", "--LabApp.expose_app_in_browser=True") as address:
+    with jupyter(tmp_path_factory.mktemp("lab"), "jupyterlab", "--LabApp.expose_app_in_browser=True") as address:
         yield address
 
 
