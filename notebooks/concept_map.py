@@ -76,6 +76,16 @@ TURNS = (
             ("!In this order", "MP, a model's shares, a model"),
         ),
         ("and then", "try things"),
+        "and where nobody can train again?",
+    ),
+    Turn(
+        "06",
+        (
+            ("A layer's error", "in place of the loss"),
+            ("Its diagonal", "Wanda: OBD once more"),
+            ("!The update", "SparseGPT: pairs pay back"),
+        ),
+        ("is ranked by", "is beaten by"),
     ),
 )
 

@@ -20,7 +20,12 @@
 #
 # **You need** the parabola of one weight and the off-diagonal term (notebook 02, sections 1 and 2), and the controls of notebook 04.
 #
-# **It takes** about 35 minutes, and 25 more for the exercises. The computing takes under a minute, and nothing is downloaded.
+# **It takes** about 39 minutes, and 23 more for the exercises. The computing takes under a minute, and nothing is downloaded.
+
+# %% [markdown] tags=["slide"]
+# # From here to language models
+#
+# How is a model pruned that nobody can afford to train again, and which part of the method does the work?
 
 # %%
 import math
@@ -54,7 +59,12 @@ space = WeightSpace(net, exclude="head")
 print(f"{space.size:,} weights in {len(space.layers)} Linear layers; the last layer, called head, stays whole")
 print(f"guessing among {task.classes} characters: {math.log(task.classes):.2f} nats")
 
-# %%
+# %% [markdown] tags=["slide"]
+# ## Guess: twice the loss
+#
+# A small transformer that writes in the style of Python's reference. Magnitude pruning, one go, no training afterwards.
+
+# %% tags=["on-slide"]
 doubled = exercises.guess(
     "loss doubled", "At which sparsity will magnitude pruning have doubled the loss?", unit="%", between=(0, 1)
 )
@@ -80,7 +90,12 @@ writer.stills(
     {"sparsity": 0.5, "method": "mp"}, {"sparsity": 0.7, "method": "mp"}, {"sparsity": 0.7, "method": "sparsegpt"}
 )
 
-# %%
+# %% [markdown] tags=["slide"]
+# ## First grammar goes, then spelling, then the spaces
+#
+# The loss counts all of that in one number.
+
+# %% tags=["on-slide"]
 tried = np.array([0.0, 0.3, 0.5, 0.6, 0.7])
 by_size = [LocalPruner("mp", s, stages=1, exclude="head").prune(net, task).network() for s in tried]
 risen = np.array([training.evaluate(pruned, task, "test").loss for pruned in by_size])
@@ -103,7 +118,12 @@ doubled.reveal(
 # 2. **With which curvature?** None, the diagonal, or the off-diagonal terms of pairs of weights too.
 # 3. **What about the weights that stay?** They stay as they are, or they are changed to make up for what goes.
 
-# %% alt="A map of ten methods. To the right: no curvature, the diagonal, pairs too. Upwards: nothing is modelled, the loss, a layer's output. OBD stands in the middle; arrows lead from it to OBS, to QM in stages and to Wanda, and from OBS to WoodFisher and SparseGPT. OBS, WoodFisher and SparseGPT are filled."
+# %% [markdown] tags=["slide"]
+# ## One map, three questions
+#
+# What is modelled? With which curvature? Do the weights that stay change? (Filled: yes.)
+
+# %% tags=["on-slide"] alt="A map of ten methods. To the right: no curvature, the diagonal, pairs too. Upwards: nothing is modelled, the loss, a layer's output. OBD stands in the middle; arrows lead from it to OBS, to QM in stages and to Wanda, and from OBS to WoodFisher and SparseGPT. OBS, WoodFisher and SparseGPT are filled."
 figure, ax = plt.subplots(figsize=(plots.WIDTH, 4), layout="constrained")
 family.family(ax)
 plt.show()
@@ -156,6 +176,17 @@ def layer_saliency(weights, inputs):
     return weights**2 * (inputs**2).sum(dim=0)
 
 
+# %% [markdown] tags=["slide"]
+# ## Wanda is OBD, asked of a layer
+#
+# The error of a layer's outputs, when its weights take a step $s$ in each row:
+#
+# $$E = \tfrac12\, s^\top H s, \qquad H = 2 X^\top X$$
+#
+# - At the trained weights $E$ is zero, its least value: no slope is left out.
+# - The diagonal gives weight × norm of its input.
+# - Labels and the layers above do not enter.
+
 # %% [markdown]
 # You have derived **Wanda**. Its score is the root of that, $\lvert w_{cf}\rvert \cdot \lVert X_f \rVert$, weight times norm of its input, which puts the weights in the
 # same order. Taylor says the same: at the trained weights $E$ is zero, its least value, so its slope is zero as well. What is left is
@@ -194,12 +225,20 @@ print(f"{x.shape[0]:,} inputs of {x.shape[1]} numbers; the same weights stay: {1
 # Within a row, Wanda and magnitude differ only if the inputs differ in size. In models with billions of weights a few inputs are a hundred times as large as
 # the others (Dettmers et al. 2022; Sun et al. 2024 build on that). And here? Take the layer of 18 whose inputs differ most.
 
-# %%
+# %% [markdown] tags=["slide"]
+# ## Guess: do the inputs differ?
+#
+# Within a row, Wanda and magnitude differ only where the inputs differ in size. In the largest models, some inputs are a hundred times as large as the rest.
+
+# %% tags=["on-slide"]
 sizes = exercises.guess(
     "largest input", "How many times as large as the median input's norm is the largest one's, where they differ most?"
 )
 
-# %%
+# %% [markdown] tags=["slide"]
+# ## A small model is a poor judge of Wanda
+
+# %% tags=["on-slide"]
 some = dict(zip(space.layers, space.modules, strict=True))
 norms = {name: inputs_of(module, tokens[:16]).norm(dim=0) for name, module in some.items()}
 relative = {name: (norm / norm.median()).sort().values for name, norm in norms.items()}
@@ -280,6 +319,16 @@ def remove_one(row, hessian, k):
     return row + step, row[k] ** 2 / (2 * inverse[k, k])
 
 
+# %% [markdown] tags=["slide"]
+# ## Paid back
+#
+# Weight $k$ goes; the others of its row make up for it as well as they can:
+#
+# $$s = -\frac{w_k}{[H^{-1}]_{kk}} H^{-1} e_k, \qquad E = \frac{w_k^2}{2 [H^{-1}]_{kk}}$$
+#
+# - **OBS**: one weight at a time, and a new inverse after each.
+# - **SparseGPT**: column after column; only what is to the right pays back. One inverse serves all rows.
+
 # %% [markdown]
 # That is the **Optimal Brain Surgeon** (OBS; Hassibi and Stork 1993), who asked it of the loss: a price $w_k^2 / 2[H^{-1}]_{kk}$ for each weight, and an update for the others.
 # For a whole network the inverse is out of reach. For one layer it is not: $H$ is $F \times F$, and **the same for all rows**.
@@ -289,12 +338,20 @@ def remove_one(row, hessian, k):
 #
 # How much is paid back? On one layer, take the mask that Wanda chooses, and compare the error with and without an update. What share of the error goes away at 50 %?
 
-# %%
+# %% [markdown] tags=["slide"]
+# ## Guess: the same mask, with an update
+#
+# One layer, at 50 %, the mask that Wanda chooses. Then the weights that stay are set as well as can be.
+
+# %% tags=["on-slide"]
 back = exercises.guess(
     "paid back", "Of the layer's error at 50 %, which share does the update remove, same mask?", unit="%"
 )
 
-# %%
+# %% [markdown] tags=["slide"]
+# ## Even a good mask leaves much to pay back
+
+# %% tags=["on-slide"]
 hessian = layerwise.hessian(x)
 some_rows = layer.weight.detach().double()[::24]
 ways = errors_by_way(some_rows, hessian, np.linspace(0.1, 0.9, 9).round(1))
@@ -317,7 +374,12 @@ back.reveal(
 # Then all layers. SparseGPT does two things at once, and notebook 04 taught us to separate such things: it chooses a mask, and it changes weights. Here is its mask with the
 # old weights beside both together.
 
-# %% tags=["nbval-check-output"]
+# %% [markdown] tags=["slide"]
+# ## The mask, or the update?
+#
+# SparseGPT does both. So take them apart: the loss at 60 %.
+
+# %% tags=["on-slide", "nbval-check-output"]
 run = LocalPruner(SPARSEGPT, 0.6, stages=1, scope="layer", exclude="head", batch_size=64).prune(net, task)
 only_mask = models.pretrained("tiny_gpt", task)
 run.mask.apply_(only_mask)
@@ -372,14 +434,22 @@ def prune_row(row, hessian, number):
 #
 # At 60 %, SparseGPT is first. Who is second?
 
-# %%
+# %% [markdown] tags=["slide"]
+# ## Guess: who is second?
+#
+# At 60 % SparseGPT is first. All others leave the weights that stay as they are. The same network, the same layers, no training afterwards.
+
+# %% tags=["on-slide"]
 second = exercises.guess(
     "second at 60 %",
     "Without an update of the weights: which way has the smallest loss at 60 %?",
     choices=["MP, global", "MP, per layer", "Wanda, per row", "LM, global, 14 stages", "QM, global, 14 stages"],
 )
 
-# %%
+# %% [markdown] tags=["slide"]
+# ## The same network, and nothing trained afterwards
+
+# %% tags=["on-slide"]
 table = results.losses(results.language_model())
 plain = table[(table["shares"] == "") & (table["scope"] != "2:4")]
 figure, ax = plt.subplots(figsize=(plots.WIDTH, 3.8), gridspec_kw={"right": 0.68, "bottom": 0.14})
@@ -457,7 +527,12 @@ within = table[(table["scope"] == "layer") & table["sparsity"].isin([0.5, 0.6, 0
 within = within.assign(shares=np.where(within["shares"] == "qm", "QM's shares", "equal shares"))
 within.pivot(index="method", columns=["sparsity", "shares"], values="loss").round(2)
 
-# %% alt="Share of its weights that each layer keeps at 60 %: level for methods that prune each layer alike; MP over the whole network and QM in stages give some layers more than others."
+# %% [markdown] tags=["slide"]
+# ## The layers' shares, once more
+#
+# Run the controls of notebook 04: each method at the other's shares.
+
+# %% tags=["on-slide"] alt="Share of its weights that each layer keeps at 60 %: level for methods that prune each layer alike; MP over the whole network and QM in stages give some layers more than others."
 kept = results.layer_shares(results.language_model(), 0.6).loc[["MP, global", "MP, per layer", "QM, global, 14 stages"]]
 figure, ax = plt.subplots(figsize=(plots.WIDTH, 3), layout="constrained")
 language.shares(ax, kept)
@@ -509,6 +584,14 @@ prune_own("models/my-model", data.characters.text())
 # Hypothesis*, 2019; N. Lee et al., *SNIP*, 2019; S. P. Singh, D. Alistarh, *WoodFisher*, 2020; C. Laurent et al., arXiv 2006.12279, 2020; A. Mishra et al., *Accelerating Sparse Deep
 # Neural Networks*, 2021; T. Dettmers et al., *LLM.int8()*, 2022; E. Frantar, D. Alistarh, *SparseGPT*, 2023; M. Sun et al., *A Simple and Effective Pruning Approach for Large Language
 # Models* (Wanda), arXiv 2306.11695, ICLR 2024.
+
+# %% [markdown] tags=["slide"]
+# ## What to ask of a new method
+#
+# 1. What does it model, the loss or a layer?
+# 2. With which curvature?
+# 3. Does it change the weights that stay, and what is its mask worth without that?
+# 4. What does it do at another method's shares?
 
 # %% [markdown]
 # ## Quiz
