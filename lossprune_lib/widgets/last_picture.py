@@ -10,12 +10,15 @@ from lossprune_lib.widgets.picture import Picture
 
 _CLASS = "lossprune-last-picture"
 _QUIET = 0.5  # seconds without a move before the picture is kept: a drag keeps its last one alone
-_LOOKS = """<style class="{name} {name}-{key}">
-.jp-OutputArea-child:has(.{name}) {{ display: none }}
-.jp-OutputArea-child:has(+ * .{name}-{key}) .jupyter-widgets.jp-OutputArea-output:not(:has(.widget-html)) {{
-  font-size: 0 }}
-.jp-OutputArea-child:has(+ * .{name}-{key}) .jupyter-widgets.jp-OutputArea-output:not(:has(.widget-html))::before {{
-  font-size: var(--jp-content-font-size1); content: {content} }}
+_DEAD = (  # in JupyterLab and Notebook 7, and in the classic notebook
+    ":is(.jp-OutputArea-child, .output_area):has(+ * .{name}-{key}) "
+    ":is(.jupyter-widgets.jp-OutputArea-output, .jupyter-widgets-view):not(:has(.widget-html))"
+)
+_LOOKS = f"""<style class="{{name}} {{name}}-{{key}}">
+:is(.jp-OutputArea-child, .output_area):has(.{{name}}) {{{{ display: none }}}}
+{_DEAD} {{{{ font-size: 0 }}}}
+{_DEAD} > * {{{{ display: none }}}}
+{_DEAD}::before {{{{ font-size: var(--jp-content-font-size1, 14px); content: {{content}} }}}}
 </style>"""
 
 
