@@ -168,6 +168,9 @@ def _solve(notebook: NotebookNode, name: str) -> None:
         notebook.cells.remove(solution)
     title = notebook.cells[0]
     title.source = title.source.replace("\n", ", solved\n", 1)
+    for cell in notebook.cells:  # the pages lie one folder above the solved notebooks
+        if cell.cell_type == "markdown":
+            cell.source = re.sub(r"\]\((?=[A-Z_]+\.md)", "](../", cell.source)
 
 
 def _pairs(notebook: NotebookNode, name: str) -> list[tuple[NotebookNode, NotebookNode]]:

@@ -211,6 +211,9 @@ PERMITTED = re.compile(
     re.I,
 )
 
+# The third of docutils' licences is that of an Emacs mode in its source archive, which the installed package lacks.
+STATED = {"docutils": "Public Domain AND BSD License AND GNU General Public License (GPL)"}
+
 
 def licence(package: metadata.PackageMetadata) -> str:
     """Return what a package states as its licence: an SPDX expression, classifiers, or a short text of its own."""
@@ -240,7 +243,7 @@ def licences() -> dict[str, str]:
 def test_licences_allow_ours() -> None:
     found = licences()
     assert len(found) > 100
-    refused = {name: text for name, text in found.items() if not permitted(text)}
+    refused = {name: text for name, text in found.items() if not permitted(text) and text != STATED.get(name)}
     assert not refused, f"{refused}; all: {found}"
 
 

@@ -30,14 +30,14 @@ TEXTS = (
     "data/results/chaos/*.md",
     "data/results/speed/*.md",
 )
-PICTURES = (".github/slider.png",)
+PICTURES = (".github/slider.webp",)
 FOLDED = {"setup", "hide-input"}
 ORDER = "import lossprune_lib.exercises.order"
 BADGE = re.compile(r"\[!\[([^]]*)\]\([^)]*\)\](\([^)]*\))")
 LINK = re.compile(r"(?<=\]\()(?![a-z]+:|#)(?P<path>[^)#\s]+)(?P<anchor>#[^)\s]*)?(?=\))")
 LIBRARY = "lossprune_lib"
 FLOORS = ("data", "networks", "loss_modelling", "training", "pruning", "results", "studies", "plots", "widgets")
-PACKAGES = (LIBRARY, *(f"{LIBRARY}.{name}" for name in (*FLOORS, "exercises")))
+PACKAGES = (LIBRARY, *(f"{LIBRARY}.{name}" for name in (*FLOORS, "exercises", "classroom")))
 
 
 def gather(folder: Path) -> None:

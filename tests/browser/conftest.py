@@ -22,7 +22,7 @@ def notebooks_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def server(notebooks_folder: Path) -> Iterator[str]:
     """JupyterLab as `make lab` starts it."""
-    with jupyter(notebooks_folder, "lab", "--LabApp.expose_app_in_browser=True") as address:
+    with jupyter(notebooks_folder, "jupyterlab", "--LabApp.expose_app_in_browser=True") as address:
         yield address
 
 

@@ -41,7 +41,7 @@ def frames(page: Page) -> list[Image.Image]:
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=os.environ["CHROMIUM"], args=CHROMIUM_FLAGS)
-        with jupyter(Path(folder), "lab", "--LabApp.expose_app_in_browser=True") as server:
+        with jupyter(Path(folder), "jupyterlab", "--LabApp.expose_app_in_browser=True") as server:
             page = browser.new_page(viewport={"width": 1060, "height": 1000}, device_scale_factor=1)
             open_notebook(page, server, "weights.ipynb")
             run_all(page)

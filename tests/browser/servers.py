@@ -29,7 +29,7 @@ CHROMIUM_FLAGS = [
 
 @contextlib.contextmanager
 def jupyter(folder: Path, app: str, *options: str, python: str = sys.executable) -> Iterator[str]:
-    """Start JupyterLab or Notebook, of any environment, on copies of the notebooks; yields its address."""
+    """Start jupyterlab or notebook, of any environment, on copies of the notebooks; yields its address."""
     for notebook in (ROOT / "notebooks").glob("*.ipynb"):
         shutil.copy(notebook, folder)
     for name in PAGES:
@@ -39,7 +39,7 @@ def jupyter(folder: Path, app: str, *options: str, python: str = sys.executable)
         port = free.getsockname()[1]
     ARTEFACTS.mkdir(exist_ok=True)
     log_path = ARTEFACTS / f"jupyter-{app}-{os.environ.get('PYTEST_XDIST_WORKER', 'alone')}.log"
-    command = [python, "-m", "jupyter", app, "--no-browser", f"--port={port}", *options]
+    command = [python, "-m", app, "--no-browser", f"--port={port}", *options]
     if python == sys.executable:
         command += [f"--IdentityProvider.token={TOKEN}", f"--ServerApp.root_dir={folder}"]
     else:  # before Notebook 7 it was its own server

@@ -21,8 +21,9 @@ LOOK = """async () => {
   const found = await axe.run('.jp-NotebookPanel:not(.lm-mod-hidden) .jp-Notebook', {resultTypes: ['violations']});
   return found.violations.flatMap(({id, nodes}) => nodes.map(({target, html}) => {
     const element = document.querySelector(target.join(' '));
-    return {id, html: html.slice(0, 200), target: target.join(' '),
-            ours: !!element?.closest('.jp-OutputArea-output, .jp-MarkdownOutput, .jp-RenderedMarkdown')};
+    const pandas = id === 'empty-table-header' && element?.closest('table.dataframe');  // its row of index names
+    const shown = element?.closest('.jp-OutputArea-output, .jp-MarkdownOutput, .jp-RenderedMarkdown');
+    return {id, html: html.slice(0, 200), target: target.join(' '), ours: !!shown && !pandas};
   }));
 }"""
 TOO_WIDE = """cell => [...cell.querySelectorAll('.jp-OutputArea-output, .lossprune-sliders')].filter(
@@ -52,7 +53,7 @@ def test_axe_finds_nothing_that_is_ours(name: str, server: str, browser: sync_ap
     run_all(page)
     found = barriers(page)
     ours = [one for one in found if one["ours"]]
-    print(f"\n{Path(name).stem}: {len(ours)} of ours, {len(found) - len(ours)} of JupyterLab's", end="")
+    print(f"\n{Path(name).stem}: {len(ours)} of ours, {len(found) - len(ours)} of JupyterLab's and pandas'", end="")
     assert ours == []
     page.close()
 

@@ -72,6 +72,8 @@ def test_sliders_buttons_and_guesses_work(name: str, classic: str, browser: sync
     page.evaluate(RUN_ALL)
     page.wait_for_function(HAVE_RUN, timeout=300_000)
     assert page.evaluate(ERRORS) == []
+    page.screenshot(path=ARTEFACTS / f"classic-{name}.png")
+    page.locator(SLIDERS).first.wait_for(timeout=30_000)
     tried = 0
     for widget in page.locator(SLIDERS).all():
         widget.scroll_into_view_if_needed()
