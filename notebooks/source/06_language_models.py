@@ -429,10 +429,10 @@ def prune_row(row, hessian, number):
 # %% [markdown]
 # ## 5. A fair table
 #
-# Now all of them, and LM and QM in stages as well, which know the loss. The same network, the same layers, the same number of weights, no training afterwards; each method that reads
+# Now all of them, and LM and QM in stages as well, which know the loss. The same network, the same layers, the same number of weights, no training afterwards. Each method that reads
 # data gets the same 64 pieces of text at each stage, and three draws of them. (QM's curvature is sampled with one column, as in notebook 05.) Test text decides.
 #
-# At 60 %, SparseGPT is first. Who is second?
+# At 60 %, SparseGPT is first. Which of those that change no weight comes next?
 
 # %% [markdown] tags=["slide"]
 # ## Guess: who is second?
@@ -442,7 +442,7 @@ def prune_row(row, hessian, number):
 # %% tags=["on-slide"]
 second = exercises.guess(
     "second at 60 %",
-    "Without an update of the weights: which way has the smallest loss at 60 %?",
+    "Which of these has the smallest loss at 60 %?",
     choices=["MP, global", "MP, per layer", "Wanda, per row", "LM, global, 14 stages", "QM, global, 14 stages"],
 )
 
@@ -464,7 +464,9 @@ second.reveal(
 )
 
 # %% [markdown]
-# WHAT-TABLE
+# What to see: SparseGPT is first up to 60 %. Wanda and magnitude in each layer lie close together, as section 3 led us to expect. QM in stages begins *behind* magnitude in each
+# layer, and passes it between 50 and 60 %; from 70 % on it passes even SparseGPT, which changes weights while QM does not. And LM trails QM throughout: here the
+# curvature is worth something, where on the digits it was worth little.
 #
 # What does it cost? Seconds of processor time for one pruning, and the spread of the loss over the three draws:
 
@@ -515,17 +517,30 @@ half.assign(rule=np.where(half["scope"] == "2:4", "2:4", "anywhere")).pivot_tabl
 ).round(2)
 
 # %% [markdown]
-# WHAT-24
+# The rule costs something with each method, and least with the one that pays back. (LM and QM have the rule in one stage only.)
 #
 # ### The controls of notebook 04
 #
 # Was it the single weights, or the shares of the layers? QM in 14 stages ranks all weights together, so it chooses shares too. Below, each way to choose *within* the layers keeps as many weights of each
-# layer as QM does; the other column has equal shares.
+# layer as QM does; the other column has equal shares. One guess before you look.
 
 # %%
-within = table[(table["scope"] == "layer") & table["sparsity"].isin([0.5, 0.6, 0.7])]
-within = within.assign(shares=np.where(within["shares"] == "qm", "QM's shares", "equal shares"))
-within.pivot(index="method", columns=["sparsity", "shares"], values="loss").round(2)
+whose = exercises.guess(
+    "magnitude in QM's shares",
+    "At 60 %: the largest weights, in QM's numbers for each layer, beside QM's own choice. Their loss is ...",
+    choices=["lower", "the same within 0.05 nats", "higher"],
+)
+
+# %%
+within = table[(table["scope"] == "layer") | (table["label"] == "QM, global, 14 stages")].query("sparsity >= 0.5")
+of_qm = (within["shares"] == "qm") | (within["method"] == "qm")
+within = within.assign(shares=np.where(of_qm, "QM's shares", "equal shares"))
+within = within.pivot(index="method", columns=["shares", "sparsity"], values="loss")
+ahead = within.loc["mp", ("QM's shares", 0.6)] - within.loc["qm", ("QM's shares", 0.6)]
+whose.reveal(
+    within.rename(index={"qm": "qm itself", "shuffled": "random"}).round(2),
+    answer="lower" if ahead < -0.05 else "higher" if ahead > 0.05 else "the same within 0.05 nats",
+)
 
 # %% [markdown] tags=["slide"]
 # ## The layers' shares, once more
@@ -539,7 +554,14 @@ language.shares(ax, kept)
 plt.show()
 
 # %% [markdown]
-# WHAT-CONTROLS
+# Read the outcome above row by row. In QM's shares, **plain magnitude is better than QM's own choice** up to 70 %; only at 80 % is QM ahead. It is also better than SparseGPT at equal shares. And the two
+# add up: SparseGPT in QM's shares is the best of the whole table. (Random weights in these shares are no use at all, so single weights do count.)
+#
+# The figure says what QM found. It keeps more of the first block and gives up more of the last. Magnitude over the whole network takes most from *value* and *proj* of the first block, whose weights are small
+# but needed.
+#
+# So the last turn of our story comes back, on a network of another kind. **What the model of the loss knew best was how much of each layer to keep.** Within a layer, a model of that layer alone
+# did better, if it was allowed to pay back. Mind what this is: one small network, one text, three draws of calibration data, and no training afterwards.
 #
 # ## 6. A model of your own
 #
@@ -575,7 +597,9 @@ prune_own("models/my-model", data.characters.text())
 #
 # ## What we saw
 #
-# WHAT-WE-SAW
+# - Wanda is OBD and SparseGPT is OBS, asked of one layer's outputs in place of the loss. The expansion is that of notebook 02, and for a layer it is exact.
+# - Paying back is what makes SparseGPT good here: its mask alone is worse than magnitude. Wanda hardly differs from magnitude, as the inputs of most layers are alike in size.
+# - The shares of the layers matter again. Magnitude in QM's shares beats QM itself up to 70 %, and SparseGPT in QM's shares beats all.
 #
 # **Next**: [the glossary](GLOSSARY.md), and a model of your own.
 #
