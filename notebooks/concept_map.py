@@ -81,11 +81,11 @@ TURNS = (
     Turn(
         "06",
         (
-            ("A layer's error", "in place of the loss"),
-            ("Its diagonal", "Wanda: OBD once more"),
-            ("!The update", "SparseGPT: pairs pay back"),
+            ("A layer's error", "its diagonal is Wanda"),
+            ("The update", "SparseGPT: pairs pay back"),
+            ("!A model's shares", "the loss knows the layers"),
         ),
-        ("is ranked by", "is beaten by"),
+        ("is lowered by", "which is best at"),
     ),
 )
 

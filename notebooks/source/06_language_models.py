@@ -91,9 +91,9 @@ writer.stills(
 )
 
 # %% [markdown] tags=["slide"]
-# ## First grammar goes, then spelling, then the spaces
+# ## Half is cheap, and soon after it is dear
 #
-# The loss counts all of that in one number.
+# More and more words are none. The loss counts that in one number.
 
 # %% tags=["on-slide"]
 tried = np.array([0.0, 0.3, 0.5, 0.6, 0.7])
@@ -179,13 +179,14 @@ def layer_saliency(weights, inputs):
 # %% [markdown] tags=["slide"]
 # ## Wanda is OBD, asked of a layer
 #
-# The error of a layer's outputs, when its weights take a step $s$ in each row:
+# A step $s$ in each row changes the layer's outputs by
 #
 # $$E = \tfrac12\, s^\top H s, \qquad H = 2 X^\top X$$
 #
-# - At the trained weights $E$ is zero, its least value: no slope is left out.
+# - At $s = 0$ it is zero, its least value: no slope.
 # - The diagonal gives weight × norm of its input.
-# - Labels and the layers above do not enter.
+# - No labels, no other layers.
+# - Inputs alike in size? Then it is magnitude, within each row.
 
 # %% [markdown]
 # You have derived **Wanda**. Its score is the root of that, $\lvert w_{cf}\rvert \cdot \lVert X_f \rVert$, weight times norm of its input, which puts the weights in the
@@ -225,20 +226,12 @@ print(f"{x.shape[0]:,} inputs of {x.shape[1]} numbers; the same weights stay: {1
 # Within a row, Wanda and magnitude differ only if the inputs differ in size. In models with billions of weights a few inputs are a hundred times as large as
 # the others (Dettmers et al. 2022; Sun et al. 2024 build on that). And here? Take the layer of 18 whose inputs differ most.
 
-# %% [markdown] tags=["slide"]
-# ## Guess: do the inputs differ?
-#
-# Within a row, Wanda and magnitude differ only where the inputs differ in size. In the largest models, some inputs are a hundred times as large as the rest.
-
-# %% tags=["on-slide"]
+# %%
 sizes = exercises.guess(
     "largest input", "How many times as large as the median input's norm is the largest one's, where they differ most?"
 )
 
-# %% [markdown] tags=["slide"]
-# ## A small model is a poor judge of Wanda
-
-# %% tags=["on-slide"]
+# %%
 some = dict(zip(space.layers, space.modules, strict=True))
 norms = {name: inputs_of(module, tokens[:16]).norm(dim=0) for name, module in some.items()}
 relative = {name: (norm / norm.median()).sort().values for name, norm in norms.items()}
@@ -524,14 +517,22 @@ half.assign(rule=np.where(half["scope"] == "2:4", "2:4", "anywhere")).pivot_tabl
 # Was it the single weights, or the shares of the layers? QM in 14 stages ranks all weights together, so it chooses shares too. Below, each way to choose *within* the layers keeps as many weights of each
 # layer as QM does; the other column has equal shares. One guess before you look.
 
-# %%
+# %% [markdown] tags=["slide"]
+# ## Guess: the controls, once more
+#
+# QM in 14 stages chooses the layers' shares as well. The control: the *largest* weights of each layer, as many as QM keeps there.
+
+# %% tags=["on-slide"]
 whose = exercises.guess(
     "magnitude in QM's shares",
     "At 60 %: the largest weights, in QM's numbers for each layer, beside QM's own choice. Their loss is ...",
     choices=["lower", "the same within 0.05 nats", "higher"],
 )
 
-# %%
+# %% [markdown] tags=["slide"]
+# ## How much of each layer, more than which weights
+
+# %% tags=["on-slide"]
 within = table[(table["scope"] == "layer") | (table["label"] == "QM, global, 14 stages")].query("sparsity >= 0.5")
 of_qm = (within["shares"] == "qm") | (within["method"] == "qm")
 within = within.assign(shares=np.where(of_qm, "QM's shares", "equal shares"))
@@ -543,9 +544,9 @@ whose.reveal(
 )
 
 # %% [markdown] tags=["slide"]
-# ## The layers' shares, once more
+# ## What QM found
 #
-# Run the controls of notebook 04: each method at the other's shares.
+# More of the first block, less of the last. Magnitude over the whole network starves *value* and *proj* of the first.
 
 # %% tags=["on-slide"] alt="Share of its weights that each layer keeps at 60 %: level for methods that prune each layer alike; MP over the whole network and QM in stages give some layers more than others."
 kept = results.layer_shares(results.language_model(), 0.6).loc[["MP, global", "MP, per layer", "QM, global, 14 stages"]]
