@@ -88,7 +88,12 @@ def errors(ax: Axes, table: pd.DataFrame) -> Axes:
     ax.set_yscale("log")
     ax.yaxis.set_major_locator(FixedLocator([0.001, 0.01, 0.1, 1]))
     ax.yaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:g} %"))
-    ax.set(xlim=(table.index[0], table.index[-1]), xlabel="share of each row pruned", ylabel="error of the layer")
+    ax.set(
+        xlim=(table.index[0], table.index[-1]),
+        ylim=(None, 2),
+        xlabel="share of each row pruned",
+        ylabel="error of the layer",
+    )
     _per_cent(ax, 0.1, 0.3, 0.5, 0.7, 0.9)
     ax.grid()
     ax.get_ylim()  # settles the limits, by which the labels are placed

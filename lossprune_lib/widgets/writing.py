@@ -31,7 +31,7 @@ from lossprune_lib.widgets.parts import Clock
 from lossprune_lib.widgets.picture import Picture
 from lossprune_lib.widgets.sliders import Sliders, control
 
-METHODS = {"mp": "MP, whole network", "uniform": "MP, each layer", "wanda": "Wanda", "sparsegpt": "SparseGPT"}
+METHODS = {"mp": "MP, global", "uniform": "MP, per layer", "wanda": "Wanda", "sparsegpt": "SparseGPT"}
 SPARSITIES = (0.0, 0.2, 0.3, 0.4, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.9)
 PROMPT = "The class statement "
 CHARACTERS = 180
