@@ -179,14 +179,14 @@ def layer_saliency(weights, inputs):
 # %% [markdown] tags=["slide"]
 # ## Wanda is OBD, asked of a layer
 #
-# A step $s$ in each row changes the layer's outputs by
+# A step $s$ of a row: the squared change of its output is
 #
 # $$E = \tfrac12\, s^\top H s, \qquad H = 2 X^\top X$$
 #
 # - At $s = 0$ it is zero, its least value: no slope.
 # - The diagonal gives weight × norm of its input.
 # - No labels, no other layers.
-# - Inputs alike in size? Then it is magnitude, within each row.
+# - Inputs alike in size? Then it is magnitude in rows.
 
 # %% [markdown]
 # You have derived **Wanda**. Its score is the root of that, $\lvert w_{cf}\rvert \cdot \lVert X_f \rVert$, weight times norm of its input, which puts the weights in the
@@ -440,7 +440,7 @@ second = exercises.guess(
 )
 
 # %% [markdown] tags=["slide"]
-# ## The same network, and nothing trained afterwards
+# ## Nothing trained afterwards
 
 # %% tags=["on-slide"]
 table = results.losses(results.language_model())
@@ -530,7 +530,7 @@ whose = exercises.guess(
 )
 
 # %% [markdown] tags=["slide"]
-# ## How much of each layer, more than which weights
+# ## How much of each layer
 
 # %% tags=["on-slide"]
 within = table[(table["scope"] == "layer") | (table["label"] == "QM, global, 14 stages")].query("sparsity >= 0.5")
