@@ -212,7 +212,10 @@ PERMITTED = re.compile(
 )
 
 # The third of docutils' licences is that of an Emacs mode in its source archive, which the installed package lacks.
-STATED = {"docutils": "Public Domain AND BSD License AND GNU General Public License (GPL)"}
+STATED = {
+    "docutils": "Public Domain AND BSD License AND GNU General Public License (GPL)",
+    "sphinx-codeautolink": "unknown",  # its metadata say nothing, the file LICENSE that comes with it is the MIT licence
+}
 
 
 def licence(package: metadata.PackageMetadata) -> str:

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Mapping
 
 import torch
 from torch import Tensor
-from torch.autograd.graph import get_gradient_edge
 
 from lossprune_lib.loss_modelling.forward import Recording
 from lossprune_lib.networks.sparse import Pattern
@@ -63,9 +62,8 @@ def through_mlp(recording: Recording, patterns: Mapping[int, Pattern]) -> Backwa
 
 def _slope(recording: Recording, i: int, units_first: bool) -> Tensor:
     """Return the derivatives [N, M] of what follows a layer, up to the next one, in the order that is asked for."""
-    call, following = recording.calls[i], recording.calls.get(i + 1)
-    ones = torch.ones(call.shape, dtype=call.input.dtype, device=call.input.device)
-    after = get_gradient_edge(recording.outputs) if following is None else following.source
-    assert after is not None
-    slope = torch.autograd.grad([after], [call.edge], [ones], retain_graph=True)[0]
+    following = recording.calls.get(i + 1)
+    after = recording.outputs if following is None else following.source
+    with torch.enable_grad():
+        slope = torch.autograd.grad(after.sum(), recording.calls[i].edge, retain_graph=True)[0]
     return slope.T.contiguous().T if units_first else slope.contiguous()

@@ -17,14 +17,11 @@ from lossprune_lib.networks.weights import WeightSpace
 
 @dataclass(frozen=True)
 class Call:
-    """How a layer was called: its input, the edges of output and input in the graph, and the output's shape.
-
-    The input of a first layer has no edge.
-    """
+    """How a layer was called: its input, apart from the graph and in it, its output's edge there, and its shape."""
 
     input: Tensor
+    source: Tensor
     edge: GradientEdge
-    source: GradientEdge | None
     shape: torch.Size
 
 
@@ -97,8 +94,7 @@ def _watching(
             calls[i] = None
             return None
         # The edge, not the tensor: an in-place activation that follows rewrites the tensor, but not the edge ...
-        source = get_gradient_edge(x) if x.requires_grad else None
-        calls[i] = Call(x.detach(), get_gradient_edge(output), source, output.shape)
+        calls[i] = Call(x.detach(), x, get_gradient_edge(output), output.shape)
         # ... unless the output is a view, whose history it rewrites too: then it gets a copy to work on.
         return output.clone() if output._is_view() else None
 

@@ -36,4 +36,4 @@ def test_removals_are_drawn_in_thousandths_on_their_side_of_zero() -> None:
     assert up.get_xdata().tolist() == pytest.approx([0.1, 0.3])
     assert down.get_ydata().tolist() == pytest.approx([-1])
     assert up.get_marker() != down.get_marker()
-    assert "1000" in ax.get_ylabel()
+    assert "thousandths of a nat" in ax.get_ylabel()

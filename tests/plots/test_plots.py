@@ -8,10 +8,11 @@ from matplotlib.figure import Figure
 
 from lossprune_lib import data, plots
 from lossprune_lib.pruning.criteria import CRITERIA
+from lossprune_lib.pruning.layerwise import SPARSEGPT, WANDA
 
 
 def test_every_criterion_has_its_own_colour_line_and_marker() -> None:
-    assert set(plots.STYLES) == set(CRITERIA)
+    assert set(plots.STYLES) == {*CRITERIA, WANDA.name, SPARSEGPT.name}
     for part in ("color", "linestyle", "marker", "label"):
         assert len({str(style[part]) for style in plots.STYLES.values()}) == len(plots.STYLES)
 

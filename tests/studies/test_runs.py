@@ -44,6 +44,7 @@ OTHER: dict[type, dict[str, list[Any]]] = {
         "channels_last": [True],
         "precision": ["bfloat16"],
         "augment": [training.crop_and_flip, upside_down],
+        "optimizer": ["adamw"],
     },
     Baseline: {
         "task": ["mnist"],
