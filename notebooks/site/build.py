@@ -22,6 +22,8 @@ TARGET = sources.ROOT / "artefacts" / "site"
 
 def main(folder: Path = TARGET) -> int:
     """Build the site; return Sphinx's exit status."""
+    # Names in recipes that are another package's are not looked up, so that the site is the same where it is installed.
+    sys.modules["transformers"] = None  # type: ignore[assignment]
     gathered, read = (folder.with_name(f"{folder.name}-{kind}") for kind in ("sources", "doctrees"))
     sources.gather(gathered)
     options = ["-b", "html", "-W", "--keep-going", "-q", "-c", str(HERE), "-d", str(read)]

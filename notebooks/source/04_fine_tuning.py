@@ -310,10 +310,12 @@ def paired_interval(first, second, t):
 #
 # MP, QM's shares, equal shares, QM shuffled within its layers. At 95 %, on five networks.
 
-# %% tags=["on-slide", "nbval-check-output"]
+# %% tags=["nbval-check-output"]
 study = results.load("digits_controls")
 seeds, epochs = study["seed"].nunique(), int(study["tuning_epochs"].iloc[0])
 print(f"{len(study)} fine-tuned masks of {seeds} networks, {epochs} epochs each, at three sparsities")
+
+# %% tags=["on-slide"]
 worse = exercises.guess("worse at 95 %", "How many of the four are clearly worse than QM?", choices=[0, 1, 2, 3, 4])
 
 # %% [markdown] tags=["slide"]
@@ -383,6 +385,8 @@ def measured(name):
 table = measured("digits")
 runs = table[table["sparsity"] == 0.95]
 print(f"{len(runs)} runs at 95 %: {len(runs) // runs['seed'].nunique()} for each of {runs['seed'].nunique()} networks")
+
+# %%
 optimistic = exercises.guess("chosen on the test set", "By how many percentage points?", unit="points")
 
 # %%
