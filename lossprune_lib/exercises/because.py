@@ -141,7 +141,7 @@ BECAUSE: dict[str, dict[Any, str]] = {
         "low": "It gives away half of its weights before the loss has doubled, though its spelling suffers sooner.",
     },
     "largest input": {
-        "high": "In models with billions of weights it is. Here most layers have inputs of much the same size.",
+        "high": "In models with billions of weights it can be. Here most layers have inputs of much the same size.",
         "low": "In most layers it is hardly more. In the layers called down a few inputs are large.",
     },
     "paid back": {
@@ -152,7 +152,8 @@ BECAUSE: dict[str, dict[Any, str]] = {
         "Wanda, per row": "Its inputs are too much alike here to choose by, and equal shares of all rows are a "
         "constraint.",
         "MP, global": "Compared over the whole network, size gives some layers too little: look at their shares below.",
-        "MP, per layer": "At 50 % and below it is ahead of the others here. From 60 % on knowing the loss pays.",
+        "Wanda, per layer": "Its inputs are too much alike here to choose by: it is hardly ahead of MP in each layer.",
+        "MP, per layer": "At 40 % and below it is ahead of QM, at 50 % level. From 60 % on knowing the loss pays.",
         "LM, global, 14 stages": "It has the stages, but on this network the curvature is worth more than on the "
         "digits.",
     },

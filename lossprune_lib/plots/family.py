@@ -48,10 +48,19 @@ METHODS = (
     Method("SNIP", "the loss", "none", "", False, "all", "afterwards", "Lee et al. 2019"),
     Method("WoodFisher", "the loss", "pairs", "Fisher, in blocks", True, "all", "between", "Singh and Alistarh 2020"),
     Method("QM in stages", "the loss", "diagonal", "GGN", False, "all", "afterwards", "Laurent et al. 2020"),
-    Method("SparseGPT", "a layer's output", "pairs", "2 XᵀX", True, "each layer", "none", "Frantar and Alistarh 2023"),
+    Method(
+        "SparseGPT",
+        "a layer's output",
+        "pairs",
+        "2 XᵀX",
+        True,
+        "blocks of columns",
+        "none",
+        "Frantar and Alistarh 2023",
+    ),
     Method("Wanda", "a layer's output", "diagonal", "2 XᵀX", False, "each output", "none", "Sun et al. 2024"),
 )
-# From a parent to what it became by one change.
+# From a parent to what came of it, and what changed most.
 _DESCENT = {
     ("OBD", "OBS"): "pairs too",
     ("OBD", "QM in stages"): "slope, stages",

@@ -28,6 +28,7 @@ _WAYS = {
     "MP, global": {"of": "mp"},
     "MP, per layer": {"of": "uniform"},
     "Wanda, per row": {"of": "wanda"},
+    "Wanda, per layer": {"of": "wanda", "markerfacecolor": "none", "linestyle": ":"},
     "SparseGPT, per layer": {"of": "sparsegpt"},
     "SparseGPT, in turn, per layer": {"of": "sparsegpt", "markerfacecolor": "none", "linestyle": ":"},
     "LM, global, 14 stages": {"of": "lm"},

@@ -82,7 +82,7 @@ writer = widgets.writing_slider(net, task)
 writer
 
 # %% [markdown]
-# Left, the loss on held-out text, for the places where you have been. Right, for each layer: the share of its weights that is gone, and how far its
+# Left, the loss on a third of the test text, for the places where you have been. Right, for each layer: the share of its weights that is gone, and how far its
 # output has changed, measured as a share of the output's own square. For paper, three of the settings:
 
 # %%
@@ -129,8 +129,8 @@ family.family(ax)
 plt.show()
 
 # %% [markdown]
-# Filled boxes change the weights that stay. An arrow is one change. Notebook 02 stood in the middle row: LM (SNIP takes its formula to a network that is not
-# trained yet), OBD, QM. One step to the right is the term that 02 found for two weights and then had to leave out. One step up, and the loss is
+# Filled boxes change the weights that stay. An arrow leads to what came of a method, and names what changed most. Notebook 02 stood in the middle row: LM (SNIP takes its
+# formula to a network that is not trained yet), OBD, QM. One step to the right is the term that 02 found for two weights and then had to leave out. One step up, and the loss is
 # replaced by something that a single layer can know. Those two steps are the rest of this notebook.
 
 # %%
@@ -138,8 +138,8 @@ family.table()
 
 # %% [markdown]
 # *matrix*: what the curvature is of. The **Fisher** matrix of WoodFisher is, like the GGN, a curvature made of first derivatives. *training*: a
-# **lottery ticket** starts again from its first weights after each step, *gradual magnitude* prunes while it trains. SparseGPT and Wanda
-# have "none" there. With billions of weights, training is what one cannot afford, and so is a gradient through the whole network.
+# **lottery ticket** starts again from its first weights after each step, *gradual magnitude* prunes while it trains. OBS, SparseGPT and
+# Wanda have "none" there: OBS because the update takes the place of training, the other two also because training billions of weights is what one wants to avoid.
 #
 # ## 3. One layer in place of the loss
 #
@@ -244,13 +244,13 @@ sizes.reveal(
     largest.groupby(largest.index.str.split(".").str[-1], sort=False).max().round(1),
     answer=largest.max(),
     within=1.0,
-    alt="Norms of the inputs of each kind of layer, sorted, as multiples of the median: nearly level for most layers, and "
-    "spread over a factor of ten or more for the inputs of the layers called down.",
+    alt="Norms of the inputs of each kind of layer, sorted, as multiples of the median: nearly level for most layers; "
+    f"the largest stands at {largest.max():.1f} times the median, in a layer called down.",
 )
 
 # %% [markdown]
-# Not a hundred times: in most layers here the largest input is about twice the median, as each stands behind a norm that evens them out. Only the inputs of *down* differ widely. So Wanda can
-# hardly choose otherwise than magnitude within a row. Mind this before you read the table of section 5: a small model is a poor judge of a method that was made for
+# Not a hundred times: in most layers here the largest input is about twice the median, and most stand behind a norm that evens them out. Only the inputs of *down* differ widely. So in most layers
+# Wanda can hardly choose otherwise than magnitude within a row. Mind this before you read the table of section 5: a small model is a poor judge of a method that was made for
 # outliers.
 #
 # ### Exercise 6.2: Whose child?
@@ -357,12 +357,12 @@ back.reveal(
     (100 * ways.loc[[0.3, 0.5, 0.7]]).round(1),
     answer=1 - half["Wanda, updated"] / half["Wanda"],
     alt="Error of one layer, as a share of its output's square, against sparsity on a logarithmic scale: magnitude and Wanda highest, "
-    "Wanda's mask with updated weights and SparseGPT far below, OBS one weight at a time lowest.",
+    "then SparseGPT, Wanda's mask with updated weights, and OBS one weight at a time lowest.",
 )
 
 # %% [markdown]
 # The scale is logarithmic. Wanda's mask, its other weights set as well as can be, has about half of the error left. OBS, which also chooses by what can be paid back, has the least; it took one inverse for
-# each weight of each row. SparseGPT lies between: only what is to the right of a weight can pay for it.
+# each weight of each row. SparseGPT lies between Wanda's mask as it is and the same mask updated: only what is to the right of a weight can pay for it.
 #
 # Then all layers. SparseGPT does two things at once, and notebook 04 taught us to separate such things: it chooses a mask, and it changes weights. Here is its mask with the
 # old weights beside both together.
@@ -383,7 +383,7 @@ print(pd.Series(loss).round(2).to_string())
 
 # %% [markdown]
 # Look at the middle rows. SparseGPT's mask *without* the update is worse than plain magnitude: it gives away weights that others can replace, and then the replacement is missing. With the update, it is far
-# better than both. **Here the update does all of the work, and the mask makes sense only together with it.**
+# better than both. **Here, at 60 %, the update does all of the work, and the mask makes sense only together with it.**
 #
 # ### Bonus 6.4: A whole row
 #
@@ -423,7 +423,8 @@ def prune_row(row, hessian, number):
 # ## 5. A fair table
 #
 # Now all of them, and LM and QM in stages as well, which know the loss. The same network, the same layers, the same number of weights, no training afterwards. Each method that reads
-# data gets the same 64 pieces of text at each stage, and three draws of them. (QM's curvature is sampled with one column, as in notebook 05.) Test text decides.
+# data gets the same 64 pieces of text at each stage, and three draws of them. (QM's curvature is sampled with one column, as in notebook 05. *In turn*: each block is
+# pruned with the inputs that it gets from the pruned blocks before it. The authors of SparseGPT choose its mask a block of columns at a time, we for a whole layer.) Test text decides.
 #
 # At 60 %, SparseGPT is first. Which of those that change no weight comes next?
 
@@ -436,7 +437,14 @@ def prune_row(row, hessian, number):
 second = exercises.guess(
     "second at 60 %",
     "Which of these has the smallest loss at 60 %?",
-    choices=["MP, global", "MP, per layer", "Wanda, per row", "LM, global, 14 stages", "QM, global, 14 stages"],
+    choices=[
+        "MP, global",
+        "MP, per layer",
+        "Wanda, per row",
+        "Wanda, per layer",
+        "LM, global, 14 stages",
+        "QM, global, 14 stages",
+    ],
 )
 
 # %% [markdown] tags=["slide"]
@@ -453,15 +461,17 @@ second.reveal(
     figure,
     plain.pivot(index="label", columns="sparsity", values="loss").round(2),
     answer=of_choices.loc[of_choices["loss"].idxmin(), "label"],
-    alt="Loss against sparsity for all ways to prune.",
+    alt="Loss against sparsity for all ways to prune: SparseGPT is lowest up to 60 %, QM in 14 stages from 70 % on; "
+    "magnitude over the whole network rises most steeply.",
 )
 
 # %% [markdown]
-# What to see: SparseGPT is first up to 60 %. Wanda and magnitude in each layer lie close together, as section 3 led us to expect. QM in stages begins *behind* magnitude in each
-# layer, and passes it between 50 and 60 %; from 70 % on it passes even SparseGPT, which changes weights while QM does not. And LM trails QM throughout: here the
+# What to see: SparseGPT is first up to 60 %. Up to 50 %, Wanda and magnitude in each layer lie close together, as section 3 led us to expect; from 70 % on Wanda is behind. Wanda
+# per row does worse than per layer at 50 and 60 %: equal shares of all rows are a constraint. QM in stages begins *behind* magnitude in each layer, draws level at 50 %, and is ahead at 60 %; from 70 % on it passes even SparseGPT, which changes weights while QM does not. And LM trails QM throughout: here the
 # curvature is worth something, where on the digits it was worth little.
 #
-# What does it cost? Seconds of processor time for one pruning, and the spread of the loss over the three draws:
+# What does it cost? Seconds of processor time for one pruning, and the spread of the loss over the three draws (magnitude reads no data, so
+# one run says all):
 
 # %%
 costs = plain[plain["sparsity"] == 0.6].set_index("label")
@@ -501,7 +511,7 @@ def two_of_four(scores):
 
 
 # %% [markdown]
-# What does the rule cost? The same sparsity with and without it:
+# What does the rule cost? The same sparsity with it, and without it (the best of the method's ways above):
 
 # %%
 half = table[(table["sparsity"] == 0.5) & (table["shares"] == "")]
@@ -556,13 +566,14 @@ plt.show()
 
 # %% [markdown]
 # Read the outcome above row by row. In QM's shares, **plain magnitude is better than QM's own choice** up to 70 %; only at 80 % is QM ahead. It is also better than SparseGPT at equal shares. And the two
-# add up: SparseGPT in QM's shares is the best of the whole table. (Random weights in these shares are no use at all, so single weights do count.)
+# add up: SparseGPT in QM's shares is the best of the whole table, though at 80 % QM itself is about level with it. (Random weights in these shares lose far more, so single weights do
+# count. Yet at 80 % even they are about as good as Wanda at equal shares.)
 #
 # The figure says what QM found. It keeps more of the first block and gives up more of the last. Magnitude over the whole network takes most from *value* and *proj* of the first block, whose weights are small
 # but needed.
 #
-# So the last turn of our story comes back, on a network of another kind. **What the model of the loss knew best was how much of each layer to keep.** Within a layer, a model of that layer alone
-# did better, if it was allowed to pay back. Mind what this is: one small network, one text, three draws of calibration data, and no training afterwards.
+# So the last turn of our story comes back, on a network of another kind. **What the model of the loss knew best was how much of each layer to keep.** Within a layer, even
+# plain magnitude did better up to 70 %, and best of all was a model of that layer alone that pays back. Mind what this is: one small network, one text, three draws of calibration data, and no training afterwards.
 #
 # ## 6. A model of your own
 #
@@ -599,8 +610,8 @@ prune_own("models/my-model", data.characters.text())
 # ## What we saw
 #
 # - Wanda is OBD and SparseGPT is OBS, asked of one layer's outputs in place of the loss. The expansion is that of notebook 02, and for a layer it is exact.
-# - Paying back is what makes SparseGPT good here: its mask alone is worse than magnitude. Wanda hardly differs from magnitude, as the inputs of most layers are alike in size.
-# - The shares of the layers matter again. Magnitude in QM's shares beats QM itself up to 70 %, and SparseGPT in QM's shares beats all.
+# - Paying back is what makes SparseGPT good here: at 60 %, its mask alone is worse than magnitude. Up to 50 %, Wanda hardly differs from magnitude in each layer: the inputs of most layers are alike in size.
+# - The shares of the layers matter again. Magnitude in QM's shares beats QM itself up to 70 %, and SparseGPT in QM's shares beats all that far.
 #
 # **Next**: [the glossary](GLOSSARY.md), and a model of your own.
 #
