@@ -214,7 +214,7 @@ PERMITTED = re.compile(
 # The third of docutils' licences is that of an Emacs mode in its source archive, which the installed package lacks.
 STATED = {
     "docutils": "Public Domain AND BSD License AND GNU General Public License (GPL)",
-    "sphinx-codeautolink": "unknown",  # its metadata say nothing, the file LICENSE that comes with it is the MIT licence
+    "sphinx-codeautolink": "unknown",  # in its metadata; the LICENSE beside them is MIT
 }
 
 
