@@ -105,7 +105,7 @@ def test_the_first_cells_run_from_it(unpacked: Path) -> None:
         "import lossprune_lib; print(lossprune_lib.__file__)"
     )
     # The library of the zip, whatever else is installed here.
-    environment = {"PYTHONPATH": str(unpacked), "PATH": "", "HOME": str(unpacked), "LOSSPRUNE_PROGRESS": "off"}
+    environment = {"PATH": "", "HOME": str(unpacked), "LOSSPRUNE_PROGRESS": "off"}
     run = subprocess.run(
         [sys.executable, "-c", code], cwd=unpacked / "notebooks", env=environment, capture_output=True, text=True
     )
