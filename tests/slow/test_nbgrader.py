@@ -35,6 +35,7 @@ def run(folder: Path, *command: str) -> None:
     environment = {
         **os.environ,
         "PYTHONPATH": str(ROOT),
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),  # nbgrader runs alembic
         **dict.fromkeys(("HOME", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR"), str(folder / "home")),
     }
     done = subprocess.run([sys.executable, *command], cwd=folder, env=environment, capture_output=True, text=True)
