@@ -64,7 +64,7 @@ def _sparsegpt(stage: StageModel) -> tuple[Tensor, Update]:
 
 
 WANDA = Criterion("wanda", order=0, score=_wanda)
-"""Wanda's score, ``|w_j| ||X_j||``: how far a weight moves its output. Its authors compare within rows: ``scope="row"``.
+"""Wanda's score, ``|w_j| ||X_j||``: how far a weight moves its output. Compare it within rows: ``scope="row"``.
 
 Its square is w_j^2 H_jj / 2, the layer's error from pruning that weight alone. It is for Linear and Conv2d layers.
 """
