@@ -76,7 +76,8 @@ def browse(tables: Mapping[str, pd.DataFrame]) -> Sliders:
     chosen = named.legend_handles[1]
     assert isinstance(chosen, Line2D)
     chosen.set_visible(False)  # it looks as the criterion does, so it is drawn with each
-    picture, line = Picture(figure, [title]), ipywidgets.HTML()
+    picture = Picture(figure, [title])
+    line = ipywidgets.HTML(layout={"max_width": "100%", "overflow": "auto"})  # a table that is too wide scrolls alone
     filled: list[Artist] = []
     # Each study has scales of its own. Drawing them takes as long as a whole figure, so it is done here, once.
     frames = {}
