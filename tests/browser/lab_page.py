@@ -106,8 +106,8 @@ def run_all(page: Page) -> None:
     """Run all cells of the open notebook; none may fail."""
     page.evaluate(FORGET_RUNS)
     page.evaluate("void jupyterapp.commands.execute('notebook:run-all-cells')")
-    page.wait_for_function(ALL_CELLS_RAN, timeout=120_000)
-    page.wait_for_function(KERNEL_IS_IDLE, timeout=120_000)
+    page.wait_for_function(ALL_CELLS_RAN, timeout=300_000)
+    page.wait_for_function(KERNEL_IS_IDLE, timeout=300_000)
     assert page.evaluate(ERRORS) == []
 
 
