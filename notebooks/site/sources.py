@@ -26,6 +26,7 @@ TEXTS = (
     "CHANGELOG.md",
     "notebooks/*.md",
     "notebooks/teaching/**/*.md",
+    "notebooks/teaching/*.svg",
     "data/results/*.md",
     "data/results/chaos/*.md",
     "data/results/speed/*.md",
@@ -59,7 +60,9 @@ def files() -> Iterator[tuple[str, bytes]]:
     names = {name for pattern in (*NOTEBOOKS, *TEXTS) for name in matching(pattern)}
     for name in sorted(names):
         path = ROOT / name
-        if path.suffix == ".ipynb":
+        if path.suffix == ".svg":
+            text = path.read_text("utf-8")
+        elif path.suffix == ".ipynb":
             text = nbformat.writes(notebook(nbformat.read(path, 4), name, names))
         else:
             text = page(path.read_text("utf-8"), name, names)
@@ -93,7 +96,7 @@ def notebook(read: NotebookNode, name: str, names: set[str]) -> NotebookNode:
             if table := output.get("data", {}).get("text/html"):
                 output.data["text/html"] = table.replace("<th></th>", "<td></td>")  # the corner heads nothing
             if alt := output.get("metadata", {}).get("image/png", {}).get("alt"):
-                cell.metadata["mystnb"] = {"image": {"alt": alt}}
+                cell.metadata["mystnb"] = {"image": {"alt": " ".join(alt.split())}}
     return read
 
 

@@ -212,7 +212,7 @@ def test_narrow_pages_scroll_in_one_direction(
     assert too_wide == {}
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", ["light"])
 def test_axe_finds_nothing(scheme: str, browser: sync_api.Browser, pages: dict[str, Read], site: Path) -> None:
     if not AXE.exists():
         pytest.skip("axe-core is not there: `make test-slow` fetches it where npm is installed.")
