@@ -263,6 +263,8 @@ def _assembled(
 
 
 def _initialised(net: nn.Module, task: Inputs, seed: int) -> nn.Module:
+    if not task.dtype.is_floating_point:
+        raise TypeError(f"This network takes real numbers, not {task.dtype}: for sequences of tokens take tiny_gpt.")
     # Drawn on the CPU and then moved: the same network on every device.
     draws = generator(seed, "initial weights")
     for module in net.modules():

@@ -152,10 +152,21 @@ def obs(weights: Tensor, hessian: Tensor, count: int) -> Tensor:
     -------
     Tensor
         [K], of which `count` are zero. The others are those of least error, given which are zero.
+
+    Raises
+    ------
+    ValueError
+        for a count that is more than K, or a Hessian that is singular: inputs that are zero or depend on each other.
     """
     if check_int(count, "count", least=0) > len(weights):
         raise ValueError(f"{count} of {len(weights)} weights cannot be pruned.")
-    left, inverse = weights.double().clone(), torch.linalg.inv(hessian.double())
+    factor, wrong = torch.linalg.cholesky_ex(hessian.double())
+    if wrong:
+        raise ValueError(
+            "The Hessian is not positive definite, as some inputs are zero or depend on each other: add a little to its "
+            "diagonal, such as a hundredth of its mean."
+        )
+    left, inverse = weights.double().clone(), torch.cholesky_inverse(factor)
     kept = torch.ones_like(left, dtype=torch.bool)
     for _ in range(count):
         costs = (left.square() / (2 * inverse.diagonal())).masked_fill(~kept, torch.inf)

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from lossprune_lib.checks import check_choice
+from lossprune_lib.checks import check_choice, check_instance
 from lossprune_lib.data import characters
 from lossprune_lib.data.task import Task
 from lossprune_lib.networks.gpt import TinyGPT
@@ -63,6 +63,7 @@ def writing_slider(
     prompt : what the text begins with at first
     """
     check_choice(start[1], METHODS, "method")
+    check_instance(net, TinyGPT, "A network that writes", 'take models.pretrained("tiny_gpt", task)')
     models, known = _Models(net, task, seed), _words(characters.text())
     names, seen = models.space.layers, dict[tuple[str, float], Measured]()
     figure = Figure(figsize=(WIDTH, 4.3))

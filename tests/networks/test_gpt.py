@@ -79,6 +79,11 @@ def test_images_are_refused(digits: data.Task) -> None:
         models.tiny_gpt(digits)
 
 
+def test_tokens_are_refused_by_networks_for_numbers(text: data.Task) -> None:
+    with pytest.raises(TypeError, match="for sequences of tokens take tiny_gpt"):
+        models.mlp_300_100(text)
+
+
 def test_the_initial_weights_are_gpt2s_and_the_seeds(text: data.Task) -> None:
     net = models.tiny_gpt(text, seed=3)
     assert net.block1.up.weight.std().item() == pytest.approx(0.02, rel=0.02)

@@ -97,6 +97,8 @@ def test_obs_prunes_nothing_everything_and_no_more() -> None:
     assert not obs(weights, h, 4).any()
     with pytest.raises(ValueError, match="5 of 4"):
         obs(weights, h, 5)
+    with pytest.raises(ValueError, match="add a little to its diagonal"):
+        obs(weights, hessian(draw(3, 4)), 1)  # fewer positions than inputs
 
 
 # --- SparseGPT's update

@@ -62,3 +62,8 @@ def test_lines_are_as_long_as_the_picture_is_wide_and_lose_nothing() -> None:
     rows = _rows(text)
     assert all(end - start <= COLUMNS for start, end in rows)
     assert "".join(text[start:end] for start, end in rows) == text.replace("\n", "")
+
+
+def test_a_network_that_does_not_write_is_refused(text: data.Task) -> None:
+    with pytest.raises(TypeError, match=r'take models.pretrained\("tiny_gpt", task\)'):
+        widgets.writing_slider(models.pretrained("mlp_300_100", "digits"), text)
