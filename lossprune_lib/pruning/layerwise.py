@@ -163,8 +163,8 @@ def obs(weights: Tensor, hessian: Tensor, count: int) -> Tensor:
     factor, wrong = torch.linalg.cholesky_ex(hessian.double())
     if wrong:
         raise ValueError(
-            "The Hessian is not positive definite, as some inputs are zero or depend on each other: add a little to its "
-            "diagonal, such as a hundredth of its mean."
+            "The Hessian is not positive definite, as some inputs are zero or depend on each other: add a little to "
+            "its diagonal, such as a hundredth of its mean."
         )
     left, inverse = weights.double().clone(), torch.cholesky_inverse(factor)
     kept = torch.ones_like(left, dtype=torch.bool)
