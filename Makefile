@@ -107,7 +107,7 @@ slides: $(VENV)/.installed-test artefacts/reveal/.fetched
 
 # Of a real browser, for the README.
 picture: $(VENV)/.installed-test $(LAB_SETTINGS)
-	CHROMIUM=$(CHROMIUM) $(BIN)/python tests/browser/moving_picture.py
+	CHROMIUM=$(CHROMIUM) PYTHONPATH=tests $(BIN)/python tests/browser/moving_picture.py
 
 checkpoints: $(VENV)/.installed
 	$(BIN)/python data/checkpoints/make.py

@@ -1,16 +1,15 @@
-"""JupyterLab, Notebook and a browser for all tests in this folder."""
+"""JupyterLab and Notebook for all tests in this folder."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-sync_api = pytest.importorskip("playwright.sync_api")
+pytest.importorskip("playwright.sync_api")
 
-from servers import CHROMIUM_FLAGS, jupyter  # noqa: E402
+from servers import jupyter
 
 
 @pytest.fixture(scope="session")
@@ -37,14 +36,3 @@ def anyones(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     ]
     with jupyter(folder, "notebook", *options) as address:
         yield address
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[sync_api.Browser]:
-    executable = os.environ.get("CHROMIUM")
-    if not executable:
-        pytest.skip("CHROMIUM does not name a browser: run make browser")
-    with sync_api.sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=executable, args=CHROMIUM_FLAGS)
-        yield started
-        started.close()

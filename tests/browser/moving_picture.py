@@ -1,4 +1,4 @@
-"""The moving picture of the README, from a real browser: CHROMIUM=chromium python tests/browser/moving_picture.py
+"""The moving picture of the README, from a real browser: `make picture`
 
 Drags the sparsity slider of JupyterLab from the whole network to the broken one, and writes .github/slider.webp.
 """
@@ -10,10 +10,11 @@ import os
 import tempfile
 from pathlib import Path
 
+import chromium
 from lab_page import ROOT, open_notebook, run_all, widget_cells
 from PIL import Image
-from playwright.sync_api import Page, expect, sync_playwright
-from servers import CHROMIUM_FLAGS, jupyter
+from playwright.sync_api import Page, expect
+from servers import jupyter
 
 TARGET = ROOT / ".github" / "slider.webp"
 WIDTH = 760
@@ -39,14 +40,15 @@ def frames(page: Page) -> list[Image.Image]:
 
 
 def main() -> None:
-    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=os.environ["CHROMIUM"], args=CHROMIUM_FLAGS)
-        with jupyter(Path(folder), "jupyterlab", "--LabApp.expose_app_in_browser=True") as server:
-            page = browser.new_page(viewport={"width": 1060, "height": 1000}, device_scale_factor=1)
-            open_notebook(page, server, "weights.ipynb")
-            run_all(page)
-            pictures = frames(page)
-        browser.close()
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        chromium.started(os.environ["CHROMIUM"]) as browser,
+        jupyter(Path(folder), "jupyterlab", "--LabApp.expose_app_in_browser=True") as server,
+    ):
+        page = browser.new_page(viewport={"width": 1060, "height": 1000}, device_scale_factor=1)
+        open_notebook(page, server, "weights.ipynb")
+        run_all(page)
+        pictures = frames(page)
     size = WIDTH, round(WIDTH / pictures[0].width * pictures[0].height)
     first, *others = [picture.resize(size, Image.Resampling.LANCZOS) for picture in pictures]
     durations = [4 * EACH, *[EACH] * (len(others) - 1), LAST]

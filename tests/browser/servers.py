@@ -1,4 +1,4 @@
-"""JupyterLab or Notebook on copies of the notebooks, and how the browser is started that looks at them."""
+"""JupyterLab or Notebook on copies of the notebooks."""
 
 from __future__ import annotations
 
@@ -15,16 +15,6 @@ from pathlib import Path
 
 import nbformat
 from lab_page import ARTEFACTS, PAGES, ROOT, TOKEN, widgets_notebook
-
-CHROMIUM_FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 
 
 @contextlib.contextmanager

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import os
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -16,8 +15,7 @@ sync_api = pytest.importorskip("playwright.sync_api")
 ROOT = Path(__file__).parents[2]
 SOURCES = sorted((ROOT / "notebooks" / "source").glob("[0-9]*.py"))
 EXECUTED = "00_start_here"  # with its figures drawn for slides; the others with those of the built notebooks
-CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(not CHROMIUM, reason="no Chromium on this machine")]
+pytestmark = pytest.mark.slow
 
 # What sticks out of the slide or of the place of its figure, and text that the last row cannot read.
 MEASURE = """() => {
@@ -69,12 +67,10 @@ def decks(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def context() -> Iterator[sync_api.BrowserContext]:
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
-        context = browser.new_context(viewport={"width": 1280, "height": 720}, offline=True)
-        yield context
-        browser.close()
+def context(browser: sync_api.Browser) -> Iterator[sync_api.BrowserContext]:
+    context = browser.new_context(viewport={"width": 1280, "height": 720}, offline=True)
+    yield context
+    context.close()
 
 
 @pytest.fixture
