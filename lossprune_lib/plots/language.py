@@ -53,7 +53,7 @@ def input_sizes(ax: Axes, norms: Mapping[str, Tensor]) -> Axes:
         kind = name.split(".")[-1]
         if kind not in _KINDS:
             continue  # key and value read what query reads
-        (line,) = ax.plot(np.linspace(0, 1, len(values)), values, color=_KINDS[kind], linewidth=1.4)
+        (line,) = ax.plot(np.linspace(0, 1, len(values)), values.cpu(), color=_KINDS[kind], linewidth=1.4)
         lines[kind] = line
     labels = {"query": "query, key, value", "proj": "proj", "up": "up", "down": "down"}
     for i, (kind, line) in enumerate(lines.items()):

@@ -22,7 +22,10 @@ from lossprune_lib.widgets import Sliders
 assert task.device.type == "cuda" and next(net.parameters()).is_cuda
 for sliders in [thing for thing in globals().values() if isinstance(thing, Sliders)]:
     for control in sliders.controls.values():
-        control.index += -1 if control.index else 1
+        if hasattr(control, "index"):
+            control.index += -1 if control.index else 1
+        else:  # a line of text
+            control.value = "if "
         assert not sliders.message.value, sliders.message.value
 """
 
