@@ -7,6 +7,7 @@ each, into new memory; between Linear layers they are numbers that can be comput
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -14,8 +15,20 @@ from torch import Tensor
 from lossprune_lib.loss_modelling.forward import Recording
 from lossprune_lib.networks.sparse import Pattern
 
-# A column [N, ...] -> the index of each recorded layer and the column's J_n^T r_n at its output, last layer first.
-Backward = Callable[[Tensor], Iterator[tuple[int, Tensor]]]
+
+@dataclass(frozen=True)
+class Backward:
+    """A way back for columns.
+
+    Attributes
+    ----------
+    through : a column [N, ...] -> the index of each recorded layer and the column's J_n^T r_n at its output, last first
+    slopes : {index of a layer: [N, M]}
+        What its gradients are still to be multiplied with: being the same for all columns, it waits for their sum.
+    """
+
+    through: Callable[[Tensor], Iterator[tuple[int, Tensor]]]
+    slopes: Mapping[int, Tensor] = field(default_factory=dict)
 
 
 def by_autograd(recording: Recording) -> Backward:
@@ -28,7 +41,7 @@ def by_autograd(recording: Recording) -> Backward:
         for i in calls:
             yield i, gradients.pop()  # and let go of it
 
-    return backward
+    return Backward(backward)
 
 
 def through_mlp(recording: Recording, patterns: Mapping[int, Pattern]) -> Backward:
@@ -48,16 +61,15 @@ def through_mlp(recording: Recording, patterns: Mapping[int, Pattern]) -> Backwa
 
     def backward(column: Tensor) -> Iterator[tuple[int, Tensor]]:
         gradient, last = column.clone(), len(calls) - 1
-        for i in range(last, -1, -1):
+        for i in range(last, 0, -1):
             yield i, gradient.mul_(slopes[i])
-            if i == 0:
-                break
             if i in patterns:
                 gradient = patterns[i].transposed_times(kept[i], gradient.T.contiguous()).T
             else:
                 gradient = torch.mm(gradient, weights[i], out=memory[i])
+        yield 0, gradient
 
-    return backward
+    return Backward(backward, {0: slopes[0]})
 
 
 def _slope(recording: Recording, i: int, units_first: bool) -> Tensor:

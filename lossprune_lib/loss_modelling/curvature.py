@@ -71,7 +71,7 @@ def ggn_diagonals(
     calls, examples = recording.calls, root.shape[1]
     squares: dict[int, _SquaresByPairs | _SquaresByExamples] = {}
     for column in root if calls else ():
-        for i, gradient in backward(column):
+        for i, gradient in backward.through(column):
             module: Any = space.modules[i]
             kind = _SquaresByPairs if by_pairs[i] else _SquaresByExamples
             square = squares.get(i) or kind(module, calls[i].input, examples, sums[i], patterns.get(i))
@@ -79,10 +79,11 @@ def ggn_diagonals(
             if len(root) > 1:
                 squares[i] = square
             else:
-                square.finish()  # layer by layer, so that only one layer's patches are there at a time
+                # Layer by layer, so that only one layer's patches are there at a time.
+                square.finish(backward.slopes.get(i))
         advance()
-    for square in squares.values():
-        square.finish()
+    for i, square in squares.items():
+        square.finish(backward.slopes.get(i))
 
 
 class _SquaresByPairs:
@@ -103,8 +104,10 @@ class _SquaresByPairs:
         else:
             self.pairs = [g[:, position:] * g[:, position : position + 1] for position in range(g.shape[1])]
 
-    def finish(self) -> None:
-        """Add what was taken to the sums."""
+    def finish(self, slope: Tensor | None) -> None:
+        """Add what was taken to the sums, after a product with the slope [N, M] that is still to come, if any."""
+        if slope is not None:  # of a layer with one position
+            self.pairs[0].mul_(slope.square())
         x = _positions_first(patches(self.module, self.input, self.examples))  # [G, L, N, K]
         sums = _by_groups(self.module, self.sums)
         for position, pair in enumerate(self.pairs):
@@ -142,8 +145,9 @@ class _SquaresByExamples:
             else:
                 self.sums.add_(products.square_().sum(0))
 
-    def finish(self) -> None:
+    def finish(self, slope: Tensor | None) -> None:
         """Leave the sums as they are: each column was added to them."""
+        assert slope is None  # such layers have several positions, those with a slope one
 
 
 def pairs_are_cheaper(positions: int, columns: int) -> bool:

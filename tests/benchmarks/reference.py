@@ -74,8 +74,12 @@ def prune_(
     batches: Iterator[tuple[Tensor, Tensor]],
     penalty: float = 0.0,
     outputs_only: bool = False,
+    losses: list[float] | None = None,
 ) -> Tensor:
-    """Prune a network in place, one stage per sparsity and batch; return which weights [D] are kept."""
+    """Prune a network in place, one stage per sparsity and batch; return which weights [D] are kept.
+
+    To `losses`, where it is given, each stage appends what the loss on its batch has become, as the trace says it.
+    """
     layers = layers_of(net)
     kept = torch.ones(sum(m.weight.numel() for m in layers), dtype=torch.bool)
     for sparsity, (x, y) in zip(sparsities, batches, strict=False):
@@ -91,4 +95,6 @@ def prune_(
                 size = m.weight.numel()
                 m.weight *= kept[offset : offset + size].view_as(m.weight)
                 offset += size
+            if losses is not None:
+                losses.append(F.cross_entropy(net(x), y).item())
     return kept
