@@ -204,6 +204,7 @@ def execute(notebook: NotebookNode) -> NotebookNode:
             alt = data.get("text/plain") if is_widget else cell.metadata.get("alt")
             if "image/png" in data:
                 data["image/png"] = smaller(data["image/png"])
+                data.pop("text/html", None)  # the same picture again, for front ends that show no words for a PNG
             if "image/png" in data and alt:
                 output.metadata["image/png"] = {**output.metadata.get("image/png", {}), "alt": alt}
     notebook.metadata["language_info"] = {"name": "python"}

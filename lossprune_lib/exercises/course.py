@@ -16,11 +16,12 @@ ASKED = re.compile(r"^(?:\w+ = |display\()?exercises\.(check|guess)\(\s*\"([^\"]
 
 @dataclass(frozen=True)
 class Cell:
-    """A code cell, and the title of the section in which it stands."""
+    """A code cell, the title of the section in which it stands, and the alternative text of its figure."""
 
     id: str
     source: str
     section: str
+    alt: str = ""
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ def cells(path: Path) -> list[Cell]:
     for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
         source = "".join(cell["source"])
         if cell["cell_type"] == "code":
-            found.append(Cell(cell.get("id", ""), source, section))
+            found.append(Cell(cell.get("id", ""), source, section, cell["metadata"].get("alt", "")))
         else:
             section = ([section, *_SECTION.findall(source)])[-1]
     return found

@@ -22,9 +22,8 @@ LOOK = """async () => {
   return found.violations.flatMap(({id, nodes}) => nodes.map(({target, html}) => {
     const element = document.querySelector(target.join(' '));
     const pandas = id === 'empty-table-header' && element?.closest('table.dataframe');  // its row of index names
-    const picture = id === 'image-alt' && element?.closest('.jp-RenderedImage');  // JupyterLab shows no text for them
     const shown = element?.closest('.jp-OutputArea-output, .jp-MarkdownOutput, .jp-RenderedMarkdown');
-    return {id, html: html.slice(0, 200), target: target.join(' '), ours: !!shown && !pandas && !picture};
+    return {id, html: html.slice(0, 200), target: target.join(' '), ours: !!shown && !pandas};
   }));
 }"""
 TOO_WIDE = """cell => [...cell.querySelectorAll('.jp-OutputArea-output, .lossprune-sliders')].filter(
