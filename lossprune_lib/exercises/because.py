@@ -154,8 +154,7 @@ BECAUSE: dict[str, dict[Any, str]] = {
         "MP, global": "Compared over the whole network, size gives some layers too little: look at their shares below.",
         "Wanda, per layer": "Its inputs are too much alike here to choose by: it is hardly ahead of MP in each layer.",
         "MP, per layer": "At 40 % and below it is ahead of QM, at 50 % level. From 60 % on knowing the loss pays.",
-        "LM, global, 14 stages": "It has the stages, but on this network the curvature is worth more than on the "
-        "digits.",
+        "LM, global, 14 stages": "It has the stages, but without the curvature it trails even MP in each layer here.",
     },
     "magnitude in QM's shares": {
         "higher": "QM knows the loss, so one would think so. Its diagonal chooses well between layers, and less well "

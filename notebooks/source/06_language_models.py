@@ -20,7 +20,7 @@
 #
 # **You need** the parabola of one weight and the off-diagonal term (notebook 02, sections 1 and 2), and the controls of notebook 04.
 #
-# **It takes** about 39 minutes, and 23 more for the exercises. The computing takes under a minute, and nothing is downloaded.
+# **It takes** about 42 minutes, and 23 more for the exercises. The computing takes under a minute, and nothing is downloaded.
 
 # %% [markdown] tags=["slide"]
 # # From here to language models
@@ -29,6 +29,7 @@
 
 # %%
 import math
+from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -73,6 +74,12 @@ doubled = exercises.guess(
 # Now prune it. Every setting writes with the same random draws, so what differs between two texts is the network's doing. Words in bold colour do not
 # occur in the reference.
 #
+# *Global* ranks the weights of all layers together; the three others take the same share from each layer. (You will derive what Wanda and
+# SparseGPT do.) On the left is the loss on a third of the test text, for the places where you have been. On the right, for each layer, a line is the
+# share of its weights that is gone, and a bar says how far its output has changed: the squared change, as a share of the output's own square. In each
+# block, *query*, *key*, *value* and *proj* belong to the **attention**, by which a character takes note of earlier ones; *up* and *down* are a small
+# network after it.
+#
 # - Stay with magnitude, and move to the right. What breaks first: sense, grammar, or spelling?
 # - At 60 %, press each method in turn.
 # - Type a beginning of your own. It can have all characters of the reference, so no accents.
@@ -82,8 +89,7 @@ writer = widgets.writing_slider(net, task)
 writer
 
 # %% [markdown]
-# Left, the loss on a third of the test text, for the places where you have been. Right, for each layer: the share of its weights that is gone, and how far its
-# output has changed, measured as a share of the output's own square. For paper, three of the settings:
+# For paper, three of the settings:
 
 # %%
 writer.stills(
@@ -194,7 +200,7 @@ def layer_saliency(weights, inputs):
 #
 # $$E = \tfrac12\, s^\top H s, \qquad H = 2 X^\top X \ (F \times F),$$
 #
-# for the step $s$ of each row of $W$, and as the layer is linear, nothing comes after the second order. Wanda is $\tfrac12 H_{ff} w^2$: **OBD, asked of a layer.** Compare
+# for the step $s$ of one row of $W$ (the rows add up), and as the layer is linear, nothing comes after the second order. Wanda is $\tfrac12 H_{ff} w^2$: **OBD, asked of a layer.** Compare
 # the diagonal that you built in exercise 2.3, the mean of $p_c(1 - p_c)\, x_f^2$. The inputs are still there. What the loss knew, that some outputs are
 # certain already and some matter more than others, has gone.
 #
@@ -249,7 +255,7 @@ sizes.reveal(
 )
 
 # %% [markdown]
-# Not a hundred times: in most layers here the largest input is about twice the median, and most stand behind a norm that evens them out. Only the inputs of *down* differ widely. So in most layers
+# Not a hundred times: in most layers here the largest input is about twice the median, and most layers read what a normalising layer has evened out. Only the inputs of *down* differ widely. So in most layers
 # Wanda can hardly choose otherwise than magnitude within a row. Mind this before you read the table of section 5: a small model is a poor judge of a method that was made for
 # outliers.
 #
@@ -354,7 +360,8 @@ plt.close(figure)
 half = ways.loc[0.5]
 back.reveal(
     figure,
-    (100 * ways.loc[[0.3, 0.5, 0.7]]).round(1),
+    "Errors in % of the square of the layer's output, by the share of each row that is pruned:",
+    (100 * ways.loc[[0.3, 0.5, 0.7]]).round(1).rename(index="{:.0%}".format),
     answer=1 - half["Wanda, updated"] / half["Wanda"],
     alt="Error of one layer, as a share of its output's square, against sparsity on a logarithmic scale: magnitude and Wanda highest, "
     "then SparseGPT, Wanda's mask with updated weights, and OBS one weight at a time lowest.",
@@ -423,7 +430,7 @@ def prune_row(row, hessian, number):
 # ## 5. A fair table
 #
 # Now all of them, and LM and QM in stages as well, which know the loss. The same network, the same layers, the same number of weights, no training afterwards. Each method that reads
-# data gets the same 64 pieces of text at each stage, and three draws of them. (QM's curvature is sampled with one column, as in notebook 05. *In turn*: each block is
+# data gets 64 pieces of text at each stage, in three draws. So LM and QM, in 14 stages, read 14 times as many as Wanda and SparseGPT in their one. (QM's curvature is sampled with one column, as in notebook 05. *In turn*: each block is
 # pruned with the inputs that it gets from the pruned blocks before it. The authors of SparseGPT choose its mask a block of columns at a time, we for a whole layer.) Test text decides.
 #
 # At 60 %, SparseGPT is first. Which of those that change no weight comes next?
@@ -467,8 +474,9 @@ second.reveal(
 
 # %% [markdown]
 # What to see: SparseGPT is first up to 60 %. Up to 50 %, Wanda and magnitude in each layer lie close together, as section 3 led us to expect; from 70 % on Wanda is behind. Wanda
-# per row does worse than per layer at 50 and 60 %: equal shares of all rows are a constraint. QM in stages begins *behind* magnitude in each layer, draws level at 50 %, and is ahead at 60 %; from 70 % on it passes even SparseGPT, which changes weights while QM does not. And LM trails QM throughout: here the
-# curvature is worth something, where on the digits it was worth little.
+# per row does worse than per layer at 50 and 60 %: equal shares of all rows are a constraint. QM in stages begins *behind* magnitude in each layer, draws level at 50 %, and is ahead at 60 %; from 70 % on it passes even SparseGPT, which changes weights while QM does not. At
+# 80 % LM has passed SparseGPT, too. (They are not equal in effort: LM and QM had 14 stages, and 14 times the text.) But LM trails QM throughout, and up to 60 %
+# even magnitude in each layer: here stages without curvature are not enough.
 #
 # What does it cost? Seconds of processor time for one pruning, and the spread of the loss over the three draws (magnitude reads no data, so
 # one run says all):
@@ -511,16 +519,19 @@ def two_of_four(scores):
 
 
 # %% [markdown]
-# What does the rule cost? The same sparsity with it, and without it (the best of the method's ways above):
+# What does the rule cost? The same sparsity with it, and without it (the best of the method's ways above), by the number of stages:
 
 # %%
-half = table[(table["sparsity"] == 0.5) & (table["shares"] == "")]
-half.assign(rule=np.where(half["scope"] == "2:4", "2:4", "anywhere")).pivot_table(
-    index="method", columns="rule", values="loss", aggfunc="min"
-).round(2)
+in_words = {"mp": "MP", "lm": "LM", "qm": "QM", "wanda": "Wanda", "sparsegpt": "SparseGPT"}
+in_words |= {"sparsegpt in turn": "SparseGPT, in turn", "shuffled": "random"}
+half = table[(table["sparsity"] == 0.5) & (table["shares"] == "")].replace({"method": in_words})
+half = half.assign(rule=np.where(half["scope"] == "2:4", "2:4", "anywhere"))
+half = half.pivot_table(index="method", columns=["rule", "stages"], values="loss", aggfunc="min")
+half.map("{:.2f}".format).replace("nan", "")
 
 # %% [markdown]
-# The rule costs something with each method, and least with the one that pays back. (LM and QM have the rule in one stage only.)
+# Compare within one stage: there the rule costs something with each method, and least with the one that pays back. LM and QM were run with the rule in one
+# stage only, and without it in 14. So their two numbers differ by the stages as well, and do not say what the rule costs.
 #
 # ### The controls of notebook 04
 #
@@ -549,7 +560,7 @@ within = within.assign(shares=np.where(of_qm, "QM's shares", "equal shares"))
 within = within.pivot(index="method", columns=["shares", "sparsity"], values="loss")
 ahead = within.loc["mp", ("QM's shares", 0.6)] - within.loc["qm", ("QM's shares", 0.6)]
 whose.reveal(
-    within.rename(index={"qm": "qm itself", "shuffled": "random"}).round(2),
+    within.rename(index=in_words | {"qm": "QM itself"}).map("{:.2f}".format).replace("nan", ""),
     answer="lower" if ahead < -0.05 else "higher" if ahead > 0.05 else "the same within 0.05 nats",
 )
 
@@ -578,11 +589,13 @@ plt.show()
 # ## 6. A model of your own
 #
 # The same lines prune a model from the `transformers` package, if it is made of Linear layers, as Llama, Qwen, OPT and Pythia are. (GPT-2 is not; the library says so.) Give the folder of one that is on
-# your disk. Nothing is downloaded, and where the package or the folder is missing, a sentence says so.
+# your disk. Nothing is downloaded, and where the folder or the package is missing, a sentence says so.
 
 
 # %%
 def prune_own(folder, text, sparsity=0.5, length=64):
+    if not Path(folder).is_dir():
+        return f"Not here: there is no folder {folder}"
     try:
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -611,7 +624,7 @@ prune_own("models/my-model", data.characters.text())
 #
 # - Wanda is OBD and SparseGPT is OBS, asked of one layer's outputs in place of the loss. The expansion is that of notebook 02, and for a layer it is exact.
 # - Paying back is what makes SparseGPT good here: at 60 %, its mask alone is worse than magnitude. Up to 50 %, Wanda hardly differs from magnitude in each layer: the inputs of most layers are alike in size.
-# - The shares of the layers matter again. Magnitude in QM's shares beats QM itself up to 70 %, and SparseGPT in QM's shares beats all that far.
+# - The shares of the layers matter again. Magnitude in QM's shares beats QM itself up to 70 %, and SparseGPT in QM's shares is the best of all.
 #
 # **Next**: [the glossary](GLOSSARY.md), and a model of your own.
 #
