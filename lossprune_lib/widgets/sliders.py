@@ -126,6 +126,7 @@ class Sliders(ipywidgets.VBox):
         link: Callable[[str], None] | None = None,
     ) -> None:
         self.controls, self.picture, self.redraw = controls, picture, redraw
+        self.start = {name: control.value for name, control in controls.items()}
         self.table, self.link, self.linking = table, link, False
         self.message = ipywidgets.HTML()
         self.drawing: asyncio.Task[None] | None = None
@@ -171,14 +172,15 @@ class Sliders(ipywidgets.VBox):
 
         Parameters
         ----------
-        settings : a value for some of the controls, by their names in `controls`; the others are as they are now
+        settings : a value for some of the controls, by their names in `controls`
+            The others are as they were at the start, so that the pictures do not depend on what was moved since.
         """
         now, pictures = {name: control.value for name, control in self.controls.items()}, []
-        for setting in (*settings, {}):  # the last puts back what was drawn
+        for setting in (*settings, now):  # the last puts back what was drawn
             for name in setting:
                 check_choice(name, now, "control")
             with in_style():
-                drawn = self.redraw(**(now | dict(setting)))
+                drawn = self.redraw(**(self.start | dict(setting)))
                 words = drawn if isinstance(drawn, str) else [*drawn][-1]
                 pictures.append((self.picture.draw(), words))
         return Stills(pictures[:-1])
