@@ -12,7 +12,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from lossprune_lib.plots.style import GUIDE, HIGHLIGHT, INK, MUTED, ink, label_lines, style
+from lossprune_lib.plots.style import CARD, GUIDE, HIGHLIGHT, INK, MUTED, ink, label_lines, style
 from lossprune_lib.results.selection import distinct
 
 if TYPE_CHECKING:
@@ -128,24 +128,24 @@ def beside_paper(ax: Axes, table: pd.DataFrame, unit: str) -> Axes:
     return ax
 
 
-def exactness(ax: Axes, table: pd.DataFrame, seeds: pd.DataFrame | None = None, margin: float = 0.1) -> Axes:
+def exactness(ax: Axes, table: pd.DataFrame, other: pd.DataFrame | None = None, margin: float = 0.1) -> Axes:
     """Draw by how much more the loss changes with sampled curvature than with the exact one, in per cent of the latter.
 
     Parameters
     ----------
     table : from `results.exactness`
-    seeds : the same of single seeds, drawn without an interval
+    other : the same of another study, drawn thinner and open below it
     margin : of what counts as well, drawn as a band
     """
     names = [_setting(cell) for cell in table.to_dict("records")]
-    for row, cell in enumerate(table.to_dict("records")):
-        mean, low, high = (100 * value / cell["exact"] for value in (cell["mean"], cell["low"], cell["high"]))
-        colour = style(str(cell["criterion"]))["color"]
-        ax.plot([low, high], [row, row], color=colour, linewidth=2.5, solid_capstyle="butt")
-        ax.plot([mean], [row], style(str(cell["criterion"]))["marker"], color=colour, markersize=8)
-    for cell in seeds.to_dict("records") if seeds is not None else []:
-        place = names.index(_setting(cell)) + 0.3
-        ax.plot([100 * cell["mean"] / cell["exact"]], [place], "x", color=MUTED, markersize=7, markeredgewidth=1.8)
+    for found, below, width, size, filled in ((table, 0, 2.5, 8, True), (other, 0.3, 1.2, 6, False)):
+        for cell in found.to_dict("records") if found is not None else []:
+            row = names.index(_setting(cell)) + below
+            mean, low, high = (100 * value / cell["exact"] for value in (cell["mean"], cell["low"], cell["high"]))
+            look = style(str(cell["criterion"]))
+            ax.plot([low, high], [row, row], color=look["color"], linewidth=width, solid_capstyle="butt")
+            inside = look["color"] if filled else CARD
+            ax.plot([mean], [row], look["marker"], color=look["color"], markerfacecolor=inside, markersize=size)
     ax.axvspan(-100 * margin, 100 * margin, color=GUIDE, alpha=0.15, linewidth=0)
     ax.axvline(0, color=GUIDE, linewidth=0.8)
     ax.set_yticks(range(len(names)), names)
