@@ -446,7 +446,7 @@ found = {
 # %% tags=["on-slide", "hide-input"]
 figure, axes = plt.subplots(1, len(found), figsize=(plots.WIDTH, 3), layout="constrained", sharey=True, squeeze=False)
 for ax, (name, differences) in zip(axes[0], found.items(), strict=True):
-    seeds.differences(ax, differences).locator_params(axis="x", nbins=4)
+    seeds.differences(ax, differences).locator_params(axis="x", nbins=5)
     ax.set_title(f"{name}, {100 * studies[name]['sparsity'].iloc[0]:.1f} %")
 digits = {label: difference.mean for label, difference in found["digits"].items()}
 stages, curvature = (
