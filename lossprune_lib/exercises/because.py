@@ -93,7 +93,7 @@ BECAUSE: dict[str, dict[Any, str]] = {
     },
     "share of the budget": {
         "low": "Fine-tuning soon makes up for wrong single weights. For a starved layer 20 epochs are not enough.",
-        "high": "A little is left: after 20 epochs, the single weights still count for something.",
+        "high": "A little of the lag is left after 20 epochs. Whether by more than chance, one network cannot say.",
     },
     "worse at 95 %": {
         0: "MP starves a layer, and even this much fine-tuning does not make up for that.",

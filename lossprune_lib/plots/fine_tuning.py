@@ -87,9 +87,8 @@ def place(lines: dict[str, Line2D], view: View, criterion: str) -> tuple[str, st
         kept.set(linewidth=3.4 if chosen else 1.5, zorder=4 if chosen else 3)
     lines["best run"].set_data([view.best["change"]], [view.best["gap"]])
     lines["best kept"].set_data(across, view.best[columns].astype(float))
-    pruned, correlation = f"{100 * view.sparsity:.4g} % pruned", correlation_in_words(view.correlation)
     return (
-        f"{pruned}, {stages_in_words(view.stages)}: rank correlation {correlation}",
+        f"{100 * view.sparsity:.4g} % pruned, {stages_in_words(view.stages)}",
         f"{criterion.upper()} (thick) at λ = {view.best_kept(criterion)['step_penalty']:g}",
     )
 

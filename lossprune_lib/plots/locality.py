@@ -127,7 +127,7 @@ class Staged:
         self.left, right = figure.subplots(1, 2, gridspec_kw=grid)
         blank = pd.DataFrame({"sparsity": [], "true_change": [], "predicted_change": []}, dtype=float)
         self.actual, self.predicted = predicted_and_actual(self.left, blank, criterion)
-        self.left.legend(handlelength=2.6, loc="upper left")
+        self.legend = self.left.legend(handlelength=2.6, loc="upper left")
         (self.errors,) = right.plot([], [], markersize=4)
         sparsity_axis(right)
         right.set_yscale("log")
@@ -136,7 +136,7 @@ class Staged:
         self.title = figure.text(0.07, 0.94, "", ha="left", va="center", fontweight="bold")
         self.note = right.text(0.5, 0.5, "", ha="center", transform=right.transAxes)
         self.moving: list[Artist] = [self.left.yaxis, self.left.lines[-1], self.actual, self.predicted]
-        self.moving += [self.errors, self.note, self.title]
+        self.moving += [self.errors, self.note, self.title, self.legend]
 
     def show(self, trace: pd.DataFrame, criterion: str, stages: int, title: str, note: str) -> None:
         """Move everything to a trace, finished or not, and the scale of the changes to what they reach."""
@@ -146,11 +146,19 @@ class Staged:
         self.errors.set(color=looks["color"], linestyle=looks["linestyle"], marker=marker)
         error = (trace["true_change"] - trace["predicted_change"]).abs().clip(lower=_SMALLEST)
         self.errors.set_data(trace["sparsity"], error)
+        self._explain(predicts=not note)
         self.title.set_text(title)
         self.note.set_text(note)
         highest = max(float(np.max(line.get_ydata(), initial=0.0)) for line in (self.actual, self.predicted))
         top = next((top for top in _TOPS if top > _ROOM * highest), _ROOM * highest)
         self.left.set_ylim(-0.1 * top, top)
+
+    def _explain(self, predicts: bool) -> None:
+        """Give the legend the looks of the lines; without a model, it names no prediction."""
+        said, foretold = self.legend.legend_handles
+        said.set(color=self.actual.get_color(), linestyle=self.actual.get_linestyle(), marker=self.actual.get_marker())
+        for part in (foretold, self.legend.get_texts()[1]):
+            part.set_visible(predicts)
 
 
 def sparsity_axis(ax: Axes) -> None:

@@ -113,7 +113,7 @@ def _in_words(rows: _Rows, criterion: str, sparsity: float, stages: int, step_pe
     """Return what was asked for, and the numbers up to now."""
     modelled, trace = CRITERIA[criterion].models_loss, _trace(rows)
     text = criterion.upper() + (f", λ = {step_penalty:g}" if modelled else "")
-    text += f", {100 * sparsity:.0f} % pruned, stage {len(trace)} of {stages}"
+    text += f", {100 * trace['sparsity'].iloc[-1]:.0f} % pruned, stage {len(trace)} of {stages}"
     text += f": the loss changed by {trace['true_change'].sum():+.2f} nats"
     if modelled:
         text += f", the models predicted {trace['predicted_change'].sum():+.2f}"

@@ -113,6 +113,7 @@ figure, axes = plt.subplots(1, 3, figsize=(plots.WIDTH, 3.3), sharey=True, layou
 for ax, n in zip(axes, numbers, strict=True):
     locality_plots.predicted_and_actual(ax, staged[n].trace, "qm")
     ax.set(title=f"stages: {n}", xlabel="sparsity", ylabel=axes[0].get_ylabel() if n == 1 else "")
+    ax.set_xticks([0, 0.25, 0.5, 0.75])
 axes[0].legend()
 predicted.reveal(
     figure,
@@ -295,7 +296,7 @@ plt.show()
 # The diagonal model predicts about three quarters of what MP's steps cost. It did not choose them, and they cost more. It predicts next to nothing of what QM's steps cost. It chose
 # them, and they cost less. (Section 6 of notebook 02 says why it is fooled by its own choice.)
 #
-# For choosing, only the *order* of the weights counts. So test the order by itself. Stop after half of the stages. Sort the weights that are left, once by MP's saliency and
+# For choosing, only the *order* of the weights counts. So test the order by itself. Stop QM after half of its 14 stages. Sort the weights that are left, once by MP's saliency and
 # once by QM's, cut them into twelve groups of equal size, and remove each group *alone*. Both times the prediction is the diagonal model's.
 
 # %% [markdown] tags=["slide"]
@@ -324,8 +325,9 @@ for criterion, costs in groups.items():
     print(f"    first six groups: actual {costs['actual'][:6].sum():.2f}, predicted {costs['predicted'][:6].sum():.2f}")
 
 # %% [markdown]
-# Of the groups that QM would take next, its model predicts a small part of the cost. Still the order is nearly right. MP's order is as good; the difference is at
-# the other end. The last group in QM's order, the one to keep, would cost about twice as much as the last one in MP's: QM knows better what not to touch. **QM ranks well although it predicts badly.**
+# Of the groups that QM would take next, its model predicts a small part of the cost. Still the order is nearly right. MP's order of the
+# groups is as good, but QM's spreads the costs further: its first six groups cost less than MP's first six, and its last group, the one to keep, would cost about twice as much
+# as MP's last. QM knows better what not to touch. **QM ranks well although it predicts badly.**
 #
 # ### Exercise 3.4: How can that be?
 #
@@ -378,7 +380,7 @@ print(f"for comparison, MP: {runs[0].true_change:.2f}")
 
 # %% [markdown]
 # Each number is the change of the loss on *all* training images (so it differs a little from section 1, where each stage counts on its own batch); the best of each row is framed.
-# 14 stages beat 1, except in the right column, where all numbers are nearly alike. What happens there?
+# In 14 stages, LM gains from a small penalty, while OBD is best without any. And 14 stages beat 1, except in the right column, where all numbers are nearly alike. What happens there?
 #
 # ### Exercise 3.5: A huge penalty and many stages
 #
@@ -408,7 +410,7 @@ my_limit = "c"  # saliency / λ is nearly θ² / 2 for every weight: MP, whateve
 # the same one, so compare them **paired**: take the difference within each seed, then the mean of the differences with its 95 % interval (Student's $t$). An interval that contains zero
 # decides nothing.
 #
-# The paper's findings: **1, locality is crucial** (more stages, smaller loss change); **2, first and second order are similar** once the steps are local.
+# Two gains compete: that of more stages, and that of a second order in the model.
 
 # %% [markdown] tags=["slide"]
 # ## Guess: more stages, or more order?
@@ -444,7 +446,7 @@ found = {
 # %% tags=["on-slide", "hide-input"]
 figure, axes = plt.subplots(1, len(found), figsize=(plots.WIDTH, 3), layout="constrained", sharey=True, squeeze=False)
 for ax, (name, differences) in zip(axes[0], found.items(), strict=True):
-    seeds.differences(ax, differences)
+    seeds.differences(ax, differences).locator_params(axis="x", nbins=5)
     ax.set_title(f"{name}, {100 * studies[name]['sparsity'].iloc[0]:.1f} %")
 digits = {label: difference.mean for label, difference in found["digits"].items()}
 stages, curvature = (
@@ -461,8 +463,9 @@ similar.reveal(
 )
 
 # %% [markdown]
-# The rules that say when a finding is reproduced were fixed before the studies ran (`data/results/JUDGING.md`). Finding 1 needs every step to more stages to be clear. Finding 2 needs LM to
-# lag behind QM by at most a quarter of the distance between MP and QM, with its whole interval:
+# These are the paper's first two findings: **1, locality is crucial** (more stages, smaller loss change); **2, first and second order are similar** once the steps are local.
+# The rules that say when a finding is reproduced were fixed before the studies ran (`data/results/JUDGING.md`). Finding 1 needs every step to more stages to be clear. For finding 2, LM may
+# lag behind QM by at most a quarter of the distance between MP and QM, and the whole interval of this lag must lie below that quarter:
 
 # %%
 rows = {}
@@ -479,8 +482,8 @@ print("not run yet:", ", ".join(results.missing()))
 
 # %% [markdown]
 # Read the evidence with the verdict. *Similar* does not mean equal: on both data sets LM ends above QM in 140 stages, and the intervals say so clearly. On the digits the interval lies on both
-# sides of a quarter, so finding 2 is undecided there. `cifar10_small_vgg` is a small convolutional network that was trained for too short a time (it gets about a third of the images wrong). Three seeds are too few for
-# an interval, so it decides nothing. The paper's residual network is among those that were not run yet.
+# sides of a quarter, so finding 2 is undecided there. `cifar10_small_vgg` is a small convolutional network that was trained for too short a time (it gets about a third of the images wrong). By our rules three seeds are
+# too few for an interval, so it decides nothing. The paper's residual network is among those that were not run yet.
 
 # %% [markdown]
 # ## 7. The same pruning twice
@@ -657,7 +660,7 @@ def next_step(share, predicted, actual, tolerance):
 # **4. What do more stages improve for QM?**
 # <details><summary>Its prediction of what its choices cost</summary>No. In section 1 the predicted share stays near zero, in 1 stage and in 140.</details>
 # <details><summary>Its choice of weights</summary>Right. A fresh model nearby ranks better, and the loss ends lower. What the model says of its own choice stays worthless.</details>
-# <details><summary>Both</summary>That is what one would think. Look at the outcome of section 1: only one of the two columns moves.</details>
+# <details><summary>Both</summary>That is what one would think. Look at the outcome of section 1: with more stages, the two columns do not come to agree.</details>
 #
 # **5. Two prunings of one network keep mostly different weights. What do you conclude?**
 # <details><summary>One of them must be bad</summary>No. Section 7 has such pairs whose losses are almost equal.</details>

@@ -77,7 +77,7 @@ def tune(mask, epochs=20):
 # %% tags=["on-slide"]
 tuned = {name: tune(mask) for name, mask in masks.items()}
 dense = training.evaluate(net, task).error
-start, end = tuned["mp"][1][0], min(tuned["mp"][1])
+start, *_, end = tuned["mp"][1]
 figure, ax = plt.subplots(figsize=(7.4, 3), layout="constrained")
 comparisons.errors_by_epoch(ax, {name: errors for name, (_, errors) in tuned.items()}, dense)
 plt.close(figure)
@@ -153,12 +153,12 @@ print((100 * shares).map("{:.2f} %".format).to_string())
 
 # %% [markdown]
 # MP leaves almost nothing of one layer, through which everything must pass. Perhaps that is its whole fault? Try it by
-# hand. Each slider sets what share of a layer is kept; the others give way, so that the total stays. Within a layer the
-# largest weights stay: pure magnitude. Nothing is fine-tuned. ("ERK" is a rule that looks at no weight at all: from the
+# hand. Each slider sets what share of a layer is kept; the others give way, so that the total stays. (What the sliders
+# say is rounded to their places.) Within a layer the largest weights stay: pure magnitude. Nothing is fine-tuned. ("ERK" is a rule that looks at no weight at all: from the
 # layers' sizes alone, it gives small layers larger shares.)
 #
 # - Start from MP's shares (a button), and feed the starved layer. What happens to the accuracy?
-# - Press "QM's shares". Can you beat them by hand?
+# - Press the button "QM's". Can you beat its bar by hand?
 # - The last bar, "QM itself", has the shares of "QM's shares", but the weights that QM chose. How far away is it?
 
 # %%
@@ -233,14 +233,14 @@ budget = exercises.guess("share of the budget", "How much of MP's lag do QM's sh
 # %% tags=["on-slide"]
 masks["magnitude"] = LocalPruner("mp", 0.95, stages=1, densities=masks["qm"].density()).prune(net, task).mask
 tuned["magnitude"] = tune(masks["magnitude"])
-least = {name: min(errors) for name, (_, errors) in tuned.items()}
+last = {name: errors[-1] for name, (_, errors) in tuned.items()}
 figure, ax = plt.subplots(figsize=(7.4, 3), layout="constrained")
 comparisons.errors_by_epoch(ax, {name: errors for name, (_, errors) in tuned.items()}, dense)
 plt.close(figure)
 budget.reveal(
     figure,
     alt="Validation error against epochs: magnitude at QM's shares starts far above QM and ends close to it; MP stays far above.",
-    answer=(least["mp"] - least["magnitude"]) / (least["mp"] - least["qm"]),
+    answer=(last["mp"] - last["magnitude"]) / (last["mp"] - last["qm"]),
 )
 
 # %% [markdown] tags=["slide"]
@@ -384,7 +384,8 @@ def measured(name):
 
 table = measured("digits")
 runs = table[table["sparsity"] == 0.95]
-print(f"{len(runs)} runs at 95 %: {len(runs) // runs['seed'].nunique()} for each of {runs['seed'].nunique()} networks")
+nets, epochs = runs["seed"].nunique(), runs["tuning_epochs"].iloc[0]
+print(f"{len(runs)} runs at 95 %: {len(runs) // nets} for each of {nets} networks, {epochs} epochs of fine-tuning each")
 
 # %%
 optimistic = exercises.guess("chosen on the test set", "By how many percentage points?", unit="points")
@@ -491,7 +492,7 @@ longest.reveal(
 # %% [markdown]
 # After 20 epochs OBD leads, paired and with an interval above zero. After 100 it is third, behind QM and LM, in both
 # networks. The last panel is a single network of another study, trained and fine-tuned for 200 epochs each;
-# there, too, OBD is third. Two seeds and one are no interval, so we draw them one by one and conclude
+# there, too, OBD is third. So few networks give no interval: we draw them one by one and conclude
 # no more than this: **20 epochs were too few to say who is best.** An interval guards against luck. It does not guard
 # against a budget of training under which another answer is true.
 
@@ -690,7 +691,7 @@ my_sentence = "c"
 # controls of section 3 do, not by a formula afterwards.
 #
 # These controls are the plainest evidence that we have. Three masks with the same shares: QM's, magnitude's, and random
-# weights. Right after pruning their loss changes are far apart. After fine-tuning, are their errors?
+# weights. Right after pruning QM's loss change is far below the other two. After fine-tuning, is its error?
 
 # %% tags=["nbval-check-output"]
 same = study.query("sparsity >= 0.95 and stages == 14 and criterion == 'qm'").fillna({"control": "QM itself"})
@@ -708,8 +709,8 @@ for pair in of_qm.query("sparsity >= 0.95 and first == 'shuffled'").itertuples()
 
 # %% [markdown]
 # What to see: at 95 % the errors are alike, although the loss changes are far apart. At 98 % random weights, which
-# change the loss most, are worse in the end. Whether the loss change matters in the end depends, here, on how much is
-# pruned.
+# change the loss most, end worse than QM's; magnitude's change it nearly as much, and end closer to QM's. How much the
+# loss change tells of the end depends, here, on how much is pruned.
 #
 # ### Write it down
 #

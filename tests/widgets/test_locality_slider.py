@@ -66,6 +66,15 @@ def test_magnitude_changes_the_loss_and_predicts_nothing(slider, trained, digits
     assert slider.picture.png == before
 
 
+def test_the_legend_names_what_is_drawn(slider) -> None:
+    legend = slider.picture.canvas.figure.axes[0].get_legend()
+    for criterion, predicts in (("qm", True), ("mp", False), ("lm", True)):
+        place(slider, criterion=criterion, sparsity=0.9, stages=3)
+        actual, said = slider.picture.moving[2], legend.legend_handles[0]
+        assert (said.get_color(), said.get_marker()) == (actual.get_color(), actual.get_marker())
+        assert [text.get_visible() for text in legend.get_texts()] == [True, predicts]
+
+
 def test_an_emptied_layer_is_said_not_warned_of(slider) -> None:
     place(slider, criterion="lm", sparsity=0.99, stages=1, step_penalty=100.0)
     assert "Nothing is left of fc2." in slider.picture.alt
@@ -79,6 +88,7 @@ def test_stages_are_drawn_as_they_come_and_taken_up_again(trained, digits) -> No
     seen = len(lines(slider)[2])
     assert 1 <= seen < 25
     assert f"stage {seen} of 25" in first
+    assert f"{100 * (1 - 0.1 ** (seen / 25)):.0f} % pruned" in first  # so far, not in the end
     parts.close()  # as a move of a slider does
     said = list(slider.redraw(**settings))
     assert f"stage {len(lines(slider)[2])} of 25" in said[-1]
