@@ -478,7 +478,6 @@ pd.DataFrame(rows).T
 for name, study in studies.items():
     evidence = results.judge(study).query("finding == 2")["evidence"].iloc[0]
     print(f"{name}: {evidence}\n")
-print("not run yet:", ", ".join(results.missing()))
 
 # %% [markdown]
 # Read the evidence with the verdict. *Similar* does not mean equal: on both data sets LM ends above QM in 140 stages, and the intervals say so clearly. On the digits the interval lies on both

@@ -356,13 +356,12 @@ worse.reveal(
 # will tell, as far as they have been run; in notebook 05 you try a small residual network yourself.
 
 # %%
-for name in ("mnist_controls", "cifar10_resnet_controls", "cifar10_vgg_controls"):
-    found = results.finished_seeds(name)
-    if found is None or "magnitude" not in set(found["control"].fillna("")):
-        print(f"{name}: not run yet")
-        continue
-    print(f"{name}: {found['seed'].nunique()} seeds (no interval below four), test error in points")
-    print(results.controls_in_words(found).to_string(), end="\n\n")
+others = {name: results.finished_seeds(f"{name}_controls") for name in ("mnist", "cifar10_resnet", "cifar10_vgg")}
+for name, found in others.items():
+    if found is not None:
+        print(f"{name}: {found['seed'].nunique()} seeds (no interval below four), test error in points")
+        print(results.controls_in_words(found).to_string(), end="\n\n")
+print("Not run yet:", ", ".join(name for name, found in others.items() if found is None))
 
 # %% [markdown]
 # ## 4. Two ways to fool yourself

@@ -254,3 +254,11 @@ def test_what_is_shown_without_a_kernel_is_the_question() -> None:
     assert "Which one wins?" in bundle["text/html"]
     assert "MP · LM · QM" in bundle["text/html"]
     assert bundle["application/vnd.jupyter.widget-view+json"]["model_id"]
+
+
+@pytest.mark.parametrize(
+    ("number", "unit", "text"),
+    [(1, "points", "1 point"), (-1.0, "points", "-1 point"), (1.2, "points", "1.2 points"), (0.000244, "%", "0.024 %")],
+)
+def test_numbers_are_written_for_readers(number: float, unit: str, text: str) -> None:
+    assert quantities.write(number, unit).replace("\u00a0", " ") == text
