@@ -13,7 +13,7 @@ from matplotlib.patches import Polygon
 from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
 
 from lossprune_lib.loss_modelling.forecast import ORDERS
-from lossprune_lib.plots.style import GUIDE, HIGHLIGHT, here, ink, style
+from lossprune_lib.plots.style import CARD, GUIDE, HIGHLIGHT, here, ink, style
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -156,14 +156,16 @@ class Curves:
         (self.actual,) = ax.plot([], [], **ACTUAL)
         self.predictions = {name: ax.plot([], [], **order_style(name, marker=None))[0] for name in ORDERS}
         (self.built,) = ax.plot([0], [0], "^", color="#000000", markersize=9, clip_on=False, label="model built here")
-        ax.text(0.03, 0.95, "actual change ± 10 %", transform=ax.transAxes, va="top", fontweight="bold")
-        self.key = ax.text(0.03, 0.88, "", transform=ax.transAxes, va="top", fontweight="bold")
+        above: dict[str, Any] = {"zorder": 6, "bbox": {"facecolor": CARD, "edgecolor": "none", "pad": 1.5}}  # the lines
+        bold = above | {"transform": ax.transAxes, "va": "top", "fontweight": "bold"}
+        key = ax.text(0.03, 0.95, "actual change ± 10 %", **bold)
+        self.key = ax.text(0.03, 0.87, "", **bold)
         self.radius = ax.axvline(0, **RADIUS)
-        self.label = ax.text(0, 0.02, "", fontsize=9, transform=ax.get_xaxis_transform())
+        self.label = ax.text(0, 0.03, "", fontsize=9, transform=ax.get_xaxis_transform(), **above)
         self.here = here(ax)
         self.title = ax.set_title(" ")
         self.moving: list[Artist] = [ax.xaxis, ax.yaxis, self.band, self.actual, *self.predictions.values()]
-        self.moving += [self.radius, self.label, *self.here, self.built, self.title, self.key]
+        self.moving += [self.radius, *self.here, self.built, self.title, key, self.key, self.label]
 
     def show(
         self,

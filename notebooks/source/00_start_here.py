@@ -52,7 +52,8 @@ doctor.check()[["status", "remedy"]]
 # ## 2. A network that reads digits
 #
 # Our data are small images of handwritten digits, which come with scikit-learn. The network learned from the
-# **training** images. We judge it on the **validation** images, which it has never seen.
+# **training** images. We judge it on the **validation** images, which it has never seen. An image has only 8 by 8 pixels,
+# so some of the digits below are hard to read for us, too.
 #
 # The network is a small one: two hidden layers, of 300 and 100 units. It has the shape of the smallest network in the
 # paper behind this course (Laurent et al. 2020, section 4), and it is already trained. Its **accuracy** is the share
@@ -250,13 +251,13 @@ larger.reveal(
     f"{100 * (alone < 0).float().mean():.0f} % of the weights lower the loss when they go.",
     answer=agree.float().mean().item(),
     alt="Change of the loss against size, for 300 weights removed alone: a fan that opens to the right. Larger weights "
-    "can change more, up or down, and at every size many change nearly nothing.",
+    "can change more, up or down, and yet some large ones change nearly nothing.",
 )
 
 # %% [markdown]
-# The points open like a fan. Small weights indeed change little. But at every size there are weights that could go
-# for nothing, and some whose removal *helps*. Tossing a coin would be right in half of the pairs; size does better
-# than that, but it is wrong in about every third pair. **Magnitude is a hint. The loss is the question.**
+# The points open like a fan. Small weights indeed change little. But even among the large ones there are weights that
+# could go for nothing, and some whose removal *helps*. Tossing a coin would be right in half of the pairs; size does
+# better than that, but it is wrong in about every third pair. **Magnitude is a hint. The loss is the question.**
 #
 # Now take them away together. If each of the smallest 90 % cost what it costs alone, what would all of them cost?
 

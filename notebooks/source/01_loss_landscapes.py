@@ -179,7 +179,8 @@ half_way.reveal(
 # On the left, the loss along two lines, against the length of the walk: MP in black, the other one in colour, and a
 # circle for the network after each stage. *Guessing* is the loss of a network that gives every digit the same
 # probability. On the right, both lines from above, drawn in true angles and lengths; the colours are the loss.
-# (*Random* and *gradient* lead to no mask. They are the subject of section 4.)
+# (*Random* and *gradient* lead to no mask: they are the subject of section 4. *OBD* and *LM* are two more criteria,
+# which notebook 02 builds.)
 
 # %%
 slider = widgets.landscape_slider(net, task, start=0.9, stages=14)
@@ -249,7 +250,7 @@ def loss_on_line(space, rest, x, y, direction, at):
 
 # %% tags=["on-slide"]
 longer = exercises.guess(
-    "step in trainings", "The step of MP at 50 %, divided by all of the training: which number comes out?"
+    "step in trainings", "How long is the step of MP at 50 %, if the length of all of the training counts as 1?"
 )
 
 # %% [markdown]
@@ -534,7 +535,8 @@ def in_plane(step, first, second):
 
 # %% tags=["nbval-check-output"]
 found = in_plane(torch.where((first != 0) | (second != 0), -theta, 0), first, second)
-"write in_plane first" if found is None else [round(float(number), 2) for number in found]
+names = ("share of MP's step", "share of QM's step", "distance from the plane")
+"write in_plane first" if found is None else {name: round(float(x), 2) for name, x in zip(names, found, strict=True)}
 
 # %% [markdown]
 # ## 6. Many short steps

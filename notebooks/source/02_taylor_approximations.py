@@ -20,7 +20,7 @@
 #
 # **You need** derivatives of functions of several variables, and notebook 00 (sparsity, magnitude pruning, stages).
 #
-# **It takes** about 40 minutes, and 22 more for the exercises. The computing takes well under a minute, and nothing is downloaded.
+# **It takes** about 42 minutes, and 22 more for the exercises. The computing takes well under a minute, and nothing is downloaded.
 
 # %% [markdown] tags=["slide"]
 # # Taylor approximations
@@ -345,13 +345,17 @@ for sparsity in (0.5, 0.8, 0.95):
 #
 # $$H = \underbrace{J^\top (\mathrm{diag}(p) - p p^\top)\, J}_{G,\ \text{the GGN}} + \sum_c (p_c - y_c)\, \nabla^2 z_c$$
 #
-# $G$ is the **generalised Gauss-Newton matrix**. It holds the curvature of the loss; the second part holds the network's own. Where every prediction is right and certain
+# $G$ is the **generalised Gauss-Newton matrix**. It holds the curvature of the loss; the second part holds the network's own (here that of its tanh units). Where every prediction is right and certain
 # ($p = y$), the second part vanishes. $G$ needs only first derivatives of the network, and no direction bends down in it: $v^\top G v \ge 0$ for every $v$. For $H$ that is not so:
 
 
 # %%
+pruned = weights + mp.step(0.8)
+left = pruned.nonzero().flatten()  # a weight that has gone is no candidate any more
+
+
 def bends_down(at, tried=60):
-    some = torch.randperm(space.size, generator=generator(0, "directions"))[:tried]
+    some = left[torch.randperm(len(left), generator=generator(0, "directions"))[:tried]]
     units = torch.nn.functional.one_hot(some, space.size).to(at)
     hessian = sum(risk.quadratic_form(at, unit, "hessian") < 0 for unit in units)
     return f"of {tried} weights, H_kk < 0 for {hessian} and G_kk < 0 for {(risk.model(at).curvature[some] < 0).sum()}"
@@ -366,10 +370,10 @@ def bends_down(at, tried=60):
 
 # %% tags=["on-slide", "nbval-check-output"]
 print("trained:       ", bends_down(weights))
-print("pruned to 80 %:", bends_down(weights + mp.step(0.8)))
+print("pruned to 80 %:", bends_down(pruned))
 
 # %% [markdown]
-# In the pruned network some weights bend down, and every stage of pruning but the first starts from a pruned network. By such an $H_{kk}$, OBD would prune
+# All of these weights are among the 20 % that are left. In the pruned network the loss bends down along some of them, and every stage of pruning but the first starts from a pruned network. By such an $H_{kk}$, OBD would prune
 # *large* weights first, trusting that a parabola falls for ever. With $G$ that cannot happen.
 #
 # ### Exercise 2.3: The diagonal of the last layer
@@ -424,7 +428,7 @@ print("the same as the library's:", torch.allclose(by_root, by_library, rtol=1e-
 # %% [markdown]
 # ## 6. Who is fooled
 #
-# Now the main experiment. Prune to 90 % in 14 **stages**: short steps, with a new model at the weights that are left before each. Do it twice.
+# Now the main experiment. Prune to 90 % in 14 **stages**, with a new model at the weights that are left before each. Do it twice.
 # MP chooses its weights without asking any model; QM chooses them *by* the diagonal model. At each stage, ask of both steps: what does the diagonal model
 # predict, and what happens?
 
@@ -468,7 +472,7 @@ fooled.reveal(
 # still foretells about nine tenths, so **the expansion is right**. But the diagonal, which chose these steps, predicts next to nothing of their cost. All five choosers side by side:
 
 # %% [markdown] tags=["slide"]
-# ## The closer the chooser is to the model, the more the model is fooled
+# ## The more of the model goes into the choice, the more it is fooled
 
 # %% tags=["on-slide"] alt="Actual change of the steps that random pruning, MP, OBD, LM and QM chose in 14 stages to 90 %, with the predictions of the full Hessian and of the diagonal. The diagonal predicts about three quarters for random and MP, about half for OBD and LM, and next to nothing for QM."
 figure, ax = plt.subplots(figsize=(plots.WIDTH, 3.3), layout="constrained")
@@ -476,7 +480,8 @@ choosing.predicted_by_chooser(ax, totals)
 plt.show()
 
 # %% [markdown]
-# The closer the chooser is to the diagonal model, the more the model is fooled. It is the same model each time! **Where the diagonal chooses, it picks the weights on which it
+# The more of the diagonal model goes into the choice, the more the model is fooled: nothing of it goes into random and MP, its slopes into LM, its curvatures into OBD, and all of it
+# into QM. It is the same model each time! **Where the diagonal chooses, it picks the weights on which it
 # errs in its own favour.** Look at the two parts of its prediction:
 
 # %% tags=["nbval-check-output"]
