@@ -24,7 +24,7 @@ MODELS = ("lm", "qm", "obd")
 _THOUSANDTHS = 1000  # what one weight changes is told in thousandths of a nat
 _ACTUAL: dict[str, Any] = {"color": INK, "linewidth": 3.2, "label": "actual"}
 _LEVELS = 12
-_COLOURS = "YlGnBu"
+_COLOURS = "YlGnBu_r"
 
 
 def one_weight(ax: Axes, weight: OneWeight, *, labels: bool = True) -> Axes:
@@ -121,7 +121,7 @@ class TwoWeightsView:
                 draw(0, color=INK, linewidth=1, linestyle=(0, (2, 2)), zorder=3)
                 axis.set_major_locator(FixedLocator([0, 0.5, 1]))
                 axis.set_major_formatter(PercentFormatter(1, symbol=" %", decimals=0))
-            ax.plot([1], [1], "+", color=INK, markersize=11, markeredgewidth=2, zorder=3)
+            ax.plot([1], [1], "+", color=CARD, markersize=11, markeredgewidth=2, zorder=3)
             self.titles.append(ax.set_title(title))
             dot = ax.plot([], [], "o", color=HIGHLIGHT, markersize=11, markeredgecolor=CARD, markeredgewidth=1.5)[0]
             self.dots.append(dot)

@@ -214,7 +214,7 @@ class Bars:
     """What each order predicts of the last stage's actual change, for a slider to move."""
 
     def __init__(self, ax: Axes) -> None:
-        labels = {**NAMES, "absolute": "sum of saliencies\n(a bound)"}
+        labels = {**NAMES, "absolute": "sum of saliencies\n(not a prediction)"}
         ax.set(xlim=(-20, _WIDEST + 75), ylim=(len(labels) - 0.4, -0.6), xlabel="in per cent of the actual change")
         ax.set_yticks(range(len(labels)), list(labels.values()), fontsize=9)
         ax.set_xticks([0, 50, 100, 150])
