@@ -159,7 +159,7 @@ def controls(name: str) -> str:
     )
     lines += rows(
         ["sparsity", "criterion", "stages", "lambda", "difference", "mean", "n", "the first is"],
-        ([*setting(r), f"{r.first} less {r.second}", mean(r), r.seeds, r.verdict] for r in found.itertuples()),
+        ([*setting(r), f"{r.first} minus {r.second}", mean(r), r.seeds, r.verdict] for r in found.itertuples()),
     )
     return "\n".join(lines)
 

@@ -99,11 +99,6 @@ def legend(criteria: Iterable[str]) -> list[Line2D]:
     return [*handles, Line2D([], [], **{**BEST, "markersize": 13, "label": "smallest mean gap"})]
 
 
-def correlation_in_words(correlation: float) -> str:
-    """Return a correlation with two digits, or that it is not defined."""
-    return "not defined" if math.isnan(correlation) else f"{correlation:.2f}"
-
-
 def stages_in_words(number: int) -> str:
     """Return 1 stage, 2 stages."""
     return f"{number} stage{'s' if number > 1 else ''}"

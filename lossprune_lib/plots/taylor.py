@@ -127,7 +127,7 @@ def cancellation(ax: Axes, changes: Tensor) -> Axes:
     """Draw the running sum of single weights' modelled changes, with their signs and without, in the order given."""
     values = changes.detach().cpu().double().numpy()
     share = np.arange(1, len(values) + 1) / len(values)
-    ax.plot(share, np.abs(values).cumsum(), color=HIGHLIGHT, linestyle="--", label="sum of absolute values: a bound")
+    ax.plot(share, np.abs(values).cumsum(), color=HIGHLIGHT, linestyle="--", label="sum of saliencies")
     ax.plot(share, values.cumsum(), **order_style("diagonal", marker=None, label="sum with signs: the prediction"))
     ax.axhline(0, color=GUIDE, linewidth=0.8)
     ax.set(xlabel="sparsity that is pruned to", ylabel="change of loss (nats)")

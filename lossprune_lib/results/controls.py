@@ -74,7 +74,7 @@ def controls_in_words(table: pd.DataFrame, criterion: str = "qm", stages: int = 
     numbers = found[["mean", "low", "high"]].to_numpy()
     words = [f"{mean:.1f} ({low:.1f} to {high:.1f})".replace(" (nan to nan)", "") for mean, low, high in numbers]
     pruned = [f"{100 * sparsity:.3g} %" for sparsity in found["sparsity"]]
-    wide = found.assign(words=words, pruned=pruned, compared=first + " less " + second)
+    wide = found.assign(words=words, pruned=pruned, compared=first + " minus " + second)
     return wide.pivot(index="compared", columns="pruned", values="words").loc[wide["compared"].unique()].fillna("")
 
 

@@ -53,11 +53,11 @@ def _locality(runs: pd.DataFrame) -> tuple[str, str]:
         return "not judged", lacking or "LM and QM were not both run with several numbers of stages."
     change = changes_by_seed(runs)
     gains = {
-        f"{name.upper()} in {more} less in {fewer}": paired(change[name][more], change[name][fewer])
+        f"{name.upper()} in {more} minus in {fewer}": paired(change[name][more], change[name][fewer])
         for name in ("lm", "qm")
         for fewer, more in itertools.pairwise(stages)
     }
-    gains[f"QM in {stages[-1]} less MP"] = paired(change["qm"][stages[-1]], change["mp"].iloc[:, 0])
+    gains[f"QM in {stages[-1]} minus MP"] = paired(change["qm"][stages[-1]], change["mp"].iloc[:, 0])
     found = {gain.verdict() for gain in gains.values()}
     verdict = "refuted" if "worse" in found else "reproduced" if found == {"better"} else "undecided"
     lm, qm = (_list((change[name][number].mean() for number in stages), "#.3g") for name in ("lm", "qm"))
@@ -79,7 +79,7 @@ def _orders(runs: pd.DataFrame) -> tuple[str, str]:
     between = f"of what lies between MP and QM, LM and QM differ by {share.words(unit=' %')}"
     evidence = (
         f"Best loss changes at {stages[-1]} stages: MP {mp.mean():#.3g}, LM {lm.mean():#.3g}, QM {qm.mean():#.3g}; "
-        f"QM less MP {lead.words()}; {between if always else 'QM does not lead in every seed'}; {_seeds([lead])}. "
+        f"QM minus MP {lead.words()}; {between if always else 'QM does not lead in every seed'}; {_seeds([lead])}. "
     )
     if lead.n >= FEWEST_SEEDS and lead.verdict() != "better":
         return "refuted", f"{evidence}QM is not better than MP."

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from matplotlib.figure import Figure
 
-from lossprune_lib.plots.fine_tuning import correlation_in_words, frame, legend, place, stages_in_words
+from lossprune_lib.plots.fine_tuning import frame, legend, place, stages_in_words
 from lossprune_lib.plots.style import WIDTH, styled
 from lossprune_lib.results.cells import View, densities, views
 from lossprune_lib.results.selection import themselves
@@ -23,8 +23,7 @@ def in_words(view: View, criterion: str) -> str:
     layers = {name.removeprefix("density."): mine[name] for name in densities(view.cells)}
     kept = ", ".join(f"{name} {100 * share:.2g} %" for name, share in layers.items())
     return (
-        f"{100 * view.sparsity:.4g} % pruned in {stages_in_words(view.stages)}, {len(view.runs)} runs: "
-        f"rank correlation of loss change and gap within seeds {correlation_in_words(view.correlation)}. "
+        f"{100 * view.sparsity:.4g} % pruned in {stages_in_words(view.stages)}, {len(view.runs)} runs. "
         f"{criterion.upper()} changes the loss least at λ = {mine['step_penalty']:g}: "
         f"by {mine['change']:.2f} nats, with a gap of {mine['gap']:.1f} percentage points; it keeps {kept}. "
         f"{best['criterion'].upper()} has the smallest gap, at λ = {best['step_penalty']:g}: {best['gap']:.1f} points, "

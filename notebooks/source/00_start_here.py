@@ -130,7 +130,7 @@ broken.reveal(
 )
 
 # %% [markdown]
-# Here are three places of the slider, for paper and for screens where nothing moves. Above, the weights that are left.
+# Here are three positions of the slider, for paper and for screens where nothing moves. Above, the weights that are left.
 # Below, what the network says of the images of each digit: right answers lie on the diagonal.
 
 # %% alt="Three columns, at 60, 80 and 90 % sparsity. Above, the grey of pruned weights spreads. Below, answers lie on the diagonal at 60 %; at 80 % some digits leave it; at 90 % two columns hold most images."
@@ -271,12 +271,11 @@ larger.reveal(
 small = alone[sizes < theta.abs().quantile(0.9).item()]
 estimate, error = 0.9 * space.size * small.mean(), 0.9 * space.size * small.std() / len(small) ** 0.5
 together = risk.value(theta * masks[4].kept) - risk.value(theta)
-print(f"one by one: {estimate:.1f} nats (95 % interval {estimate - 2 * error:.1f} to {estimate + 2 * error:.1f})")
-print(f"all at once: {together:.1f} nats")
+print(f"one by one: {estimate:.2f} nats (95 % interval {estimate - 2 * error:.2f} to {estimate + 2 * error:.2f})")
+print(f"all at once: {together:.2f} nats")
 
 # %% [markdown]
-# Together they cost far more than one by one. What a weight costs depends on which others are still there. A ranking
-# made once, at the start, cannot know that, not even one made from the loss.
+# Together they cost far more than one by one. What a weight costs depends on which others are still there.
 
 # %% [markdown]
 # ## 6. One question, or many?

@@ -174,12 +174,12 @@ half_way.reveal(
 # with their sparsities at the end of each line. Every line leaves the trained network almost level. **The harm is
 # done far from where you stand**, and someone who only looks around at the start sees next to nothing of it.
 #
-# ### Under your fingers
+# ### Try it yourself
 #
-# On the left, the loss along two lines, against the length of the walk: MP in black, the other one in colour, and a
+# On the left, the loss along two lines, against the distance from $\theta$: MP in black, the other one in colour, and a
 # circle for the network after each stage. *Guessing* is the loss of a network that gives every digit the same
 # probability. On the right, both lines from above, drawn in true angles and lengths; the colours are the loss.
-# (*Random* and *gradient* lead to no mask: they are the subject of section 4. *OBD* and *LM* are two more criteria,
+# (*Random* and *gradient* lead to no mask: leave them for section 4. *OBD* and *LM* are two more criteria,
 # which notebook 02 builds.)
 
 # %%
@@ -203,7 +203,7 @@ slider.stills({"sparsity": 0.5, "stages": 1}, {"stages": 1}, {"stages": 14})
 # *medium, about 8 minutes*
 #
 # Write what drew these lines. `space.call(weights, rest, x)` runs the network with any weights [D] on the images `x`,
-# and gives the logits [N, classes], the scores before the softmax; `rest` holds the biases, which are not pruned.
+# and gives the logits [N, classes], the scores that the softmax turns into probabilities; `rest` holds the biases, which are not pruned.
 
 
 # %% tags=["stub"]
@@ -321,7 +321,7 @@ longer.reveal(
 # length of the path, which winds; an epoch is one pass over all training images.
 #
 # Why is pruning so long a step? There are many weights, so even small squares add up; and pruning moves each of them
-# *all the way* to zero, while training moved most of them by less than that. Below is the shortest step to every
+# *all the way* to zero, while training moved most of them by less (a number below). And here is the shortest step to every
 # sparsity, which is that of MP: no mask of the same sparsity is nearer. Where does it pass all of the training?
 
 # %% alt="Length of the shortest step against sparsity: it rises from zero, passes the length of all of the training before 50 %, and reaches the length of theta at 100 %."
@@ -330,6 +330,8 @@ shares = torch.linspace(0, 1, len(shortest))
 figure, ax = plt.subplots(figsize=(plots.WIDTH, 3), layout="constrained")
 walks.reach(ax, shares, shortest, lengths["all of the training"], theta.norm().item())
 plt.show()
+less = ((theta - theta_0).abs() < theta.abs()).float().mean()
+print(f"{100 * less:.0f} % of the weights were moved less by training than pruning them would move them")
 
 # %% [markdown]
 # Before half of the weights are gone, the step is longer than all of the training. But length is not all: at 90 %, MP
@@ -422,7 +424,7 @@ steepest.reveal(
 # %% [markdown] tags=["slide"]
 # ## What does a flat slice show?
 #
-# That *this* direction is flat. Most random ones are. The gradient's is steep.
+# That *this* direction is flat. Twenty other random ones are too. The gradient's is steep.
 
 # %% tags=["on-slide"] alt="Loss along one random direction, both ways from theta: a wide bowl that is almost flat in its middle."
 at = torch.linspace(-12, 12, 49)
@@ -431,6 +433,9 @@ losses = landscape.line(net, batch, units["random"], at)
 landscape_plots.one_slice(landscape_plots.frame(ax, 12, 0.6), at, losses, "random")
 ax.set(xlim=(-12.3, 12.3), xlabel="length of the step from θ, both ways", title="A slice along a random direction")
 plt.show()
+others = [landscape.random_direction(net, seed=seed) for seed in range(1, 21)]
+heights = [landscape.line(net, batch, other / other.norm(), [3.0]).item() for other in others]
+print(f"20 other random directions, at length 3: {min(heights):.2f} to {max(heights):.2f} nats")
 
 # %% [markdown]
 # ### Exercise 1.4: Read a slice
@@ -467,7 +472,7 @@ my_reading = "c"  # along the gradient, the loss is far up at length 3
 # %%
 halfway = exercises.guess(
     "between the masks",
-    "Halfway between the networks of MP and of QM at 90 %, how high is the loss?",
+    "The loss halfway between the networks of MP and of QM at 90 %, beside theirs?",
     choices={"lower": "lower than at both", "between": "between the two", "higher": "higher than at both"},
 )
 
@@ -493,7 +498,7 @@ halfway.reveal(
 )
 
 # %% [markdown]
-# Each band of colour ends at twice the loss at which the one below it ends. There is no wall between the two masks,
+# Each band of colour ends at twice the loss of the band below. There is no wall between the two masks,
 # and the flat region around $\theta$ is wide in this plane. But a plane is a slice too. It shows two directions out
 # of $D$, and a network that lies above or below it has no place in the picture.
 
@@ -577,10 +582,10 @@ detour.reveal(
 )
 
 # %% [markdown]
-# No weight goes twice, so the stages move in different coordinates: **every stage turns a right angle** to all those
+# No weight goes twice, so the stages move in different coordinates: **every stage is at a right angle** to all those
 # before. As for the sides of a box and its diagonal, squares of lengths add up. So 14 stages do not walk one line in 14
-# portions. They share out the *weights*. And a stage is not 14 times as short as the whole step, but only about
-# $\sqrt{14}$ times. Keep this in mind for notebook 02: what stages make smaller, and what they do not.
+# portions. They share out the *weights*. And a stage is not a fourteenth of the whole step, but about
+# $1/\sqrt{14}$ of it. Keep this in mind for notebook 02: what stages make smaller, and what they do not.
 #
 # What do the many turns buy? Not much of an easier path: after each stage the loss is at first a little below that of
 # the straight line, equally far out, and then the same. What differs is **where the walk leads**. Asked once, from

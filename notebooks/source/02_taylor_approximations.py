@@ -61,7 +61,7 @@ net = models.pretrained("mlp_300_100", task)
 # %% [markdown]
 # ## 1. One weight
 #
-# Notebook 01 left us with a question: if not by size, by what should weights be chosen? By the loss. So take a single weight of the trained
+# Notebook 01 left us at $\theta$ with a height, a slope and a curvature: how much can they tell of the harm far away? Start small. Take a single weight of the trained
 # network, slide it from its trained value to zero, and leave all the others alone. The loss is now a curve over one number. Pruning the
 # weight means walking to the zero.
 #
@@ -103,8 +103,8 @@ plt.show()
 
 # %% [markdown]
 # The table says what removing each weight changes (thousandths of a nat), and what the models predict. QM is nearest every time,
-# and often right. Some weights are *welcome* to go: the loss falls without them. And where the curve bends more as we walk along it, as for the third
-# weight of the table, even a parabola that fits at the start misses the end.
+# and often right. Some weights are *welcome* to go: the loss falls without them. For the third weight the parabola is too flat from the start: the curvature that
+# QM and OBD use is not all of it. Section 5 says what is missing.
 
 # %% [markdown]
 # ## 2. Two weights
@@ -250,8 +250,8 @@ def predicted_change(weights, gradient, curvature, kept):
 # ### Exercise 2.2: The saliency of QM
 #
 # *medium, about 5 minutes.* Write `qm_saliency(weights, gradient, curvature, step_penalty)`, a tensor with the saliency of each weight. To the size of the
-# change add the **step penalty**, $\tfrac12\lambda$ times the squared length of the weight's own step ($\lambda$ is `step_penalty`). It makes a weight that would move far harder to
-# choose. For weights `[2.]`, gradient `[5.]`, curvature `[4.]` and a penalty of `1.` the saliency is `[4.]`
+# change add the **step penalty**, $\tfrac12\lambda$ times the squared length of the weight's own step ($\lambda$ is `step_penalty`). It holds back weights with a long way to go, for which
+# the model is least to be trusted. For weights `[2.]`, gradient `[5.]`, curvature `[4.]` and a penalty of `1.` the saliency is `[4.]`
 
 
 # %% tags=["stub"]
@@ -345,8 +345,8 @@ for sparsity in (0.5, 0.8, 0.95):
 #
 # $$H = \underbrace{J^\top (\mathrm{diag}(p) - p p^\top)\, J}_{G,\ \text{the GGN}} + \sum_c (p_c - y_c)\, \nabla^2 z_c$$
 #
-# $G$ is the **generalised Gauss-Newton matrix**. It holds the curvature of the loss; the second part holds the network's own (here that of its tanh units). Where every prediction is right and certain
-# ($p = y$), the second part vanishes. $G$ needs only first derivatives of the network, and no direction bends down in it: $v^\top G v \ge 0$ for every $v$. For $H$ that is not so:
+# $G$ is the **generalised Gauss-Newton matrix**. It holds the curvature of the loss; the second part holds the network's own: the bend of its tanh units, and the products of weights in successive layers. Where every prediction is right and certain
+# ($p = y$), the second part vanishes. $G$ needs only first derivatives of the network, and no direction bends down in it: $v^\top G v \ge 0$ for every $v$. For $H$ that need not be so, least of all in a pruned network:
 
 
 # %%
@@ -463,13 +463,13 @@ fooled.reveal(
     figure,
     "Same network, same sparsity, same number of stages, same kind of model. Only the chooser differs.",
     answer=totals.loc["qm", "diagonal"] / totals.loc["qm", "true_change"],
-    alt="Actual and predicted change added up over 14 stages to 90 %. For the steps of MP the full Hessian follows the actual change and the diagonal foretells most of it; "
+    alt="Actual and predicted change added up over 14 stages to 90 %. For the steps of MP the full Hessian follows the actual change and the diagonal predicts most of it; "
     "for the steps of QM the full Hessian follows, and the diagonal model stays at zero.",
 )
 
 # %% [markdown]
-# Left: MP's steps. The stages are short: the full Hessian foretells nearly all of what happens, the diagonal about three quarters. Right: QM's steps. The full Hessian
-# still foretells about nine tenths, so **the expansion is right**. But the diagonal, which chose these steps, predicts next to nothing of their cost. All five choosers side by side:
+# Left: MP's steps. The stages are short: the full Hessian predicts nearly all of what happens, the diagonal about three quarters. Right: QM's steps. The full Hessian
+# still predicts about nine tenths, so **the expansion is right**. But the diagonal, which chose these steps, predicts next to nothing of their cost. All five choosers side by side:
 
 # %% [markdown] tags=["slide"]
 # ## The more of the model goes into the choice, the more it is fooled
@@ -481,7 +481,7 @@ plt.show()
 
 # %% [markdown]
 # The more of the diagonal model goes into the choice, the more the model is fooled: nothing of it goes into random and MP, its slopes into LM, its curvatures into OBD, and all of it
-# into QM. It is the same model each time! **Where the diagonal chooses, it picks the weights on which it
+# into QM. It is the same kind of model each time! **Where the diagonal chooses, it picks the weights on which it
 # errs in its own favour.** Look at the two parts of its prediction:
 
 # %% tags=["nbval-check-output"]
@@ -502,7 +502,7 @@ print(
 )
 
 # %% [markdown]
-# The estimate of what was taken is too low, though every single estimate is right on average. And yet the taken half is cheaper than a random one. Both halves of this matter.
+# The estimate of what was taken is too low, though every single estimate is right on average. And yet the taken half is cheaper than a random one. Both findings matter.
 # In the figure above, QM's steps cost less than half of what MP's cost. **If you choose by a model, do not ask the same model what the choice will cost; the choice
 # may be good all the same.** Notebook 03 goes on from there.
 
@@ -561,7 +561,7 @@ for stages in (1, 14):
 # *medium, about 4 minutes.* Open the outcome above if you have not. Which sentence says what more stages did to the errors, and why?
 #
 # - a: All three errors shrank, because each step became shorter.
-# - b: The error beyond the second order shrank, because no step is long any more. The errors of the matrix did not: each weight still goes to zero, where the loss bends more and more.
+# - b: The error beyond the second order shrank, because no step is long any more. The other two did not: each weight still goes to zero, where the loss bends more and more.
 # - c: The diagonal's error shrank, because fewer weights go together in each stage.
 # - d: None shrank: the errors of the stages add up to what they were.
 
@@ -612,7 +612,7 @@ plt.show()
 
 # %% [markdown]
 # From left to right the last stage becomes shorter (mind the axes), and the full Hessian comes to lie on the actual change. The expansion is no better than before; the step is now short enough
-# for it.
+# for it. The diagonal looks good in this last stage too. But one stage is not the sum: over all 14 it predicts three quarters (section 6).
 #
 # ### Bonus 2.5: The Hessian along a step, without the Hessian
 #
@@ -654,7 +654,7 @@ def curvature_along(loss, weights, step):
 # ## What we saw
 #
 # - LM, QM and OBD are one formula: the parabola of a single weight, with more or less left out. What pairs of weights do together is in none of them.
-# - In one long step every model fails. In small stages the full expansion foretells about nine tenths of what happens; stages do not mend what the diagonal and the GGN leave out.
+# - In one long step every model fails. In small stages the full expansion predicts about nine tenths of what happens; stages do not mend what the diagonal and the GGN leave out.
 # - Where the diagonal chooses, it is fooled: it predicts next to nothing of what its own choices cost. They cost far less than those of magnitude all the same.
 #
 # **Next**: [03 Locality](03_locality.ipynb). Why does a model that predicts so badly choose so well?

@@ -15,7 +15,7 @@
 #
 # **After this notebook you can**
 # - write the loop that prunes in stages, with a fresh model of the loss at each;
-# - explain what a schedule and a step penalty do, and say what stages improve (the ranking) and what they do not (the prediction);
+# - explain what a schedule and a step penalty do, and say what more stages improve, and what they do not;
 # - show the paper's first two findings with paired seeds, and say where the seeds leave them undecided.
 #
 # **You need** notebook 02: the criteria LM, QM and OBD, and what a Taylor model predicts.
@@ -86,7 +86,7 @@ net = models.pretrained("mlp_300_100", task)
 # %% tags=["on-slide"]
 predicted = exercises.guess(
     "predicted in 140 stages",
-    "QM to 90 % in 140 stages: which share of the actual change of the loss do its models predict, all stages together?",
+    "QM to 90 % in 140 stages: what share of the actual change of the loss do its models predict, all stages together?",
     unit="%",
 )
 
@@ -234,7 +234,7 @@ def prune_in_stages(dense, model_at, sparsities, criterion, step_penalty):
 
 # %% [markdown]
 # Here is the loop in the library's own terms, on real weights: `BatchLoss` is the loss of a batch as a function of the weights, and a `Mask` says which are kept.
-# It ranks the weights of all layers together. `LocalPruner` is this loop, with more care. Do the two keep the same weights?
+# The loop ranks the weights of all layers together. `LocalPruner` is this loop, with more care. Do the two keep the same weights?
 
 # %%
 space = WeightSpace(net)
@@ -325,8 +325,8 @@ for criterion, costs in groups.items():
     print(f"    first six groups: actual {costs['actual'][:6].sum():.2f}, predicted {costs['predicted'][:6].sum():.2f}")
 
 # %% [markdown]
-# Of the groups that QM would take next, its model predicts a small part of the cost. Still the order is nearly right. MP's order of the
-# groups is as good, but QM's spreads the costs further: its first six groups cost less than MP's first six, and its last group, the one to keep, would cost about twice as much
+# Of the six groups that QM likes least, its model predicts a small part of the cost. Still the order is nearly right. MP's order of the
+# groups is as good, but QM's spreads the costs further: its first six groups together cost less than MP's first six, and its last group, the one to keep, would cost about twice as much
 # as MP's last. QM knows better what not to touch. **QM ranks well although it predicts badly.**
 #
 # ### Exercise 3.4: How can that be?
@@ -348,7 +348,7 @@ exercises.check("ranks and predicts", my_reason)
 # <details><summary>Hint 2</summary>Add 1 to the cost of every weight, unseen by the model. What happens to the order, and what to the sum?</details>
 
 # %% tags=["solution"]
-my_reason = "c"  # an error that all weights share does no harm to their order, but adds up in the sum
+my_reason = "c"  # an error that leaves costly weights costly does no harm to the order, but adds up in the sum
 
 # %% [markdown]
 # ## 5. Stages and penalty
@@ -487,7 +487,7 @@ for name, study in studies.items():
 # %% [markdown]
 # ## 7. The same pruning twice
 #
-# If QM ranks weights so well, it must find *the* important ones? Prune one network twice. The second time, let each stage draw other images.
+# If QM ranks weights so well, must it not find *the* important ones? Prune one network twice. The second time, let each stage draw other images.
 
 # %% [markdown] tags=["slide"]
 # ## Guess: the same pruning twice
@@ -495,7 +495,7 @@ for name, study in studies.items():
 # %% tags=["on-slide"]
 shared = exercises.guess(
     "kept by both",
-    "QM, 95 % in 14 stages, twice, with other draws of 1,000 images. Of the weights that either keeps, which share do both keep?",
+    "QM, 95 % in 14 stages, twice, with other draws of 1,000 images. Of the weights that either keeps, what share do both keep?",
     unit="%",
 )
 
@@ -512,7 +512,7 @@ shared.reveal(
 )
 
 # %% [markdown]
-# The share is called the **overlap** of two masks (Jaccard index). A choice in an early stage changes all the models after it; small differences grow from stage to stage. In the shipped experiment even
+# The share is called the **overlap** of two masks (Jaccard index). A choice in an early stage changes all the models after it; small differences can grow from stage to stage. In the shipped experiment even
 # the *order* of the same images made a difference in some prunings, by rounding alone. In double precision it made none.
 
 # %% [markdown] tags=["slide"]
@@ -538,14 +538,14 @@ print("masks are chaotic, losses are not:", ", ".join(verdicts))
 # Left: without a penalty, the masks of LM and QM from two draws share little. With a penalty they share more, and OBD's share most. Right: the losses end close together,
 # mostly closer than those of different criteria (vertical mark), though not every interval is clear of it. By the rule that was fixed beforehand, *masks are chaotic, losses are not* **holds** on MNIST and is **undecided** on the digits.
 #
-# So the weights that LM and QM keep are hardly *the* important ones: there are many good masks. (OBD keeps mostly the same weights.) Remember this overlap as a yardstick when
-# notebook 04 compares the masks of different criteria. And if so much chance in the mask does so little harm, need the curvature be exact? Notebook 05 answers that.
+# So without a penalty the weights that LM and QM keep are hardly *the* important ones: there are many good masks. (OBD keeps mostly the same weights.) Remember this overlap as a yardstick before
+# you read anything into two masks that differ. And if so much chance in the mask does so little harm, need the curvature be exact? Notebook 05 answers that.
 
 # %% [markdown]
 # ## 8. Steps of chosen size
 #
 # A fixed schedule takes its steps blindly. A **trust region** (an old remedy in optimisation) tries a step, compares predicted and actual change, and makes the next step larger or smaller. If the two are
-# more than a *tolerance* apart, the step is refused and tried again at half the size, from the same ranking, so that it costs no new model. Does it pay? The fixed schedule gets just as many models.
+# more than a *tolerance* (in nats) apart, the step is refused and tried again at half the size, from the same ranking, so that it costs no new model. Does it pay? The fixed schedule gets just as many models.
 
 # %%
 bolder = exercises.guess(
@@ -617,16 +617,16 @@ def next_step(share, predicted, actual, tolerance):
 # %% [markdown] tags=["slide"]
 # ## What we saw
 #
-# - Many small stages keep the loss far better than one long step. First order comes close to second.
+# - For LM and QM, many small stages keep the loss far better than one long step. First order comes close to second.
 # - QM ranks well although it predicts badly.
-# - Which weights LM and QM keep is largely chance, while the loss is not.
+# - Without a penalty, which weights LM and QM keep is largely chance. The loss is not.
 
 # %% [markdown]
 # ## What we saw
 #
-# - Many small stages keep the loss far better than one long step, on digits and on MNIST, in every seed. First order comes close to second; how close, the digits leave undecided.
+# - For LM and QM, many small stages keep the loss far better than one long step, on digits and on MNIST, in every seed. First order comes close to second; how close, the digits leave undecided.
 # - QM ranks well although it predicts badly: of its own choices it predicts next to nothing, and they cost far less than those of magnitude.
-# - Which weights LM and QM keep is largely chance, while the loss is not (clear on MNIST, undecided on the digits).
+# - Without a penalty, which weights LM and QM keep is largely chance; with one, less so. The loss is not (clear on MNIST, undecided on the digits).
 #
 # **Next**: [04 Fine-tuning](04_fine_tuning.ipynb). If the single weights are largely chance, what is it that QM gets right?
 #
@@ -663,5 +663,5 @@ def next_step(share, predicted, actual, tolerance):
 #
 # **5. Two prunings of one network keep mostly different weights. What do you conclude?**
 # <details><summary>One of them must be bad</summary>No. Section 7 has such pairs whose losses are almost equal.</details>
-# <details><summary>Nothing, before you know how much the masks of two draws differ</summary>Right. That is the yardstick: with QM, other images alone do as much.</details>
+# <details><summary>Nothing, before you know how much the masks of two draws differ</summary>Right. That is the yardstick: with QM and no penalty, other images alone do as much.</details>
 # <details><summary>The criteria behind them disagree about what matters</summary>Too fast. The same criterion, asked twice, disagrees with itself as much.</details>

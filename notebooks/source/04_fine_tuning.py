@@ -153,8 +153,8 @@ print((100 * shares).map("{:.2f} %".format).to_string())
 
 # %% [markdown]
 # MP leaves almost nothing of one layer, through which everything must pass. Perhaps that is its whole fault? Try it by
-# hand. Each slider sets what share of a layer is kept; the others give way, so that the total stays. (What the sliders
-# say is rounded to their places.) Within a layer the largest weights stay: pure magnitude. Nothing is fine-tuned. ("ERK" is a rule that looks at no weight at all: from the
+# hand. Each slider sets what share of a layer is kept; the others give way, so that the total stays. (The sliders
+# round the shares that they show.) Within a layer the largest weights stay: pure magnitude. Nothing is fine-tuned. ("ERK" is a rule that looks at no weight at all: from the
 # layers' sizes alone, it gives small layers larger shares.)
 #
 # - Start from MP's shares (a button), and feed the starved layer. What happens to the accuracy?
@@ -272,8 +272,8 @@ budget.reveal(
 #
 # Two masks of the same networks have the test errors `first` and `second`, tensors [S] with one entry for each seed. A
 # good network is good under both masks, so the errors go up and down together. Return three numbers: the mean difference,
-# first less second, and the ends of its 95 % interval. The interval reaches `t` **standard errors** to each side: a
-# standard error is the deviation (with n - 1) of what is averaged, over the root of how many there are. For large n, `t`
+# first minus second, and the ends of its 95 % interval. The interval reaches `t` **standard errors** to each side: a
+# standard error is the standard deviation (with n - 1) of the differences, divided by the root of their number. For large n, `t`
 # is near 1.96; for few seeds Student's distribution makes it larger, and here it is given.
 
 
@@ -330,7 +330,7 @@ clearly = set(of_qm.query("sparsity == 0.95 and second == 'qm' and low > 1")["fi
 worse.reveal(
     figure,
     "Differences of test error in points, paired by seed, with 95 % intervals:",
-    results.controls_in_words(study).drop(index=["erk less QM", "lamp less QM", "gradual less QM"]),
+    results.controls_in_words(study).drop(index=["erk minus QM", "lamp minus QM", "gradual minus QM"]),
     "What the first three rows say, by the rule written down beforehand:",
     of_qm.groupby("sparsity")["sentence"].first(),
     alt="Test errors of five masks at 90, 95 and 98 %: all alike at 90, MP alone far off at 95, and a ladder at 98: QM, QM's shares, shuffled, equal shares, MP.",
@@ -348,7 +348,9 @@ worse.reveal(
 #   matter**.
 #
 # So a large part of what looked like a better model of the loss was a better budget, for a small network that magnitude
-# starves. No comparison of criteria is fair without such controls (Su et al. 2020; Frankle et al. 2021, section 4).
+# starves. No comparison of criteria is fair without such controls (Su et al. 2020, *Sanity-Checking Pruning
+# Methods: Random Tickets Can Win the Jackpot*; Frankle et al. 2021, *Pruning Neural Networks at Initialization: Why Are We
+# Missing the Mark?*, section 4).
 #
 # ### Other networks
 #
@@ -361,14 +363,14 @@ for name, found in others.items():
     if found is not None:
         print(f"{name}: {found['seed'].nunique()} seeds (no interval below four), test error in points")
         print(results.controls_in_words(found).to_string(), end="\n\n")
-print("Not run yet:", ", ".join(name for name, found in others.items() if found is None))
+print("Controls not run yet:", ", ".join(name for name, found in others.items() if found is None))
 
 # %% [markdown]
 # ## 4. Two ways to fool yourself
 #
 # The course ships a larger study of the digits: four criteria, stages of 1, 14 and 140, nine values of λ. Its measure is
-# the **gap**, the error after fine-tuning less that of the dense network, in percentage points. The **loss change** is
-# how far the training loss moved by pruning, before any fine-tuning, in nats.
+# the **gap**, the error after fine-tuning minus that of the dense network, in percentage points. The **loss change** is
+# how far pruning moved the training loss, before any fine-tuning, in nats.
 #
 # **Choosing on the test set.** For each network someone picks the run of the lowest *test* gap, and reports that. The honest
 # way is to pick by validation, and to report the test gap. By how much does the first number look better?
@@ -417,12 +419,12 @@ print("best of seed:", chosen.loc[chosen.groupby("seed")["test_gap"].idxmin()].s
 #
 # `valid_error` and `test_error` are tensors [L, S] of errors after fine-tuning (fractions), a row for each λ, a column
 # for each seed. Choose one λ for all seeds by the mean over seeds; of equal ones the first. Return the index of its row
-# (from 0), the mean over seeds of the error that you would report, and its deviation over seeds, with n - 1.
+# (from 0), the mean over seeds of the error that you would report, and its standard deviation over seeds (with n - 1).
 
 
 # %% tags=["stub", "bonus"]
 def fair_choice(valid_error, test_error):
-    """Return row, mean and deviation. With one λ, [[0.1, 0.3]] and [[0.2, 0.4]], they are 0, 0.3 and 0.141."""
+    """Return row, mean and standard deviation. With one λ, [[0.1, 0.3]] and [[0.2, 0.4]], they are 0, 0.3 and 0.141."""
     # your code
 
 
@@ -467,12 +469,12 @@ def at_14_stages(runs, penalty=1e-4):
 short = at_14_stages(measured("mnist"))
 lead = results.paired(short["qm"], short["obd"])
 print(
-    f"QM less OBD after 20 epochs: {lead.words('.2f')} points; OBD leads in {(short['obd'] < short['qm']).sum()} of {lead.n}"
+    f"QM minus OBD after 20 epochs: {lead.words('.2f')} points; OBD leads in {(short['obd'] < short['qm']).sum()} of {lead.n}"
 )
 longest = exercises.guess("after 100 epochs", "Who is best after 100 epochs?", choices=["MP", "OBD", "LM", "QM"])
 
 # %% [markdown] tags=["slide"]
-# ## An interval guards against luck, not against a short budget
+# ## An interval guards against luck, not against too short a training
 
 # %% tags=["on-slide"]
 long, longer = at_14_stages(measured("mnist_longer")), results.finished_seeds("mnist_200")
@@ -493,7 +495,7 @@ longest.reveal(
 # networks. The last panel is a single network of another study, trained and fine-tuned for 200 epochs each;
 # there, too, OBD is third. So few networks give no interval: we draw them one by one and conclude
 # no more than this: **20 epochs were too few to say who is best.** An interval guards against luck. It does not guard
-# against a budget of training under which another answer is true.
+# against a length of training at which another answer is true.
 
 # %% [markdown]
 # ## 6. Is the loss change a guide?
@@ -511,8 +513,8 @@ gap_slider
 gap_slider.stills(*({"sparsity": 0.95, "stages": stages, "criterion": "qm"} for stages in (1, 14, 140)))
 
 # %% [markdown]
-# What to see: from 1 stage to 14 the points move left and down. From 14 to 140 they move further left, but no lower. And
-# within the cloud at the lower left, being further left does not seem to help. We need a number for "seem".
+# What to see: from 1 stage to 14 the lower points move left and down; the knot at the upper right stays. From 14 to 140
+# QM's points move further left, but no lower; OBD's hardly move. And within the cloud at the lower left, being further left does not seem to help. We need a number for "seem".
 #
 # ### Exercise 4.5: A rank correlation
 #
@@ -618,8 +620,8 @@ plt.show()
 
 # %% [markdown]
 # What to see: every interval holds zero, and every interval is wide. In the first two rows the ceiling is so low that no
-# relation could have shown itself. Only the last two rows could have said something, and their intervals reach above half
-# the ceiling.
+# relation could have shown itself. Only the last two rows could have said something: there the ceiling is high, but the
+# intervals still hold zero, and MNIST's row has the 20 epochs that section 5 found too few.
 
 # %% [markdown]
 # ## 7. Finding 3, argued
@@ -697,7 +699,7 @@ same = study.query("sparsity >= 0.95 and stages == 14 and criterion == 'qm'").fi
 same = same.assign(loss_change=results.loss_change(same), test_error=100 * same["tuned_test_error"])
 print(same.groupby(["sparsity", "control"])[["loss_change", "test_error"]].mean().round(2).to_string())
 for pair in of_qm.query("sparsity >= 0.95 and first == 'shuffled'").itertuples():
-    print(f"shuffled, beside QM at {pair.sparsity:.0%}: {pair.verdict} (by {pair.low:.1f} to {pair.high:.1f} points)")
+    print(f"shuffled minus QM at {pair.sparsity:.0%}: {pair.low:.1f} to {pair.high:.1f} points ({pair.verdict})")
 
 # %% [markdown] tags=["slide"]
 # ## What we saw
@@ -717,14 +719,14 @@ for pair in of_qm.query("sparsity >= 0.95 and first == 'shuffled'").itertuples()
 #
 # > *your words*
 #
-# Then check them. Do they say what was compared, on how many networks, with what budget of fine-tuning? Do they give an
+# Then check them. Do they say what was compared, on how many networks, after how many epochs? Do they give an
 # interval, and the ceiling? Do they name the controls? Do they say "undecided" where it is? Do they avoid "always" and
 # "proves"?
 #
 # ## What we saw
 #
 # - Was it the single weights at all? Give magnitude the model's shares of the layers: at 95 % on digits that makes up for
-#   nearly all of its lag, at 98 % for most, and what remains there is the single weights'.
+#   nearly all of its lag, at 98 % for most, and what remains there is due to the single weights.
 # - Pair by seed; let validation choose and the test set judge; fine-tune long enough. Leave out one of the three, and you may
 #   fool yourself.
 # - Over all runs a large loss change is a bad sign. Whether a smaller one makes a better network among the good ones is
@@ -771,5 +773,5 @@ for pair in of_qm.query("sparsity >= 0.95 and first == 'shuffled'").itertuples()
 # <details><summary>The first, as it had the interval</summary>No. The interval speaks of other seeds, not of another
 # length.</details>
 # <details><summary>Both: each for its own length, which must be named</summary>Right. A comparison after fine-tuning is
-# one of masks *and* of a budget of training.</details>
+# one of masks *and* of a length of training.</details>
 # <details><summary>Neither: fine-tuning is noise</summary>No. Both may be clear, and answer different questions.</details>

@@ -62,15 +62,15 @@ def less(values: list[float], by: list[float]) -> list[float]:
 def test_finding_1(mp: list[float], lm: list[list[float]], qm: list[list[float]], expected: str) -> None:
     found, evidence = verdict(local(mp, lm, qm), 1)
     assert found == expected
-    assert "less MP" in evidence
+    assert "minus MP" in evidence
     assert f"n = {len(mp)}" in evidence
 
 
 def test_finding_1_in_numbers() -> None:
     _, evidence = verdict(local(NINE, [FALLING[0], less(FALLING[0], [0.5, 1.5] * 2)], FALLING[:2]), 1)
     assert evidence == (
-        "Best loss changes: MP 9.00; with 1, 14 stages LM 8.00, 7.00, QM 8.00, 7.00. Differences: LM in 14 less in 1 "
-        "-1.00 (-1.92 to -0.0813), QM in 14 less in 1 -1.00 (-1.00 to -1.00), QM in 14 less MP -2.00 (-2.00 to -2.00); "
+        "Best loss changes: MP 9.00; with 1, 14 stages LM 8.00, 7.00, QM 8.00, 7.00. Differences: LM in 14 minus in 1 "
+        "-1.00 (-1.92 to -0.0813), QM in 14 minus in 1 -1.00 (-1.00 to -1.00), QM in 14 minus MP -2.00 (-2.00 to -2.00); "
         "n = 4. One interval above zero refutes it."
     )
     assert "seeds -2.00, -2.00, -2.00); n = 3" in verdict(local([9] * 3, [[8] * 3, [7] * 3], [[8] * 3, [7] * 3]), 1)[1]
@@ -122,7 +122,7 @@ def test_finding_2(lm: list[float], qm: list[float], expected: str) -> None:
 def test_finding_2_in_numbers() -> None:
     _, evidence = verdict(local([2.02] * 4, [[1.8] * 4, [1.17, 1.17, 1.27, 1.27]], [[1.8] * 4, [1.05] * 4]), 2)
     assert evidence == (
-        "Best loss changes at 14 stages: MP 2.02, LM 1.22, QM 1.05; QM less MP -0.970 (-0.970 to -0.970); of what "
+        "Best loss changes at 14 stages: MP 2.02, LM 1.22, QM 1.05; QM minus MP -0.970 (-0.970 to -0.970); of what "
         "lies between MP and QM, LM and QM differ by 17.5 % (8.05 to 27.0); n = 4. An interval that begins above 25 %, "
         "or no lead of QM over MP, refutes it."
     )

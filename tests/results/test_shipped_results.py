@@ -91,7 +91,7 @@ def test_numbers_of_the_findings_and_the_summary_are_found_by_hand() -> None:
     }
     step = ttest_rel(best["qm", 140], best["qm", 14]).confidence_interval(0.95)
     mean = (best["qm", 140] - best["qm", 14]).mean()
-    assert f"QM in 140 less in 14 {mean:#.3g} ({step.low:#.3g} to {step.high:#.3g})" in findings
+    assert f"QM in 140 minus in 14 {mean:#.3g} ({step.low:#.3g} to {step.high:#.3g})" in findings
     share = 100 * (best["lm", 140] - best["qm", 140]) / (best["mp", 1] - best["qm", 140])
     bounds = ttest_1samp(share, 0).confidence_interval(0.95)
     assert f"differ by {share.mean():.0f} % ({bounds.low:.0f} to {bounds.high:.0f}) of what lies" in summary
