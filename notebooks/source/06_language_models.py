@@ -14,7 +14,7 @@
 # # 06 From here to language models
 #
 # **After this notebook you can**
-# - place OBD, OBS, lottery tickets, SNIP, WoodFisher, Wanda and SparseGPT on one map, and say how each follows from notebook 02;
+# - place OBD, OBS, lottery tickets, SNIP, WoodFisher, Wanda and SparseGPT on one map, and say which follow from notebook 02, and how;
 # - derive Wanda and the update of SparseGPT from the squared error of one layer;
 # - prune a small language model, read what is lost, and say which part of a method did the work.
 #
@@ -112,8 +112,8 @@ doubled.reveal(
 )
 
 # %% [markdown]
-# Sense was never there: the model is far too small for it, and even whole it invents a word now and then. As weights go, more and more words are none, until hardly one is left. The loss
-# counts all of that in one number. Each method here takes the same number of weights in one go, and nothing is trained afterwards. One of them has a
+# Sense was never there: the model is far too small for it, and even whole it invents a word now and then. As weights go, more and more of its words do not exist, until hardly one is left. But one short text
+# is a poor measure. The loss judges every character of the test text. Each method here takes the same number of weights in one go, and nothing is trained afterwards. One of them has a
 # smaller loss than the others over most of the slider. Why?
 #
 # ## 2. One map
@@ -255,7 +255,7 @@ sizes.reveal(
 )
 
 # %% [markdown]
-# Not a hundred times: in most layers here the largest input is about twice the median, and most layers read what a normalising layer has evened out. Only the inputs of *down* differ widely. So in most layers
+# Not a hundred times: in most layers here the largest input is at most about twice the median, and most layers read what a normalising layer has evened out. Only the inputs of *down* differ widely. So in most layers
 # Wanda can hardly choose otherwise than magnitude within a row. Mind this before you read the table of section 5: a small model is a poor judge of a method that was made for
 # outliers.
 #
@@ -284,7 +284,7 @@ my_sentence = "b"  # at the trained weights E is zero, its least value; half of 
 # %% [markdown]
 # ## 4. Paid back: OBS and SparseGPT
 #
-# In section 2 of notebook 02, two weights together cost more than each alone, or less, because of the term $H_{12} s_1 s_2$. A diagonal cannot hold it, so 02 and
+# In section 2 of notebook 02, two weights together cost more, or less, than the sum of their single costs, because of the term $H_{12} s_1 s_2$. A diagonal cannot hold it, so 02 and
 # 03 left it out. But the term can be *used*. If inputs 1 and 2 tend to rise together, then weight 2 can take over a part of what weight 1 did.
 #
 # So let weight $k$ go, $s_k = -w_k$, and choose the steps of all the others so that $\tfrac12 s^\top H s$ becomes as small as it can. Setting the derivatives by
@@ -332,10 +332,11 @@ def remove_one(row, hessian, k):
 # That is the **Optimal Brain Surgeon** (OBS; Hassibi and Stork 1993), who asked it of the loss: a price $w_k^2 / 2[H^{-1}]_{kk}$ for each weight, and an update for the others.
 # For a whole network the inverse is out of reach. For one layer it is not: $H$ is $F \times F$, and **the same for all rows**.
 #
-# One thing is still in the way. Take a weight out of a row, and the inverse changes, for each row another one. **SparseGPT** (Frantar and Alistarh 2023) goes
-# through the columns from left to right in *all* rows, and lets only what is to the right pay back. Then one inverse serves all.
+# One thing is still in the way. Take a weight out of a row, and the inverse changes, differently in each row. **SparseGPT** (Frantar and Alistarh 2023) goes
+# through the columns from left to right in *all* rows, and lets only what is to the right pay back. After a column, the weights that are still free are then the same in all rows, pruned or
+# not, and so all rows share the inverses. Which weights go is chosen by the price of OBS.
 #
-# How much is paid back? On one layer, take the mask that Wanda chooses, and compare the error with and without an update. What share of the error goes away at 50 %?
+# How much is paid back? On one layer, take the mask that Wanda chooses, and compare the error without an update and with the best one there is: all weights that stay set anew, by least squares. What share of the error goes away at 50 %?
 
 # %% [markdown] tags=["slide"]
 # ## Guess: the same mask, with an update
@@ -390,7 +391,7 @@ print(pd.Series(loss).round(2).to_string())
 
 # %% [markdown]
 # Look at the middle rows. SparseGPT's mask *without* the update is worse than plain magnitude: it gives away weights that others can replace, and then the replacement is missing. With the update, it is far
-# better than both. **Here, at 60 %, the update does all of the work, and the mask makes sense only together with it.**
+# better than both. **Here, at 60 %, all of the gain over magnitude comes from the update.** Whether another mask with the same update would do as well, these rows do not say.
 #
 # ### Bonus 6.4: A whole row
 #
@@ -474,9 +475,9 @@ second.reveal(
 
 # %% [markdown]
 # What to see: SparseGPT is first up to 60 %. Up to 50 %, Wanda and magnitude in each layer lie close together, as section 3 led us to expect; from 70 % on Wanda is behind. Wanda
-# per row does worse than per layer at 50 and 60 %: equal shares of all rows are a constraint. QM in stages begins *behind* magnitude in each layer, draws level at 50 %, and is ahead at 60 %; from 70 % on it passes even SparseGPT, which changes weights while QM does not. At
+# per row does worse than per layer at 50 and 60 %: equal shares of all rows are a constraint (at 70 and 80 % it does slightly better). QM in stages begins *behind* magnitude in each layer, draws level at 50 %, and is ahead at 60 %; from 70 % on it passes even SparseGPT, which changes weights while QM does not. At
 # 80 % LM has passed SparseGPT, too. (They are not equal in effort: LM and QM had 14 stages, and 14 times the text.) But LM trails QM throughout, and up to 60 %
-# even magnitude in each layer: here stages without curvature are not enough.
+# even magnitude in each layer: here, without a penalty, stages without curvature are not enough.
 #
 # What does it cost? Seconds of processor time for one pruning, and the spread of the loss over the three draws (magnitude reads no data, so
 # one run says all):
@@ -576,14 +577,15 @@ language.shares(ax, kept)
 plt.show()
 
 # %% [markdown]
-# Read the outcome above row by row. In QM's shares, **plain magnitude is better than QM's own choice** up to 70 %; only at 80 % is QM ahead. It is also better than SparseGPT at equal shares. And the two
-# add up: SparseGPT in QM's shares is the best of the whole table, though at 80 % QM itself is about level with it. (Random weights in these shares lose far more, so single weights do
+# Read the outcome above row by row. In QM's shares, **plain magnitude is better than QM's own choice** from 50 to 70 %; only at 80 % is QM ahead. It is also better than SparseGPT at equal shares. And the two
+# can be combined: SparseGPT in QM's shares is the best of the whole table, though at 80 % QM itself is about level with it. (Random weights in these shares lose far more, so single weights do
 # count. Yet at 80 % even they are about as good as Wanda at equal shares.)
 #
 # The figure says what QM found. It keeps more of the first block and gives up more of the last. Magnitude over the whole network takes most from *value* and *proj* of the first block, whose weights are small
 # but needed.
 #
-# So the last turn of our story comes back, on a network of another kind. **What the model of the loss knew best was how much of each layer to keep.** Within a layer, even
+# So half of our story comes back, on a network of another kind: shares count. The other half turns round. In notebook 04, right after pruning, QM's own weights were far
+# ahead of magnitude in the same shares; here, up to 70 %, they are behind. **What the model of the loss knew best was how much of each layer to keep.** Within a layer, even
 # plain magnitude did better up to 70 %, and best of all was a model of that layer alone that pays back. Mind what this is: one small network, one text, three draws of calibration data, and no training afterwards.
 #
 # ## 6. A model of your own

@@ -70,8 +70,8 @@ def test_finding_1_in_numbers() -> None:
     _, evidence = verdict(local(NINE, [FALLING[0], less(FALLING[0], [0.5, 1.5] * 2)], FALLING[:2]), 1)
     assert evidence == (
         "Best loss changes: MP 9.00; with 1, 14 stages LM 8.00, 7.00, QM 8.00, 7.00. Differences: LM in 14 minus in 1 "
-        "-1.00 (-1.92 to -0.0813), QM in 14 minus in 1 -1.00 (-1.00 to -1.00), QM in 14 minus MP -2.00 (-2.00 to -2.00); "
-        "n = 4. One interval above zero refutes it."
+        "-1.00 (-1.92 to -0.0813), QM in 14 minus in 1 -1.00 (-1.00 to -1.00), QM in 14 minus MP -2.00 (-2.00 to "
+        "-2.00); n = 4. One interval above zero refutes it."
     )
     assert "seeds -2.00, -2.00, -2.00); n = 3" in verdict(local([9] * 3, [[8] * 3, [7] * 3], [[8] * 3, [7] * 3]), 1)[1]
 
