@@ -192,15 +192,14 @@ def shared(redrawn: pd.DataFrame, penalty: float) -> str:
 
 
 def exactness() -> Iterable[str]:
-    yield "**Exactness.** Does a curvature that is sampled, and much cheaper, choose as well as the exact one?"
+    yield "**Exactness.** Does a sampled curvature, which is much cheaper, choose as well?"
     for name in results.names("exactness"):
         found = results.exactness(results.load(name))
         well = (found["verdict"] == "as well").sum()
         furthest = found.loc[(found["mean"] / found["exact"]).abs().idxmax()]
         yield (
-            f"{name}: as well in {well} of {len(found)} comparisons; the furthest is {furthest['criterion'].upper()} "
-            f"in {counted(furthest['stages'])} with {furthest['curvature_columns']} sampled columns, "
-            f"{furthest['mean']:+.2f} nats beside {furthest['exact']:.2f}."
+            f"On {data_sets([name])}, in {well} of {len(found)} comparisons; the furthest: "
+            f"{furthest['criterion'].upper()} in {counted(furthest['stages'])}, {furthest['mean']:+.2f} nats."
         )
     waiting = results.missing("exactness")
     if waiting:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import math
-import warnings
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
 from lossprune_lib.checks import check_choice
-from lossprune_lib.results.correlation import rank_correlation
 from lossprune_lib.results.selection import CELL, gap, has_no_model, loss_change, themselves, with_intervals
 
 
@@ -68,14 +66,12 @@ class View:
     ----------
     runs : one row per run, with change (nats) and gap (percentage points, validation)
     cells : one row per configuration: means over seeds of change, gap and each layer's share of kept weights
-    correlation : Spearman's, within each seed, averaged over seeds
     """
 
     sparsity: float
     stages: int
     runs: pd.DataFrame
     cells: pd.DataFrame
-    correlation: float
 
     @property
     def best(self) -> pd.Series:
@@ -107,8 +103,5 @@ def views(table: pd.DataFrame) -> dict[tuple[float, int], View]:
         for stages in sorted(part["stages"][~fixed].unique()) or [1]:
             shown = part[fixed[part.index] | (part["stages"] == stages)]
             means = shown.groupby(CELL, sort=False)[measured].mean().reset_index()
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", UserWarning)  # the words say where there is none
-                correlation = rank_correlation(shown)["correlation"].iloc[0]
-            found[float(sparsity), int(stages)] = View(float(sparsity), int(stages), shown, means, correlation)
+            found[float(sparsity), int(stages)] = View(float(sparsity), int(stages), shown, means)
     return found

@@ -64,8 +64,9 @@ class TestTable:
             assert "all of them" in note
         assert "dirty" not in note
         assert (folder / f"{name}.csv").stat().st_size < 1_000_000
-        overlap = pd.read_csv(folder / f"{name}-overlap.csv")
-        assert overlap["overlap"].between(0, 1).all()
+        overlap = folder / f"{name}-overlap.csv"
+        if folder == FOLDER or overlap.exists():  # the masks of seeds from several stores are not together
+            assert pd.read_csv(overlap)["overlap"].between(0, 1).all()
 
 
 @pytest.fixture
@@ -153,8 +154,8 @@ def test_later_tables_have_their_sections(
     assert "## mnist_800_one_seed\n\n3 runs, 1 seed," in findings
     assert "| 0.9 | QM | 14 | 0.001 | 1.00 |  |  |" in findings
     assert "- **Locality is crucial**, cifar10_resnet_quarter at 90 %: QM's loss change is 2.00 nats" in summary
-    assert "- `mnist_exactness`" in findings
+    assert "- `cifar10_resnet_exactness`" in findings
     assert "- `digits_exactness`" not in findings
     assert "digits_controls, 90 %, QM in 14 stages: **the shares explain it** (MP trails QM by" in summary
-    assert "digits_exactness: as well in 1 of 1 comparisons" in summary
-    assert "Not run yet for cifar10 and mnist." in summary
+    assert "On digits, in 1 of 1 comparisons" in summary
+    assert "Not run yet for cifar10." in summary
