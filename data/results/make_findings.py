@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from lossprune_lib import files, results
+from lossprune_lib.results.controls import CONTROLS_OF
 
 HERE = Path(__file__).parent
 HEAD = """# What came out
@@ -20,9 +21,6 @@ paper (Welch's test, 5 %). Several sparsities of one study are one case, and its
 verdicts of the first round are those of [FINDINGS-first-round.md](FINDINGS-first-round.md).
 """
 NAMES = {1: "locality is crucial", 2: "first and second order are similar", 3: "preserving the loss is not enough"}
-# Whose runs a table has the controls of, where they are not its own: same networks, same fine-tuning.
-CONTROLS_OF = {"mnist_controls": "mnist_200"}
-
 CHAOS = """## chaos
 
 Two prunings of one network that differ only in the order of the same examples, or in the examples drawn. *Overlap*:

@@ -6,7 +6,7 @@ that are there twice (magnitude, in tables that were put together) count once.
 
 from lossprune_lib.results.cells import View, cell, cells, densities, views
 from lossprune_lib.results.chaos import chaos, chaos_verdicts
-from lossprune_lib.results.controls import controls, controls_in_words
+from lossprune_lib.results.controls import controls, controls_in_words, controls_so_far
 from lossprune_lib.results.correlation import Preserving, preserving, rank_correlation
 from lossprune_lib.results.exactness import exactness
 from lossprune_lib.results.findings import cases, changes_by_seed, judge
@@ -33,6 +33,7 @@ __all__ = [
     "chaos_verdicts",
     "controls",
     "controls_in_words",
+    "controls_so_far",
     "criterion_overlap",
     "densities",
     "exactness",

@@ -6,7 +6,10 @@ import pandas as pd
 
 from lossprune_lib.results.selection import CELL, distinct, gap, has_no_model, of_one_curvature
 from lossprune_lib.results.statistics import interval, paired
+from lossprune_lib.results.tables import finished_seeds
 
+# Whose runs a study has the controls of, where they are not its own: same networks, same fine-tuning.
+CONTROLS_OF = {"mnist_controls": "mnist_200"}
 _MARGIN = 0.5  # percentage points
 _MARGINS = {"digits": 1.0}  # whose 300 test images move the error by thirds of a point
 
@@ -76,6 +79,23 @@ def controls_in_words(table: pd.DataFrame, criterion: str = "qm", stages: int = 
     pruned = [f"{100 * sparsity:.3g} %" for sparsity in found["sparsity"]]
     wide = found.assign(words=words, pruned=pruned, compared=first + " minus " + second)
     return wide.pivot(index="compared", columns="pruned", values="words").loc[wide["compared"].unique()].fillna("")
+
+
+def controls_so_far(name: str) -> pd.DataFrame | None:
+    """Return the finished seeds of a study of controls, with the runs that they are the controls of; None if none has.
+
+    Raises
+    ------
+    FileNotFoundError
+        if there is no plan of this name.
+    """
+    names = [name, *([CONTROLS_OF[name]] if name in CONTROLS_OF else [])]
+    tables = [table for each in names if (table := finished_seeds(each)) is not None]
+    if len(tables) < len(names):
+        return None
+    seeds = set.intersection(*(set(table["seed"]) for table in tables))
+    found = pd.concat([table[table["seed"].isin(seeds)] for table in tables], ignore_index=True)
+    return found if seeds else None
 
 
 def _errors(runs: pd.DataFrame, itself: str) -> dict[str, pd.Series]:

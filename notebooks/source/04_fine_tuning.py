@@ -358,10 +358,10 @@ worse.reveal(
 # will tell, as far as they have been run; in notebook 05 you try a small residual network yourself.
 
 # %%
-others = {name: results.finished_seeds(f"{name}_controls") for name in ("mnist", "cifar10_resnet", "cifar10_vgg")}
+others = {name: results.controls_so_far(f"{name}_controls") for name in ("mnist", "cifar10_resnet", "cifar10_vgg")}
 for name, found in others.items():
     if found is not None:
-        print(f"{name}: {found['seed'].nunique()} seeds (no interval below four), test error in points")
+        print(f"{name}, networks: {found['seed'].nunique()} (no interval below four); test error in points")
         print(results.controls_in_words(found).to_string(), end="\n\n")
 print("Controls not run yet:", ", ".join(name for name, found in others.items() if found is None))
 
