@@ -85,7 +85,7 @@ def errors(ax: Axes, table: pd.DataFrame) -> Axes:
     lines = {}
     for name, looks in _ERRORS.items():
         drawn = _style(looks)
-        lines[ax.plot(table.index, table[name], **drawn)[0]] = looks.get("label", name)
+        lines[ax.plot(table.index, table[name], clip_on=False, **drawn)[0]] = looks.get("label", name)
     ax.set_yscale("log")
     ax.yaxis.set_major_locator(FixedLocator([0.001, 0.01, 0.1, 1]))
     ax.yaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:g} %"))
@@ -114,7 +114,7 @@ def losses(ax: Axes, table: pd.DataFrame) -> Axes:
         if rows.empty:
             continue
         drawn = _style(looks)
-        (line,) = ax.plot(rows["sparsity"], rows["loss"], **drawn)
+        (line,) = ax.plot(rows["sparsity"], rows["loss"], clip_on=False, **drawn)
         ax.vlines(rows["sparsity"], rows["loss_least"], rows["loss_most"], color=drawn["color"], linewidth=1)
         lines[line] = label
     ax.set(xlabel="share of the weights pruned", ylabel="loss (nats a character)")

@@ -59,5 +59,5 @@ def masks_and_losses(axes: Iterable[Axes], table: pd.DataFrame) -> None:
     right.set_yticks(range(len(table)), [])
     left.set(xlim=(0, 1), xlabel="kept weights in common", title="masks")
     left.xaxis.set_major_formatter(PercentFormatter(1, symbol=" %", decimals=0))
-    right.set(xlabel="loss changes are apart by (nats)", title="losses")
-    right.text(1, 1.03, "| apart from other criteria", color=ink(HIGHLIGHT), ha="right", transform=right.transAxes)
+    right.set(xlabel="difference of the two loss changes (nats)", title="losses")
+    right.text(1, 1.03, "| distance to other criteria", color=ink(HIGHLIGHT), ha="right", transform=right.transAxes)

@@ -660,7 +660,7 @@ def curvature_along(loss, weights, step):
 # **Next**: [03 Locality](03_locality.ipynb). Why does a model that predicts so badly choose so well?
 #
 # **Sources**: C. Laurent et al., *Revisiting Loss Modelling for Unstructured Pruning*, arXiv 2006.12279, section 2 (the criteria);
-# Y. LeCun, J. Denker, S. Solla, *Optimal Brain Damage*, 1989; J. Martens, *New Insights and Perspectives on the Natural Gradient Method*, 2020 (the GGN).
+# Y. LeCun, J. Denker, S. Solla, *Optimal Brain Damage*, NIPS 2, 1990; J. Martens, *New Insights and Perspectives on the Natural Gradient Method*, 2020 (the GGN).
 
 # %% [markdown]
 # ## Quiz
