@@ -97,7 +97,7 @@ for layer, size in zip((*space.layers, "all"), (*space.sizes, space.size), stric
 # **Unstructured pruning** sets single weights to zero, anywhere in the network. The units stay; connections go. The
 # share of weights that are zero is the **sparsity**: at a sparsity of 90 %, one weight in ten is left.
 #
-# Which weights should go first? A rule that puts the weights in order is a pruning **criterion**. The oldest and most
+# Which weights should go first? A rule that puts the weights in order is a pruning **criterion**. The simplest and most
 # used one says: the smallest. This is **magnitude pruning**, MP for short. A weight close to zero does little, so the
 # network should not miss it.
 #
@@ -281,7 +281,7 @@ print(f"all at once: {together:.2f} nats")
 # ## 6. One question, or many?
 #
 # So one may ask more than once. Remove a few weights, look at the loss afresh, remove a few more: each round is a
-# **stage**. Trying each of the weights would take too long, so we estimate what each would cost from the slope and
+# **stage**. In a large network, trying each weight would take far too long, so we estimate what each would cost from the slope and
 # the curvature of the loss. This estimate is the *quadratic model*, QM for short; you will build it in notebook 02.
 #
 # Here are three ways to the same sparsity of 90 %, on the same network. Nothing is trained afterwards. (The paper takes

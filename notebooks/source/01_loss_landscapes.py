@@ -588,7 +588,7 @@ detour.reveal(
 # $1/\sqrt{14}$ of it. Keep this in mind for notebook 02: what stages make smaller, and what they do not.
 #
 # What do the many turns buy? Not much of an easier path: after each stage the loss is at first a little below that of
-# the straight line, equally far out, and then the same. What differs is **where the walk leads**. Asked once, from
+# the straight line, equally far out, and then nearly the same. What differs is **where the walk leads**. Asked once, from
 # $\theta$, QM did not find this mask.
 #
 # Standing at $\theta$ one can measure the height, the slope and the curvature there, and the harm is far away. How much

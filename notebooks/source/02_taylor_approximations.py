@@ -346,7 +346,7 @@ for sparsity in (0.5, 0.8, 0.95):
 # $$H = \underbrace{J^\top (\mathrm{diag}(p) - p p^\top)\, J}_{G,\ \text{the GGN}} + \sum_c (p_c - y_c)\, \nabla^2 z_c$$
 #
 # $G$ is the **generalised Gauss-Newton matrix**. It holds the curvature of the loss; the second part holds the network's own: the bend of its tanh units, and the products of weights in successive layers. Where every prediction is right and certain
-# ($p = y$), the second part vanishes. $G$ needs only first derivatives of the network, and no direction bends down in it: $v^\top G v \ge 0$ for every $v$. For $H$ that need not be so, least of all in a pruned network:
+# ($p = y$), the second part vanishes (and so does $G$). $G$ needs only first derivatives of the network, and no direction bends down in it: $v^\top G v \ge 0$ for every $v$. For $H$ that need not be so, least of all in a pruned network:
 
 
 # %%
@@ -373,8 +373,8 @@ print("trained:       ", bends_down(weights))
 print("pruned to 80 %:", bends_down(pruned))
 
 # %% [markdown]
-# All of these weights are among the 20 % that are left. In the pruned network the loss bends down along some of them, and every stage of pruning but the first starts from a pruned network. By such an $H_{kk}$, OBD would prune
-# *large* weights first, trusting that a parabola falls for ever. With $G$ that cannot happen.
+# All of these weights are among the 20 % that are left. In the pruned network the loss bends down along some of them, and every stage of pruning but the first starts from a pruned network. By such an $H_{kk}$, OBD's formula, which has no absolute
+# value, would put *large* weights first, trusting that a parabola falls for ever. With $G$ that cannot happen.
 #
 # ### Exercise 2.3: The diagonal of the last layer
 #
@@ -654,7 +654,7 @@ def curvature_along(loss, weights, step):
 # ## What we saw
 #
 # - LM, QM and OBD are one formula: the parabola of a single weight, with more or less left out. What pairs of weights do together is in none of them.
-# - In one long step every model fails. In small stages the full expansion predicts about nine tenths of what happens; stages do not mend what the diagonal and the GGN leave out.
+# - In one long step every model fails. In 14 stages the full expansion predicts more than eight tenths of what happens; stages do not mend what the diagonal and the GGN leave out.
 # - Where the diagonal chooses, it is fooled: it predicts next to nothing of what its own choices cost. They cost far less than those of magnitude all the same.
 #
 # **Next**: [03 Locality](03_locality.ipynb). Why does a model that predicts so badly choose so well?

@@ -326,7 +326,7 @@ for criterion, costs in groups.items():
 
 # %% [markdown]
 # Of the six groups that QM likes least, its model predicts a small part of the cost. Still the order is nearly right. MP's order of the
-# groups is as good, but QM's spreads the costs further: its first six groups together cost less than MP's first six, and its last group, the one to keep, would cost about twice as much
+# groups is as good, but QM's spreads the costs further: the single costs of its first six groups add up to less than those of MP's first six, and its last group, the one to keep, would cost about twice as much
 # as MP's last. QM knows better what not to touch. **QM ranks well although it predicts badly.**
 #
 # ### Exercise 3.4: How can that be?
@@ -550,7 +550,7 @@ print("masks are chaotic, losses are not:", ", ".join(verdicts))
 # %%
 bolder = exercises.guess(
     "steps of chosen size",
-    "With five draws of the images at equal cost: who ends with the smaller loss change?",
+    "With five draws of the images and equally many models: who ends with the smaller loss change?",
     choices=["the trust region, clearly", "the fixed schedule, clearly", "undecided"],
 )
 
@@ -625,7 +625,7 @@ def next_step(share, predicted, actual, tolerance):
 # ## What we saw
 #
 # - For LM and QM, many small stages keep the loss far better than one long step, on digits and on MNIST, in every seed. First order comes close to second; how close, the digits leave undecided.
-# - QM ranks well although it predicts badly: of its own choices it predicts next to nothing, and they cost far less than those of magnitude.
+# - QM ranks well although it predicts badly: of its own choices it predicts next to nothing, and in 14 or more stages they cost far less than those of magnitude.
 # - Without a penalty, which weights LM and QM keep is largely chance; with one, less so. The loss is not (clear on MNIST, undecided on the digits).
 #
 # **Next**: [04 Fine-tuning](04_fine_tuning.ipynb). If the single weights are largely chance, what is it that QM gets right?

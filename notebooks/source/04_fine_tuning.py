@@ -93,7 +93,7 @@ comes_back.reveal(
 #
 # ### The mask must hold
 #
-# Without its mask, one epoch of training brings all weights back, because a weight at zero still has a gradient. Masking
+# Without its mask, one epoch of training brings pruned weights back, because a weight at zero can still have a gradient. Masking
 # that gradient is not enough: a step of the optimizer has more parts.
 #
 # ### Exercise 4.1: A step that respects the mask
@@ -270,8 +270,8 @@ budget.reveal(
 #
 # *medium, about 10 minutes*
 #
-# Two masks of the same networks have the test errors `first` and `second`, tensors [S] with one entry for each seed. A
-# good network is good under both masks, so the errors go up and down together. Return three numbers: the mean difference,
+# Two masks of the same networks have the test errors `first` and `second`, tensors [S] with one entry for each seed. Where
+# a good network is good under both masks, the errors go up and down together, and pairing takes that away. Return three numbers: the mean difference,
 # first minus second, and the ends of its 95 % interval. The interval reaches `t` **standard errors** to each side: a
 # standard error is the standard deviation (with n - 1) of the differences, divided by the root of their number. For large n, `t`
 # is near 1.96; for few seeds Student's distribution makes it larger, and here it is given.
@@ -601,8 +601,8 @@ plt.show()
 # ### How much could there be to see?
 #
 # A correlation near zero can mean that there is no relation, or that the ruler is too coarse. There is a test: the
-# validation gap and the test gap measure the *same* network. If even these two disagree about the order, nothing can agree with
-# either. No correlation with a noisy measurement can be expected above the *root* of the correlation of two such
+# validation gap and the test gap measure the *same* network. If even these two hardly agree about the order, nothing else can be
+# expected to agree much with either. No correlation with a noisy measurement can be expected above the *root* of the correlation of two such
 # measurements. That root is the **ceiling**.
 
 # %% [markdown] tags=["slide"]
@@ -638,7 +638,7 @@ parts = {
 print(pd.DataFrame(parts).T.to_string())
 
 # %% [markdown]
-# A good part of what the loss change knows about the gap, it knows through the layers' shares; not all of it.
+# A good part of what the loss change tells of the gap, the layers' shares tell as well; not all of it.
 #
 # The rule was fixed before the runs. **Reproduced**: near the best run, the interval of the correlation ends below half
 # the ceiling. **Refuted**: it begins above. **Undecided**: all else, and whatever has a ceiling below one half. What came

@@ -63,7 +63,7 @@ for name, table in tables.items():
 
 # %% [markdown]
 # A **plan** is a file that says, beforehand, what is to be run. A plan without a table is not finished, and gets no
-# verdict. So none of the paper's convolutional networks is here yet: what follows holds for small networks. Of some, single networks are done (you saw one in notebook 04); they are shown one by one.
+# verdict. So none of the paper's convolutional networks is here yet: what follows holds for small networks. Of some plans, single networks are done (notebook 04 showed one of `mnist_200`); they are shown one by one.
 
 # %%
 print(textwrap.fill(f"planned, not finished: {', '.join(results.missing('**')) or 'none'}", 96))
@@ -97,8 +97,8 @@ browser.stills(qm | {"stages": 140}, qm | {"stages": 1})
 #
 # **Table 1** asks by how much pruning changes the training loss, at the most stages and the best λ. **Table 2** asks for the
 # gap after fine-tuning, at the best λ and number of stages. Lower is better in both. Settings are
-# chosen, and gaps measured, on the same validation images, so these gaps flatter (notebook 04, section 4): MP a little, for it has few
-# settings, the others more. Our MNIST study has the paper's network, sparsity
+# chosen, and gaps measured, on the same validation images, so these gaps flatter (notebook 04, section 4), those of MP
+# least, for it has a single setting. Our MNIST study has the paper's network, sparsity
 # and grid, but trains for 60 epochs and fine-tunes for 20, where the paper does each for 800.
 #
 # Two means **differ** if Welch's test of two means says so at 5 %; its five seeds and ours are different networks, so
@@ -133,7 +133,7 @@ differing.reveal(
 # What to see: before fine-tuning no difference from the paper is clear. After it all our gaps are larger, and
 # MP's by most. Before you explain a difference, look at how the studies differ: 20 epochs of fine-tuning are few, and
 # notebook 04 showed what more of them do to the gaps and to their order. Here are both tables in full, for all studies.
-# Where the last column is empty, the paper has no such study. OBD has the smallest mean gap in every row of Table 2, and notebook 04
+# Where the last column is empty, the paper has no such study. OBD has the smallest of our mean gaps at every sparsity of Table 2, and notebook 04
 # saw such a lead turn with longer fine-tuning.
 
 
@@ -198,7 +198,7 @@ plt.show()
 # %% [markdown] tags=["slide"]
 # ## Finding 3: is preserving the loss enough?
 
-# %% tags=["on-slide"] alt="A point for each run on MNIST, loss change to the right, validation gap upwards: QM and LM runs at the left, the lowest runs mostly OBD's though further right, MP at the upper right."
+# %% tags=["on-slide"] alt="A point for each run on MNIST, loss change to the right, validation gap upwards: QM and LM runs at the left, the lowest runs mostly OBD's though further right, MP at the right at middle height, below the highest QM and LM runs."
 figure, ax = plt.subplots(figsize=(7.4, 3.6), layout="constrained")
 study_plots.change_against_gap(ax, mnist)
 plt.show()
@@ -345,7 +345,7 @@ one_column.reveal(
 
 # %% [markdown]
 # By the rule, most settings choose *as well* with a sample: their intervals lie within a tenth of the exact loss change. QM in
-# 14 stages pays a little on the digits; in 140, and on MNIST, nothing can be seen. So curvature need not be exact to choose by.
+# 14 stages pays a little with one column on the digits, and is undecided with three; in 140, and on MNIST, nothing can be seen. So curvature need not be exact to choose by.
 # And what buys more, columns or stages? Below, *sampled* and *exact* are QM's loss changes on the digits (nats); the passes
 # are those of exercise 5.2, for one example.
 
@@ -500,7 +500,7 @@ shares = pruned["QM, 14 stages"].mask.density()
 pruned["MP, QM's shares"] = LocalPruner("mp", 0.9, stages=1, densities=shares).prune(net, task)
 
 # %% [markdown]
-# On the small network of notebook 04, MP starved a layer. And here? After ten epochs of fine-tuning, how far is MP behind QM
+# At 95 %, MP starved a layer of notebook 04's network. And here, at 90 %? After ten epochs of fine-tuning, how far is MP behind QM
 # in 14 stages, on the test images?
 
 # %% [markdown] tags=["slide"]

@@ -230,7 +230,7 @@ print(f"{x.shape[0]:,} inputs of {x.shape[1]} numbers; the same weights stay: {1
 # Wanda ranks within a **row**, the weights of one output. Each output has an error of its own, so the method never has to ask which output matters more.
 #
 # Within a row, Wanda and magnitude differ only if the inputs differ in size. In models with billions of weights a few inputs are a hundred times as large as
-# the others (Dettmers et al. 2022; Sun et al. 2024 build on that). And here? Take the layer of 18 whose inputs differ most.
+# the others (so Sun et al. 2024, who build on Dettmers et al. 2022). And here? Take the layer of 18 whose inputs differ most.
 
 # %%
 sizes = exercises.guess(
@@ -255,7 +255,7 @@ sizes.reveal(
 )
 
 # %% [markdown]
-# Not a hundred times: in most layers here the largest input is at most about twice the median, and most layers read what a normalising layer has evened out. Only the inputs of *down* differ widely. So in most layers
+# Not a hundred times: in most layers here the largest input is at most about twice the median. Only the inputs of *down* differ widely. So in most layers
 # Wanda can hardly choose otherwise than magnitude within a row. Mind this before you read the table of section 5: a small model is a poor judge of a method that was made for
 # outliers.
 #
@@ -585,12 +585,12 @@ plt.show()
 # but needed.
 #
 # So half of our story comes back, on a network of another kind: shares count. The other half turns round. In notebook 04, right after pruning, QM's own weights were far
-# ahead of magnitude in the same shares; here, up to 70 %, they are behind. **What the model of the loss knew best was how much of each layer to keep.** Within a layer, even
-# plain magnitude did better up to 70 %, and best of all was a model of that layer alone that pays back. Mind what this is: one small network, one text, three draws of calibration data, and no training afterwards.
+# ahead of magnitude in the same shares; here, from 50 to 70 %, they are behind. **What the model of the loss knew best was how much of each layer to keep.** Within a layer, even
+# plain magnitude did better from 50 to 70 %, and best of all was a model of that layer alone that pays back. Mind what this is: one small network, one text, three draws of calibration data, and no training afterwards.
 #
 # ## 6. A model of your own
 #
-# The same lines prune a model from the `transformers` package, if it is made of Linear layers, as Llama, Qwen, OPT and Pythia are. (GPT-2 is not; the library says so.) Give the folder of one that is on
+# The same lines prune a model from the `transformers` package, if it is made of Linear layers, as Llama, Qwen and OPT are. (GPT-2 is not; the library says so.) Give the folder of one that is on
 # your disk. Nothing is downloaded, and where the folder or the package is missing, a sentence says so.
 
 
@@ -626,7 +626,7 @@ prune_own("models/my-model", data.characters.text())
 #
 # - Wanda is OBD and SparseGPT is OBS, asked of one layer's outputs in place of the loss. The expansion is that of notebook 02, and for a layer it is exact.
 # - Paying back is what makes SparseGPT good here: at 60 %, its mask alone is worse than magnitude. Up to 50 %, Wanda hardly differs from magnitude in each layer: the inputs of most layers are alike in size.
-# - The shares of the layers matter again. Magnitude in QM's shares beats QM itself up to 70 %, and SparseGPT in QM's shares is the best of all.
+# - The shares of the layers matter again. Magnitude in QM's shares beats QM itself from 50 to 70 %, and SparseGPT in QM's shares is the best of all.
 #
 # **Next**: [the glossary](GLOSSARY.md), and a model of your own.
 #
@@ -652,7 +652,7 @@ prune_own("models/my-model", data.characters.text())
 # **1. Why does Wanda need no gradient?**
 # <details><summary>The trained network has reached a minimum of the loss</summary>No. The loss has no part in it, and notebook 02 showed that its slopes are not zero.</details>
 # <details><summary>Its error is zero at the trained weights, which is as small as a square can be</summary>Right. So the slope of that error is zero, exactly.</details>
-# <details><summary>The gradient is contained in the norm of the input</summary>No. The norm is that of the curvature's diagonal.</details>
+# <details><summary>The gradient is contained in the norm of the input</summary>No. Its square is half the curvature's diagonal.</details>
 #
 # **2. In a layer, all inputs have the same norm. How does Wanda differ from magnitude within a row?**
 # <details><summary>Not at all</summary>Right. Each weight of the row is multiplied by the same number, so the order stays.</details>
