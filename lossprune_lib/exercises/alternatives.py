@@ -34,15 +34,17 @@ def speak() -> None:
     draw = pictures.type_printers.get(Figure)
     if draw is None or Figure in pages.type_printers:  # the user chose no PNG, or this was done already
         return
-    drawn: dict[Figure, str] = {}  # by the page, which comes first: the picture need not be drawn again
+    drawn: dict[Figure, Any] = {}  # by the page, which comes first: the picture need not be drawn again
 
     def page(figure: Figure) -> str | None:
         picture = draw(figure)
         if picture is None:  # an empty figure
             return None
         drawn[figure] = picture
+        source, size = picture if isinstance(picture, tuple) else (picture, {})  # "retina" gives a size too
+        shown = "".join(f' {side}="{pixels}"' for side, pixels in size.items())
         alt = html.escape(_of_cell(shell) or words(figure))
-        return f'<img src="data:image/png;base64,{picture}" alt="{alt}">'
+        return f'<img src="data:image/png;base64,{source}"{shown} alt="{alt}">'
 
     pages.for_type(Figure, page)
     pictures.for_type(Figure, lambda figure: drawn.pop(figure, None) or draw(figure))
@@ -59,16 +61,16 @@ def words(figure: Figure) -> str:
 
 
 def _of_cell(shell: Any) -> str:
-    """Return the words that the course has for the figure of the cell that is running."""
+    """Return the words that the course has for the figure of the cell that is running.
+
+    A cell that a learner has changed may draw something else, and gets none of them.
+    """
     parent = shell.get_parent() if hasattr(shell, "get_parent") else {}
-    by_id, by_source = _alternatives()
-    # A learner's cell keeps its id, whatever she writes in it; not every front end sends one.
-    found = by_id.get(parent.get("metadata", {}).get("cellId", ""))
-    return found or by_source.get(parent.get("content", {}).get("code", "").strip(), "")
+    return _alternatives().get(parent.get("content", {}).get("code", "").strip(), "")
 
 
 @functools.cache
-def _alternatives() -> tuple[dict[str, str], dict[str, str]]:
-    """Return the words by the id of their cell, and by its source."""
-    cells = [cell for path in course.notebooks() for cell in course.cells(path) if cell.alt]
-    return {cell.id: cell.alt for cell in cells}, {cell.source.strip(): cell.alt for cell in cells}
+def _alternatives() -> dict[str, str]:
+    """Return the words by the source of their cell."""
+    cells = (cell for path in course.notebooks() for cell in course.cells(path))
+    return {cell.source.strip(): cell.alt for cell in cells if cell.alt}

@@ -39,7 +39,7 @@ BECAUSE: dict[str, dict[Any, str]] = {
     "highest at length 3": {
         "mp": "It ends high, but it starts level: at length 3 it has hardly begun to rise.",
         "qm": "Its weights were chosen to change the loss little.",
-        "random": "Random directions are almost flat at this length: section 4 tries twenty more.",
+        "random": "Random directions are almost flat at this length: the next cells try twenty more.",
     },
     "between the masks": {
         "lower": "The middle is no nearer to the trained network than MP's mask is.",

@@ -435,7 +435,7 @@ ax.set(xlim=(-12.3, 12.3), xlabel="length of the step from θ, both ways", title
 plt.show()
 others = [landscape.random_direction(net, seed=seed) for seed in range(1, 21)]
 heights = [landscape.line(net, batch, other / other.norm(), [3.0]).item() for other in others]
-print(f"20 other random directions, at length 3: {min(heights):.2f} to {max(heights):.2f} nats")
+print(f"20 other random directions, at length 3: {min(heights):.3f} to {max(heights):.3f} nats")
 
 # %% [markdown]
 # ### Exercise 1.4: Read a slice
