@@ -329,6 +329,8 @@ def _kth_smallest(values: Tensor, k: int) -> Tensor | float:
         return values.kthvalue(k).values
     array = values.detach().numpy()
     bottom = array.min()
-    above = array[array > bottom]
-    k -= len(array) - len(above)
-    return float(bottom if k <= 0 else np.partition(above, k - 1)[k - 1])
+    if k <= (ties := int(np.count_nonzero(array == bottom))):
+        return float(bottom)
+    if ties > 1:
+        array, k = array[array > bottom], k - ties
+    return float(np.partition(array, k - 1)[k - 1])

@@ -92,7 +92,7 @@ def linear(pattern: Pattern, values: Tensor, x: Tensor, bias: Tensor | None) -> 
     """
     h = x.T.contiguous()
     by_weights = _Bias.apply(values, x.new_zeros(pattern.shape[0]) if bias is None else bias, h.detach(), pattern)
-    return _Product.apply(values.detach(), h, pattern).T + by_weights.T
+    return _Product.apply(values.detach(), h, pattern).add_(by_weights).T
 
 
 class _Product(torch.autograd.Function):

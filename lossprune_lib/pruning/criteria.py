@@ -211,7 +211,8 @@ def judge(
         )
     if not criterion.models_loss:
         return Ranking(numbers, update=update)
-    return Ranking(numbers.abs() + 0.5 * step_penalty * at.square(), numbers, update)
+    sizes = numbers.abs()
+    return Ranking(sizes + 0.5 * step_penalty * at.square() if step_penalty else sizes, numbers, update)
 
 
 def modelled_change(model: LossModel, criterion: str) -> Tensor:

@@ -38,8 +38,8 @@ def draw(axes: Iterable[Axes], found: pd.DataFrame, criterion: str, stages: int,
         depend on neither stages nor step penalty
     """
     axes, penalties = list(axes), sorted({step_penalty, *found["step_penalty"]})
-    penalty_plots.frame(axes, found, penalties)
-    penalty_plots.fill(axes, found, criterion, stages, step_penalty, penalties)
+    curves = penalty_plots.frame(axes, found, penalties)
+    penalty_plots.fill(axes, curves, criterion, stages, penalties.index(step_penalty))
     return in_words(found, criterion, stages, step_penalty)
 
 
@@ -82,19 +82,19 @@ def browse(tables: Mapping[str, pd.DataFrame]) -> Sliders:
     # Each study has scales of its own. Drawing them takes as long as a whole figure, so it is done here, once.
     frames = {}
     for study, part in parts.items():
-        penalty_plots.frame(axes, part, penalties)
+        curves = penalty_plots.frame(axes, part, penalties)
         picture.settle()
-        frames[study] = picture.still, [ax.get_ylim() for ax in axes]
+        frames[study] = picture.still, [ax.get_ylim() for ax in axes], curves
     chosen.set_visible(True)
 
     def redraw(study: str, criterion: str, stages: int, step_penalty: float) -> str:
         while filled:
             filled.pop().remove()
-        picture.still, limits = frames[study]
+        picture.still, limits, curves = frames[study]
         for ax, limit in zip(axes, limits, strict=True):
             ax.containers.clear()  # error bars that were removed would stay in memory
             ax.set_ylim(limit)
-        filled.extend(penalty_plots.fill(axes, parts[study], criterion, stages, step_penalty, penalties))
+        filled.extend(penalty_plots.fill(axes, curves, criterion, stages, penalties.index(step_penalty)))
         chosen.set(**{key: value for key, value in style(criterion).items() if key in ("color", "linestyle", "marker")})
         picture.moving = [*filled, title, chosen]
         title.set_text(f"{study} pruned: {_name(criterion, stages, step_penalty)}")
