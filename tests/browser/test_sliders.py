@@ -1,4 +1,4 @@
-"""A real browser: each widget is opened in JupyterLab, and each of its sliders and buttons is moved from the keyboard.
+"""A real browser: each widget is opened in JupyterLab, its sliders moved by keys and mouse, its buttons by keys.
 
 The slow tests do the same in every notebook.
 
@@ -106,6 +106,20 @@ def press_arrows(page: sync_api.Page, cell: sync_api.Locator, handle: sync_api.L
     print(f"\n{where}, {name}: median {statistics.median(latencies):.0f} ms, slowest {max(latencies):.0f} ms", end="")
 
 
+def click_rail(page: sync_api.Page, cell: sync_api.Locator, handle: sync_api.Locator) -> None:
+    """Click a slider's rail at both ends: the slider follows, though not beyond its limits, and so does the picture."""
+    box = handle.locator("xpath=ancestor::*[contains(@class, 'noUi-target')]").bounding_box()
+    places, pictures = [], []
+    for share in (0.99, 0.01):
+        page.mouse.click(box["x"] + share * box["width"], box["y"] + box["height"] / 2)
+        page.evaluate(SETTLED, cell.element_handle())
+        assert cell.locator("img").count() == 1
+        places.append(float(handle.get_attribute("aria-valuenow")))
+        pictures.append(cell.locator("img").get_attribute("alt"))
+    assert places[0] > places[1]
+    assert pictures[0] != pictures[1]
+
+
 @pytest.mark.parametrize("name", ["stages.ipynb", "weights.ipynb"])
 def test_every_widget_redraws_its_one_picture(name: str, server: str, browser: sync_api.Browser) -> None:
     assert move_all(name, server, browser) == len(PAGES[name])
@@ -133,6 +147,8 @@ def move_all(name: str, server: str, browser: sync_api.Browser) -> int:
         for handle in handles.all():
             press_arrows(page, cell, handle, f"{stem}, cell {index}")
             burst(page, cell, handle)
+        for handle in handles.all():
+            click_rail(page, cell, handle)
         press_buttons(page, cell, f"{stem}, cell {index}")
         assert "Error" not in cell.locator(".jp-OutputArea").inner_text()
         page.screenshot(path=ARTEFACTS / f"{stem}-{index}-after.png")
