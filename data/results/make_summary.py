@@ -34,8 +34,8 @@ def what_the_paper_says() -> Iterable[str]:
 
 def by_verdict() -> Iterable[str]:
     """Sort every case into what holds, what does not, and what the seeds leave open."""
-    studies = {name: results.load(name) for name in [*results.names(), *results.names("longer")]}
-    judged = {name: results.judge(table) for name, table in studies.items()}
+    every = {name: results.load(name) for name in [*results.names(), *results.names("longer")]}
+    judged, studies = {name: results.judge(table) for name, table in every.items()}, longest(every)
     for heading, verdict in (
         ("What holds here", "reproduced"),
         ("What does not hold here", "refuted"),
@@ -48,6 +48,8 @@ def by_verdict() -> Iterable[str]:
             for name in studies
             if results.cases(judged[name])[number] == verdict
         ]
+        if verdict == "reproduced":
+            said += [f"- {beside}" for name in studies if (beside := beside_the_paper(name, studies[name]))]
         yield "\n".join(said or ["Nothing, by the rules that were fixed beforehand."])
     weaker = sum(
         first_round().get((name, r.finding, f"{r.sparsity:.4g}")) == "reproduced" != r.verdict
@@ -60,7 +62,25 @@ def by_verdict() -> Iterable[str]:
     )
     waiting = results.missing("longer")
     if waiting:
-        yield f"Longer training and fine-tuning: not run yet for {data_sets(waiting)}."
+        yield f"Longer training and fine-tuning, not run yet: {', '.join(waiting)}."
+
+
+def longest(studies: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    """Leave out each study of which another one trained the same networks for longer: FINDINGS.md has both."""
+    kept: dict[object, str] = {}
+    for name, table in sorted(studies.items(), key=lambda item: item[1]["training_epochs"].max()):
+        kept[table["task"].iloc[0], table["model"].iloc[0], *sorted(table["sparsity"].unique())] = name
+    return {name: table for name, table in studies.items() if name in kept.values()}
+
+
+def beside_the_paper(name: str, table: pd.DataFrame) -> str:
+    """Say how many of the paper's numbers ours differ from; nothing where it has none."""
+    numbers = (1, 2) if table["tuning_epochs"].notna().all() else (1,)
+    both = pd.concat([results.beside_paper(table, number) for number in numbers])
+    both = both[both["paper_mean"].notna()]
+    if both.empty:
+        return ""
+    return f"**The paper's tables**, {name}: {both['differs'].sum()} of {len(both)} numbers differ from the paper's."
 
 
 def told(number: int, table: pd.DataFrame, judged: pd.DataFrame) -> str:
@@ -112,7 +132,7 @@ def layer_shares() -> Iterable[str]:
         yield from of_controls(name)
     waiting = results.missing("controls")
     if waiting:
-        yield f"The controls that tell shares from single weights: not run yet for {data_sets(waiting)}."
+        yield f"The controls that tell shares from single weights: not finished for {data_sets(waiting)}."
 
 
 def starved(part: pd.DataFrame) -> str:
@@ -172,12 +192,6 @@ def of_own_masks(name: str, table: pd.DataFrame) -> str:
             f"{apart['move'].mean():.2f} nats apart, where the criteria's are {apart['distance'].mean():.2f} apart"
         )
     told.append(f". In float64, {(control['overlap'] == 1).sum()} of {len(control)} stay. ")
-    found = results.chaos(reordered)
-    for r in found[found["masks"] == "chaotic"].itertuples():
-        told.append(
-            f"By the rule, {r.criterion.upper()} in {r.stages} {r.schedule} stages with penalty {r.step_penalty:g} is "
-            f"chaotic: its loss change moves by {r.move:.2f} ({r.move_low:.2f} to {r.move_high:.2f}) nats. "
-        )
     told.append(f"That masks are chaotic and losses are not: **{results.chaos_verdicts(runs)[name]}**.")
     return "".join(told)
 
@@ -186,9 +200,7 @@ def shared(redrawn: pd.DataFrame, penalty: float) -> str:
     """Return the overlap of two draws' masks by criterion, in 14 exponential stages."""
     part = redrawn[(redrawn["stages"] == 14) & (redrawn["schedule"] == "exponential")]
     by = part[part["step_penalty"] == penalty].groupby("criterion")["overlap"]
-    return ", ".join(
-        f"{c.upper()} {results.interval(100 * by.get_group(c)).words('.0f', ' %')}" for c in ("qm", "lm", "obd")
-    )
+    return ", ".join(f"{c.upper()} {results.interval(100 * by.get_group(c)).words('.0f', ' %')}" for c in ("qm", "obd"))
 
 
 def exactness() -> Iterable[str]:

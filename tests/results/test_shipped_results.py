@@ -80,23 +80,26 @@ def test_what_is_said_is_what_the_tables_say(name: str, script: Callable[[str], 
     assert script(name)["text"]() == (FOLDER / f"{name.upper()}.md").read_text("utf-8")
 
 
-def test_numbers_of_the_findings_and_the_summary_are_found_by_hand() -> None:
-    findings, summary = ((FOLDER / f"{name}.md").read_text("utf-8") for name in ("FINDINGS", "SUMMARY"))
-    table = pd.read_csv(FOLDER / "mnist.csv")
+@pytest.mark.parametrize("name", ["mnist", "longer/mnist_200"])
+def test_numbers_of_the_findings_and_the_summary_are_found_by_hand(name: str) -> None:
+    findings, summary = ((FOLDER / f"{page}.md").read_text("utf-8") for page in ("FINDINGS", "SUMMARY"))
+    table = pd.read_csv(FOLDER / f"{name}.csv")
     change = table.assign(size=table["true_change"].abs()).pivot_table(
         index="seed", columns=["criterion", "stages", "step_penalty"], values="size"
     )
     best = {
         (name, stages): change[name][stages][change[name][stages].mean().idxmin()]
-        for name, stages in (("mp", 1), ("lm", 140), ("qm", 1), ("qm", 14), ("qm", 140))
+        for name, stages in (("mp", 1), ("lm", 140), ("qm", 14), ("qm", 140))
     }
     step = ttest_rel(best["qm", 140], best["qm", 14]).confidence_interval(0.95)
     mean = (best["qm", 140] - best["qm", 14]).mean()
     assert f"QM in 140 minus in 14 {mean:#.3g} ({step.low:#.3g} to {step.high:#.3g})" in findings
     share = 100 * (best["lm", 140] - best["qm", 140]) / (best["mp", 1] - best["qm", 140])
     bounds = ttest_1samp(share, 0).confidence_interval(0.95)
-    assert f"differ by {share.mean():.0f} % ({bounds.low:.0f} to {bounds.high:.0f}) of what lies" in summary
-    assert f"{best['qm', 1].mean():.2f} nats in one stage and {best['qm', 140].mean():.2f} in 140 stages" in summary
+    said = [
+        f"differ by {share.mean():.0f} % ({bounds.low:.0f} to {bounds.high:.0f}) of what lies",
+        f"{best['qm', 14].mean():.2f} nats in 14 stages and {best['qm', 140].mean():.2f} in 140 stages",
+    ]
 
     table["gap"] = table["tuned_valid_error"] - table["dense_valid_error"]
     cost, near = [], []
@@ -108,7 +111,9 @@ def test_numbers_of_the_findings_and_the_summary_are_found_by_hand() -> None:
         near.append(spearmanr(size[size <= limit], runs["gap"][size <= limit]).statistic)
     for values, words in ((cost, "costs"), (near, "correlate by")):
         bounds = ttest_1samp(values, 0).confidence_interval(0.95)
-        assert f"{words} {np.mean(values):.2f} ({bounds.low:.2f} to {bounds.high:.2f})" in summary
+        said.append(f"{words} {np.mean(values):.2f} ({bounds.low:.2f} to {bounds.high:.2f})")
+    # Of two studies of the same networks, the one that trained for longer is in the summary.
+    assert [text in summary for text in said] == [name == "longer/mnist_200"] * len(said)
 
 
 def test_the_summary_is_one_page() -> None:
@@ -128,7 +133,7 @@ def test_later_tables_have_their_sections(
     """The plans of controls and exactness have no tables yet: small ones that are made up take their places."""
     made_up = {
         "digits_controls": with_controls({("mp", ""): 8, ("qm", "magnitude"): 4, ("qm", ""): 4, ("mp", "gradual"): 4}),
-        "mnist_controls": with_controls({("qm", "magnitude"): 4, ("mp", "erk"): 4}),
+        "cifar10_vgg_controls": with_controls({("qm", "magnitude"): 4, ("mp", "erk"): 4}),
         "digits_exactness": pd.concat(
             [table({("qm", 14, 0): [2.0] * 5}).assign(curvature_columns=columns) for columns in (0, 1)]
         ),
