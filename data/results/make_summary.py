@@ -80,7 +80,8 @@ def beside_the_paper(name: str, table: pd.DataFrame) -> str:
     both = both[both["paper_mean"].notna()]
     if both.empty:
         return ""
-    return f"**The paper's tables**, {name}: {both['differs'].sum()} of {len(both)} numbers differ from the paper's."
+    differing = both["differs"].sum()
+    return f"**The paper's tables**, {name}: {differing} of {len(both)} numbers differ clearly (Welch, 5 %)."
 
 
 def told(number: int, table: pd.DataFrame, judged: pd.DataFrame) -> str:
@@ -235,7 +236,8 @@ def text() -> str:
         "# What we found, in five minutes",
         "Built from the tables by `python data/results/make_summary.py`, which computes every number. In brackets "
         "stand 95 % intervals over seeds, or the seeds themselves where they are fewer than four. The rules were fixed "
-        "before the runs ([JUDGING.md](JUDGING.md)); more numbers are in [FINDINGS.md](FINDINGS.md).",
+        "before the runs ([JUDGING.md](JUDGING.md)); more numbers are in [FINDINGS.md](FINDINGS.md), and so is the "
+        "shorter of two studies of the same network.",
         "## What the paper says",
         *what_the_paper_says(),
         *by_verdict(),
