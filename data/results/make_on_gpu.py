@@ -3,7 +3,7 @@
 The same runs as ``python -m lossprune_lib study run``, kept in the same store, so that either goes on where the other
 stopped. Small networks leave a GPU waiting for its orders; therefore a training step is recorded once an epoch as a
 CUDA graph and replayed for each batch, and several processes share the GPU (best under MPS, NVIDIA's own service). A
-seed's network is trained first; then each criterion and control is a piece of its own.
+seed's network is trained first; then each criterion, control and step penalty is a piece of its own.
 """
 
 from __future__ import annotations
@@ -39,14 +39,19 @@ class Piece:
     seed: int
     criterion: str = ""  # "" is the training
     control: str = ""
+    penalty: float = -1  # -1 is all of the plan's
 
     def __str__(self) -> str:
-        return " ".join([Path(self.plan).stem, str(self.seed), self.criterion or "training", self.control]).strip()
+        penalty = "" if self.penalty < 0 else f"{self.penalty:g}"
+        words = [Path(self.plan).stem, str(self.seed), self.criterion or "training", self.control, penalty]
+        return " ".join(word for word in words if word)
 
     def do(self, store: Path, device: str) -> None:
         study = Study.read(self.plan).only([self.seed])
         if self.criterion:
             study = replace(study, criteria=(self.criterion,), controls=(self.control,))
+            if self.penalty >= 0:
+                study = replace(study, step_penalties=(self.penalty,))
             study.run(store, device=device, progress=False)
             return
         baseline = study.runs[0].baseline
@@ -65,7 +70,8 @@ def pieces_of(plans: Iterable[str], seeds: Iterable[int] = ()) -> dict[Piece, Pi
         for run in study.runs:
             first = trained.setdefault(run.baseline, Piece(plan, run.baseline.seed))
             found.setdefault(first, None)
-            found[Piece(plan, run.baseline.seed, run.criterion, run.control)] = first
+            penalty = run.step_penalty if len(study.step_penalties) > 1 and run.criterion != "mp" else -1
+            found[Piece(plan, run.baseline.seed, run.criterion, run.control, penalty)] = first
     return found
 
 
@@ -136,17 +142,17 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=12, help="at a time (%(default)s)")
     parser.add_argument("--seconds", type=float, default=580, help="after which all are stopped (%(default)s)")
     parser.add_argument("--device", default="cuda")
-    parser.add_argument("--piece", nargs=4, help=argparse.SUPPRESS)
+    parser.add_argument("--piece", nargs=5, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.piece:
-        plan, seed, criterion, control = options.piece
+        plan, seed, criterion, control, penalty = options.piece
         if options.device == "cuda":
             Replayed().install()
-        Piece(plan, int(seed), criterion, control).do(options.store, options.device)
+        Piece(plan, int(seed), criterion, control, float(penalty.removeprefix("="))).do(options.store, options.device)
         return
     pieces = pieces_of(options.plans, options.seeds)
     waiting = [piece for piece in pieces if not options.only or set(str(piece).split()) & set(options.only)]
-    waiting.sort(key=lambda piece: (piece.criterion != "", piece.control == "gradual"))
+    waiting.sort(key=lambda piece: (piece.criterion != "", piece.control != "gradual"))  # what takes longest, first
     left = carry_out(pieces, waiting, options)
     print(f"{len(left)} pieces are left: the same command goes on.", flush=True)
 
@@ -163,7 +169,7 @@ def carry_out(pieces: dict[Piece, Piece | None], waiting: list[Piece], options: 
         for piece in ready:
             if len(running) < options.processes:
                 waiting.remove(piece)
-                words = [piece.plan, str(piece.seed), piece.criterion, piece.control]
+                words = [piece.plan, str(piece.seed), piece.criterion, piece.control, f"={piece.penalty!r}"]
                 command = [sys.executable, __file__, options.store, "-", "--device", options.device, "--piece", *words]
                 process = subprocess.Popen(command, env=environment, start_new_session=True)
                 running[process] = piece, time.monotonic()
