@@ -10,7 +10,6 @@ from typing import Any
 import pandas as pd
 
 from lossprune_lib import files, results
-from lossprune_lib.results.controls import CONTROLS_OF
 
 HERE = Path(__file__).parent
 HEAD = """# What came out
@@ -30,6 +29,8 @@ each seed is a network of its own; on mnist it is a draw of the examples for one
 of other networks. What is *chaotic*, *stable*, *steady* or *open* is said in JUDGING.md, and what was not run in
 `chaos/chaos.md`.
 """
+# At most so much test error before pruning (%), as the mean over seeds, has a network that was trained to the end.
+TRAINED = {"preact_resnet18": 12, "vgg11": 16}
 PAIR = ["criterion", "stages", "lambda", "n", "masks differ"]
 OF_TWO = ["overlap, reordered", "overlap, redrawn", "loss change", "move, reordered", "move, redrawn", "distance"]
 OF_TWO += ["masks, reordered", "loss, reordered", "loss, redrawn"]
@@ -57,7 +58,7 @@ PLAIN = {
 
 
 def section(name: str) -> str:
-    table = results.load(name)
+    table = results.together(name)
     return "\n".join([*opening(name, table), *loss_changes(table), *gaps(table), *verdicts(name, table)])
 
 
@@ -71,7 +72,26 @@ def opening(name: str, table: pd.DataFrame) -> Iterable[str]:
         f"training and {'none' if pd.isna(tuning) else int(tuning)} of fine-tuning; before pruning an error of "
         f"{errors.iloc[0]:.2f} % (validation) and {errors.iloc[1]:.2f} % (test)."
     )
+    if not trained_to_the_end(table):
+        yield (
+            f"A network counts as trained to the end with at most {TRAINED[table['model'].iloc[0]]} % test error: "
+            "all that follows is said of networks that are not."
+        )
+    if others := results.belonging(name):
+        yield f"Read together with {' and '.join(others)}."
     yield ""
+
+
+def trained_to_the_end(table: pd.DataFrame) -> bool:
+    """Say whether the networks were, where the rules ask for it."""
+    error = 100 * table.drop_duplicates("seed")["dense_test_error"].mean()
+    return bool(error <= TRAINED.get(table["model"].iloc[0], 100))
+
+
+def leading(folder: str = ".") -> list[str]:
+    """Return the names of a folder's tables, without those that belong to another one of them."""
+    found = results.names(folder)
+    return [name for name in found if not any(name in results.belonging(other) for other in found)]
 
 
 def loss_changes(table: pd.DataFrame) -> Iterable[str]:
@@ -137,14 +157,8 @@ def plain(r: Any) -> str:
     return " ".join(filter(None, [PLAIN[r.finding].get(r.verdict, ""), r.evidence]))
 
 
-def with_controls(name: str) -> pd.DataFrame:
-    """Return a table of controls, with the runs that they are the controls of."""
-    others = [other for other in [CONTROLS_OF.get(name)] if other in results.names("**")]
-    return pd.concat([results.load(each) for each in [name, *others]], ignore_index=True)
-
-
 def controls(name: str) -> str:
-    table = with_controls(name)
+    table = results.together(name)
     try:
         found = results.controls(table)
     except ValueError as error:  # what they are the controls of was not run yet
@@ -159,6 +173,24 @@ def controls(name: str) -> str:
         ["sparsity", "criterion", "stages", "lambda", "difference", "mean", "n", "the first is"],
         ([*setting(r), f"{r.first} minus {r.second}", mean(r), r.seeds, r.verdict] for r in found.itertuples()),
     )
+    themselves = results.between_criteria(table)
+    if not themselves.empty:
+        lines += ["The other criteria less QM, at the same settings:", ""]
+        lines += rows(
+            ["sparsity", "stages", "lambda", "difference", "mean", "n", "the first is"],
+            (
+                [
+                    f"{r.sparsity:.4g}",
+                    r.stages,
+                    f"{r.step_penalty:g}",
+                    f"{r.first} minus qm",
+                    mean(r),
+                    r.seeds,
+                    r.verdict,
+                ]
+                for r in themselves.itertuples()
+            ),
+        )
     return "\n".join(lines)
 
 
@@ -252,8 +284,8 @@ def between(low: float, high: float, form: str = ".2f") -> str:
 
 
 def text() -> str:
-    parts = [HEAD, *map(section, [*results.names(), *results.names("longer")])]
-    parts += [*map(controls, results.names("controls")), *map(exactness, results.names("exactness"))]
+    parts = [HEAD, *map(section, [*leading(), *leading("longer")])]
+    parts += [*map(controls, leading("controls")), *map(exactness, results.names("exactness"))]
     return "\n".join([*parts, chaos(), "## Not run", "", *(f"- `{name}`" for name in results.missing("**")), ""])
 
 

@@ -6,14 +6,22 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pandas as pd
-from make_findings import NAMES, chaos_table, first_round, with_controls
+from make_findings import NAMES, TRAINED, chaos_table, first_round, leading, trained_to_the_end
 
 from lossprune_lib import files, results
 from lossprune_lib.results.chaos import moves
 from lossprune_lib.results.findings import VERDICTS, between_orders
+from lossprune_lib.results.statistics import FEWEST_SEEDS
 
 HERE = Path(__file__).parent
 LAYERS = "density."
+CALLED = {
+    "cifar10_small_vgg": "small VGG, CIFAR-10",
+    "cifar10_resnet": "ResNet, CIFAR-10",
+    "cifar10_vgg": "VGG11, CIFAR-10",
+    "mnist": "MNIST",
+    "digits": "digits",
+}
 
 
 def what_the_paper_says() -> Iterable[str]:
@@ -34,35 +42,62 @@ def what_the_paper_says() -> Iterable[str]:
 
 def by_verdict() -> Iterable[str]:
     """Sort every case into what holds, what does not, and what the seeds leave open."""
-    every = {name: results.load(name) for name in [*results.names(), *results.names("longer")]}
-    judged, studies = {name: results.judge(table) for name, table in every.items()}, longest(every)
+    every = {name: results.together(name) for name in [*leading(), *leading("longer")]}
+    judged = {name: results.judge(table) for name, table in every.items()}
+    enough = {name: table for name, table in every.items() if table["seed"].nunique() >= FEWEST_SEEDS}
+    studies = longest(enough)
     for heading, verdict in (
         ("What holds here", "reproduced"),
         ("What does not hold here", "refuted"),
         ("What the seeds leave open", "undecided"),
     ):
         yield f"## {heading}"
-        said = [
-            f"- **{NAMES[number].capitalize()}**, {name}{told(number, studies[name], judged[name])}"
-            for number in NAMES
-            for name in studies
-            if results.cases(judged[name])[number] == verdict
-        ]
+        said = []
+        for number in NAMES:
+            found = [
+                f"{called(name)}{told(number, table, judged[name])}"
+                for name, table in studies.items()
+                if results.cases(judged[name])[number] == verdict
+            ]
+            said += [f"- **{NAMES[number].capitalize()}**: {'; '.join(found)}."] if found else []
         if verdict == "reproduced":
             said += [f"- {beside}" for name in studies if (beside := beside_the_paper(name, studies[name]))]
         yield "\n".join(said or ["Nothing, by the rules that were fixed beforehand."])
+    few = [called(name) for name, table in every.items() if table["seed"].nunique() < FEWEST_SEEDS]
+    if few:
+        yield f"Fewer than four seeds decide nothing, and are left to FINDINGS.md: {', '.join(few)}."
+    yield from of_training(studies)
     weaker = sum(
         first_round().get((name, r.finding, f"{r.sparsity:.4g}")) == "reproduced" != r.verdict
         for name, of_study in judged.items()
         for r in of_study.itertuples()
     )
-    yield (
-        f"The first round, without an interval for the second finding and a ceiling for the third, had called {weaker} "
-        "cases reproduced that are not now."
-    )
+    yield (f"The first round, without interval and ceiling, had called {weaker} cases reproduced that are not now.")
     waiting = results.missing("longer")
     if waiting:
         yield f"Longer training and fine-tuning, not run yet: {', '.join(waiting)}."
+
+
+def opening(name: str) -> str:
+    """Return the name of a study's network at the beginning of a sentence."""
+    return called(name)[0].upper() + called(name)[1:]
+
+
+def of_training(studies: dict[str, pd.DataFrame]) -> Iterable[str]:
+    """Say which networks were not trained to the end, by the rules."""
+    short = {name: table for name, table in studies.items() if not trained_to_the_end(table)}
+    errors = [
+        f"{called(name)}, {100 * table.drop_duplicates('seed')['dense_test_error'].mean():.1f} % error before pruning "
+        f"(trained to the end: {TRAINED[table['model'].iloc[0]]} %)"
+        for name, table in short.items()
+    ]
+    if errors:
+        yield f"A quarter as wide as the paper's, and not trained to the end: {'; '.join(errors)}."
+
+
+def called(name: str) -> str:
+    """Return the name of a study's network, to be read aloud."""
+    return next(words for start, words in CALLED.items() if name.startswith(start))
 
 
 def longest(studies: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
@@ -81,7 +116,7 @@ def beside_the_paper(name: str, table: pd.DataFrame) -> str:
     if both.empty:
         return ""
     differing = both["differs"].sum()
-    return f"**The paper's tables**, {name}: {differing} of {len(both)} numbers differ clearly (Welch, 5 %)."
+    return f"**The paper's tables**, {called(name)}: {differing} of {len(both)} numbers differ clearly (Welch, 5 %)."
 
 
 def told(number: int, table: pd.DataFrame, judged: pd.DataFrame) -> str:
@@ -89,32 +124,35 @@ def told(number: int, table: pd.DataFrame, judged: pd.DataFrame) -> str:
     tell: dict[int, Callable[[pd.DataFrame], str]] = {1: of_locality, 2: of_orders, 3: of_preserving}
     of_finding = judged[judged["finding"] == number]
     deciding = of_finding.loc[of_finding["verdict"].map(VERDICTS.index).idxmin(), "sparsity"]
-    return f" at {percent(deciding)}: {tell[number](table[table['sparsity'] == deciding])}"
+    return f" at {percent(deciding)} ({tell[number](table[table['sparsity'] == deciding])})"
 
 
 def of_locality(table: pd.DataFrame) -> str:
     best = results.best_penalty(table).set_index(["criterion", "stages"])["mean"]
     qm = best["qm"]
     return (
-        f"QM's loss change is {qm.iloc[0]:.2f} nats in {counted(qm.index[0])} and {qm.iloc[-1]:.2f} in "
-        f"{counted(qm.index[-1])}; MP's is {best['mp'].iloc[0]:.2f}."
+        f"QM's loss change {qm.iloc[0]:.2f} nats in {counted(qm.index[0])}, {qm.iloc[-1]:.2f} in {qm.index[-1]}, MP's "
+        f"{best['mp'].iloc[0]:.2f}"
     )
 
 
 def of_orders(table: pd.DataFrame) -> str:
-    share = between_orders(table)
+    share, change = between_orders(table), results.changes_by_seed(table)
+    lead = results.paired(change["qm"].iloc[:, -1], change["mp"].iloc[:, 0])
+    if lead.verdict() != "better":
+        return f"no clear lead of QM over MP, {lead.words('.2f')} nats"
     if share.n < table["seed"].nunique():
-        return "QM does not lead MP in every seed."
-    return f"LM and QM differ by {share.words('.0f', ' %')} of what lies between MP and QM."
+        return "QM does not lead MP in every seed"
+    return f"LM and QM differ by {share.words('.0f', ' %')} of what lies between MP and QM"
 
 
 def of_preserving(table: pd.DataFrame) -> str:
     found = results.preserving(table)
     if not found.near.n:
-        return "too few runs lie near the best one."
+        return "too few runs near the best one"
     return (
-        f"near the best run, loss change and gap correlate by {found.near.words('.2f')}, where half the ceiling is "
-        f"{found.near_ceiling / 2:.2f}; choosing by loss change costs {found.cost.words('.2f')} points of test error."
+        f"near the best run, loss change and gap correlate by {found.near.words('.2f')}, half the ceiling is "
+        f"{found.near_ceiling / 2:.2f}; choosing by loss change costs {found.cost.words('.2f')} points"
     )
 
 
@@ -125,15 +163,18 @@ def layer_shares() -> Iterable[str]:
         part = table[table["sparsity"] == table["sparsity"].max()]
         found = results.preserving(part)
         yield (
-            f"On {name} at {percent(part['sparsity'].iloc[0])}, loss change and gap correlate by "
-            f"{found.within.words('.2f')} within a criterion; with the layers' shares held fixed, by "
-            f"{found.within_fixed.words('.2f')}. {starved(part)}"
+            f"{opening(name)} at {percent(part['sparsity'].iloc[0])}: {starved(part)} Within a criterion, loss change "
+            f"and gap correlate by {found.within.words('.2f')}; with the shares held fixed, by "
+            f"{found.within_fixed.words('.2f')}."
         )
-    for name in results.names("controls"):
-        yield from of_controls(name)
+    yield (
+        "Controls, in brackets by how many points of test error MP, and magnitude at QM's shares, trail QM in 14 "
+        "stages:"
+    )
+    yield " ".join(map(of_controls, leading("controls")))
     waiting = results.missing("controls")
     if waiting:
-        yield f"The controls that tell shares from single weights: not finished for {data_sets(waiting)}."
+        yield f"Controls not finished: {', '.join(waiting)}."
 
 
 def starved(part: pd.DataFrame) -> str:
@@ -142,23 +183,31 @@ def starved(part: pd.DataFrame) -> str:
     shares = part.merge(best).groupby("criterion")[results.densities(part)].mean()
     layer = (shares.loc["mp"] / shares.loc["qm"]).idxmin()
     mp, qm = 100 * shares.loc["mp", layer], 100 * shares.loc["qm", layer]
-    return f"Of layer {layer.removeprefix(LAYERS)}, MP keeps {mp:.2g} % and QM {qm:.2g} %."
+    return f"of layer {layer.removeprefix(LAYERS)}, MP keeps {mp:.2g} % and QM {qm:.2g} %."
 
 
-def of_controls(name: str) -> Iterable[str]:
-    try:
-        found = results.controls(with_controls(name))
-    except ValueError:
-        yield f"{name}: not judged yet."
-        return
-    told = found[(found["criterion"] == "qm") & found["first"].isin(["mp", "magnitude"])]
-    told = told[told["stages"] == told["stages"].min()]  # the others are in FINDINGS.md
-    for (sparsity, stages), part in told.groupby(["sparsity", "stages"]):
-        lead, made_up, left = part["mean"]
-        yield (
-            f"{name}, {percent(sparsity)}, QM in {counted(stages)}: **{part['sentence'].iloc[0]}** (MP trails QM by "
-            f"{lead:.2f} points; QM's shares make up {made_up:.2f}, and {left:.2f} remain)."
+def of_controls(name: str) -> str:
+    """Say what the controls say of QM in 14 stages; the others are in FINDINGS.md."""
+    table = results.together(name)
+    found = results.controls(table)
+    found = found[(found["criterion"] == "qm") & (found["stages"] == 14) & (found["second"] == "qm")]
+    said = []
+    for sparsity, part in found.groupby("sparsity"):
+        trails = part.set_index("first")["mean"]
+        said.append(
+            f"at {percent(sparsity)} **{part['sentence'].iloc[0]}** ({trails['mp']:.2f}; {trails['magnitude']:.2f})"
         )
+    others = results.between_criteria(table[table["stages"].isin([1, 14])])
+    for other in others[others["verdict"].isin(["better", "worse"])].itertuples():
+        own, of_qm = (
+            table[(table["criterion"] == name) & (table["control"].fillna("") == "")]["true_change"].mean()
+            for name in (other.first, "qm")
+        )
+        said.append(
+            f"{other.first.upper()}, whose loss change was {own:.2f} nats (QM's {of_qm:.2f}), "
+            f"{'leads' if other.mean < 0 else 'trails'} by {abs(other.mean):.2f}"
+        )
+    return f"{opening(name)} {'; '.join(said)}."
 
 
 def chaos() -> Iterable[str]:
@@ -170,7 +219,7 @@ def chaos() -> Iterable[str]:
             "examples come in another order: not run yet."
         )
     else:
-        yield "Whether that is much or little is known only beside how far one criterion's own mask moves."
+        yield "Is that much? Compare how far one criterion's own mask moves."
         for name in table["network"].unique():
             yield of_own_masks(name, table)
 
@@ -181,16 +230,16 @@ def of_own_masks(name: str, table: pd.DataFrame) -> str:
     single, control = runs[runs["dtype"] == "float32"], runs[runs["dtype"] == "float64"]
     redrawn, reordered = (single[single["how"] == how] for how in ("redrawn", "reordered"))
     apart = reordered[reordered["overlap"] < 1]
+    same = len(reordered) - len(apart)
     told = [
-        f"On {name} at {percent(runs['sparsity'].iloc[0])} in 14 exponential stages, a criterion's masks of two draws "
-        f"of the examples share {shared(redrawn, 0)} without step penalty, {shared(redrawn, 0.01)} with 0.01. "
-        f"The same examples in another order leave {len(reordered) - len(apart)} of {len(reordered)} masks of all "
-        "settings as they were"
+        f"{opening(name)} at {percent(runs['sparsity'].iloc[0])} in 14 stages: two draws of the examples leave in "
+        f"common {shared(redrawn, 0)} without step penalty, {shared(redrawn, 0.01)} with 0.01. Of all settings, "
+        f"another order of the same examples leaves {same} of {len(reordered)} masks as they were"
     ]
     if len(apart):
         told.append(
-            f"; the other {len(apart)} share {percent(apart['overlap'].mean())} with the first, at loss changes "
-            f"{apart['move'].mean():.2f} nats apart, where the criteria's are {apart['distance'].mean():.2f} apart"
+            f"; the others share {percent(apart['overlap'].mean())}, with loss changes {apart['move'].mean():.2f} nats "
+            f"apart, where the criteria's are {apart['distance'].mean():.2f}"
         )
     told.append(f". In float64, {(control['overlap'] == 1).sum()} of {len(control)} stay. ")
     told.append(f"That masks are chaotic and losses are not: **{results.chaos_verdicts(runs)[name]}**.")
@@ -208,19 +257,18 @@ def exactness() -> Iterable[str]:
     yield "**Exactness.** Does a sampled curvature, which is much cheaper, choose as well?"
     for name in results.names("exactness"):
         found = results.exactness(results.load(name))
-        well = (found["verdict"] == "as well").sum()
-        furthest = found.loc[(found["mean"] / found["exact"]).abs().idxmax()]
+        well, furthest = (
+            (found["verdict"] == "as well").sum(),
+            found.loc[(found["mean"] / found["exact"]).abs().idxmax()],
+        )
+        how = f"in {well} of {len(found)} comparisons" if found["seeds"].min() > 1 else "one network, so no verdict"
         yield (
-            f"On {data_sets([name])}, in {well} of {len(found)} comparisons; the furthest: "
-            f"{furthest['criterion'].upper()} in {counted(furthest['stages'])}, {furthest['mean']:+.2f} nats."
+            f"{opening(name)}: {how}; the furthest: {furthest['criterion'].upper()} in {counted(furthest['stages'])}, "
+            f"{furthest['mean']:+.2f} nats."
         )
     waiting = results.missing("exactness")
     if waiting:
-        yield f"Not run yet for {data_sets(waiting)}."
-
-
-def data_sets(names: Iterable[str]) -> str:
-    return " and ".join(sorted({name.partition("_")[0] for name in names}))
+        yield f"Not run yet: {', '.join(waiting)}."
 
 
 def percent(share: float) -> str:

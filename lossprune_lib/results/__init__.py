@@ -6,7 +6,7 @@ that are there twice (magnitude, in tables that were put together) count once.
 
 from lossprune_lib.results.cells import View, cell, cells, densities, views
 from lossprune_lib.results.chaos import chaos, chaos_verdicts
-from lossprune_lib.results.controls import controls, controls_in_words, controls_so_far
+from lossprune_lib.results.controls import between_criteria, controls, controls_in_words
 from lossprune_lib.results.correlation import Preserving, preserving, rank_correlation
 from lossprune_lib.results.exactness import exactness
 from lossprune_lib.results.findings import cases, changes_by_seed, judge
@@ -15,16 +15,18 @@ from lossprune_lib.results.overlap import criterion_overlap, overlap
 from lossprune_lib.results.paper import beside_paper
 from lossprune_lib.results.selection import best_penalty, best_tuned, gap, loss_change
 from lossprune_lib.results.statistics import Interval, interval, paired
-from lossprune_lib.results.tables import finished_seeds, load, missing, names
+from lossprune_lib.results.tables import belonging, load, missing, names, together
 from lossprune_lib.results.trust import first_off
 
 __all__ = [
     "Interval",
     "Preserving",
     "View",
+    "belonging",
     "beside_paper",
     "best_penalty",
     "best_tuned",
+    "between_criteria",
     "cases",
     "cell",
     "cells",
@@ -33,11 +35,9 @@ __all__ = [
     "chaos_verdicts",
     "controls",
     "controls_in_words",
-    "controls_so_far",
     "criterion_overlap",
     "densities",
     "exactness",
-    "finished_seeds",
     "first_off",
     "gap",
     "interval",
@@ -53,5 +53,6 @@ __all__ = [
     "paired",
     "preserving",
     "rank_correlation",
+    "together",
     "views",
 ]

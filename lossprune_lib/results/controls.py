@@ -6,10 +6,7 @@ import pandas as pd
 
 from lossprune_lib.results.selection import CELL, distinct, gap, has_no_model, of_one_curvature
 from lossprune_lib.results.statistics import interval, paired
-from lossprune_lib.results.tables import finished_seeds
 
-# Whose runs a study has the controls of, where they are not its own: same networks, same fine-tuning.
-CONTROLS_OF = {"mnist_controls": "mnist_200"}
 _MARGIN = 0.5  # percentage points
 _MARGINS = {"digits": 1.0}  # whose 300 test images move the error by thirds of a point
 
@@ -81,21 +78,21 @@ def controls_in_words(table: pd.DataFrame, criterion: str = "qm", stages: int = 
     return wide.pivot(index="compared", columns="pruned", values="words").loc[wide["compared"].unique()].fillna("")
 
 
-def controls_so_far(name: str) -> pd.DataFrame | None:
-    """Return the finished seeds of a study of controls, with the runs that they are the controls of; None if none has.
+def between_criteria(table: pd.DataFrame) -> pd.DataFrame:
+    """Return paired differences of test error after fine-tuning of other criteria less QM, at QM's settings.
 
-    Raises
-    ------
-    FileNotFoundError
-        if there is no plan of this name.
+    Columns as those of `controls`, but for criterion and sentence. Controls do not count; settings that QM has alone
+    are left out.
     """
-    names = [name, *([CONTROLS_OF[name]] if name in CONTROLS_OF else [])]
-    tables = [table for each in names if (table := finished_seeds(each)) is not None]
-    if len(tables) < len(names):
-        return None
-    seeds = set.intersection(*(set(table["seed"]) for table in tables))
-    found = pd.concat([table[table["seed"].isin(seeds)] for table in tables], ignore_index=True)
-    return found if seeds else None
+    runs = of_one_curvature(distinct(table))
+    runs = runs[runs["control"] == ""].assign(error=lambda itself: gap(itself, "test"))
+    settings, rows = [name for name in CELL if name != "criterion"], []
+    for cell, part in runs[~runs["criterion"].map(has_no_model)].groupby(settings, sort=False):
+        errors = part.pivot(index="seed", columns="criterion", values="error")
+        for first in errors.columns.drop("qm", errors="ignore") if "qm" in errors else []:
+            found = paired(errors[first], errors["qm"])
+            rows.append((*cell, first, "qm", found.mean, found.low, found.high, found.n, found.verdict(margin(runs))))
+    return pd.DataFrame(rows, columns=[*settings, "first", "second", "mean", "low", "high", "seeds", "verdict"])
 
 
 def _errors(runs: pd.DataFrame, itself: str) -> dict[str, pd.Series]:

@@ -136,7 +136,9 @@ def distinct(table: pd.DataFrame) -> pd.DataFrame:
         name: table[name].astype(object).fillna(usual) if name in table else usual for name, usual in _ADDED.items()
     }
     table = table.assign(**added).astype({name: type(usual) for name, usual in _ADDED.items()})
-    check_table(table[table["control"] != "gradual"], "true_change")  # pruned while it is trained: there is no before
+    pruned_at_once = table[table["control"] != "gradual"]  # pruned while it is trained: there is no before
+    if not pruned_at_once.empty:
+        check_table(pruned_at_once, "true_change")
     mixed = [name for name in _SAME if name in table and table[name].nunique(dropna=False) > 1]
     if mixed:
         raise ValueError(

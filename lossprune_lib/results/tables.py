@@ -10,6 +10,12 @@ from lossprune_lib.checks import suggestion
 from lossprune_lib.files import shipped
 
 EVERYWHERE = "**"
+_BELONGING = {
+    "mnist_controls": ("mnist_200",),
+    "cifar10_resnet_quarter": ("cifar10_resnet_140",),
+    "cifar10_resnet_controls": ("cifar10_resnet_criteria", "cifar10_resnet_gradual"),
+    "cifar10_vgg_controls": ("cifar10_vgg_criteria", "cifar10_vgg_gradual"),
+}
 
 
 def names(folder: str = ".") -> list[str]:
@@ -46,22 +52,23 @@ def load(name: str) -> pd.DataFrame:
     raise FileNotFoundError(f"{why} There are tables of: {', '.join(there) or 'no study yet'}.")
 
 
-def finished_seeds(name: str) -> pd.DataFrame | None:
-    """Read what there is of a planned study: its table, or that of the seeds finished so far; None if there is none.
+def belonging(name: str) -> tuple[str, ...]:
+    """Return the names of the shipped tables that are read together with one: parts of the same question."""
+    return tuple(other for other in _BELONGING.get(name, ()) if other in names(EVERYWHERE))
 
-    Seeds of a study that is not finished are to be shown one by one, without an interval or a verdict.
+
+def together(name: str) -> pd.DataFrame:
+    """Read a shipped table with those that belong to it: of the same networks and, where they have it, fine-tuning.
 
     Raises
     ------
     FileNotFoundError
-        if there is no plan of this name.
+        as `load`.
     """
-    import pandas as pd
-
-    so_far = shipped("results") / "unfinished" / f"{name}.csv"
-    if name not in missing(EVERYWHERE):
-        return load(name)
-    return pd.read_csv(so_far) if so_far.is_file() else None
+    found = pd.concat([load(each) for each in (name, *belonging(name))], ignore_index=True)
+    sizes = found.get("batch_size")
+    # Such plans draw fewer examples for more stages on purpose, and are one series by the rules.
+    return found if sizes is None or sizes.nunique() == 1 else found.drop(columns="batch_size")
 
 
 def _plans(folder: str) -> dict[str, Path]:

@@ -44,7 +44,8 @@ def export(study: Study, plan: str | Path, store: str | Path, folder: str | Path
     if not earlier.empty:
         whole = pd.concat([earlier, whole]).sort_values("seed", kind="stable")
     written = [_write(whole, csv)]
-    if earlier.empty:  # else this store does not have all masks
+    of_controls_alone = "control" in table and table["control"].ne("").all()
+    if earlier.empty and not of_controls_alone:  # else this store does not have all masks, or no criterion's own
         overlap = results.criterion_overlap(table, study.masks(store))
         written.append(_write(overlap, folder / f"{plan.stem}-overlap.csv"))
     text = _note(Study.read(plan), plan, whole, sorted(parts))
@@ -68,7 +69,8 @@ def _part(study: Study, store: str | Path, table: pd.DataFrame) -> str:
     # A stack's seconds are shared among its runs, so their sum is the whole; training the baselines is not included.
     hours = (table["pruning_seconds"].sum() + table["tuning_seconds"].sum()) / 3600
     devices, versions = (", ".join(sorted(table[name].unique())) for name in ("device", "versions"))
-    where = f"{devices} ({platform.machine()}, {os.cpu_count()} cores), {hours:.2g} hours of pruning and fine-tuning"
+    here = f"cpu ({platform.machine()}, {os.cpu_count()} cores)"  # a GPU's store may have come from elsewhere
+    where = f"{devices.replace('cpu', here)}, {hours:.2g} hours of pruning and fine-tuning"
     return f"| seeds {_listed(table['seed'])} | {first} to {last}; {where}; {versions} |"
 
 
@@ -87,10 +89,13 @@ def _note(study: Study, plan: Path, table: pd.DataFrame, parts: list[str]) -> st
     missing = len(study.runs) - len(table)
     state = "all of them" if not missing else f"{missing} were not run"
     rows = "\n".join(parts)
+    again = "The same machine and versions give the same numbers again."
+    if any("; cpu (" not in part for part in parts):
+        again = "On a GPU the last digits depend on chance: the same machine gives nearly the same numbers again."
     return f"""# {plan.stem}
 
 Made by `python -m lossprune_lib study run {plan.stem}`, then
-`python -m lossprune_lib study export {plan.stem} FOLDER`. The same machine and versions give the same numbers again.
+`python -m lossprune_lib study export {plan.stem} FOLDER`. {again}
 
 | | |
 |---|---|

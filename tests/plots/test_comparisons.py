@@ -10,7 +10,6 @@ from matplotlib.figure import Figure
 
 from lossprune_lib import results
 from lossprune_lib.plots import comparisons
-from lossprune_lib.results import tables
 
 
 def axes(number: int = 1) -> list[Axes]:
@@ -82,34 +81,3 @@ def test_correlations_have_their_ceilings_and_lines_their_ends() -> None:
     (ax,) = axes()
     comparisons.gaps_by_epochs([ax], {"seed 1": pd.DataFrame({"qm": {20: 2.0, 100: 1.0}})})
     assert [label.get_text() for label in ax.get_xticklabels()] == ["20 epochs", "100 epochs"]
-
-
-def test_finished_seeds_are_read_where_a_study_is_not_finished(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
-    folder = tmp_path / "results" / "unfinished"
-    folder.mkdir(parents=True)
-    for name in ("done", "begun", "planned"):
-        (folder.parent / f"{name}.toml").write_text("")
-    pd.DataFrame({"seed": [1]}).to_csv(folder.parent / "done.csv", index=False)
-    pd.DataFrame({"seed": [2]}).to_csv(folder / "begun.csv", index=False)
-    monkeypatch.setattr(tables, "shipped", lambda path: tmp_path / path)
-    assert results.finished_seeds("done")["seed"].tolist() == [1]
-    assert results.finished_seeds("begun")["seed"].tolist() == [2]
-    assert results.finished_seeds("planned") is None
-    with pytest.raises(FileNotFoundError, match="no results called"):
-        results.finished_seeds("unknown")
-
-
-def test_controls_are_read_with_what_they_are_the_controls_of(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
-    folder = tmp_path / "results" / "unfinished"
-    folder.mkdir(parents=True)
-    for name in ("mnist_controls", "mnist_200", "digits_controls"):
-        (folder.parent / f"{name}.toml").write_text("")
-    monkeypatch.setattr(tables, "shipped", lambda path: tmp_path / path)
-    pd.DataFrame({"seed": [1, 2], "control": "erk"}).to_csv(folder / "mnist_controls.csv", index=False)
-    pd.DataFrame({"seed": [1, 2], "control": "erk"}).to_csv(folder.parent / "digits_controls.csv", index=False)
-    assert results.controls_so_far("mnist_controls") is None  # nothing to compare with
-    assert len(results.controls_so_far("digits_controls")) == 2  # they have their own
-    pd.DataFrame({"seed": [3], "control": ""}).to_csv(folder / "mnist_200.csv", index=False)
-    assert results.controls_so_far("mnist_controls") is None  # of other seeds
-    pd.DataFrame({"seed": [2, 3], "control": ""}).to_csv(folder / "mnist_200.csv", index=False)
-    assert results.controls_so_far("mnist_controls")["seed"].tolist() == [2, 2]

@@ -174,7 +174,7 @@ class TestTable:
         mask = setting["overlap"]["redrawn", "qm"]
         bounds = ttest_1samp(mask, 0).confidence_interval(0.95)
         told = f"{100 * mask.mean():.0f} % ({100 * bounds.low:.0f} to {100 * bounds.high:.0f})"
-        assert f"share QM {told}, OBD" in summary
+        assert f"leave in common QM {told}, OBD" in summary
         move = (setting["other_change"] - setting["change"])["redrawn", "qm"].abs()
         wide = ttest_1samp(move, 0).confidence_interval(0.95)
         change = setting["change"]["redrawn"]
@@ -185,5 +185,5 @@ class TestTable:
         for name, verdict in results.chaos_verdicts(table).items():
             assert f"| {name} | **{verdict}** |" in findings
             again = single[(single["network"] == name) & (single["how"] == "reordered")]
-            assert f"leave {(again['overlap'] == 1).sum()} of {len(again)} masks of all settings" in summary
+            assert f"leaves {(again['overlap'] == 1).sum()} of {len(again)} masks as they were" in summary
             assert f"losses are not: **{verdict}**" in summary

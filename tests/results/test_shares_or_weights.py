@@ -69,6 +69,22 @@ def test_each_control_is_paired_with_the_criterion() -> None:
     assert (found.query("criterion == 'lm'")["sentence"] == "the shares explain it").all()
 
 
+def test_other_criteria_are_paired_with_qm() -> None:
+    runs = with_controls(
+        {("mp", ""): 8.0, ("qm", ""): 4.0, ("qm", "magnitude"): 9.0, ("lm", ""): 3.0, ("obd", ""): 4.0}
+    )
+    alone = with_controls({("lm", ""): 5.0}).assign(step_penalty=1.0)  # at a penalty that QM does not have
+    found = results.between_criteria(pd.concat([runs, alone]).sample(frac=1, random_state=0)).set_index("first")
+    assert sorted(found.index) == ["lm", "obd"]
+    assert found["verdict"].to_dict() == {"lm": "better", "obd": "as good as"}
+    error = runs[runs["control"] == ""].pivot(index="seed", columns="criterion", values="tuned_test_error")
+    difference = 100 * (error["lm"] - error["qm"])
+    assert found.loc["lm", "mean"] == pytest.approx(difference.mean())
+    reach = 2.7764451051977987 * difference.std() / math.sqrt(5)
+    assert found.loc["lm", ["low", "high"]].tolist() == pytest.approx([difference.mean() + s * reach for s in (-1, 1)])
+    assert results.between_criteria(with_controls({("mp", ""): 8.0, ("qm", ""): 4.0})).empty
+
+
 def test_what_is_lacking_is_left_out() -> None:
     runs = with_controls({("mp", ""): 8.0, ("qm", "magnitude"): 5.0, ("qm", "shuffled"): 9.0})
     found = results.controls(runs)

@@ -286,6 +286,32 @@ def test_shipped_tables_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         results.load("cifar")
 
 
+def test_tables_that_belong_together_are_read_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tables, "shipped", lambda path: tmp_path / path)
+    (tmp_path / "results" / "controls").mkdir(parents=True)
+    runs = {
+        "cifar10_resnet_quarter": table({("lm", 14, 0): [1, 2]}, batch_size=1000),
+        "controls/mnist_controls": table({("mp", 1, 0): [4]}, batch_size=1000).assign(control="erk"),
+        "mnist_200": table({("mp", 1, 0): [5]}, batch_size=1000),
+    }
+    for name, rows in runs.items():
+        (tmp_path / "results" / f"{name}.toml").touch()
+        rows.to_csv(tmp_path / "results" / f"{name}.csv", index=False)
+    (tmp_path / "results" / "cifar10_resnet_140.toml").touch()
+    assert results.belonging("cifar10_resnet_quarter") == ()  # not run yet
+    assert len(results.together("cifar10_resnet_quarter")) == 2
+    assert results.belonging("mnist_controls") == ("mnist_200",)
+    both = results.together("mnist_controls")
+    assert both["true_change"].tolist() == [4, 5]
+    assert both["batch_size"].tolist() == [1000, 1000]
+    more = table({("lm", 140, 0): [3, 3]}, batch_size=500)
+    more.to_csv(tmp_path / "results" / "cifar10_resnet_140.csv", index=False)
+    found = results.together("cifar10_resnet_quarter")
+    assert results.best_penalty(found)["mean"].tolist() == [1.5, 3]  # other numbers of examples do not keep them apart
+    with pytest.raises(FileNotFoundError, match="no results called"):
+        results.together("unknown")
+
+
 def test_every_shipped_table_is_one_of_a_study() -> None:
     for name in [*results.names(), *results.names("longer")]:
         assert len(results.judge(results.load(name))) >= 3

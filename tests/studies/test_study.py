@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from lossprune_lib import LocalPruner, Study, __main__, data, models, training
-from lossprune_lib.studies import experiment, jobs
+from lossprune_lib.studies import experiment, export, jobs
 from lossprune_lib.studies.store import Store
 
 SMALL = {
@@ -308,6 +308,22 @@ def test_a_study_may_be_run_and_exported_in_parts(plan: Path, tmp_path: Path, ta
     store = ["--store", str(tmp_path / "second.sqlite"), "--seeds", "4"]
     assert __main__.main(["study", "export", str(plan), str(tmp_path / "out"), *store]) == 0
     assert (tmp_path / "out" / "my_plan.md").read_text() == note
+
+
+def test_gradual_pruning_alone_is_exported_without_overlap(plan: Path, tmp_path: Path) -> None:
+    text = 'criteria = ["mp"]\ncontrols = ["gradual"]\nsparsities = [0.9]\nseeds = [3]\n[training]\nepochs = 2\n'
+    plan.write_text(f'task = "digits"\nmodel = "mlp_300_100"\n{text}[tuning]\nepochs = 2\n')
+    store = tmp_path / "runs.sqlite"
+    Study.read(plan).run(store, device="cpu", progress=False)
+    written = export.export(Study.read(plan), plan, store, tmp_path / "out")
+    assert [path.name for path in written] == ["my_plan.csv", "my_plan.md"]
+    assert pd.read_csv(written[0])["true_change"].isna().all()
+
+
+def test_the_note_says_what_a_machine_gives_again(plan: Path, table: pd.DataFrame) -> None:
+    study = Study.read(plan)
+    for where, words in (("cpu (x86_64, 2 cores)", "versions give the same"), ("NVIDIA H200", "depend on chance")):
+        assert words in export._note(study, plan, table, [f"| seeds 3 | today; {where}, 1 hours |"])
 
 
 def test_the_command_line_says_what_is_wrong(plan: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
