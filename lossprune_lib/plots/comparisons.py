@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from lossprune_lib.plots.style import CARD, GUIDE, HIGHLIGHT, INK, MUTED, ink, label_lines, style
-from lossprune_lib.results.selection import distinct
+from lossprune_lib.results.selection import distinct, loss_change
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,6 +52,30 @@ def controls(axes: Sequence[Axes], table: pd.DataFrame, stages: int = 14) -> Non
         ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g} %"))
         ax.set_xlabel("test error after fine-tuning")
         ax.grid(axis="x")
+
+
+def before_and_after(axes: Sequence[Axes], table: pd.DataFrame) -> None:
+    """Draw each criterion's loss change by pruning, and its test error after fine-tuning, a dot for each seed.
+
+    Parameters
+    ----------
+    axes : two, for before and after
+    table : of one sparsity, and one setting of each criterion; controls are left out
+    """
+    runs = distinct(table)
+    runs = runs[runs["control"] == ""]
+    columns = loss_change(runs), 100 * runs["tuned_test_error"]
+    for ax, values, form in zip(axes, columns, ("{:.2f}", "{:.1f}"), strict=True):
+        for row, name in enumerate(_SHORT):
+            seeds, colour = values[runs["criterion"] == name], style(name)["color"]
+            ax.plot(seeds, np.full(len(seeds), row), "o", markersize=6, markerfacecolor="none", color=colour)
+            ax.plot([seeds.mean()], [row], "|", markersize=18, markeredgewidth=2.5, color=colour)
+            ax.annotate(form.format(seeds.mean()), (seeds.mean(), row - 0.36), ha="center", color=ink(colour))
+        ax.set_yticks(range(len(_SHORT)), list(_SHORT.values()))
+        ax.set(ylim=(len(_SHORT) - 0.5, -0.8))
+        ax.grid(axis="x")
+    axes[0].set(title="right after pruning", xlabel="loss change (nats)", xlim=(0, None))
+    axes[1].set(title="after fine-tuning", xlabel="test error (%)")
 
 
 def errors_by_epoch(ax: Axes, errors: Mapping[str, Sequence[float]], dense: float) -> Axes:

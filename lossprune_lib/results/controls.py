@@ -60,19 +60,27 @@ def controls(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
-def controls_in_words(table: pd.DataFrame, criterion: str = "qm", stages: int = 14) -> pd.DataFrame:
+def controls_in_words(
+    table: pd.DataFrame, criterion: str = "qm", stages: int = 14, *, others: bool = False, decimals: int = 1
+) -> pd.DataFrame:
     """Return what `controls` finds of one criterion, to be read: a row for each comparison, a column for each sparsity.
 
     Each entry is the mean difference of test error (percentage points) with its 95 % interval; below four seeds there
-    is none.
+    is none. With `others`, the rows of `between_criteria` at the same step penalties come last; they are those of QM.
     """
     found = controls(table)
     found = found[(found["criterion"] == criterion) & (found["stages"] == stages)]
+    if others:
+        more = between_criteria(table)
+        same = (more["stages"] == stages) & more["step_penalty"].isin(found["step_penalty"])
+        found = pd.concat([found, more[same]], ignore_index=True)
     short = criterion.upper()
     names = {"mp": "MP", criterion: short, "magnitude": f"{short}'s shares", "uniform": "equal shares"}
+    names |= {"lm": "LM", "obd": "OBD", "qm": "QM"}
     first, second = (found[side].replace(names) for side in ("first", "second"))
-    numbers = found[["mean", "low", "high"]].to_numpy()
-    words = [f"{mean:.1f} ({low:.1f} to {high:.1f})".replace(" (nan to nan)", "") for mean, low, high in numbers]
+    numbers = found[["mean", "low", "high"]].round(decimals).to_numpy() + 0.0  # no negative zero
+    words = [f"{mean:.{decimals}f} ({low:.{decimals}f} to {high:.{decimals}f})" for mean, low, high in numbers]
+    words = [said.replace(" (nan to nan)", "") for said in words]
     pruned = [f"{100 * sparsity:.3g} %" for sparsity in found["sparsity"]]
     wide = found.assign(words=words, pruned=pruned, compared=first + " minus " + second)
     return wide.pivot(index="compared", columns="pruned", values="words").loc[wide["compared"].unique()].fillna("")

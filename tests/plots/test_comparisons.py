@@ -23,6 +23,16 @@ def at_points(ax: Axes, marker: str) -> list[float]:
     ]
 
 
+def test_before_and_after_have_a_mark_at_each_mean() -> None:
+    study, drawn = results.together("cifar10_resnet_controls"), axes(2)
+    comparisons.before_and_after(drawn, study)
+    alone = study[study["control"].isna()].groupby("criterion")[["true_change", "tuned_test_error"]].mean()
+    alone = alone.loc[["mp", "obd", "lm", "qm"]]
+    assert at_points(drawn[0], "|") == pytest.approx(alone["true_change"])
+    assert at_points(drawn[1], "|") == pytest.approx(100 * alone["tuned_test_error"])
+    assert [label.get_text() for label in drawn[0].get_yticklabels()] == ["MP", "OBD", "LM", "QM"]
+
+
 def test_controls_have_a_mark_at_each_mean() -> None:
     study = results.load("digits_controls")
     drawn = axes(3)

@@ -85,6 +85,19 @@ def test_other_criteria_are_paired_with_qm() -> None:
     assert results.between_criteria(with_controls({("mp", ""): 8.0, ("qm", ""): 4.0})).empty
 
 
+def test_in_words_other_criteria_come_last() -> None:
+    errors = {("mp", ""): 8.0, ("qm", ""): 4.0, ("qm", "magnitude"): 4.0, ("lm", ""): 3.0}
+    runs = pd.concat(
+        [with_controls(errors), with_controls({("lm", ""): 5.0, ("qm", ""): 4.0}).assign(step_penalty=1.0)]
+    )
+    plain, more = results.controls_in_words(runs), results.controls_in_words(runs, others=True, decimals=2)
+    assert list(more.index) == [*plain.index, "LM minus QM"]
+    (row,) = results.between_criteria(runs).query("step_penalty == 0.001").itertuples()
+    assert more.loc["LM minus QM"].tolist() == [f"{row.mean:.2f} ({row.low:.2f} to {row.high:.2f})"]
+    level = results.controls_in_words(runs.assign(tuned_test_error=0.5 - 1e-9 * (runs["criterion"] == "mp")))
+    assert set(level["90 %"]) == {"0.0 (0.0 to 0.0)"}
+
+
 def test_what_is_lacking_is_left_out() -> None:
     runs = with_controls({("mp", ""): 8.0, ("qm", "magnitude"): 5.0, ("qm", "shuffled"): 9.0})
     found = results.controls(runs)
