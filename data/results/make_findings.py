@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -31,6 +32,7 @@ of other networks. What is *chaotic*, *stable*, *steady* or *open* is said in JU
 """
 # At most so much test error before pruning (%), as the mean over seeds, has a network that was trained to the end.
 TRAINED = {"preact_resnet18": 12, "vgg11": 16}
+GUESSING, CHANCE = math.log(10), 0.895  # the loss, and nearly the error, of one of ten classes for all
 PAIR = ["criterion", "stages", "lambda", "n", "masks differ"]
 OF_TWO = ["overlap, reordered", "overlap, redrawn", "loss change", "move, reordered", "move, redrawn", "distance"]
 OF_TWO += ["masks, reordered", "loss, reordered", "loss, redrawn"]
@@ -43,8 +45,9 @@ PLAIN = {
     },
     2: {
         "reproduced": "Once the steps are local, the gradient alone does nearly as well as gradient and curvature.",
-        "refuted": "Curvature still helps a lot when the steps are local, or the model is no better than magnitude.",
-        "undecided": "Whether curvature still helps when the steps are local, the seeds do not settle.",
+        "refuted": "Curvature still helps a lot when the steps are local, or QM's lead over magnitude is not clear.",
+        "undecided": "Whether LM and QM differ by more than a quarter of what lies between MP and QM, the seeds do not "
+        "settle.",
     },
     3: {
         "reproduced": "Among the networks whose loss is kept best, keeping it better hardly means being better after "
@@ -59,7 +62,8 @@ PLAIN = {
 
 def section(name: str) -> str:
     table = results.together(name)
-    return "\n".join([*opening(name, table), *loss_changes(table), *gaps(table), *verdicts(name, table)])
+    alone = loss_changes(results.load(name), f" ({name} alone)") if results.belonging(name) else []
+    return "\n".join([*opening(name, table), *loss_changes(table), *alone, *gaps(table), *verdicts(name, table)])
 
 
 def opening(name: str, table: pd.DataFrame) -> Iterable[str]:
@@ -77,6 +81,16 @@ def opening(name: str, table: pd.DataFrame) -> Iterable[str]:
             f"A network counts as trained to the end with at most {TRAINED[table['model'].iloc[0]]} % test error: "
             "all that follows is said of networks that are not."
         )
+    second = table[table["criterion"].isin(["obd", "qm"])]
+    if "curvature_columns" in second and second["curvature_columns"].eq(1).all():
+        yield "OBD and QM have a sampled curvature here, of one column for each example."
+    for sparsity, part in table.groupby("sparsity"):
+        lost = part["pruned_train_loss"] > GUESSING
+        if lost.mean() > 0.5:
+            yield (
+                f"At {sparsity:.4g}, {lost.sum()} of {len(part)} pruned networks have a training loss above ln 10, "
+                "that of guessing: their loss changes compare what is broken."
+            )
     if others := results.belonging(name):
         yield f"Read together with {' and '.join(others)}."
     yield ""
@@ -94,9 +108,9 @@ def leading(folder: str = ".") -> list[str]:
     return [name for name in found if not any(name in results.belonging(other) for other in found)]
 
 
-def loss_changes(table: pd.DataFrame) -> Iterable[str]:
+def loss_changes(table: pd.DataFrame, which: str = "") -> Iterable[str]:
     beside = results.beside_paper(table, 1)
-    yield from ["**Table 1, change of the training loss by pruning, at the best step penalty**", ""]
+    yield from [f"**Table 1, change of the training loss by pruning, at the best step penalty{which}**", ""]
     yield from rows(
         ["sparsity", "criterion", "stages", "lambda", "ours", "interval", "paper"],
         ([*chosen(r), pair(r.paper_mean, r.paper_spread)] for r in beside.itertuples()),
@@ -173,6 +187,9 @@ def controls(name: str) -> str:
         ["sparsity", "criterion", "stages", "lambda", "difference", "mean", "n", "the first is"],
         ([*setting(r), f"{r.first} minus {r.second}", mean(r), r.seeds, r.verdict] for r in found.itertuples()),
     )
+    broken = table.groupby("control")["tuned_test_error"].min()
+    if at_chance := broken.index[broken > CHANCE].tolist():
+        lines += [f"At chance after fine-tuning, in every network: {', '.join(at_chance)}.", ""]
     themselves = results.between_criteria(table)
     if not themselves.empty:
         lines += ["The other criteria less QM, at the same settings:", ""]

@@ -120,8 +120,8 @@ BECAUSE: dict[str, dict[Any, str]] = {
         "low": "Preserving the loss better is not shown to do harm: the interval holds zero.",
     },
     "two convolutional networks": {
-        "behind QM": "QM's masks keep the loss better by far, and after six epochs nothing is left of that lead.",
-        "ahead of QM": "On the residual network it is, but by less than half a point, and its interval reaches zero.",
+        "more than half a point behind": "QM raised the loss half as much; after six epochs nothing is left of that.",
+        "more than half a point ahead": "It is level with QM here. OBD is ahead, by less than half a point.",
     },
     # 05 At scale
     "numbers that differ": {

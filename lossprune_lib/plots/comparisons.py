@@ -57,15 +57,19 @@ def controls(axes: Sequence[Axes], table: pd.DataFrame, stages: int = 14) -> Non
 def before_and_after(axes: Sequence[Axes], table: pd.DataFrame) -> None:
     """Draw each criterion's loss change by pruning, and its test error after fine-tuning, a dot for each seed.
 
+    Thin lines join the dots of a seed.
+
     Parameters
     ----------
     axes : two, for before and after
-    table : of one sparsity, and one setting of each criterion; controls are left out
+    table : of one sparsity, and one setting of each of MP, OBD, LM and QM; controls are left out
     """
     runs = distinct(table)
     runs = runs[runs["control"] == ""]
     columns = loss_change(runs), 100 * runs["tuned_test_error"]
     for ax, values, form in zip(axes, columns, ("{:.2f}", "{:.1f}"), strict=True):
+        by_seed = runs.assign(value=values).pivot(index="criterion", columns="seed", values="value").loc[list(_SHORT)]
+        ax.plot(by_seed, range(len(_SHORT)), color=GUIDE, linewidth=0.7, alpha=0.45, zorder=1)
         for row, name in enumerate(_SHORT):
             seeds, colour = values[runs["criterion"] == name], style(name)["color"]
             ax.plot(seeds, np.full(len(seeds), row), "o", markersize=6, markerfacecolor="none", color=colour)
@@ -112,7 +116,7 @@ def gaps_by_epochs(axes: Sequence[Axes], panels: Mapping[str, pd.DataFrame]) -> 
 
 
 def correlations(ax: Axes, found: Mapping[str, Interval], ceilings: Mapping[str, float]) -> Axes:
-    """Draw rank correlations with their intervals, and a line where the ceiling of each is.
+    """Draw rank correlations with their intervals, a thick line where the ceiling of each is, a thin one at its half.
 
     Parameters
     ----------
@@ -121,7 +125,8 @@ def correlations(ax: Axes, found: Mapping[str, Interval], ceilings: Mapping[str,
     for row, (name, interval) in enumerate(found.items()):
         ax.plot([interval.low, interval.high], [row, row], color=INK, linewidth=2.5, solid_capstyle="butt")
         ax.plot([interval.mean], [row], "o", color=INK, markersize=8)
-        ax.plot([ceilings[name]] * 2, [row - 0.32, row + 0.32], color=HIGHLIGHT, linewidth=2.5)
+        for part, width in ((1, 2.5), (0.5, 1)):  # the rule asks for half the ceiling
+            ax.plot([part * ceilings[name]] * 2, [row - 0.32, row + 0.32], color=HIGHLIGHT, linewidth=width)
     ax.axvline(0, color=GUIDE, linewidth=0.8)
     ax.annotate("ceiling", (ceilings[next(iter(found))], -0.42), ha="center", color=ink(HIGHLIGHT))
     ax.set_yticks(range(len(found)), list(found))

@@ -74,12 +74,13 @@ def _orders(runs: pd.DataFrame) -> tuple[str, str]:
         return "not judged", lacking or "LM and QM were not both run in several stages, so no step was local."
     change = changes_by_seed(runs)
     mp, lm, qm = change["mp"].iloc[:, 0], change["lm"][stages[-1]], change["qm"][stages[-1]]
-    lead, share = paired(qm, mp), between_orders(runs)
+    lead, apart, share = paired(qm, mp), paired(lm, qm), between_orders(runs)
     always = share.n == len(mp)
     between = f"of what lies between MP and QM, LM and QM differ by {share.words(unit=' %')}"
     evidence = (
         f"Best loss changes at {stages[-1]} stages: MP {mp.mean():#.3g}, LM {lm.mean():#.3g}, QM {qm.mean():#.3g}; "
-        f"QM minus MP {lead.words()}; {between if always else 'QM does not lead in every seed'}; {_seeds([lead])}. "
+        f"QM minus MP {lead.words()}, LM minus QM {apart.words()}; "
+        f"{between if always else 'QM does not lead in every seed'}; {_seeds([lead])}. "
     )
     if lead.n >= FEWEST_SEEDS and lead.verdict() != "better":
         return "refuted", f"{evidence}QM is not better than MP."

@@ -98,7 +98,7 @@ def test_numbers_of_the_findings_and_the_summary_are_found_by_hand(name: str) ->
     share = 100 * (best["lm", 140] - best["qm", 140]) / (best["mp", 1] - best["qm", 140])
     bounds = ttest_1samp(share, 0).confidence_interval(0.95)
     said = [
-        f"differ by {share.mean():.0f} % ({bounds.low:.0f} to {bounds.high:.0f}) of what lies",
+        f"in size {share.mean():.0f} % ({bounds.low:.0f} to {bounds.high:.0f}) of what lies",
         f"{best['qm', 14].mean():.2f} nats in 14 stages, {best['qm', 140].mean():.2f} in 140",
     ]
 
@@ -154,7 +154,11 @@ def test_later_tables_have_their_sections(
         path.unlink()
     (tmp_path / "results" / "exactness" / "mnist_exactness.csv").unlink()
     for name, runs in made_up.items():
-        columns = {"training_epochs": 1, "tuning_epochs": 1 if runs["tuned_test_error"].notna().all() else math.nan}
+        columns = {
+            "pruned_train_loss": 3.0,
+            "training_epochs": 1,
+            "tuning_epochs": 1 if runs["tuned_test_error"].notna().all() else math.nan,
+        }
         place = tmp_path / "results" / PLANS[name].relative_to(FOLDER).with_suffix(".csv")
         runs.assign(**columns).to_csv(place, index=False)
     monkeypatch.setattr(tables, "shipped", lambda path: tmp_path / path)
@@ -162,19 +166,18 @@ def test_later_tables_have_their_sections(
     assert "| 0.9 | QM | 14 | 0.001 | **the shares explain it** |" in findings
     assert "Read together with cifar10_vgg_criteria." in findings
     assert "## cifar10_vgg_criteria" not in findings
+    assert "At 0.9, 20 of 20 pruned networks have a training loss above ln 10" in findings
     assert "| 0.9 | 14 | 0.001 | lm minus qm | -" in findings
     assert "| 0.9 | QM | 14 | the best | 1 | 2.00 | 0.00 (0.00 to 0.00) | 5 | as well |" in findings
     assert "## mnist_800_one_seed\n\n3 runs, 1 seed," in findings
     assert "| 0.9 | QM | 14 | 0.001 | 1.00 |  |  |" in findings
-    assert "ResNet, CIFAR-10 at 90 % (QM's loss change 2.00 nats in one stage, 0.14 in 14, MP's 3.00)" in summary
+    assert "ResNet, CIFAR-10 at 90 % (QM 2.00 nats in one stage, 0.14 in 14, MP 3.00)" in summary
     assert "counts as trained to the end with at most 12 % test error: all that" in findings
-    assert (
-        "not trained to the end: ResNet, CIFAR-10, 50.0 % error before pruning (trained to the end: 12 %)." in summary
-    )
+    assert "not trained to the end: ResNet, CIFAR-10, 50.0 % error before pruning (our limit: 12 %)." in summary
     assert "- `cifar10_resnet_exactness`" in findings
     assert "- `digits_exactness`" not in findings
-    assert "Digits at 90 % **the shares explain it** (4." in summary
-    assert "VGG11, CIFAR-10 at 90 % **there is no lead to explain** (-" in summary
-    assert "LM, whose loss change was 2.00 nats (QM's 1.00), leads by " in summary
+    assert "Digits at 90 % **the shares explain it** (+4." in summary
+    assert "VGG11, CIFAR-10 at 90 % **there is no lead to explain** (-0.9" in summary
+    assert "LM, whose loss change was 2.00 nats (QM's 1.00), beats it by " in summary
     assert "Digits: in 1 of 1 comparisons" in summary
     assert "Not run yet: cifar10_resnet_exactness, mnist_exactness." in summary
