@@ -31,7 +31,14 @@ of other networks. What is *chaotic*, *stable*, *steady* or *open* is said in JU
 `chaos/chaos.md`.
 """
 # At most so much test error before pruning (%), as the mean over seeds, has a network that was trained to the end.
+CONTROLLED = {
+    "digits": "digits_controls",
+    "mnist_200": "mnist_controls",
+    "cifar10_resnet_quarter": "cifar10_resnet_controls",
+    "cifar10_vgg_quarter": "cifar10_vgg_controls",
+}
 TRAINED = {"preact_resnet18": 12, "vgg11": 16}
+SURVIVES = {"worse": "survives", "better": "**does not**: the control keeps the loss better"}
 GUESSING, CHANCE = math.log(10), 0.895  # the loss, and nearly the error, of one of ten classes for all
 PAIR = ["criterion", "stages", "lambda", "n", "masks differ"]
 OF_TWO = ["overlap, reordered", "overlap, redrawn", "loss change", "move, reordered", "move, redrawn", "distance"]
@@ -63,7 +70,9 @@ PLAIN = {
 def section(name: str) -> str:
     table = results.together(name)
     alone = loss_changes(results.load(name), f" ({name} alone)") if results.belonging(name) else []
-    return "\n".join([*opening(name, table), *loss_changes(table), *alone, *gaps(table), *verdicts(name, table)])
+    return "\n".join(
+        [*opening(name, table), *loss_changes(table), *alone, *gaps(table), *verdicts(name, table), *survives(name)]
+    )
 
 
 def opening(name: str, table: pd.DataFrame) -> Iterable[str]:
@@ -152,6 +161,28 @@ def verdicts(name: str, table: pd.DataFrame) -> Iterable[str]:
         (
             [r.finding, f"{r.sparsity:.4g}", r.verdict, first.get((name, r.finding, f"{r.sparsity:.4g}"), ""), plain(r)]
             for r in judged.itertuples()
+        ),
+    )
+
+
+def survives(name: str) -> Iterable[str]:
+    """Say which of the controls that were run the leads in loss change survive."""
+    other = CONTROLLED.get(name)
+    if other not in results.names("controls"):
+        yield from ["No controls were run with these networks.", ""]
+        return
+    yield from [
+        f"**Is it the layers' shares?** Loss change of the largest (magnitude) and of random weights (shuffled) at a "
+        f"criterion's shares, less its own (`{other}`). A lead that *survives* is not one of shares. Finding 2 has no "
+        "control; those of finding 3 are fine-tuned masks, and stand under that name.",
+        "",
+    ]
+    found = results.controls_of_loss(results.together(other))
+    yield from rows(
+        ["sparsity", "criterion", "stages", "lambda", "control", "more nats", "n", "the lead"],
+        (
+            [*setting(r), r.first, mean(r), r.seeds, SURVIVES.get(r.verdict, "undecided")]
+            for r in found[found["criterion"].isin(["lm", "qm"])].itertuples()
         ),
     )
 

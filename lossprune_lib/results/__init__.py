@@ -6,7 +6,7 @@ that are there twice (magnitude, in tables that were put together) count once.
 
 from lossprune_lib.results.cells import View, cell, cells, densities, views
 from lossprune_lib.results.chaos import chaos, chaos_verdicts
-from lossprune_lib.results.controls import between_criteria, controls, controls_in_words
+from lossprune_lib.results.controls import between_criteria, controls, controls_in_words, controls_of_loss
 from lossprune_lib.results.correlation import Preserving, preserving, rank_correlation
 from lossprune_lib.results.exactness import exactness
 from lossprune_lib.results.findings import cases, changes_by_seed, judge
@@ -35,6 +35,7 @@ __all__ = [
     "chaos_verdicts",
     "controls",
     "controls_in_words",
+    "controls_of_loss",
     "criterion_overlap",
     "densities",
     "exactness",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from lossprune_lib.results.selection import CELL, distinct, gap, has_no_model, of_one_curvature
+from lossprune_lib.results.selection import CELL, distinct, gap, has_no_model, loss_change, of_one_curvature
 from lossprune_lib.results.statistics import interval, paired
 
 _MARGIN = 0.5  # percentage points
@@ -45,7 +45,7 @@ def controls(table: pd.DataFrame) -> pd.DataFrame:
             continue
         sparsity, criterion = cell[0], str(cell[1])
         of_magnitude = runs[(runs["sparsity"] == sparsity) & (runs["criterion"] == "mp")]
-        errors = _errors(part, criterion) | _errors(of_magnitude, "mp")
+        errors = _by_seed(part, "error", criterion) | _by_seed(of_magnitude, "error", "mp")
         says = _sentence(errors, criterion, margin(runs))
         others = [name for name in errors if name not in ("mp", "magnitude", criterion)]
         pairs = [("mp", criterion), ("mp", "magnitude"), *((name, criterion) for name in ["magnitude", *others])]
@@ -86,6 +86,25 @@ def controls_in_words(
     return wide.pivot(index="compared", columns="pruned", values="words").loc[wide["compared"].unique()].fillna("")
 
 
+def controls_of_loss(table: pd.DataFrame) -> pd.DataFrame:
+    """Return paired differences of loss change (nats): other weights at a criterion's shares, less the criterion.
+
+    Columns as those of `controls`, but for sentence. First is "magnitude" (the largest weights of each layer) or
+    "shuffled" (random ones); where the interval lies above zero, the criterion's lead is not one of shares.
+    """
+    runs = of_one_curvature(distinct(table))
+    runs, rows = runs[runs["control"] != "gradual"], []
+    runs = runs.assign(change=loss_change(runs))
+    for cell, part in runs[~runs["criterion"].map(has_no_model)].groupby(CELL, sort=False):
+        criterion = str(cell[1])
+        changes = _by_seed(part, "change", criterion)
+        for first in ("magnitude", "shuffled"):
+            if first in changes and criterion in changes:
+                found = paired(changes[first], changes[criterion])
+                rows.append((*cell, first, criterion, found.mean, found.low, found.high, found.n, found.verdict()))
+    return pd.DataFrame(rows, columns=[*CELL, "first", "second", "mean", "low", "high", "seeds", "verdict"])
+
+
 def between_criteria(table: pd.DataFrame) -> pd.DataFrame:
     """Return paired differences of test error after fine-tuning of other criteria less QM, at QM's settings.
 
@@ -103,9 +122,9 @@ def between_criteria(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=[*settings, "first", "second", "mean", "low", "high", "seeds", "verdict"])
 
 
-def _errors(runs: pd.DataFrame, itself: str) -> dict[str, pd.Series]:
-    """Return the errors by seed of each control, and of the criterion itself under its name."""
-    return {str(name) or itself: part.set_index("seed")["error"] for name, part in runs.groupby("control", sort=False)}
+def _by_seed(runs: pd.DataFrame, column: str, itself: str) -> dict[str, pd.Series]:
+    """Return a column by seed, for each control, and for the criterion itself under its name."""
+    return {str(name) or itself: part.set_index("seed")[column] for name, part in runs.groupby("control", sort=False)}
 
 
 def _sentence(errors: dict[str, pd.Series], criterion: str, margin: float) -> str:

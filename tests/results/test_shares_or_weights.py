@@ -85,6 +85,19 @@ def test_other_criteria_are_paired_with_qm() -> None:
     assert results.between_criteria(with_controls({("mp", ""): 8.0, ("qm", ""): 4.0})).empty
 
 
+def test_loss_changes_beside_those_of_other_weights_at_the_same_shares() -> None:
+    parts = {"": [1.0, 2.0, 3.0, 4.0], "magnitude": [-2.0, 3.5, 4.0, 5.5], "shuffled": [1.5, 1.0, 3.5, 3.0]}
+    runs = [
+        table({("qm", 14, 0): values}, {("qm", 14, 0): [0] * 4}).assign(control=name) for name, values in parts.items()
+    ]
+    gradual = table({("mp", 1, 0): [1] * 4}, {("mp", 1, 0): [0] * 4}).assign(control="gradual", true_change=math.nan)
+    found = results.controls_of_loss(pd.concat([*runs, gradual])).set_index("first")
+    assert found["verdict"].to_dict() == {"magnitude": "worse", "shuffled": "undecided"}
+    assert found["mean"].tolist() == pytest.approx([1.25, -0.25])
+    reach = 3.182446305284263 * np.std([1, 1.5, 1, 1.5], ddof=1) / 2
+    assert found.loc["magnitude", ["low", "high"]].tolist() == pytest.approx([1.25 - reach, 1.25 + reach])
+
+
 def test_in_words_other_criteria_come_last() -> None:
     errors = {("mp", ""): 8.0, ("qm", ""): 4.0, ("qm", "magnitude"): 4.0, ("lm", ""): 3.0}
     runs = pd.concat(

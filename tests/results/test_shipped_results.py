@@ -173,7 +173,7 @@ def test_later_tables_have_their_sections(
     assert "| 0.9 | QM | 14 | 0.001 | 1.00 |  |  |" in findings
     assert "ResNet, CIFAR-10 at 90 % (QM 2.00 nats in one stage, 0.14 in 14, MP 3.00)" in summary
     assert "counts as trained to the end with at most 12 % test error: all that" in findings
-    assert "not trained to the end: ResNet, CIFAR-10, 50.0 % error before pruning (our limit: 12 %)." in summary
+    assert "not trained to the end: ResNet, CIFAR-10, 50.0 % dense error (our limit: 12 %)." in summary
     assert "- `cifar10_resnet_exactness`" in findings
     assert "- `digits_exactness`" not in findings
     assert "Digits at 90 % **the shares explain it** (+4." in summary
