@@ -484,7 +484,7 @@ for name, study in studies.items():
 # Read the evidence with the verdict. *Similar* does not mean equal: on both data sets LM ends above QM in 140 stages, and the intervals say so clearly. On the digits the interval lies on both
 # sides of a quarter, so finding 2 is undecided there. `cifar10_small_vgg` is a small convolutional network that was trained for too short a time (it gets about a third of the images wrong). By our rules three seeds are
 # too few for an interval, so it decides nothing. The last two are the paper's VGG11 and its residual network, a quarter as wide, with a sampled curvature (notebook 05), and not trained to the end. On the VGG stages
-# help in every comparison. On the residual network four seeds cannot tell at 90 %. At its other sparsity, 95.6 %, nearly every mask leaves a network that does no better than guessing; QM's lead over MP is not clear there, and the rule
+# help in every comparison, and LM ends a little below QM. On the residual network four seeds cannot tell at 90 %. At its other sparsity, 95.6 %, nearly every mask raises the training loss above that of guessing; QM's lead over MP is not clear there, and the rule
 # calls that refuted.
 
 # %% [markdown]

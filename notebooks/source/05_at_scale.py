@@ -235,7 +235,7 @@ for row in verdicts[verdicts["study"] == "mnist"].itertuples():
 # "Undecided" is a result: it says that these seeds, and this much fine-tuning, cannot tell. The small convolutional network
 # has three seeds, so it has no intervals and cannot decide anything. Do not pass over it: in the first table above, MP
 # has the smallest mean loss change of all there. The two studies of CIFAR-10 at a quarter of the width have networks that are not trained to the end, and a sampled curvature (section 4). They were
-# not fine-tuned, so nothing is said of finding 3; of eight of their masks, fine-tuned, notebook 04 tells in section 7.
+# not fine-tuned, so nothing is said of finding 3; some of their masks are fine-tuned in notebook 04, section 7.
 
 # %% [markdown] tags=["slide"]
 # ## Must curvature be exact?

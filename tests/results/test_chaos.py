@@ -174,7 +174,7 @@ class TestTable:
         mask = setting["overlap"]["redrawn", "qm"]
         bounds = ttest_1samp(mask, 0).confidence_interval(0.95)
         told = f"{100 * mask.mean():.0f} % ({100 * bounds.low:.0f} to {100 * bounds.high:.0f})"
-        assert f"leave in common QM {told}, OBD" in summary
+        assert f"share {told} for QM" in summary
         move = (setting["other_change"] - setting["change"])["redrawn", "qm"].abs()
         wide = ttest_1samp(move, 0).confidence_interval(0.95)
         change = setting["change"]["redrawn"]

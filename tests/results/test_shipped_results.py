@@ -98,7 +98,7 @@ def test_numbers_of_the_findings_and_the_summary_are_found_by_hand(name: str) ->
     share = 100 * (best["lm", 140] - best["qm", 140]) / (best["mp", 1] - best["qm", 140])
     bounds = ttest_1samp(share, 0).confidence_interval(0.95)
     said = [
-        f"in size {share.mean():.0f} % ({bounds.low:.0f} to {bounds.high:.0f}) of what lies",
+        f"or {share.mean():.0f} % ({bounds.low:.0f} to {bounds.high:.0f}) of what lies",
         f"{best['qm', 14].mean():.2f} nats in 14 stages, {best['qm', 140].mean():.2f} in 140",
     ]
 
@@ -176,8 +176,8 @@ def test_later_tables_have_their_sections(
     assert "not trained to the end: ResNet, CIFAR-10, 50.0 % dense error (our limit: 12 %)." in summary
     assert "- `cifar10_resnet_exactness`" in findings
     assert "- `digits_exactness`" not in findings
-    assert "Digits at 90 % **the shares explain it** (+4." in summary
-    assert "VGG11, CIFAR-10 at 90 % **there is no lead to explain** (-0.9" in summary
+    assert "Digits, 1 epochs, at 90 % **the shares explain it** (+4." in summary
+    assert "VGG11, CIFAR-10, 1 epochs, at 90 % **there is no lead to explain** (-0.9" in summary
     assert "LM, whose loss change was 2.00 nats (QM's 1.00), beats it by " in summary
-    assert "Digits: in 1 of 1 comparisons" in summary
+    assert "Digits: yes in 1 of 1 comparisons" in summary
     assert "Not run yet: cifar10_resnet_exactness, mnist_exactness." in summary
