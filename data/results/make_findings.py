@@ -167,8 +167,9 @@ def verdicts(name: str, table: pd.DataFrame) -> Iterable[str]:
 
 def survives(name: str) -> Iterable[str]:
     """Say which of the controls that were run the leads in loss change survive."""
-    other = CONTROLLED.get(name)
-    if other not in results.names("controls"):
+    own = "control" in results.load(name) and results.load(name)["control"].eq("magnitude").any()
+    other = name if own else CONTROLLED.get(name)
+    if not own and other not in results.names("controls"):
         yield from ["No controls were run with these networks.", ""]
         return
     yield from [

@@ -20,6 +20,7 @@ CALLED = {
     "cifar10_small_vgg": "small VGG, CIFAR-10",
     "cifar10_resnet": "ResNet, CIFAR-10",
     "cifar10_vgg": "VGG11, CIFAR-10",
+    "mnist_800": "MNIST with 800 epochs",
     "mnist": "MNIST",
     "digits": "digits",
 }
@@ -91,13 +92,18 @@ def opening(name: str) -> str:
 def of_training(studies: dict[str, pd.DataFrame]) -> Iterable[str]:
     """Say which networks were not trained to the end, by the rules."""
     short = {name: table for name, table in studies.items() if not trained_to_the_end(table)}
-    errors = [
-        f"{called(name)}, {100 * table.drop_duplicates('seed')['dense_test_error'].mean():.1f} % dense error "
+    errors = {
+        called(
+            name
+        ): f"{called(name)}, {100 * table.drop_duplicates('seed')['dense_test_error'].mean():.1f} % dense error "
         f"(our limit: {TRAINED[table['model'].iloc[0]]} %)"
         for name, table in short.items()
-    ]
+    }
     if errors:
-        yield (f"A quarter as wide as the paper's, curvature sampled, and not trained to the end: {'; '.join(errors)}.")
+        yield (
+            "A quarter as wide as the paper's, curvature sampled, and not trained to the end: "
+            f"{'; '.join(errors.values())}."
+        )
 
 
 def called(name: str) -> str:
