@@ -53,8 +53,9 @@ def test_pieces_are_the_plan_and_wait_for_their_network(plan: Path) -> None:
 
 def test_what_the_pieces_finish_is_what_a_study_finds(plan: Path, tmp_path: Path) -> None:
     script, study = runpy.run_path(str(SCRIPT)), Study.read(plan).only([1])
-    for piece in script["pieces_of"]([str(plan)], [1]):
+    for number, piece in enumerate(script["pieces_of"]([str(plan)], [1])):
         piece.do(tmp_path / "runs.sqlite", "cpu")
+        assert study.finished(tmp_path / "runs.sqlite") == number  # each piece but the training is one run here
     assert study.finished(tmp_path / "runs.sqlite") == len(study.runs) == 6
     in_pieces = study.run(tmp_path / "runs.sqlite", device="cpu", progress=False)
     at_once = study.run(tmp_path / "other.sqlite", device="cpu", progress=False)

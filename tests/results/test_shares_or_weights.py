@@ -149,5 +149,6 @@ def test_controls_stand_apart_and_count_in_no_finding() -> None:
         assert len(selection.themselves(both)) == len(alone)
         for function in (results.best_penalty, results.best_tuned, results.cells, results.judge):
             pd.testing.assert_frame_equal(function(both), function(alone))
+    assert len(selection.distinct(others[1])) == 4  # gradual pruning alone is a table, too
     sampled = alone.assign(curvature_columns=np.where(alone["criterion"] == "qm", 1, np.nan))
     pd.testing.assert_frame_equal(results.judge(sampled), results.judge(alone))
