@@ -30,13 +30,14 @@ each seed is a network of its own; on mnist it is a draw of the examples for one
 of other networks. What is *chaotic*, *stable*, *steady* or *open* is said in JUDGING.md, and what was not run in
 `chaos/chaos.md`.
 """
-# At most so much test error before pruning (%), as the mean over seeds, has a network that was trained to the end.
+# Which controls were run with a study's networks, where they are not its own.
 CONTROLLED = {
     "digits": "digits_controls",
     "mnist_200": "mnist_controls",
     "cifar10_resnet_quarter": "cifar10_resnet_controls",
     "cifar10_vgg_quarter": "cifar10_vgg_controls",
 }
+# At most so much test error before pruning (%), as the mean over seeds, has a network that was trained to the end.
 TRAINED = {"preact_resnet18": 12, "vgg11": 16}
 SURVIVES = {"worse": "survives", "better": "**does not**: the control keeps the loss better"}
 GUESSING, CHANCE = math.log(10), 0.895  # the loss, and nearly the error, of one of ten classes for all

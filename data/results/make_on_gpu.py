@@ -23,6 +23,7 @@ from torch import Tensor
 
 from lossprune_lib import Study
 from lossprune_lib.data.task import Batch
+from lossprune_lib.pruning.criteria import CRITERIA
 from lossprune_lib.seeds import generator
 from lossprune_lib.studies import experiment
 from lossprune_lib.studies.store import Store
@@ -70,7 +71,8 @@ def pieces_of(plans: Iterable[str], seeds: Iterable[int] = ()) -> dict[Piece, Pi
         for run in study.runs:
             first = trained.setdefault(run.baseline, Piece(plan, run.baseline.seed))
             found.setdefault(first, None)
-            penalty = run.step_penalty if len(study.step_penalties) > 1 and run.criterion != "mp" else -1
+            several = len(study.step_penalties) > 1 and CRITERIA[run.criterion].models_loss
+            penalty = run.step_penalty if several else -1
             found[Piece(plan, run.baseline.seed, run.criterion, run.control, penalty)] = first
     return found
 
@@ -169,7 +171,8 @@ def carry_out(pieces: dict[Piece, Piece | None], waiting: list[Piece], options: 
         for piece in ready:
             if len(running) < options.processes:
                 waiting.remove(piece)
-                words = [piece.plan, str(piece.seed), piece.criterion, piece.control, f"={piece.penalty!r}"]
+                penalty = f"={piece.penalty!r}"  # argparse would take -1 for an option
+                words = [piece.plan, str(piece.seed), piece.criterion, piece.control, penalty]
                 command = [sys.executable, __file__, options.store, "-", "--device", options.device, "--piece", *words]
                 process = subprocess.Popen(command, env=environment, start_new_session=True)
                 running[process] = piece, time.monotonic()

@@ -62,21 +62,22 @@ def before_and_after(axes: Sequence[Axes], table: pd.DataFrame) -> None:
     Parameters
     ----------
     axes : two, for before and after
-    table : of one sparsity, and one setting of each of MP, OBD, LM and QM; controls are left out
+    table : of one sparsity, and one setting of each of MP, OBD, LM and QM that it has; controls are left out
     """
     runs = distinct(table)
     runs = runs[runs["control"] == ""]
+    shown = [name for name in _SHORT if name in set(runs["criterion"])]
     columns = loss_change(runs), 100 * runs["tuned_test_error"]
     for ax, values, form in zip(axes, columns, ("{:.2f}", "{:.1f}"), strict=True):
-        by_seed = runs.assign(value=values).pivot(index="criterion", columns="seed", values="value").loc[list(_SHORT)]
-        ax.plot(by_seed, range(len(_SHORT)), color=GUIDE, linewidth=0.7, alpha=0.45, zorder=1)
-        for row, name in enumerate(_SHORT):
+        by_seed = runs.assign(value=values).pivot(index="criterion", columns="seed", values="value").loc[shown]
+        ax.plot(by_seed, range(len(shown)), color=GUIDE, linewidth=0.7, alpha=0.45, zorder=1)
+        for row, name in enumerate(shown):
             seeds, colour = values[runs["criterion"] == name], style(name)["color"]
             ax.plot(seeds, np.full(len(seeds), row), "o", markersize=6, markerfacecolor="none", color=colour)
             ax.plot([seeds.mean()], [row], "|", markersize=18, markeredgewidth=2.5, color=colour)
             ax.annotate(form.format(seeds.mean()), (seeds.mean(), row - 0.36), ha="center", color=ink(colour))
-        ax.set_yticks(range(len(_SHORT)), list(_SHORT.values()))
-        ax.set(ylim=(len(_SHORT) - 0.5, -0.8))
+        ax.set_yticks(range(len(shown)), [_SHORT[name] for name in shown])
+        ax.set(ylim=(len(shown) - 0.5, -0.8))
         ax.grid(axis="x")
     axes[0].set(title="right after pruning", xlabel="loss change (nats)", xlim=(0, None))
     axes[1].set(title="after fine-tuning", xlabel="test error (%)")

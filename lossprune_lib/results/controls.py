@@ -67,9 +67,21 @@ def controls_in_words(
 
     Each entry is the mean difference of test error (percentage points) with its 95 % interval; below four seeds there
     is none. With `others`, the rows of `between_criteria` at the same step penalties come last; they are those of QM.
+
+    Raises
+    ------
+    ValueError
+        as `controls`, and if it finds nothing of this criterion in so many stages.
     """
-    found = controls(table)
-    found = found[(found["criterion"] == criterion) & (found["stages"] == stages)]
+    every = controls(table)
+    found = every[(every["criterion"] == criterion) & (every["stages"] == stages)]
+    if found.empty:
+        there = sorted(
+            {f"{name} in {number}" for name, number in zip(every["criterion"], every["stages"], strict=True)}
+        )
+        raise ValueError(
+            f"There are no controls of {criterion} in {stages} stages: there are those of {', '.join(there)}."
+        )
     if others:
         more = between_criteria(table)
         same = (more["stages"] == stages) & more["step_penalty"].isin(found["step_penalty"])

@@ -10,6 +10,7 @@ from lossprune_lib.checks import suggestion
 from lossprune_lib.files import shipped
 
 EVERYWHERE = "**"
+# Parts of one question, in plans of their own: other criteria or stages of the same networks, or what is controlled.
 _BELONGING = {
     "mnist_controls": ("mnist_200",),
     "cifar10_resnet_quarter": ("cifar10_resnet_140",),
@@ -39,8 +40,7 @@ def load(name: str) -> pd.DataFrame:
     FileNotFoundError
         if there is none of this name; the message says which there are, and how to make one that is only planned.
     """
-    if not isinstance(name, str):
-        raise TypeError(f"name is that of a shipped table, such as {names()[0]!r}, not {name!r}.")
+    _check_name(name)
     plans, there = _plans(EVERYWHERE), names(EVERYWHERE)
     if name in there:
         return pd.read_csv(plans[name].with_suffix(".csv"))
@@ -54,6 +54,7 @@ def load(name: str) -> pd.DataFrame:
 
 def belonging(name: str) -> tuple[str, ...]:
     """Return the names of the shipped tables that are read together with one: parts of the same question."""
+    _check_name(name)
     return tuple(other for other in _BELONGING.get(name, ()) if other in names(EVERYWHERE))
 
 
@@ -65,10 +66,15 @@ def together(name: str) -> pd.DataFrame:
     FileNotFoundError
         as `load`.
     """
-    found = pd.concat([load(each) for each in (name, *belonging(name))], ignore_index=True)
+    found = pd.concat([load(name), *map(load, belonging(name))], ignore_index=True)
     sizes = found.get("batch_size")
     # Such plans draw fewer examples for more stages on purpose, and are one series by the rules.
     return found if sizes is None or sizes.nunique() == 1 else found.drop(columns="batch_size")
+
+
+def _check_name(name: object) -> None:
+    if not isinstance(name, str):
+        raise TypeError(f"name is that of a shipped table, such as {names()[0]!r}, not {name!r}.")
 
 
 def _plans(folder: str) -> dict[str, Path]:

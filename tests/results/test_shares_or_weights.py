@@ -107,6 +107,8 @@ def test_in_words_other_criteria_come_last() -> None:
     assert list(more.index) == [*plain.index, "LM minus QM"]
     (row,) = results.between_criteria(runs).query("step_penalty == 0.001").itertuples()
     assert more.loc["LM minus QM"].tolist() == [f"{row.mean:.2f} ({row.low:.2f} to {row.high:.2f})"]
+    with pytest.raises(ValueError, match="no controls of qm in 3 stages: there are those of qm in 14"):
+        results.controls_in_words(runs, stages=3)
     level = results.controls_in_words(runs.assign(tuned_test_error=0.5 - 1e-9 * (runs["criterion"] == "mp")))
     assert set(level["90 %"]) == {"0.0 (0.0 to 0.0)"}
 

@@ -310,6 +310,9 @@ def test_tables_that_belong_together_are_read_together(tmp_path: Path, monkeypat
     assert results.best_penalty(found)["mean"].tolist() == [1.5, 3]  # other numbers of examples do not keep them apart
     with pytest.raises(FileNotFoundError, match="no results called"):
         results.together("unknown")
+    for function in (results.together, results.belonging):
+        with pytest.raises(TypeError, match="name is that of a shipped table"):
+            function(["mnist"])
 
 
 def test_every_shipped_table_is_one_of_a_study() -> None:
