@@ -63,7 +63,7 @@ def save_tensors(path: str | Path, tensors: dict[str, Tensor], metadata: dict[st
     for name, tensor in tensors.items():
         check_stored(tensor, f"The tensor {name!r}")
     contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    sealed = {**metadata, _SEAL: _seal(contiguous, metadata)}
+    sealed = {**metadata, _SEAL: fingerprint(contiguous, metadata)}
     return replace(path, lambda temporary: save_file(contiguous, str(temporary), sealed))
 
 
@@ -86,15 +86,15 @@ def load_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
             tensors = {name: opened.get_tensor(name).clone() for name in names}  # else they are the file itself
             metadata = dict(opened.metadata() or {})
         seal = metadata.pop(_SEAL, None)
-        if seal is not None and seal != _seal(tensors, metadata):
+        if seal is not None and seal != fingerprint(tensors, metadata):
             raise ValueError("its contents are not what was saved")
     except (SafetensorError, OSError, ValueError, RuntimeError, KeyError, TypeError) as error:
         raise ValueError(f"{path} is damaged or not a safetensors file ({error}): copy it again.") from error
     return tensors, metadata
 
 
-def _seal(tensors: dict[str, Tensor], metadata: dict[str, str]) -> str:
-    """Return a hash of the names, dtypes, shapes and numbers of contiguous tensors, and of the metadata."""
+def fingerprint(tensors: dict[str, Tensor], metadata: dict[str, str]) -> str:
+    """Return a hash of the names, dtypes, shapes and numbers of contiguous tensors on the CPU, and of the metadata."""
     kinds = {name: [str(tensor.dtype), *tensor.shape] for name, tensor in tensors.items()}
     seal = hashlib.sha256(json.dumps([kinds, metadata], sort_keys=True).encode())
     for name in sorted(tensors):

@@ -25,7 +25,7 @@ from lossprune_lib import Study
 from lossprune_lib.data.task import Batch
 from lossprune_lib.pruning.criteria import CRITERIA
 from lossprune_lib.seeds import generator
-from lossprune_lib.studies import experiment
+from lossprune_lib.studies.jobs import Job
 from lossprune_lib.studies.store import Store
 from lossprune_lib.training import ensembles, sgd
 
@@ -55,10 +55,11 @@ class Piece:
                 study = replace(study, step_penalties=(self.penalty,))
             study.run(store, device=device, progress=False)
             return
-        baseline = study.runs[0].baseline
+        job = Job(study.runs[0].baseline)
         with Store(store) as kept:
-            if kept.baseline(baseline) is None:
-                kept.add_baseline(baseline, experiment.train(baseline, device))
+            if kept.baseline(job.baseline) is None:
+                kept.add_baseline(job.baseline, job.do(device, unfinished=kept.unfinished))
+                job.forget(kept.unfinished)
 
 
 def pieces_of(plans: Iterable[str], seeds: Iterable[int] = ()) -> dict[Piece, Piece | None]:

@@ -1,6 +1,7 @@
 """The paper's experiment: train a network, prune it, fine-tune it, and measure it after each.
 
-Runs that share a trained network are carried out together, as a stack, if the network allows it.
+Runs that share a trained network are carried out together, as a stack, if the network allows it. The longest trainings,
+of a baseline and of a network that is pruned on the way, may keep their state in a file.
 """
 
 from __future__ import annotations
@@ -56,12 +57,14 @@ class Outcome:
     mask: bytes
 
 
-def train(baseline: Baseline, device: str = "auto", progress: bool = False) -> Trained:
+def train(baseline: Baseline, device: str = "auto", progress: bool = False, checkpoint: Path | None = None) -> Trained:
     """Train a baseline."""
     start = time.perf_counter()
     task = load_task(baseline.task, baseline.seed, baseline.train_examples, device)
     net = models.make(baseline.model, task, seed=baseline.seed, width=baseline.width)
-    net = training.fit(net, task, recipe=baseline.training, seed=baseline.seed, progress=progress)
+    net = training.fit(
+        net, task, recipe=baseline.training, seed=baseline.seed, progress=progress, checkpoint=checkpoint
+    )
     seconds = time.perf_counter() - start
     record = _columns("dense", [training.evaluate(net, task, split) for split in data.SPLITS])
     linear = all(isinstance(module, nn.Linear) for module in WeightSpace(net).modules)
@@ -69,7 +72,13 @@ def train(baseline: Baseline, device: str = "auto", progress: bool = False) -> T
     return Trained(save({name: tensor.cpu().contiguous() for name, tensor in net.state_dict().items()}), record)
 
 
-def carry_out(runs: Sequence[Run], trained: Trained, device: str = "auto", progress: bool = False) -> list[Outcome]:
+def carry_out(
+    runs: Sequence[Run],
+    trained: Trained,
+    device: str = "auto",
+    progress: bool = False,
+    checkpoint: Path | None = None,
+) -> list[Outcome]:
     """Prune and fine-tune one trained network with the settings of several runs, together.
 
     Raises
@@ -86,7 +95,7 @@ def carry_out(runs: Sequence[Run], trained: Trained, device: str = "auto", progr
 
     start = time.perf_counter()
     if runs[0].control == "gradual":
-        masks, traces, middle, scores = _prune_gradually(net, task, runs, progress)
+        masks, traces, middle, scores = _prune_gradually(net, task, runs, progress, checkpoint)
     else:
         net.load_state_dict(load(trained.network))
         masks, traces = _prune(net.eval(), task, runs, progress)
@@ -143,13 +152,21 @@ def _prune(
 
 
 def _prune_gradually(
-    net: nn.Module, task: data.Task, runs: Sequence[Run], progress: bool
+    net: nn.Module, task: data.Task, runs: Sequence[Run], progress: bool, checkpoint: Path | None
 ) -> tuple[list[Mask], list[list[dict[str, float]]], float, list[tuple[Scores, Scores]]]:
     """Return what pruning while training gives, the same for all of these runs; there is nothing before fine-tuning."""
     run, training_recipe = runs[0], runs[0].baseline.training
     epochs = training_recipe.epochs + (run.tuning.epochs if run.tuning else 0)
     recipe = replace(training_recipe, epochs=epochs)
-    fitted, mask = fit_gradually(net, task, run.sparsity, recipe=recipe, seed=run.baseline.seed, progress=progress)
+    fitted, mask = fit_gradually(
+        net,
+        task,
+        run.sparsity,
+        recipe=recipe,
+        seed=run.baseline.seed,
+        progress=progress,
+        checkpoint=checkpoint,
+    )
     tuned = [training.evaluate(fitted, task, split) for split in data.SPLITS]
     return [mask] * len(runs), [[]] * len(runs), time.perf_counter(), [([], tuned)] * len(runs)
 

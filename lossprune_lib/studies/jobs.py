@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from lossprune_lib.installation import extra
@@ -20,11 +22,28 @@ class Job:
     runs: tuple[Run, ...] = ()
     trained: Trained | None = None
 
-    def do(self, device: str = "auto", progress: bool = False) -> Trained | list[Outcome]:
-        """Do the work, and return the trained baseline, or an outcome for each run."""
+    def do(
+        self, device: str = "auto", progress: bool = False, unfinished: Path | None = None
+    ) -> Trained | list[Outcome]:
+        """Do the work, and return the trained baseline, or an outcome for each run.
+
+        A training keeps its state in the folder `unfinished`, and goes on from there; `forget` removes it.
+        """
         if self.trained is None:
-            return experiment.train(self.baseline, device, progress)
-        return experiment.carry_out(self.runs, self.trained, device, progress)
+            return experiment.train(self.baseline, device, progress, self._checkpoint(unfinished))
+        return experiment.carry_out(self.runs, self.trained, device, progress, self._checkpoint(unfinished))
+
+    def forget(self, unfinished: Path) -> None:
+        """Remove what the work has kept in the folder, once its result is stored."""
+        checkpoint = self._checkpoint(unfinished)
+        assert checkpoint is not None
+        checkpoint.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # there is more in it, or it never was
+            unfinished.rmdir()
+
+    def _checkpoint(self, unfinished: Path | None) -> Path | None:
+        key = (self.runs[0] if self.runs else self.baseline).key
+        return None if unfinished is None else unfinished / f"{key[:16]}.safetensors"
 
     def __str__(self) -> str:
         what = f"{len(self.runs)} runs" if self.runs else "training"
@@ -48,6 +67,7 @@ def do_here(
     finished: Callable[[Collection[str]], set[str]],
     device: str,
     progress: bool,
+    unfinished: Path,
 ) -> None:
     """Do jobs one after another in this process, and those that follow from them.
 
@@ -55,6 +75,7 @@ def do_here(
     ----------
     finish : stores the result of a job (None if it is no longer needed) and returns the jobs that follow
     finished : returns which of some runs' keys are stored already, perhaps by another process
+    unfinished : a folder for the states of trainings that are stopped
     """
     while jobs:
         job = jobs.pop(0)
@@ -63,7 +84,8 @@ def do_here(
             finish(job, None)  # another process was faster
             continue
         try:
-            jobs[:0] = finish(job, job.do(device, progress))
+            jobs[:0] = finish(job, job.do(device, progress, unfinished))
+            job.forget(unfinished)
         except Exception as error:
             error.add_note(f"This happened in {job}; earlier results are kept.")
             raise

@@ -42,10 +42,15 @@ class Store:
         if there is no such file, or it cannot be written.
     ValueError
         if the file is damaged, not a store, or a store of another version of the library.
+
+    Attributes
+    ----------
+    unfinished : a folder beside the file, for the states of trainings that are not finished
     """
 
     def __init__(self, path: str | Path, must_exist: bool = False) -> None:
         self.path = check_path(path)
+        self.unfinished = self.path.with_name(f"{self.path.name}.unfinished")
         if must_exist and not self.path.is_file():
             raise FileNotFoundError(f"There is no store {self.path}: run the study first, or check the path.")
         if not self.path.parent.is_dir():

@@ -158,7 +158,8 @@ class Study:
 
         If it is interrupted at any moment, even by a power cut, the next call resumes where it stopped: finished runs
         are kept. The unit of work is a stack of runs (all of one seed and sparsity) if the network can be stacked, else
-        a single run.
+        a single run. A network that is trained in this process keeps its state beside the store as well, in the folder
+        ``STORE.unfinished``, and goes on from its last epoch.
 
         Parameters
         ----------
@@ -189,7 +190,7 @@ class Study:
                     trained = kept.baseline(baseline)
                     jobs += [Job(baseline)] if trained is None else stacks_of(baseline, runs, trained)
                 if client is None:
-                    do_here(jobs, finish, kept.finished, device, progress)
+                    do_here(jobs, finish, kept.finished, device, progress, kept.unfinished)
                 else:
                     do_on_cluster(client, jobs, finish, device)
         return self.table(store)

@@ -5,6 +5,8 @@ Source: Zhu & Gupta 2017, To Prune, or Not to Prune, section 3 (the cubic schedu
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from torch import nn
 
 from lossprune_lib.checks import check_sparsity
@@ -13,7 +15,7 @@ from lossprune_lib.loss_modelling.losses import Loss, cross_entropy
 from lossprune_lib.networks.masks import Mask
 from lossprune_lib.networks.weights import WeightSpace
 from lossprune_lib.training.recipe import Recipe, check_recipe
-from lossprune_lib.training.sgd import fit
+from lossprune_lib.training.sgd import fit_and_mask
 
 _BEGIN, _END = 0.25, 0.75  # of the epochs: in between, the sparsity rises
 
@@ -27,8 +29,11 @@ def fit_gradually(
     recipe: Recipe | None = None,
     seed: int = 0,
     progress: bool = True,
+    checkpoint: str | Path | None = None,
 ) -> tuple[nn.Module, Mask]:
     """Train a copy of a network, and prune it by magnitude, over all layers, from 25 to 75 % of the epochs.
+
+    The other parameters are those of `fit`.
 
     Returns
     -------
@@ -36,18 +41,28 @@ def fit_gradually(
         The network as it was after the best epoch, as for `fit`, among those of the full sparsity, in eval mode, and
         its mask.
     """
-    epochs, masks = check_recipe(recipe).epochs, list[Mask]()
+    recipe = check_recipe(recipe)
     check_sparsity(sparsity)
 
     def mask_at(epoch: int, net: nn.Module) -> Mask | None:
-        before, now = (min(1.0, (e / epochs - _BEGIN) / (_END - _BEGIN)) for e in (epoch - 1, epoch))
+        before, now = (min(1.0, (e / recipe.epochs - _BEGIN) / (_END - _BEGIN)) for e in (epoch - 1, epoch))
         if now <= 0 or before == 1:
             return None
-        masks.append(by_magnitude(net, sparsity * (1 - (1 - now) ** 3)))
-        return masks[-1]
+        return by_magnitude(net, sparsity * (1 - (1 - now) ** 3))
 
-    fitted = fit(net, task, loss=loss, recipe=recipe, mask=mask_at, seed=seed, progress=progress)
-    return fitted, masks[-1]
+    fitted, mask = fit_and_mask(
+        net,
+        task,
+        loss=loss,
+        recipe=recipe,
+        mask=mask_at,
+        mask_settings=sparsity,
+        seed=seed,
+        progress=progress,
+        checkpoint=checkpoint,
+    )
+    assert mask is not None  # the full sparsity is reached within the epochs
+    return fitted, mask
 
 
 def by_magnitude(net: nn.Module, sparsity: float) -> Mask:

@@ -5,19 +5,22 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn, optim
+from torch import Tensor, nn, optim
 
+from lossprune_lib import files
 from lossprune_lib.checks import check_callable, check_finite, check_int
 from lossprune_lib.data.inputs import call
-from lossprune_lib.data.task import TaskLike
+from lossprune_lib.data.task import Task, TaskLike
 from lossprune_lib.loss_modelling.losses import Loss, check_loss, check_outputs, cross_entropy
 from lossprune_lib.networks.masks import Mask
 from lossprune_lib.networks.validation import check_place, in_words
 from lossprune_lib.progress import progress_bar
 from lossprune_lib.seeds import generator
+from lossprune_lib.training.checkpoint import Checkpoint
 from lossprune_lib.training.enforcer import Enforcer
 from lossprune_lib.training.evaluation import Score, evaluate
 from lossprune_lib.training.recipe import Recipe, check_recipe
@@ -36,6 +39,7 @@ def fit(
     seed: int = 0,
     progress: bool = True,
     on_epoch: Callable[[int, Score], object] | None = None,
+    checkpoint: str | Path | None = None,
 ) -> nn.Module:
     """Train a copy of a network; return it as it was after its best epoch, in eval mode.
 
@@ -52,39 +56,105 @@ def fit(
     seed : decides the order of the examples; the same seed gives the same network on one machine's CPU
     progress : whether to show a bar if training takes more than two seconds
     on_epoch : called after each epoch with its number, from 1, and the validation `Score`
+    checkpoint : a file for the state of the training, kept every 20 seconds and at the end
+        If the training is stopped, the same call goes on from there, and gives the network that it would have given
+        (but for what the network draws itself, as dropout does). The file stays: delete it to begin anew.
 
     Raises
     ------
     ValueError
         if the network is on another device than the task or does not take its inputs, has NaN or infinite parameters,
-        the mask belongs to another network, the targets do not go with the loss, or it becomes NaN or infinite.
+        the mask belongs to another network, the targets do not go with the loss, it becomes NaN or infinite, or the
+        checkpoint is damaged or of another training.
     """
+    return fit_and_mask(
+        net,
+        task,
+        epochs,
+        loss=loss,
+        recipe=recipe,
+        mask=mask,
+        seed=seed,
+        progress=progress,
+        on_epoch=on_epoch,
+        checkpoint=checkpoint,
+    )[0]
+
+
+def fit_and_mask(
+    net: nn.Module,
+    task: TaskLike,
+    epochs: int | None = None,
+    *,
+    loss: Loss = cross_entropy,
+    recipe: Recipe | None = None,
+    mask: Mask | MaskAt | None = None,
+    mask_settings: object = None,
+    seed: int = 0,
+    progress: bool = True,
+    on_epoch: Callable[[int, Score], object] | None = None,
+    checkpoint: str | Path | None = None,
+) -> tuple[nn.Module, Mask | None]:
+    """Do what `fit` does, and return the last mask too; `mask_settings` tell a checkpoint one function from another."""
     recipe, loss = check_recipe(recipe), check_loss(loss)
     epochs = recipe.epochs if epochs is None else check_int(epochs, "epochs", least=0)
     check_callable(on_epoch, "on_epoch", "lambda epoch, score: print(epoch, score)")
     check_place(net, task)
     net, optimizer = copy_with_optimizer(net, recipe)
-    enforce = None if mask is None or callable(mask) else Enforcer(mask, net, optimizer)
+    last = None if callable(mask) else mask
+    enforce = None if last is None else Enforcer(last, net, optimizer)
     if epochs == 0:
         evaluate(net, task, "valid", loss=loss)  # refuses a network that does not go with the task
-    best, best_state = math.inf, copy.deepcopy(net.state_dict())
-    with progress_bar(progress, total=epochs, desc="training", unit="epoch", leave=False, delay=2) as bar:
-        for epoch in range(1, epochs + 1):
+    best, best_state, done, kept = math.inf, copy.deepcopy(net.state_dict()), 0, None
+    if checkpoint is not None:
+        kept = Checkpoint(checkpoint, best_state, _settings(task, epochs, loss, recipe, seed, last or mask_settings))
+        notes, others = kept.restore(_places(net, best_state), optimizer)
+        done, best = notes.get("epoch", 0), notes.get("best", math.inf)
+        if "kept" in others:
+            last = Mask(others["kept"].to(task.device), tuple((name, tuple(shape)) for name, shape in notes["layout"]))
+            enforce = Enforcer(last, net, optimizer)
+    words = {"desc": "training", "unit": "epoch", "leave": False}
+    with progress_bar(progress, total=epochs, initial=done, delay=2, **words) as bar:
+        for epoch in range(done + 1, epochs + 1):
             sparser = mask(epoch, net) if callable(mask) else None
             if sparser is not None:
-                enforce, best = Enforcer(sparser, net, optimizer), math.inf
+                last, best = sparser, math.inf
+                enforce = Enforcer(sparser, net, optimizer)
             set_rate(optimizer, recipe.rate(epoch - 1, epochs))
             train_epoch(net, task, recipe, optimizer, enforce, seed, epoch, loss)
             score = evaluate(net, task, "valid", loss=loss)
             check_score(score, recipe, epoch)
             if score.chosen_by < best:
                 best, best_state = score.chosen_by, copy.deepcopy(net.state_dict())
+            if kept is not None:
+                notes = {"epoch": epoch, "best": best, "layout": last.layout if last else None}
+                others = {"kept": last.kept} if last and callable(mask) else {}
+                kept.keep(_places(net, best_state) | others, optimizer, notes, last=epoch == epochs)
             _show(bar, score, best)
             if on_epoch is not None:
                 on_epoch(epoch, score)
     net.load_state_dict(best_state)
     net.zero_grad(set_to_none=True)
-    return net.eval()
+    return net.eval(), last
+
+
+def _settings(task: TaskLike, epochs: int, loss: Loss, recipe: Recipe, seed: int, mask: object) -> dict[str, object]:
+    """Return what decides a training beside the network that it starts from: of a task of the user's own, nothing."""
+    targets = {"train": task.y_train.cpu(), "valid": task.y_valid.cpu()} if isinstance(task, Task) else {}
+    return {
+        "epochs": epochs,
+        "loss": repr(loss),
+        "recipe": {**vars(recipe), "augment": getattr(recipe.augment, "__qualname__", type(recipe.augment).__name__)},
+        "seed": seed,
+        "mask": files.fingerprint({"kept": mask.kept.cpu()}, {}) if isinstance(mask, Mask) else mask,
+        "targets": files.fingerprint(targets, {}),
+    }
+
+
+def _places(net: nn.Module, best_state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return the tensors of a network as it is and as it was at its best, by name."""
+    states = ("now", net.state_dict()), ("best", best_state)
+    return {f"{when} {name}": tensor for when, state in states for name, tensor in state.items()}
 
 
 def _show(bar: Any, score: Score, best: float) -> None:

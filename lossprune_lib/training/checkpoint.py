@@ -1,0 +1,88 @@
+"""Checkpoint: a training's state in a file, so that one that was stopped goes on from its last epoch."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, optim
+
+from lossprune_lib import files
+from lossprune_lib.checks import check_path
+
+_SECONDS = 20.0  # between two states that are kept: to write one for each epoch would slow small networks down
+
+
+class Checkpoint:
+    """The state of one training, in a safetensors file: written atomically, sealed, and never unpickled.
+
+    Parameters
+    ----------
+    path : need not exist yet
+    begins : the tensors that the training starts from, by name
+    settings : whatever else decides what it gives, by name, as JSON knows it
+    """
+
+    def __init__(self, path: str | Path, begins: Mapping[str, Tensor], settings: Mapping[str, object]) -> None:
+        self.path = check_path(path)
+        on_cpu = {name: tensor.detach().cpu().contiguous() for name, tensor in begins.items()}
+        self._training = files.fingerprint(on_cpu, {"settings": json.dumps(settings, sort_keys=True)})
+        self._written = time.monotonic()
+
+    @torch.no_grad()
+    def restore(
+        self, places: Mapping[str, Tensor], optimizer: optim.Optimizer
+    ) -> tuple[dict[str, Any], dict[str, Tensor]]:
+        """Copy what was kept into tensors and an optimizer; return the notes, and the tensors that have no place.
+
+        Without a file nothing happens, and there are no notes.
+
+        Raises
+        ------
+        ValueError
+            if the file is damaged, or of another training.
+        """
+        if not self.path.exists():
+            return {}, {}
+        tensors, metadata = files.load_tensors(self.path)
+        if metadata.get("training") != self._training:
+            raise ValueError(
+                f"{self.path} is of another training (network, recipe, epochs, seed, mask or data differ): give this "
+                "one another name, or delete that file."
+            )
+        for name, place in places.items():
+            place.copy_(tensors.pop(name))
+        for i, parameter in enumerate(_parameters(optimizer)):
+            state = {}
+            for name in [name for name in tensors if name.startswith(f"optimizer {i} ")]:
+                kept = tensors.pop(name)
+                # Adam counts its steps on the CPU; all else lies like the parameter, wherever that is.
+                like = kept if name.endswith(" step") else torch.empty_like(parameter)
+                state[name.split(" ", 2)[2]] = like.copy_(kept)
+            if state:
+                optimizer.state[parameter] = state
+        return json.loads(metadata["notes"]), tensors
+
+    def keep(
+        self, tensors: Mapping[str, Tensor], optimizer: optim.Optimizer, notes: dict[str, Any], last: bool
+    ) -> None:
+        """Write the state, if that is due or this is the last one."""
+        if not last and time.monotonic() - self._written < _SECONDS:
+            return
+        of_optimizer = {
+            f"optimizer {i} {name}": value
+            for i, parameter in enumerate(_parameters(optimizer))
+            for name, value in optimizer.state.get(parameter, {}).items()
+            if isinstance(value, Tensor)
+        }
+        apart = {name: tensor.detach().cpu().clone() for name, tensor in {**tensors, **of_optimizer}.items()}
+        files.save_tensors(self.path, apart, {"training": self._training, "notes": json.dumps(notes)})
+        self._written = time.monotonic()
+
+
+def _parameters(optimizer: optim.Optimizer) -> list[Tensor]:
+    return [parameter for group in optimizer.param_groups for parameter in group["params"]]
