@@ -1,7 +1,7 @@
 """The paper's experiment: train a network, prune it, fine-tune it, and measure it after each.
 
-Runs that share a trained network are carried out together, as a stack, if the network allows it. The longest trainings,
-of a baseline and of a network that is pruned on the way, may keep their state in a file.
+Runs that share a trained network are carried out together, as a stack, if the network allows it. The trainings of
+single networks may keep their states in files.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import torch
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
-from lossprune_lib import data, training
+from lossprune_lib import data, files, training
 from lossprune_lib.networks import models
 from lossprune_lib.networks.masks import Mask
 from lossprune_lib.networks.weights import WeightSpace
@@ -100,9 +100,10 @@ def carry_out(
         net.load_state_dict(load(trained.network))
         masks, traces = _prune(net.eval(), task, runs, progress)
         middle = time.perf_counter()
-        whole = masks[0].layout == WeightSpace(net).layout
-        measure = _measure_stacked if trained.record["stacks"] and whole else _measure_each
-        scores = measure(net, task, masks, runs[0], progress)
+        if trained.record["stacks"] and masks[0].layout == WeightSpace(net).layout:
+            scores = _measure_stacked(net, task, masks, runs[0], progress)
+        else:
+            scores = [_measure(net, task, mask, runs[0], progress, checkpoint) for mask in masks]
     end = time.perf_counter()
 
     outcomes = []
@@ -190,22 +191,31 @@ def _measure_stacked(
     return list(zip(after, scores(), strict=True))
 
 
-def _measure_each(
-    net: nn.Module, task: data.Task, masks: list[Mask], run: Run, progress: bool
-) -> list[tuple[Scores, Scores]]:
-    """Return the scores of each pruned network before and after fine-tuning, one network after another."""
-    found = []
-    for mask in masks:
-        pruned = copy.deepcopy(net)
-        mask.apply_(pruned)
-        if run.baseline.training.channels_last:
-            pruned.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        after, tuned = [training.evaluate(pruned, task, split) for split in data.SPLITS], []
-        if run.tuning is not None:
-            fitted = training.fit(pruned, task, recipe=run.tuning, mask=mask, seed=run.baseline.seed, progress=progress)
-            tuned = [training.evaluate(fitted, task, split) for split in data.SPLITS]
-        found.append((after, tuned))
-    return found
+def _measure(
+    net: nn.Module, task: data.Task, mask: Mask, run: Run, progress: bool, checkpoint: Path | None
+) -> tuple[Scores, Scores]:
+    """Return the scores of one pruned network before and after fine-tuning."""
+    pruned = copy.deepcopy(net)
+    mask.apply_(pruned)
+    if run.baseline.training.channels_last:
+        pruned.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    after = [training.evaluate(pruned, task, split) for split in data.SPLITS]
+    if run.tuning is None:
+        return after, []
+    if checkpoint is not None:
+        # A GPU may choose a few other weights when the run is carried out again: another mask is another training.
+        kept = files.fingerprint({"kept": mask.kept.cpu()}, {})
+        checkpoint = checkpoint.with_stem(f"{checkpoint.stem}-{kept[:8]}")
+    fitted = training.fit(
+        pruned,
+        task,
+        recipe=run.tuning,
+        mask=mask,
+        seed=run.baseline.seed,
+        progress=progress,
+        checkpoint=checkpoint,
+    )
+    return after, [training.evaluate(fitted, task, split) for split in data.SPLITS]
 
 
 def _columns(when: str, scores: Scores) -> dict[str, Any]:

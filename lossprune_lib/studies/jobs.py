@@ -27,23 +27,24 @@ class Job:
     ) -> Trained | list[Outcome]:
         """Do the work, and return the trained baseline, or an outcome for each run.
 
-        A training keeps its state in the folder `unfinished`, and goes on from there; `forget` removes it.
+        The training of a single network keeps its state in the folder `unfinished`, and goes on from there; a stack of
+        networks begins anew.
         """
+        checkpoint = None if unfinished is None else unfinished / f"{self._name}.safetensors"
         if self.trained is None:
-            return experiment.train(self.baseline, device, progress, self._checkpoint(unfinished))
-        return experiment.carry_out(self.runs, self.trained, device, progress, self._checkpoint(unfinished))
+            return experiment.train(self.baseline, device, progress, checkpoint)
+        return experiment.carry_out(self.runs, self.trained, device, progress, checkpoint)
 
     def forget(self, unfinished: Path) -> None:
         """Remove what the work has kept in the folder, once its result is stored."""
-        checkpoint = self._checkpoint(unfinished)
-        assert checkpoint is not None
-        checkpoint.unlink(missing_ok=True)
+        for kept in unfinished.glob(f"{self._name}*"):
+            kept.unlink(missing_ok=True)
         with contextlib.suppress(OSError):  # there is more in it, or it never was
             unfinished.rmdir()
 
-    def _checkpoint(self, unfinished: Path | None) -> Path | None:
-        key = (self.runs[0] if self.runs else self.baseline).key
-        return None if unfinished is None else unfinished / f"{key[:16]}.safetensors"
+    @property
+    def _name(self) -> str:
+        return (self.runs[0] if self.runs else self.baseline).key[:16]
 
     def __str__(self) -> str:
         what = f"{len(self.runs)} runs" if self.runs else "training"

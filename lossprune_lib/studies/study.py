@@ -158,7 +158,7 @@ class Study:
 
         If it is interrupted at any moment, even by a power cut, the next call resumes where it stopped: finished runs
         are kept. The unit of work is a stack of runs (all of one seed and sparsity) if the network can be stacked, else
-        a single run. A network that is trained in this process keeps its state beside the store as well, in the folder
+        a single run. A network that is trained or fine-tuned alone, in this process, keeps its state in the folder
         ``STORE.unfinished``, and goes on from its last epoch.
 
         Parameters

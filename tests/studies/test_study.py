@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
 import torch
 
-from lossprune_lib import LocalPruner, Study, __main__, data, models, training
+from lossprune_lib import LocalPruner, Mask, Study, WeightSpace, __main__, data, models, training
 from lossprune_lib.studies import experiment, export, jobs
 from lossprune_lib.studies.store import Store
+from lossprune_lib.training import checkpoint, sgd
 
 SMALL = {
     "task": "digits",
@@ -161,6 +165,59 @@ def test_runs_that_another_process_finished_are_not_done_again(
     monkeypatch.setattr(jobs.Job, "do", slow)
     same(small.run(path, progress=False), table)
     assert sum(len(job.runs) for job in done) == len(small.runs)
+
+
+ALONE = {"task": "digits", "model": "small_vgg", "train_examples": 100, "sparsities": [0.5], "seeds": [3]}
+ALONE |= {"training": 5, "tuning": 3, "criteria": ["mp"], "controls": ["", "gradual"]}
+
+
+def test_a_training_that_was_stopped_goes_on_from_its_last_epoch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That of the network, of fine-tuning, and of a network that is pruned on the way: 5, 3 and 8 epochs."""
+    study, path, train_epoch = Study.grid(**ALONE), tmp_path / "runs.sqlite", sgd.train_epoch
+    monkeypatch.setattr(checkpoint, "_SECONDS", 0.0)
+    undisturbed = study.run(tmp_path / "others.sqlite", progress=False)
+    trained: list[int] = []
+    for stop in (3, 4, 5, None):
+        epochs = iter(range(stop or 99))
+
+        def counted(*arguments: Any, epochs: Iterator[int] = epochs) -> None:
+            if next(epochs, None) is None:
+                raise KeyboardInterrupt
+            train_epoch(*arguments)
+            trained.append(arguments[6])
+
+        monkeypatch.setattr(sgd, "train_epoch", counted)
+        with pytest.raises(KeyboardInterrupt) if stop else nullcontext():
+            study.run(path, progress=False)
+        assert (tmp_path / "runs.sqlite.unfinished").exists() == bool(stop)
+    assert trained == [*range(1, 6), *range(1, 4), *range(1, 9)]
+    same(study.table(path), undisturbed)
+
+
+def test_another_mask_is_fine_tuned_from_the_beginning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A GPU that carries a run out again may choose a few other weights."""
+    study, path = Study.grid(**ALONE | {"controls": ""}), tmp_path / "runs.sqlite"
+    monkeypatch.setattr(checkpoint, "_SECONDS", 0.0)
+    undisturbed = study.run(tmp_path / "others.sqlite", progress=False)
+    with monkeypatch.context() as patch:
+        patch.setattr(experiment, "_prune", other_mask)
+        patch.setattr(experiment, "_packed", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            study.run(path, progress=False)
+    assert len(list((tmp_path / "runs.sqlite.unfinished").iterdir())) == 1  # fine-tuned to the end, and not stored
+    same(study.run(path, progress=False), undisturbed)
+    assert not (tmp_path / "runs.sqlite.unfinished").exists()
+
+
+def other_mask(net: torch.nn.Module, *_: object) -> tuple[list[Mask], list[list[dict[str, float]]]]:
+    space = WeightSpace(net)
+    return [Mask(torch.arange(space.size) % 2 == 0, space.layout)], [[]]
+
+
+def interrupted(mask: Mask) -> bytes:
+    raise KeyboardInterrupt
 
 
 def test_seeds_can_be_run_apart(small: Study, table: pd.DataFrame, tmp_path: Path) -> None:

@@ -1,0 +1,224 @@
+"""A training that was stopped, at any epoch and in any way, goes on and gives bitwise what it would have given."""
+
+from __future__ import annotations
+
+import math
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from lossprune_lib import Mask, WeightSpace, files, models, training
+from lossprune_lib.data import Task
+from lossprune_lib.loss_modelling import CrossEntropy
+from lossprune_lib.training import Recipe, checkpoint, crop_and_flip, sgd
+from lossprune_lib.training.gradual import fit_gradually
+
+QUICK = Recipe(epochs=8, batch_size=30, lr=0.1, schedule="one_cycle")
+
+
+@pytest.fixture(autouse=True)
+def each_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the state after each epoch, not every 20 seconds."""
+    monkeypatch.setattr(checkpoint, "_SECONDS", 0.0)
+
+
+@pytest.fixture(scope="module")
+def small(digits64: Task) -> Task:
+    parts = {
+        f"{part}_{split}": getattr(digits64, f"{part}_{split}")[:130] for part in "xy" for split in ("valid", "test")
+    }
+    return Task.from_tensors(digits64.x_train[:90], digits64.y_train[:90], **parts, classes=10)
+
+
+def convolutions(seed: int = 0) -> nn.Module:
+    """A network whose layout in memory, statistics and two groups of parameters must all come back."""
+    torch.manual_seed(seed)
+    layers = [nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Conv2d(4, 6, 3), nn.Flatten(), nn.Linear(96, 10)]
+    return nn.Sequential(*layers).double()
+
+
+def half_mask(net: nn.Module, seed: int = 0) -> Mask:
+    space = WeightSpace(net)
+    return Mask(torch.rand(space.size, generator=torch.Generator().manual_seed(seed)) < 0.5, space.layout)
+
+
+def numbers(net: nn.Module) -> list[Tensor]:
+    return list(net.state_dict().values())
+
+
+def same(first: nn.Module, second: nn.Module) -> bool:
+    return all(torch.equal(ours, theirs) for ours, theirs in zip(numbers(first), numbers(second), strict=True))
+
+
+class Stopped(Exception):
+    pass
+
+
+def stop_after(stop: int) -> Callable[[int, object], None]:
+    def on_epoch(epoch: int, score: object) -> None:
+        if epoch == stop:
+            raise Stopped
+
+    return on_epoch
+
+
+RECIPES = {
+    "sgd": QUICK,
+    "without momentum": replace(QUICK, momentum=0.0),
+    "adamw": replace(QUICK, optimizer="adamw", lr=0.01),
+    "milestones": replace(QUICK, schedule="steps", milestones=(3, 6)),
+    "channels last, crop and flip": replace(QUICK, channels_last=True, augment=crop_and_flip),
+    "best in the middle": replace(QUICK, schedule="steps", lr=0.15),
+}
+
+
+@pytest.mark.parametrize("masked", [False, True], ids=["dense", "masked"])
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_stopped_training_goes_on_to_the_same_network(name: str, masked: bool, small: Task, tmp_path: Path) -> None:
+    net, recipe, heard = convolutions(), RECIPES[name], []
+    how = {"recipe": recipe, "mask": half_mask(net) if masked else None, "seed": 3, "progress": False}
+    undisturbed = training.fit(net, small, on_epoch=lambda *report: heard.append(report), **how)
+    how["checkpoint"] = tmp_path / "state"
+    again: list[tuple[int, training.Score]] = []
+    for stop in (1, 4, 6):
+        with pytest.raises(Stopped):
+            training.fit(net, small, on_epoch=stop_after(stop), **how)
+    resumed = training.fit(net, small, on_epoch=lambda *report: again.append(report), **how)
+    assert same(resumed, undisturbed)
+    assert again == heard[6:]  # and no epoch is done twice
+    layouts = [[tensor.stride() for tensor in numbers(fitted)] for fitted in (resumed, undisturbed)]
+    assert layouts[0] == layouts[1]
+    if name == "best in the middle":
+        errors = [score.error for _, score in heard]
+        assert errors.index(min(errors)) < 6  # the best network, too, came out of the file
+
+
+@pytest.mark.parametrize("stop", [1, 3, 5, 7], ids=["before", "while pruned", "while pruned further", "after"])
+def test_a_network_that_is_pruned_on_the_way_goes_on_with_its_mask(
+    stop: int, small: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    net, path, train_epoch = convolutions(), tmp_path / "state", sgd.train_epoch
+    how = {"recipe": QUICK, "seed": 3, "progress": False}
+    undisturbed, mask = fit_gradually(net, small, 0.8, **how)
+    epochs = iter([train_epoch] * stop)
+    monkeypatch.setattr(sgd, "train_epoch", lambda *arguments: next(epochs)(*arguments))
+    with pytest.raises(StopIteration):
+        fit_gradually(net, small, 0.8, checkpoint=path, **how)
+    monkeypatch.setattr(sgd, "train_epoch", train_epoch)
+    resumed, again = fit_gradually(net, small, 0.8, checkpoint=path, **how)
+    assert same(resumed, undisturbed)
+    assert torch.equal(again.kept, mask.kept)
+    assert again.layout == mask.layout
+    with pytest.raises(ValueError, match="is of another training"):
+        fit_gradually(net, small, 0.7, checkpoint=path, **how)
+
+
+def test_a_finished_training_is_not_done_again(small: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = training.fit(convolutions(), small, recipe=QUICK, progress=False, checkpoint=tmp_path / "state")
+    monkeypatch.setattr(sgd, "train_epoch", lambda *_: pytest.fail("it was done"))
+    assert same(training.fit(convolutions(), small, recipe=QUICK, progress=False, checkpoint=tmp_path / "state"), first)
+
+
+OTHERS: dict[str, Callable[[Task], dict[str, object]]] = {
+    "network": lambda task: {"net": convolutions(1)},
+    "epochs": lambda task: {"epochs": 9},
+    "seed": lambda task: {"seed": 4},
+    "mask": lambda task: {"mask": half_mask(convolutions(), 1)},
+    "no mask": lambda task: {"mask": None},
+    "learning rate": lambda task: {"recipe": replace(QUICK, lr=0.2)},
+    "augmentation": lambda task: {"recipe": replace(QUICK, augment=crop_and_flip)},
+    "optimizer": lambda task: {"recipe": replace(QUICK, optimizer="adamw")},
+    "loss": lambda task: {"loss": CrossEntropy(label_smoothing=0.1)},
+    "data": lambda task: {"task": replace(task, y_train=task.y_train.flip(0))},
+}
+
+
+@pytest.mark.parametrize("what", OTHERS)
+def test_the_state_of_another_training_is_refused_and_stays(what: str, small: Task, tmp_path: Path) -> None:
+    path = tmp_path / "state"
+    how = {"net": convolutions(), "task": small, "recipe": QUICK, "seed": 3, "mask": half_mask(convolutions())}
+    how |= {"progress": False, "checkpoint": path}
+    with pytest.raises(Stopped):
+        training.fit(on_epoch=stop_after(2), **how)
+    before = path.read_bytes()
+    with pytest.raises(ValueError, match="another name, or delete that file"):
+        training.fit(**how | OTHERS[what](small))
+    assert path.read_bytes() == before
+
+
+def test_a_damaged_state_is_refused(small: Task, tmp_path: Path) -> None:
+    path = tmp_path / "state"
+    training.fit(convolutions(), small, 1, recipe=QUICK, progress=False, checkpoint=path)
+    contents = bytearray(path.read_bytes())
+    contents[-5] ^= 1
+    path.write_bytes(contents)
+    with pytest.raises(ValueError, match="damaged"):
+        training.fit(convolutions(), small, 1, recipe=QUICK, progress=False, checkpoint=path)
+
+
+def test_a_file_that_is_no_state_is_refused(small: Task, tmp_path: Path) -> None:
+    path = files.save_tensors(tmp_path / "weights", {"w": torch.ones(3)}, {})
+    with pytest.raises(ValueError, match="is of another training"):
+        training.fit(convolutions(), small, 1, recipe=QUICK, progress=False, checkpoint=path)
+
+
+def test_a_state_is_kept_now_and_then_and_at_the_end(
+    small: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, written, clock = tmp_path / "state", [], iter([0.0, *(7.0 * epoch for epoch in range(1, 50))])
+    monkeypatch.setattr(checkpoint, "_SECONDS", 20.0)
+    monkeypatch.setattr(time, "monotonic", lambda: next(clock, math.inf))
+    save = files.save_tensors
+
+    def saved(*arguments: object) -> Path:
+        written.append(arguments[2])
+        return save(*arguments)
+
+    monkeypatch.setattr(files, "save_tensors", saved)
+    training.fit(convolutions(), small, recipe=QUICK, progress=False, checkpoint=path)
+    epochs = [notes["notes"].split(",")[0] for notes in written]
+    assert epochs == ['{"epoch": 3', '{"epoch": 6', '{"epoch": 8']
+
+
+KILLED = """
+import sys
+from pathlib import Path
+from lossprune_lib import data, models, training
+from lossprune_lib.training import checkpoint
+checkpoint._SECONDS = 0.0
+task = data.load("digits", device="cpu")
+training.fit(models.mlp_300_100(task), task, 400, progress=False, checkpoint=Path(sys.argv[1]))
+"""
+
+
+def test_a_training_that_is_killed_leaves_a_whole_state(tmp_path: Path, digits: Task) -> None:
+    path = tmp_path / "state"
+    process = subprocess.Popen([sys.executable, "-c", KILLED, str(path)])
+    try:
+        while not path.exists():
+            assert process.poll() is None
+            time.sleep(0.01)
+        time.sleep(0.2)
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    tensors, notes = files.load_tensors(path)
+    assert notes["notes"].startswith('{"epoch": ')
+    assert {"now fc1.weight", "best fc1.weight"} <= set(tensors)
+    heard: list[int] = []
+
+    def on_epoch(epoch: int, score: object) -> None:
+        heard.append(epoch)
+        raise Stopped
+
+    with pytest.raises(Stopped):
+        training.fit(models.mlp_300_100(digits), digits, 400, progress=False, checkpoint=path, on_epoch=on_epoch)
+    assert heard[0] > 1
