@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+from collections.abc import Iterator
 
 import torch
 
@@ -24,3 +26,19 @@ def generator(seed: int, *purpose: str | int) -> torch.Generator:
     key = repr((check_int(seed, "seed", least=0), *plain)).encode()
     digest = hashlib.sha256(key).digest()
     return torch.Generator(device="cpu").manual_seed(int.from_bytes(digest[:8], "little", signed=True))
+
+
+@contextlib.contextmanager
+def own_draws(device: torch.device, seed: int, *purpose: str | int) -> Iterator[None]:
+    """Let what a network draws by itself, as dropout does, depend on `seed` and `purpose` alone.
+
+    Torch's own generators, of the CPU and of the device, are afterwards as they were before.
+    """
+    number = generator(seed, *purpose).initial_seed()
+    on_gpu = device.type == "cuda"
+    with torch.random.fork_rng([device] if on_gpu else []):
+        torch.default_generator.manual_seed(number)
+        if on_gpu:
+            with torch.cuda.device(device):
+                torch.cuda.manual_seed(number)
+        yield

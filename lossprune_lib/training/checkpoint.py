@@ -51,7 +51,7 @@ class Checkpoint:
         tensors, metadata = files.load_tensors(self.path)
         if metadata.get("training") != self._training:
             raise ValueError(
-                f"{self.path} is of another training (network, recipe, epochs, seed, mask or data differ): give this "
+                f"{self.path} is of another training (network, recipe, loss, seed, mask or data differ): give this "
                 "one another name, or delete that file."
             )
         for name, place in places.items():

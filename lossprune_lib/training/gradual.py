@@ -9,7 +9,7 @@ from pathlib import Path
 
 from torch import nn
 
-from lossprune_lib.checks import check_sparsity
+from lossprune_lib.checks import check_int, check_sparsity
 from lossprune_lib.data.task import TaskLike
 from lossprune_lib.loss_modelling.losses import Loss, cross_entropy
 from lossprune_lib.networks.masks import Mask
@@ -43,6 +43,7 @@ def fit_gradually(
     """
     recipe = check_recipe(recipe)
     check_sparsity(sparsity)
+    check_int(recipe.epochs, "epochs of a network that is pruned on the way", least=1)
 
     def mask_at(epoch: int, net: nn.Module) -> Mask | None:
         before, now = (min(1.0, (e / recipe.epochs - _BEGIN) / (_END - _BEGIN)) for e in (epoch - 1, epoch))
@@ -61,7 +62,7 @@ def fit_gradually(
         progress=progress,
         checkpoint=checkpoint,
     )
-    assert mask is not None  # the full sparsity is reached within the epochs
+    assert mask is not None  # after the last epoch at the latest
     return fitted, mask
 
 

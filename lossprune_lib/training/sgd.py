@@ -19,12 +19,13 @@ from lossprune_lib.loss_modelling.losses import Loss, check_loss, check_outputs,
 from lossprune_lib.networks.masks import Mask
 from lossprune_lib.networks.validation import check_place, in_words
 from lossprune_lib.progress import progress_bar
-from lossprune_lib.seeds import generator
+from lossprune_lib.seeds import generator, own_draws
 from lossprune_lib.training.checkpoint import Checkpoint
 from lossprune_lib.training.enforcer import Enforcer
 from lossprune_lib.training.evaluation import Score, evaluate
 from lossprune_lib.training.recipe import Recipe, check_recipe
 
+_DATA = ("x_train", "y_train", "x_valid", "y_valid")  # of a task: what training reads
 MaskAt = Callable[[int, nn.Module], Mask | None]  # an epoch, from 1, and the network so far -> a new mask, or None
 
 
@@ -53,19 +54,20 @@ def fit(
     loss : one of `loss_modelling.losses`, or your own
     mask : to fine-tune a pruned network: its pruned weights are zero from the start and after every step
         Or a function (epoch, net) -> a mask from here on, or None: it prunes on the way, and the last mask counts.
-    seed : decides the order of the examples; the same seed gives the same network on one machine's CPU
+    seed : decides the order of the examples, their augmentation and what the network draws itself, as dropout does
+        The same seed gives the same network on one machine's CPU.
     progress : whether to show a bar if training takes more than two seconds
     on_epoch : called after each epoch with its number, from 1, and the validation `Score`
     checkpoint : a file for the state of the training, kept every 20 seconds and at the end
-        If the training is stopped, the same call goes on from there, and gives the network that it would have given
-        (but for what the network draws itself, as dropout does). The file stays: delete it to begin anew.
+        If the training is stopped, the same call goes on from there, and gives the network that it would have given.
+        Give it the same data, of which only a `Task` is compared. The file stays: delete it to begin anew.
 
     Raises
     ------
     ValueError
         if the network is on another device than the task or does not take its inputs, has NaN or infinite parameters,
         the mask belongs to another network, the targets do not go with the loss, it becomes NaN or infinite, or the
-        checkpoint is damaged or of another training.
+        checkpoint is damaged, of another training, or cannot tell functions without a name from one another.
     """
     return fit_and_mask(
         net,
@@ -95,7 +97,7 @@ def fit_and_mask(
     on_epoch: Callable[[int, Score], object] | None = None,
     checkpoint: str | Path | None = None,
 ) -> tuple[nn.Module, Mask | None]:
-    """Do what `fit` does, and return the last mask too; `mask_settings` tell a checkpoint one function from another."""
+    """Do what `fit` does, and return the last mask too; `mask_settings` let a checkpoint tell functions apart."""
     recipe, loss = check_recipe(recipe), check_loss(loss)
     epochs = recipe.epochs if epochs is None else check_int(epochs, "epochs", least=0)
     check_callable(on_epoch, "on_epoch", "lambda epoch, score: print(epoch, score)")
@@ -107,7 +109,7 @@ def fit_and_mask(
         evaluate(net, task, "valid", loss=loss)  # refuses a network that does not go with the task
     best, best_state, done, kept = math.inf, copy.deepcopy(net.state_dict()), 0, None
     if checkpoint is not None:
-        kept = Checkpoint(checkpoint, best_state, _settings(task, epochs, loss, recipe, seed, last or mask_settings))
+        kept = Checkpoint(checkpoint, best_state, _settings(task, epochs, loss, recipe, seed, mask_settings or mask))
         notes, others = kept.restore(_places(net, best_state), optimizer)
         done, best = notes.get("epoch", 0), notes.get("best", math.inf)
         if "kept" in others:
@@ -121,7 +123,8 @@ def fit_and_mask(
                 last, best = sparser, math.inf
                 enforce = Enforcer(sparser, net, optimizer)
             set_rate(optimizer, recipe.rate(epoch - 1, epochs))
-            train_epoch(net, task, recipe, optimizer, enforce, seed, epoch, loss)
+            with own_draws(task.device, seed, "network", epoch):
+                train_epoch(net, task, recipe, optimizer, enforce, seed, epoch, loss)
             score = evaluate(net, task, "valid", loss=loss)
             check_score(score, recipe, epoch)
             if score.chosen_by < best:
@@ -140,14 +143,22 @@ def fit_and_mask(
 
 def _settings(task: TaskLike, epochs: int, loss: Loss, recipe: Recipe, seed: int, mask: object) -> dict[str, object]:
     """Return what decides a training beside the network that it starts from: of a task of the user's own, nothing."""
-    targets = {"train": task.y_train.cpu(), "valid": task.y_valid.cpu()} if isinstance(task, Task) else {}
+    data = {name: tensor for name, tensor in vars(task).items() if name in _DATA} if isinstance(task, Task) else {}
+    augment = None
+    if recipe.augment is not None:
+        augment = getattr(recipe.augment, "__qualname__", "<")
+    if callable(mask) or "<" in (augment or ""):
+        raise ValueError(
+            "A checkpoint cannot tell this function from others: give a mask, or for the augmentation a function that "
+            "is defined at the top of a module; or leave the checkpoint out."
+        )
     return {
         "epochs": epochs,
         "loss": repr(loss),
-        "recipe": {**vars(recipe), "augment": getattr(recipe.augment, "__qualname__", type(recipe.augment).__name__)},
+        "recipe": {**vars(recipe), "augment": augment},
         "seed": seed,
         "mask": files.fingerprint({"kept": mask.kept.cpu()}, {}) if isinstance(mask, Mask) else mask,
-        "targets": files.fingerprint(targets, {}),
+        "data": files.fingerprint({name: tensor.cpu().contiguous() for name, tensor in data.items()}, {}),
     }
 
 

@@ -39,10 +39,10 @@ def small(digits64: Task) -> Task:
 
 
 def convolutions(seed: int = 0) -> nn.Module:
-    """A network whose layout in memory, statistics and two groups of parameters must all come back."""
+    """A network whose layout in memory, statistics and draws of dropout must all come back."""
     torch.manual_seed(seed)
-    layers = [nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Conv2d(4, 6, 3), nn.Flatten(), nn.Linear(96, 10)]
-    return nn.Sequential(*layers).double()
+    layers = [nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Conv2d(4, 6, 3), nn.Dropout2d(0.1), nn.Flatten()]
+    return nn.Sequential(*layers, nn.Linear(96, 10)).double()
 
 
 def half_mask(net: nn.Module, seed: int = 0) -> Mask:
@@ -137,7 +137,9 @@ OTHERS: dict[str, Callable[[Task], dict[str, object]]] = {
     "augmentation": lambda task: {"recipe": replace(QUICK, augment=crop_and_flip)},
     "optimizer": lambda task: {"recipe": replace(QUICK, optimizer="adamw")},
     "loss": lambda task: {"loss": CrossEntropy(label_smoothing=0.1)},
-    "data": lambda task: {"task": replace(task, y_train=task.y_train.flip(0))},
+    "labels": lambda task: {"task": replace(task, y_train=task.y_train.flip(0))},
+    "inputs": lambda task: {"task": replace(task, x_train=task.x_train.flip(0))},
+    "validation": lambda task: {"task": replace(task, x_valid=task.x_valid.flip(0))},
 }
 
 
@@ -152,6 +154,14 @@ def test_the_state_of_another_training_is_refused_and_stays(what: str, small: Ta
     with pytest.raises(ValueError, match="another name, or delete that file"):
         training.fit(**how | OTHERS[what](small))
     assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("what", ["mask", "augmentation"])
+def test_functions_that_cannot_be_told_apart_have_no_checkpoint(what: str, small: Task, tmp_path: Path) -> None:
+    given = {"mask": lambda epoch, net: None} if what == "mask" else {"recipe": Recipe(augment=lambda x, draws: x)}
+    with pytest.raises(ValueError, match="leave the checkpoint out"):
+        training.fit(convolutions(), small, 1, progress=False, checkpoint=tmp_path / "state", **given)
+    training.fit(convolutions(), small, 1, progress=False, **given)
 
 
 def test_a_damaged_state_is_refused(small: Task, tmp_path: Path) -> None:

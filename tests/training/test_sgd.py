@@ -380,6 +380,21 @@ def test_the_same_seed_gives_bitwise_the_same_network(augment: training.Augment 
     assert not same(fit(net, digits, recipe=recipe, seed=4, progress=False), first)
 
 
+def test_dropout_draws_by_the_seed(small: Task) -> None:
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Flatten(), nn.Linear(64, 12), nn.Dropout(0.5), nn.Linear(12, 10)).double()
+    first = fit(net, small, recipe=QUICK, seed=3, progress=False)
+    torch.rand(7)
+    before = torch.get_rng_state()
+    assert same(fit(net, small, recipe=QUICK, seed=3, progress=False), first)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert not same(fit(net, small, recipe=QUICK, seed=4, progress=False), first)
+    drawn: list[Tensor] = []
+    net[2].register_forward_hook(lambda module, _, out: drawn.append(out == 0) if module.training else None)
+    fit(net, small, recipe=QUICK, seed=3, progress=False)
+    assert not torch.equal(drawn[0], drawn[len(drawn) // QUICK.epochs])  # each epoch has draws of its own
+
+
 def test_the_global_generator_is_left_alone(small: Task) -> None:
     net = perceptron()
     before = torch.get_rng_state()
