@@ -116,7 +116,7 @@ def carry_out(
             "pruning_seconds": (middle - start) / len(runs),
             "tuning_seconds": (end - middle) / len(runs),
             "device": torch.cuda.get_device_name(task.device) if task.device.type == "cuda" else task.device.type,
-            "versions": _versions(),
+            "versions": versions(),
         }
         outcomes.append(Outcome(record, rows, _packed(mask)))
     return outcomes
@@ -240,6 +240,6 @@ def _commit() -> str:
 
 
 @functools.lru_cache(maxsize=1)
-def _versions() -> str:
+def versions() -> str:
     ours = f"lossprune {__version__} ({_commit()}, method {METHOD})"
     return f"{ours}, torch {torch.__version__}, Python {platform.python_version()}"
