@@ -30,6 +30,14 @@ each seed is a network of its own; on mnist it is a draw of the examples for one
 of other networks. What is *chaotic*, *stable*, *steady* or *open* is said in JUDGING.md, and what was not run in
 `chaos/chaos.md`.
 """
+PREDICTIONS = """## predictions
+
+What models predict of prunings, for five networks of each data set. *Share*: what is predicted of the actual change of
+the loss, both added up over the stages. *Fooled*: the diagonal model predicts little of the steps that it chose itself,
+the full Hessian most of them, and the diagonal more of MP's. *Mended*: more stages mend the error beyond the second
+order, and not the others. *Ranks*: QM orders groups of weights well, although it predicts their costs badly. When each
+holds is said in JUDGING.md.
+"""
 # Which controls were run with a study's networks, where they are not its own.
 CONTROLLED = {
     "digits": "digits_controls",
@@ -307,6 +315,27 @@ def of_numbers(r: Any, redrawn: Any) -> list[object]:
     return [*overlaps, f"{r.change:.2f}", *moves, f"{r.distance:.2f}", r.masks, r.loss, redrawn.loss]
 
 
+def predictions_table() -> pd.DataFrame | None:
+    """Return what models predict of the prunings of several networks, if that was run."""
+    path = HERE / "predictions" / "predictions.csv"
+    return pd.read_csv(path) if path.is_file() else None
+
+
+def predictions() -> str:
+    table = predictions_table()
+    if table is None:
+        return "## predictions\n\nNot run.\n"
+    verdicts = results.prediction_verdicts(table)
+    lines = [PREDICTIONS]
+    lines += rows(
+        ["case", *verdicts.columns], ([name, *(f"**{v}**" for v in of)] for name, *of in verdicts.itertuples())
+    )
+    for name, part in results.predictions(table).groupby("network", sort=False):
+        lines += [f"**{name} at {part['sparsity'].iloc[0]:.4g}**", ""]
+        lines += rows(["claim", "what", "n", "mean"], ([r.claim, r.what, r.n, mean(r)] for r in part.itertuples()))
+    return "\n".join(lines)
+
+
 def setting(r: Any) -> list[object]:
     return [f"{r.sparsity:.4g}", r.criterion.upper(), r.stages, f"{r.step_penalty:g}"]
 
@@ -336,7 +365,9 @@ def between(low: float, high: float, form: str = ".2f") -> str:
 def text() -> str:
     parts = [HEAD, *map(section, [*leading(), *leading("longer")])]
     parts += [*map(controls, leading("controls")), *map(exactness, results.names("exactness"))]
-    return "\n".join([*parts, chaos(), "## Not run", "", *(f"- `{name}`" for name in results.missing("**")), ""])
+    return "\n".join(
+        [*parts, predictions(), chaos(), "## Not run", "", *(f"- `{name}`" for name in results.missing("**")), ""]
+    )
 
 
 if __name__ == "__main__":

@@ -107,6 +107,7 @@ def write() -> None:
 
 
 def note(table: pd.DataFrame) -> str:
+    minutes = table["seconds"].sum() / 60
     seeds = "\n".join(
         f"| {name} | seeds {', '.join(map(str, part['seed'].unique()))} |"
         for name, part in table.groupby("network", sort=False)
@@ -117,17 +118,17 @@ Made by `python data/results/make_predictions.py`. The same machine and versions
 
 | | |
 |---|---|
-| how | the settings at the head of [make_predictions.py](../make_predictions.py), and [JUDGING.md](../JUDGING.md), "Predictions" |
+| how | [make_predictions.py](../make_predictions.py); the rules: [JUDGING.md](../JUDGING.md), "Predictions" |
 {seeds}
 | when | {table["finished"].min()} to {table["finished"].max()} |
-| where | cpu ({platform.machine()}, {os.cpu_count()} cores), {table["seconds"].sum() / 60:.0f} minutes of processor time |
+| where | cpu ({platform.machine()}, {os.cpu_count()} cores), {minutes:.0f} minutes of processor time |
 | from | {"; ".join(sorted(table["versions"].unique()))} |
 
-The networks are those of `digits.toml` and `mnist.toml`, trained again, one a seed. Each row of `predictions.csv` is one
-number, in nats but for `order`. *steps*: the actual change of the loss over the stages of a pruning, each on its own
-batch, and what the slopes (`first`), the diagonal model, the full GGN and the full Hessian predict of the same steps.
-*causes*: the sizes of three errors of the diagonal model for MP's steps. *groups*: the weights that are left after half
-of QM's stages, in twelve groups; `order` is the rank correlation of a group's place and its actual cost.
+The networks are those of `digits.toml` and `mnist.toml`, trained again, one a seed. Each row of `predictions.csv` is
+one number, in nats but for `order`. *steps*: the actual change of the loss over the stages of a pruning, each on its
+own batch, and what the slopes (`first`), the diagonal model, the full GGN and the full Hessian predict of the same
+steps. *causes*: the sizes of three errors of the diagonal model for MP's steps. *groups*: the weights that are left
+after half of QM's stages, in twelve groups; `order` is the rank correlation of a group's place and its actual cost.
 """
 
 

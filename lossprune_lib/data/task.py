@@ -41,7 +41,8 @@ class TaskLike(Protocol):
 class Task:
     """A task in memory: inputs [N, *shape] and targets [N, ...] for training, validation and test.
 
-    `classes` is None where the targets are not class numbers. For other data see `TaskLike`.
+    `classes` is None where the targets are not class numbers. `from_tensors` checks tensors of your own more
+    closely. For other data see `TaskLike`.
     """
 
     x_train: Tensor
@@ -53,6 +54,10 @@ class Task:
     classes: int | None
     name: str = "custom"
     class_names: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for split in SPLITS:
+            _check_counts(split, *self.split(split))
 
     @classmethod
     def from_tensors(
@@ -185,9 +190,18 @@ def find_device(device: str | torch.device) -> torch.device:
     return place
 
 
-def _check_examples(split: str, x: Tensor, y: Tensor) -> None:
+def _check_counts(split: str, x: Tensor, y: Tensor) -> None:
     if not isinstance(x, Tensor) or not isinstance(y, Tensor):
         raise TypeError(f"x_{split} and y_{split} must be torch tensors: convert arrays with torch.from_numpy.")
+    if x.ndim < 2 or y.ndim == 0 or len(x) == 0 or len(x) != len(y):
+        raise ValueError(
+            f"x_{split} is {_kind(x)} and y_{split} {_kind(y)}: give at least one example, inputs of shape [N, ...] "
+            "and N targets."
+        )
+
+
+def _check_examples(split: str, x: Tensor, y: Tensor) -> None:
+    _check_counts(split, x, y)
     if x.dtype not in (torch.float32, torch.float64, torch.int64):
         raise TypeError(
             f"x_{split} is {x.dtype}, but must be float32 or float64 (or int64, for embeddings): convert it with "
@@ -195,11 +209,6 @@ def _check_examples(split: str, x: Tensor, y: Tensor) -> None:
         )
     if y.dtype not in (torch.float32, torch.float64, torch.int64):
         raise TypeError(f"y_{split} is {_kind(y)}: convert class numbers with .long(), other targets with .float().")
-    if x.ndim < 2 or y.ndim == 0 or len(x) == 0 or len(x) != len(y):
-        raise ValueError(
-            f"x_{split} is {_kind(x)} and y_{split} {_kind(y)}: give at least one example, inputs of shape [N, ...] "
-            "and N targets."
-        )
     if x.device != y.device:
         raise ValueError(f"x_{split} is on {x.device} and y_{split} on {y.device}: move them to one device.")
     if x.is_floating_point() and y.is_floating_point() and x.dtype != y.dtype:

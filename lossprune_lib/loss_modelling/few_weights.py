@@ -86,7 +86,7 @@ def one_weight(risk: BatchLoss, index: int, shares: Positions) -> OneWeight:
     model, value = risk.model(weights), weights[index].item()
     direction = F.one_hot(torch.tensor(index), risk.space.size).to(weights)
     at = value * torch.as_tensor(shares).to(weights)
-    losses = landscape.line(risk.space.net, (risk.x, risk.y), direction, at - value, loss=risk.loss)
+    losses = landscape.line(risk.space, (risk.x, risk.y), direction, at - value, loss=risk.loss)
     assert model.gradient is not None
     assert model.curvature is not None
     slope, curvature = model.gradient[index].item(), model.curvature[index].item()
@@ -101,7 +101,7 @@ def two_weights(risk: BatchLoss, indices: Sequence[int], shares: Positions) -> T
     at = torch.as_tensor(shares).to(weights)
     values = [weights[index].item() for index in indices]
     steps = [value * (at - 1) for value in values]
-    losses = landscape.plane(risk.space.net, (risk.x, risk.y), first, second, *steps, loss=risk.loss)
+    losses = landscape.plane(risk.space, (risk.x, risk.y), first, second, *steps, loss=risk.loss)
     forms = [risk.quadratic_form(weights, v, "hessian") for v in (first, second, first + second)]
     assert model.gradient is not None
     slopes = model.gradient[chosen.to(weights.device)].tolist()
@@ -157,7 +157,7 @@ def telling_pairs(risk: BatchLoss) -> dict[str, tuple[int, int]]:
     costliest = [int(index) for index in predicted.topk(min(_PAIRED, len(predicted))).indices]
     pairs = list(itertools.combinations(costliest, 2))
     alone = dict(zip(costliest, removal(risk, [(index,) for index in costliest]).tolist(), strict=True))
-    beyond = removal(risk, pairs) - torch.tensor([alone[a] + alone[b] for a, b in pairs])
+    beyond = removal(risk, pairs) - torch.tensor([alone[a] + alone[b] for a, b in pairs], dtype=torch.float64)
     found = {"more": beyond.argmax(), "less": beyond.argmin(), "sum": beyond.abs().argmin()}
     return {name: pairs[int(place)] for name, place in found.items()}
 
@@ -167,7 +167,7 @@ def removal(risk: BatchLoss, groups: Sequence[tuple[int, ...]]) -> Tensor:
     weights = risk.space.read()
     start = risk.value(weights).item()
     without = (weights.index_fill(0, torch.tensor(group, device=weights.device), 0.0) for group in groups)
-    return torch.tensor([risk.value(point).item() - start for point in without])
+    return torch.tensor([risk.value(point).item() - start for point in without], dtype=torch.float64)
 
 
 def _loss(model: LossModel) -> float:

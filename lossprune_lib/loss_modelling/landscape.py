@@ -30,7 +30,7 @@ Positions = Sequence[float] | Tensor
 
 
 def line(
-    net: nn.Module,
+    net: nn.Module | WeightSpace,
     batch: Batch,
     direction: Tensor,
     at: Positions,
@@ -43,7 +43,7 @@ def line(
 
     Parameters
     ----------
-    net : a network in eval mode; it is not changed
+    net : a network in eval mode, or the space of those of its weights that D counts; it is not changed
     batch : inputs and targets, with the N examples first
     direction : [D]
     at : P values of t
@@ -66,7 +66,7 @@ def line(
 
 
 def plane(
-    net: nn.Module,
+    net: nn.Module | WeightSpace,
     batch: Batch,
     first: Tensor,
     second: Tensor,

@@ -32,6 +32,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from lossprune_lib.checks import check_instance
+from lossprune_lib.networks.validation import check_rows
 
 _IGNORED = -100  # torch's label of positions that do not count
 
@@ -274,12 +275,7 @@ def check_loss(loss: object) -> Loss:
 
 def check_outputs(loss: Loss, outputs: object, targets: Tensor) -> None:
     """Raise TypeError or ValueError unless what a network gives has a row for each target, and goes with the loss."""
-    if not isinstance(outputs, Tensor) or outputs.shape[:1] != targets.shape[:1]:
-        kind = f"the shape {list(outputs.shape)}" if isinstance(outputs, Tensor) else f"type {type(outputs).__name__}"
-        raise ValueError(
-            f"For {len(targets)} examples the network's output has {kind}, but it must be one tensor with the examples "
-            f"in its first dimension, [{len(targets)}, ...]."
-        )
+    outputs = check_rows(outputs, len(targets))
     if targets.dtype == torch.float64 != outputs.dtype:
         raise TypeError(f"The targets are torch.float64, the network's output {outputs.dtype}: convert one of them.")
     loss.check(tuple(outputs.shape), targets)

@@ -69,7 +69,7 @@ def in_words(x: Inputs) -> Iterator[None]:
         ) from error
 
 
-def check_outputs(outputs: object, examples: int) -> Tensor:
+def check_rows(outputs: object, examples: int) -> Tensor:
     """Return a network's output if it is one tensor [N, ...] with a row for each example; else raise ValueError."""
     if not isinstance(outputs, Tensor) or outputs.ndim == 0 or len(outputs) != examples:
         kind = f"shape {list(outputs.shape)}" if isinstance(outputs, Tensor) else f"type {type(outputs).__name__}"

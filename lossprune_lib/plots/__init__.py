@@ -1,7 +1,8 @@
-"""Every figure of the workbook, as a function from data to matplotlib Axes.
+"""Every figure of the workbook, drawn from data onto matplotlib Axes or, where panels belong together, onto a Figure.
 
-Each takes the Axes to draw on, so that figures can be combined, and returns them. A criterion has one colour, one line
-style and one marker throughout, told apart by colour-blind eyes and in grey.
+A function takes the Axes to draw on, so that figures can be combined, and returns them; what a slider redraws is a
+class that takes a Figure. A criterion has one colour, one line style and one marker throughout, told apart by
+colour-blind eyes and in grey.
 """
 
 from lossprune_lib.installation import extra

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator, PercentFormatter
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from lossprune_lib.plots.style import CARD, GUIDE, HIGHLIGHT, INK, STYLES, label_lines, style
 from lossprune_lib.results.cells import View, densities
@@ -25,19 +25,6 @@ BEST: dict[str, Any] = {
 }
 _LINEAR_TO = 2.0  # percentage points: up to there the scale of gaps is linear, above it logarithmic
 _GAPS = (-2, -1, 0, 1, 2, 5, 10, 20, 50, 90)
-
-
-def learning_again(ax: Axes, errors: Sequence[float], levels: Mapping[str, float]) -> Axes:
-    """Draw the error after each epoch of fine-tuning (shares between 0 and 1), and levels to compare with."""
-    ax.set(xlabel="epoch of fine-tuning", ylabel="validation error", xlim=(0.5, len(errors) + 0.3))
-    ax.set_ylim(0, 1.08 * max(*errors, *levels.values()))
-    ax.yaxis.set_major_formatter(PercentFormatter(1, symbol=" %", decimals=0))
-    lines = {
-        ax.axhline(level, color=GUIDE, linewidth=1.4, linestyle=(0, (3, 2))): name for name, level in levels.items()
-    }
-    (tuned,) = ax.plot(range(1, len(errors) + 1), errors, color=HIGHLIGHT, marker="o", linewidth=2.2)
-    ax.grid(axis="y")
-    return label_lines(ax, {**lines, tuned: "fine-tuned"})
 
 
 def reported(ax: Axes, counts: Sequence[int], gaps: Mapping[str, Sequence[float]]) -> Axes:

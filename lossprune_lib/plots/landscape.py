@@ -85,14 +85,6 @@ def plane(ax: Axes, at_first: Tensor, at_second: Tensor, losses: Tensor, *, line
     return list(drawn)
 
 
-def plane_frame(ax: Axes, low: float, high: float, first: str, second: str) -> Axes:
-    """Prepare Axes for a plane: both coordinates are shares of a step, named after where the step leads."""
-    ax.set(xlim=(low, high), ylim=(low, high), aspect="equal", xlabel=f"share of the step to {first}")
-    if second:
-        ax.set_ylabel(f"share of the step to {second}")
-    return ax
-
-
 def lengths_frame(ax: Axes, low: float, high: float) -> Axes:
     """Prepare Axes for a plane in true angles and lengths, along the first step and across it."""
     ax.set(xlim=(low, high), ylim=(low, high), aspect="equal")

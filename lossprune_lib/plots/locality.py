@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,7 +10,7 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator, NullLocator, PercentFormatter
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from lossprune_lib.networks import masks
 from lossprune_lib.plots.style import GUIDE, HIGHLIGHT, label_lines, style
@@ -19,7 +19,6 @@ from lossprune_lib.pruning import schedules
 if TYPE_CHECKING:
     import pandas as pd
 
-    from lossprune_lib.pruning.trust_region import Trial
 
 PREDICTED: dict[str, Any] = {
     "color": HIGHLIGHT,
@@ -30,7 +29,6 @@ PREDICTED: dict[str, Any] = {
     "zorder": 5,
 }
 _LOOKS = {"linear": ("#0072B2", "--", "s"), "exponential": ("#D55E00", "-", "o"), "cubic": ("#009E73", "-.", "^")}
-_SHARES = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 _MANY = 40  # markers are drawn up to this many stages
 _TOPS = (0.1, 0.2, 0.5, 1, 2, 3, 5, 10, 20)  # nats; one step of these scales does for many settings
 _ROOM = 1.15  # of the highest change, up to the top
@@ -165,59 +163,6 @@ def sparsity_axis(ax: Axes) -> None:
     """Label the x axis as sparsity, from 0 to 1 in per cent."""
     ax.set(xlabel="sparsity (share of weights that is zero)", xlim=(0, 1))
     ax.xaxis.set_major_formatter(_percent())
-
-
-def overlap_curve(ax: Axes, table: pd.DataFrame) -> Axes:
-    """Draw how much each criterion's mask has in common with that of magnitude, against the step penalty.
-
-    Parameters
-    ----------
-    table : with the columns criterion, step_penalty (above 0) and overlap (Jaccard, 0 to 1)
-    """
-    for criterion, part in table.groupby("criterion", sort=False):
-        ax.plot(part["step_penalty"], part["overlap"], **style(str(criterion)))
-    ax.set_xscale("log")
-    ax.set(xlabel="step penalty λ", ylabel="kept weights in common with MP (Jaccard)", ylim=(0, 1.03))
-    ax.yaxis.set_major_formatter(_percent())
-    ax.grid(axis="y")
-    return label_lines(ax)
-
-
-def steps_tried(ax: Axes, trials: Sequence[Trial]) -> Axes:
-    """Draw the share of the weights left that each trial removes, against its sparsity; refused ones are crosses."""
-    taken = [trial for trial in trials if trial.accepted]
-    refused = [trial for trial in trials if not trial.accepted]
-    drawn: list[tuple[list[Trial], dict[str, Any]]] = [
-        (taken, {"color": "#0072B2", "linestyle": "-", "marker": "o", "label": f"accepted: {len(taken)}"}),
-        (refused, {"color": "#D55E00", "linestyle": "none", "marker": "x", "label": f"refused: {len(refused)}"}),
-    ]
-    for some, looks in drawn:
-        ax.plot([trial.state.mask.sparsity for trial in some], [trial.share for trial in some], markersize=5, **looks)
-    sparsity_axis(ax)
-    ax.set_yscale("log")
-    ax.set_ylim(_SHARES[0], 1)
-    ax.set_yticks(_SHARES, [f"{100 * share:g} %" for share in _SHARES])
-    ax.yaxis.set_minor_locator(NullLocator())
-    ax.set_ylabel("share of the remaining\nweights that go")
-    ax.grid()
-    ax.legend(fontsize=9)
-    return ax
-
-
-def cost_curves(ax: Axes, ways: Mapping[str, pd.DataFrame]) -> Axes:
-    """Draw the final loss change against the number of loss models built, for several ways to choose the steps.
-
-    Parameters
-    ----------
-    ways : for each name a table with the columns evaluations and true_change (nats)
-    """
-    looks = (("#D55E00", "-", "o"), ("#0072B2", "--", "s"), ("#009E73", "-.", "^"))
-    for (name, table), (colour, line, marker) in zip(ways.items(), looks, strict=False):
-        ordered = table.sort_values("evaluations")
-        ax.plot(ordered["evaluations"], ordered["true_change"], color=colour, linestyle=line, marker=marker, label=name)
-    ax.set(xlabel="cost: loss models built", ylabel="change of the training loss (nats)", ylim=(0, None))
-    ax.grid(axis="y")
-    return label_lines(ax)
 
 
 def _percent() -> PercentFormatter:

@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from lossprune_lib.checks import check_choice
 from lossprune_lib.plots.style import GUIDE, label_lines, style
-from lossprune_lib.results.cells import densities
 from lossprune_lib.results.selection import best_penalty, gap, has_no_model, loss_change, themselves
 
 if TYPE_CHECKING:
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
 
 _LOSS_CHANGE = "change of training loss by pruning (nats)"
 _BAND = 0.18  # opacity
-_MANY_LAYERS = 5
 _COLOURS = "viridis"
 
 
@@ -110,38 +108,6 @@ def change_against_gap(ax: Axes, table: pd.DataFrame, linear_to: float | None = 
         ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         ax.yaxis.set_minor_locator(NullLocator())
     return _finish(ax)
-
-
-def layer_density(ax: Axes, table: pd.DataFrame) -> Axes:
-    """Draw the share of weights that each layer keeps, each criterion at its best step penalty and most stages.
-
-    Means over seeds. A layer of which nothing is left in any seed is drawn at 0, below the logarithmic scale.
-    """
-    runs = _of_one_sparsity(table)
-    best = best_penalty(runs)
-    most = best.groupby("criterion")["stages"].transform("max")
-    chosen = runs.merge(best.loc[best["stages"] == most, ["criterion", "stages", "step_penalty"]])
-    columns = densities(runs)
-    shares = chosen.groupby("criterion", sort=False)[columns].mean()
-    layers = [name.removeprefix("density.") for name in columns]
-    for criterion, of_one in shares.iterrows():
-        ax.plot(layers, of_one, **style(str(criterion)))
-    ax.axhline(1 - runs["sparsity"].iloc[0], color=GUIDE, linewidth=0.8, label="all layers together")
-    values = shares.to_numpy()
-    smallest = float(values[values > 0].min())
-    if (values == 0).any():
-        ax.set_yscale("symlog", linthresh=smallest)
-        ax.set_ylim(bottom=-smallest / 10)
-    else:
-        ax.set_yscale("log")
-    ax.yaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:g} %"))
-    ax.yaxis.set_minor_formatter(NullFormatter())
-    if len(layers) > _MANY_LAYERS:
-        ax.tick_params(axis="x", rotation=60)
-    ax.set_xlabel("layer")
-    ax.set_ylabel("share of weights kept")
-    ax.grid(axis="y")
-    return label_lines(ax)
 
 
 def _of_one_sparsity(table: pd.DataFrame) -> pd.DataFrame:

@@ -74,14 +74,6 @@ def band(actual: np.ndarray, tolerance: float = 0.1) -> tuple[np.ndarray, np.nda
     return actual - width, actual + width
 
 
-def mark_radius(ax: Axes, at: float, label: str = "") -> Axes:
-    """Draw a vertical line where a model is off by more than it may be."""
-    ax.axvline(at, **RADIUS)
-    if label:
-        ax.annotate(label, (at, 0.96), (4, 0), ("data", "axes fraction"), "offset points", fontsize=9, va="top")
-    return ax
-
-
 def causes(ax: Axes, table: pd.DataFrame) -> Axes:
     """Draw errors, one bar each, stacked out of their causes.
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import textwrap
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from matplotlib.artist import Artist
@@ -15,28 +14,13 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MultipleLocator, PercentFormatter
 
 from lossprune_lib.plots.style import HIGHLIGHT, INK, MUTED, PRUNED, ink, style
+from lossprune_lib.pruning.one_shot import Measured
 
 COLUMNS, LINES = 92, 4  # of the text
 _NO_WORD = "#D55E00"
 _SIZE = 10.5  # of the letters, in points
 _STEP = 0.06  # from line to line, of the figure's height
 _HIGHEST = 4.6  # nats; above, the loss is drawn there
-
-
-@dataclass(frozen=True)
-class Measured:
-    """What was measured of a pruned language model.
-
-    Attributes
-    ----------
-    loss : nats a character, on held-out text
-    lost : of each layer, the squared change of its outputs as a share of their squares
-    pruned : of each layer, the share of its weights that is zero
-    """
-
-    loss: float
-    lost: Sequence[float]
-    pruned: Sequence[float]
 
 
 def strange_words(text: str, known: Collection[str]) -> list[tuple[int, int]]:

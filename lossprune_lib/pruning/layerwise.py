@@ -89,6 +89,11 @@ def hessian(inputs: Tensor) -> Tensor:
     return 2 * x.transpose(-2, -1) @ x
 
 
+def output_square(weights: Tensor, hessian: Tensor) -> float:
+    """Return the sum of the squares of what weights [M, K] give for inputs with X^T X, the hessian, [K, K]."""
+    return ((weights @ hessian) * weights).sum().item()
+
+
 def inverse_factor(hessian: Tensor, damping: float = DAMPING) -> Tensor:
     """Return the upper triangular U with U^T U = H^-1, of a Hessian [..., K, K] whose diagonal was damped.
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from lossprune_lib.networks.masks import count
-from lossprune_lib.pruning.layerwise import compensated, inverse_factor, obs
+from lossprune_lib.pruning.layerwise import compensated, inverse_factor, obs, output_square
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,7 +41,7 @@ def errors_by_way(weights: Tensor, hessian: Tensor, sparsities: Iterable[float])
         gone = count(weights.shape[1], sparsity)
 
         def error(new: Tensor) -> float:
-            return _square(new - weights, hessian) / _square(weights, hessian)
+            return output_square(new - weights, hessian) / output_square(weights, hessian)
 
         found = {name: weights * _largest(score, gone) for name, score in scores.items()}
         found["Wanda, updated"] = _by_row(lambda row, kept: best_row(row, hessian, kept), weights, found["Wanda"] != 0)
@@ -66,7 +66,3 @@ def _largest(scores: Tensor, gone: int) -> Tensor:
     """Return which weights stay if so many of each row go, those of the smallest scores."""
     kept = torch.ones_like(scores, dtype=torch.bool)
     return kept.scatter(1, scores.argsort(dim=1)[:, :gone], False)
-
-
-def _square(weights: Tensor, hessian: Tensor) -> float:
-    return ((weights @ hessian) * weights).sum().item()

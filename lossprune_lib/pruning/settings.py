@@ -121,8 +121,8 @@ class PrunerSettings:
         uneven = [name for name, shape in layout if self.scope == "2:4" and shape[min(1, len(shape) - 1)] % 4]
         if uneven:
             warnings.warn(
-                f"The inputs of {', '.join(uneven)} are no multiple of 4, so the last ones of each row stay dense: the "
-                "network's sparsity is a little below 0.5.",
+                f"The inputs of {', '.join(uneven)} are not a multiple of 4, so the last ones of each row stay dense: "
+                "the network's sparsity is a little below 0.5.",
                 stacklevel=4,
             )
         if self.densities is None:

@@ -13,6 +13,7 @@ from lossprune_lib.results.findings import cases, changes_by_seed, judge
 from lossprune_lib.results.language import language_model, layer_shares, losses
 from lossprune_lib.results.overlap import criterion_overlap, overlap
 from lossprune_lib.results.paper import beside_paper
+from lossprune_lib.results.predictions import prediction_verdicts, predictions
 from lossprune_lib.results.selection import best_penalty, best_tuned, gap, loss_change
 from lossprune_lib.results.statistics import Interval, interval, paired
 from lossprune_lib.results.tables import belonging, load, missing, names, together
@@ -52,6 +53,8 @@ __all__ = [
     "names",
     "overlap",
     "paired",
+    "prediction_verdicts",
+    "predictions",
     "preserving",
     "rank_correlation",
     "together",

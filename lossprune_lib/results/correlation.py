@@ -95,7 +95,7 @@ def preserving(table: pd.DataFrame) -> Preserving:
     """
     runs = measured(table)
     if runs["sparsity"].nunique() > 1 or "mp" not in set(runs["criterion"]):
-        raise ValueError("Preserving the loss is looked at for one sparsity, with MP: choose the table's rows.")
+        raise ValueError("This finding is judged at one sparsity, and against MP: choose such rows of the table.")
     seeds = [part for _, part in runs.groupby("seed")]
     near = [[_near_best(part)] for part in seeds]
     modelled = ~runs["criterion"].map(has_no_model)

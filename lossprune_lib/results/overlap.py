@@ -52,7 +52,7 @@ def criterion_overlap(table: pd.DataFrame, kept: Tensor) -> pd.DataFrame:
     check_instance(kept, Tensor, "kept", "stack the masks' .kept")
     if len(kept) != len(table):
         raise ValueError(
-            f"There are {len(kept)} masks, but {len(table)} runs in the table: give one a run, in its order."
+            f"There are {len(kept)} masks, but {len(table)} runs in the table: give one for each, in the table's order."
         )
     runs = distinct(table.reset_index(drop=True)).reset_index(names="row")
     chosen = runs.iloc[:0]

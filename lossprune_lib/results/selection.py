@@ -163,7 +163,7 @@ def check_table(table: pd.DataFrame, *columns: str) -> None:
     for name in columns:
         numbers = name != "criterion"
         if numbers and (not pd.api.types.is_numeric_dtype(table[name]) or table[name].isna().any()):
-            raise ValueError(f"The column {name} of the table has entries that are no numbers: {remedy}.")
+            raise ValueError(f"The column {name} of the table has entries that are not numbers: {remedy}.")
 
 
 def has_no_model(criterion: str) -> bool:

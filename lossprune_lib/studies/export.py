@@ -44,10 +44,13 @@ def export(study: Study, plan: str | Path, store: str | Path, folder: str | Path
     if not earlier.empty:
         whole = pd.concat([earlier, whole]).sort_values("seed", kind="stable")
     written = [_write(whole, csv)]
+    overlaps = folder / f"{plan.stem}-overlap.csv"
     of_controls_alone = "control" in table and table["control"].ne("").all()
     if earlier.empty and not of_controls_alone:  # else this store does not have all masks, or no criterion's own
         overlap = results.criterion_overlap(table, study.masks(store))
-        written.append(_write(overlap, folder / f"{plan.stem}-overlap.csv"))
+        written.append(_write(overlap, overlaps))
+    else:
+        overlaps.unlink(missing_ok=True)  # an earlier part's would be taken for that of all seeds
     text = _note(Study.read(plan), plan, whole, sorted(parts))
     return [*written, files.replace(note, lambda path: path.write_text(text, "utf-8"))]
 

@@ -148,7 +148,7 @@ def check_named(given: object, options: Iterable[str], what: str) -> str:
     if callable(given) or isinstance(given, Criterion):
         raise TypeError(
             f"A study keeps its runs under the name of the {what}, and takes no function or object: give a name "
-            f"({', '.join(options)}), or take LocalPruner, which prunes by your own."
+            f"({', '.join(options)}), or use LocalPruner, which takes your own."
         )
     return check_choice(given, options, what)
 

@@ -31,6 +31,7 @@ True
 
 from lossprune_lib.training.enforcer import Enforcer
 from lossprune_lib.training.evaluation import Score, evaluate, score
+from lossprune_lib.training.gradual import fit_gradually
 from lossprune_lib.training.recipe import AUGMENTATIONS, PRECISIONS, SCHEDULES, Augment, Recipe, crop_and_flip
 from lossprune_lib.training.sgd import fit
 
@@ -45,5 +46,6 @@ __all__ = [
     "crop_and_flip",
     "evaluate",
     "fit",
+    "fit_gradually",
     "score",
 ]

@@ -12,7 +12,8 @@ from lossprune_lib.networks.masks import Mask, check_mask, zero_pruned
 class Enforcer:
     """Keeps pruned weights at zero while a network is trained: call it after every step of the optimizer.
 
-    Momentum and weight decay would otherwise revive them, so the optimizer's buffers are masked too.
+    To make one sets the network's pruned weights to zero, in place. Momentum and weight decay would otherwise revive
+    them, so the optimizer's buffers are masked too.
 
     Examples
     --------

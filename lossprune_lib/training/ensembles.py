@@ -222,7 +222,9 @@ def _check_recipe(recipe: Recipe | None) -> Recipe:
     if recipe.optimizer != "sgd":
         raise ValueError(f"An ensemble is trained by SGD, not by {recipe.optimizer}: train its networks one by one.")
     if recipe.precision != "float32":
-        raise ValueError(f"An ensemble is trained in the networks' own precision, not {recipe.precision}.")
+        raise ValueError(
+            f"Leave the precision out: an ensemble is trained in its networks' own, not {recipe.precision}."
+        )
     return recipe
 
 

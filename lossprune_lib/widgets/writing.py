@@ -2,31 +2,20 @@
 
 from __future__ import annotations
 
-import copy
 import re
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
 
 import ipywidgets
-import torch
 from matplotlib.figure import Figure
-from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 
 from lossprune_lib.checks import check_choice, check_instance
 from lossprune_lib.data import characters
 from lossprune_lib.data.task import Task
 from lossprune_lib.networks.gpt import TinyGPT
-from lossprune_lib.networks.weights import WeightSpace
 from lossprune_lib.networks.writing import write
 from lossprune_lib.plots.style import WIDTH, styled
-from lossprune_lib.plots.writing import Measured, WritingView
-from lossprune_lib.pruning.criteria import Criterion, Ranking
-from lossprune_lib.pruning.layerwise import SPARSEGPT, WANDA
-from lossprune_lib.pruning.local import LocalPruner
-from lossprune_lib.pruning.run import PrunerState
-from lossprune_lib.pruning.stage import losses_of, model_of, pruned_state, rank
-from lossprune_lib.seeds import generator
+from lossprune_lib.plots.writing import WritingView
+from lossprune_lib.pruning.one_shot import Measured, OneShot
 from lossprune_lib.widgets.parts import Clock
 from lossprune_lib.widgets.picture import Picture
 from lossprune_lib.widgets.sliders import Sliders, control
@@ -35,15 +24,7 @@ METHODS = {"mp": "MP, global", "uniform": "MP, per layer", "wanda": "Wanda", "sp
 SPARSITIES = (0.0, 0.2, 0.3, 0.4, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.9)
 PROMPT = "The class statement "
 CHARACTERS = 180
-LAST = "head"  # the layer that is not pruned
-_PRUNERS: dict[str, tuple[str | Criterion, str]] = {
-    "mp": ("mp", "global"),
-    "uniform": ("mp", "layer"),
-    "wanda": (WANDA, "row"),
-    "sparsegpt": (SPARSEGPT, "layer"),
-}
 _FIRST = 0.02  # seconds until the first words are shown
-_EXAMPLES = 64  # sequences, for calibration and for the loss
 
 
 @styled
@@ -64,7 +45,7 @@ def writing_slider(
     """
     check_choice(start[1], METHODS, "method")
     check_instance(net, TinyGPT, "A network that writes", 'take models.pretrained("tiny_gpt", task)')
-    models, known = _Models(net, task, seed), _words(characters.text())
+    models, known = OneShot(net, task, seed), _words(characters.text())
     names, seen = models.space.layers, dict[tuple[str, float], Measured]()
     figure = Figure(figsize=(WIDTH, 4.3))
     shown = WritingView(figure, names, METHODS, known)
@@ -95,62 +76,6 @@ def writing_slider(
         "prompt": ipywidgets.Text(prompt, description="prompt", layout={"width": "560px", "max_width": "95%"}),
     }
     return Sliders(controls, Picture(shown.figure, shown.moving), redraw)
-
-
-class _Models:
-    """The network pruned by each method, made when it is first asked for, and what was measured of it."""
-
-    def __init__(self, net: TinyGPT, task: Task, seed: int) -> None:
-        self.net, self.task, self.seed = net, task, seed
-        self.space = WeightSpace(net, exclude=LAST)
-        self.dense = self.space.split(self.space.read())
-        self.hessians = self._hessians(task.sample(_EXAMPLES, generator(seed, "batch", 1))[0])
-        self.rankings = {method: self._ranking(*of) for method, of in _PRUNERS.items()}
-        self.pruned, self.measured = lru_cache(maxsize=None)(self._pruned), lru_cache(maxsize=None)(self._measured)
-
-    def _ranking(self, criterion: str | Criterion, scope: str) -> tuple[PrunerState, str, Ranking]:
-        """Return what a method says of all weights: the same at every sparsity, as it prunes in one go."""
-        pruner = LocalPruner(criterion, stages=1, scope=scope, exclude=LAST, batch_size=_EXAMPLES, seed=self.seed)
-        state = pruner.start(self.net, self.task)
-        return state, scope, rank(pruner, state, model_of(pruner, state, losses_of(state)))
-
-    @torch.no_grad()
-    def _hessians(self, tokens: Tensor) -> list[Tensor]:
-        """Return X^T X of the inputs that the whole network gives each layer."""
-        found: dict[nn.Module, Tensor] = {}
-
-        def note(module: nn.Module, given: tuple[Tensor, ...]) -> None:
-            x = given[0].flatten(0, -2)
-            found[module] = x.T @ x
-
-        hooks = [module.register_forward_pre_hook(note) for module in self.space.modules]
-        self.net(tokens)
-        for hook in hooks:
-            hook.remove()
-        return [found[module] for module in self.space.modules]
-
-    def _pruned(self, method: str, sparsity: float) -> TinyGPT:
-        state, scope, ranking = self.rankings[method]
-        pruned = state.mask.smallest_kept(ranking.saliency, state.mask.still_to_prune(sparsity, scope), scope)
-        net = copy.deepcopy(self.net)
-        WeightSpace(net, exclude=LAST).write_(pruned_state(state, pruned, ranking.update).weights)
-        return net
-
-    @torch.no_grad()
-    def _measured(self, method: str, sparsity: float) -> Measured:
-        net = self.pruned(method, sparsity)
-        space = WeightSpace(net, exclude=LAST)
-        x, y = (part[::3] for part in self.task.split("test"))  # from all over the text, a third of it
-        loss = cross_entropy(net(x).flatten(0, 1), y.flatten()).item()
-        now = space.split(space.read())
-        layers = list(zip(self.dense, now, self.hessians, strict=True))
-        lost = [_size(weight - dense, h) / _size(dense, h) for dense, weight, h in layers]
-        return Measured(loss, lost, [(weight == 0).double().mean().item() for weight in now])
-
-
-def _size(weight: Tensor, hessian: Tensor) -> float:
-    """Return the sum of the squares of what a weight gives for inputs with X^T X."""
-    return ((weight @ hessian) * weight).sum().item()
 
 
 def _words(text: str) -> frozenset[str]:

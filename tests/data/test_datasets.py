@@ -443,3 +443,11 @@ def test_shipped_files_are_found() -> None:
 def test_a_file_that_is_not_shipped_is_said_to_be_missing() -> None:
     with pytest.raises(FileNotFoundError, match=r"no-such-file is not there.*install"):
         data.shipped("no-such-file")
+
+
+def test_a_task_that_is_made_directly_counts_its_examples() -> None:
+    task = Task.from_tensors(**tensors())
+    with pytest.raises(ValueError, match="y_valid"):
+        replace(task, y_valid=task.y_valid[:1])
+    with pytest.raises(TypeError, match="torch tensors"):
+        replace(task, x_test=task.x_test.numpy())

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from lossprune_lib import BatchLoss, data, landscape
+from lossprune_lib import BatchLoss, WeightSpace, data, landscape
 from lossprune_lib.loss_modelling import few_weights
 
 INDICES = (50111, 9044)  # one of the last layer, one of the first
@@ -65,6 +65,21 @@ def _logits(net, risk, place: tuple[str, int, int], value: torch.Tensor) -> torc
     parameters = {name: p.detach() for name, p in net.named_parameters()}
     parameters[f"{layer}.weight"] = weight * (1 - mask) + value * mask
     return torch.func.functional_call(net, parameters, (risk.x,))
+
+
+def test_weights_of_a_restricted_space_are_the_same_ones(risk, net) -> None:
+    without = BatchLoss(WeightSpace(net, exclude="fc1"), (risk.x, risk.y))
+    first = risk.space.size - without.space.size
+    pairs = [
+        (few_weights.one_weight(of, index, SHARES).actual, few_weights.two_weights(of, both, SHARES).actual)
+        for of, index, both in (
+            (risk, INDICES[0], (first + 5, INDICES[0])),
+            (without, INDICES[0] - first, (5, INDICES[0] - first)),
+        )
+    ]
+    for whole, part in zip(*pairs, strict=True):
+        torch.testing.assert_close(part, whole, rtol=1e-9, atol=1e-12)
+    assert few_weights.removal(risk, [(INDICES[0],)]).dtype == torch.float64
 
 
 def test_two_weights_are_what_torch_says(risk, net) -> None:

@@ -51,10 +51,7 @@ def test_slices_are_labelled_at_their_ends() -> None:
     assert [text.get_text() for text in ax.texts] == ["QM, quadratic model"]  # the gradient's end is out of sight
 
 
-def test_fine_tuning_beside_its_levels() -> None:
-    ax = fine_tuning.learning_again(Figure().add_subplot(), [0.4, 0.2], {"pruned": 0.5, "dense": 0.02})
-    assert {text.get_text() for text in ax.texts} == {"pruned", "dense", "fine-tuned"}
-    assert ax.lines[-1].get_xydata().tolist() == [[1, 0.4], [2, 0.2]]
+def test_what_a_choice_by_the_test_set_reports() -> None:
     ax = fine_tuning.reported(Figure().add_subplot(), [1, 2], {"test": [3, 2], "validation": [3, 1], "honest": [3, 3]})
     assert [line.get_ydata().tolist() for line in ax.lines] == [[3, 2], [3, 1], [3, 3]]
 

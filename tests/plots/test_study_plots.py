@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -141,45 +139,11 @@ def test_change_against_gap_shows_every_run(runs: pd.DataFrame) -> None:
         study_plots.change_against_gap(axes(), table(CELLS))
 
 
-def test_layer_density_is_that_of_the_best_runs(runs: pd.DataFrame) -> None:
-    runs.loc[(runs["criterion"] == "qm"), "density.fc1"] = 0.9
-    best = (runs["criterion"] == "qm") & (runs["stages"] == 14) & (runs["step_penalty"] == 0)
-    runs.loc[best, "density.fc1"] = [0.1, 0.3]
-    ax = drawn(study_plots.layer_density(axes(), runs))
-    lines = labelled(ax)
-    assert lines["QM, quadratic model"].get_ydata().tolist() == pytest.approx([0.2, 0.25])
-    assert lines["MP, magnitude"].get_ydata().tolist() == pytest.approx([0.05, 0.25])
-    assert lines["all layers together"].get_ydata()[0] == pytest.approx(0.1)
-    assert [tick.get_text() for tick in ax.get_xticklabels()] == ["fc1", "fc2"]
-    assert ax.get_yscale() == "log"
-    assert any("%" in tick.get_text() for tick in ax.get_yticklabels())
-    with pytest.raises(ValueError, match=r"no columns density\.LAYER"):
-        study_plots.layer_density(axes(), runs.drop(columns=["density.fc1", "density.fc2"]))
-
-
-def test_a_layer_that_is_gone_is_drawn_at_zero(runs: pd.DataFrame) -> None:
-    runs.loc[runs["criterion"] == "mp", "density.fc1"] = 0.0
-    ax = drawn(study_plots.layer_density(axes(), runs))
-    assert labelled(ax)["MP, magnitude"].get_ydata()[0] == 0
-    assert ax.get_yscale() == "symlog"
-    bottom, top = ax.get_ylim()
-    assert bottom < 0 < top
-    assert "0 %" in [tick.get_text() for tick in ax.get_yticklabels()]
-
-
-def test_names_of_many_layers_do_not_overlap(runs: pd.DataFrame) -> None:
-    for block, conv in itertools.product(range(8), (1, 2)):
-        runs[f"density.blocks.{block}.conv{conv}"] = 0.1
-    ax = drawn(study_plots.layer_density(axes(), runs))
-    assert all(tick.get_rotation() == 60 for tick in ax.get_xticklabels())
-
-
 def test_several_sparsities_are_refused(runs: pd.DataFrame) -> None:
     both = pd.concat([runs, runs.assign(sparsity=0.5)])
     for draw in (
         study_plots.change_by_stages,
         study_plots.change_against_gap,
-        study_plots.layer_density,
         lambda ax, runs: study_plots.change_heatmap(ax, runs, "qm"),
     ):
         with pytest.raises(ValueError, match=r"sparsities 0\.5, 0\.9: draw one at a time, for example table"):

@@ -27,5 +27,6 @@ def test_groups_take_the_kept_weights_apart_from_the_smallest_to_the_largest(tra
 def test_an_unknown_criterion_is_refused(trained, digits: data.Task) -> None:
     state = LocalPruner("mp").start(trained, digits)
     risk = BatchLoss(trained, digits.sample(50, generator(0, "batch", 1)))
-    with pytest.raises(ValueError, match="criterion"):
-        cost_of_groups(risk, state, "mine")
+    for name in ("mine", "random"):
+        with pytest.raises(ValueError, match=f"no criterion called '{name}'"):
+            cost_of_groups(risk, state, name)

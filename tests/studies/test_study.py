@@ -353,6 +353,7 @@ def test_a_study_may_be_run_and_exported_in_parts(plan: Path, tmp_path: Path, ta
         store = ["--store", str(tmp_path / f"{name}.sqlite"), "--seeds", str(seed)]
         assert __main__.main(["study", "run", str(plan), *store, "--device", "cpu"]) == 0
         assert __main__.main(["study", "export", str(plan), str(tmp_path / "out"), *store]) == 0
+        assert (tmp_path / "out" / "my_plan-overlap.csv").exists() == (seed == 4)  # that of one seed does not stay
     exported = pd.read_csv(tmp_path / "out" / "my_plan.csv")
     columns = [name for name in exported if name not in SECONDS and not exported[name].isna().all()]
     pd.testing.assert_frame_equal(exported[columns], table[columns], rtol=1e-4)

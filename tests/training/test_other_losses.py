@@ -164,6 +164,13 @@ def test_gradual_pruning_by_another_loss() -> None:
     assert training.evaluate(net, task, loss=loss).loss < untrained / 2
 
 
+def test_gradual_pruning_takes_an_epoch_at_least() -> None:
+    task = task_of(KINDS["regression"][1], KINDS["regression"][2])
+    recipe = replace(RECIPE, epochs=0)
+    with pytest.raises(ValueError, match="at least 1"):
+        fit_gradually(models.mlp_300_100(task), task, 0.9, recipe=recipe, progress=False)
+
+
 def test_the_loss_of_ones_own_above_is_right() -> None:
     task = task_of(counts)
     check_root(Poisson(), torch.randn(1, 1), task.y_train[:1])

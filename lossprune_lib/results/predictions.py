@@ -1,0 +1,128 @@
+"""What models predict of prunings, over several networks: are they fooled by their own choice, and what do stages mend.
+
+The rule is that of ``data/results/JUDGING.md``, "Predictions".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from lossprune_lib.checks import check_instance
+from lossprune_lib.results.statistics import Interval, interval
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+KEY = ["part", "chooser", "stages", "quantity"]
+_COLUMNS = ["network", "sparsity", "seed", *KEY, "value"]
+_REMEDY = "give one such as data/results/predictions/predictions.csv"
+_CAUSES = ("beyond the 2nd order", "GGN for the Hessian", "diagonal for the full GGN")
+
+
+def predictions(table: pd.DataFrame) -> pd.DataFrame:
+    """Return what each claim rests on: means over networks with their intervals.
+
+    Parameters
+    ----------
+    table : one row per number, as in ``data/results/predictions/predictions.csv``
+
+    Returns
+    -------
+    DataFrame
+        network, sparsity; claim: "fooled", "mended" or "ranks"; what, in words; mean, low, high and n. A share is what
+        is predicted of the actual change, as a fraction; costs and errors are in nats, and differences paired by seed.
+
+    Raises
+    ------
+    TypeError, ValueError
+        if it is no such table.
+    """
+    import pandas as pd
+
+    rows = []
+    for (network, sparsity), claim, what, found in _all(table):
+        about = {"network": network, "sparsity": sparsity, "claim": claim, "what": what}
+        rows.append({**about, "mean": found.mean, "low": found.low, "high": found.high, "n": found.n})
+    return pd.DataFrame(rows)
+
+
+def prediction_verdicts(table: pd.DataFrame) -> pd.DataFrame:
+    """Return "holds", "refuted" or "undecided" for each network, its index, and each claim, a column."""
+    import pandas as pd
+
+    found: dict[str, dict[str, Interval]] = {}
+    for (network, _), _, what, of in _all(table):
+        found.setdefault(network, {})[what] = of
+    return pd.DataFrame.from_dict({network: _verdicts(of) for network, of in found.items()}, orient="index")
+
+
+def _verdicts(of: dict[str, Interval]) -> dict[str, str]:
+    own, less = of["share by the diagonal, QM in 14 stages"], of["share by the diagonal, MP less QM"]
+    second, *others = (of[f"{cause}, 28 stages less 1"] for cause in _CAUSES)
+    order, last = of["rank correlation of cost and place, QM"], of["cost of the last group, QM less MP"]
+    exact = of["share by the full Hessian, QM in 14 stages"]
+    return {
+        "fooled": _of(
+            own.high < 0.5 and exact.low > 0.5 and less.low > 0,
+            own.low > 0.5 or less.high < 0,
+        ),
+        "mended": _of(
+            second.high < 0 and not any(other.high < 0 for other in others),
+            second.low > 0 or any(other.high < 0 for other in others),
+        ),
+        "ranks": _of(
+            order.low > 0.5 and of["share of the first six groups, QM"].high < 0.5 and last.low > 0,
+            order.high < 0.5 or last.high < 0,
+        ),
+    }
+
+
+def _of(holds: bool, refuted: bool) -> str:
+    return "holds" if holds else "refuted" if refuted else "undecided"
+
+
+def _all(table: pd.DataFrame) -> Iterator[tuple[tuple[str, float], str, str, Interval]]:
+    """Yield network and sparsity, claim, what, and its interval."""
+    import pandas as pd
+
+    check_instance(table, pd.DataFrame, "A table", _REMEDY)
+    missing = [name for name in _COLUMNS if name not in table]
+    if missing or table.empty:
+        what = f"lacks the columns {', '.join(missing)}" if missing else "has no rows"
+        raise ValueError(f"The table {what}: {_REMEDY}.")
+    for network, part in table.groupby("network", sort=False):
+        value = part.pivot_table(index="seed", columns=KEY, values="value")
+        for claim, what, numbers in _quantities(value):
+            yield (str(network), part["sparsity"].iloc[0]), claim, what, interval(numbers)
+
+
+def _quantities(value: pd.DataFrame) -> Iterator[tuple[str, str, pd.Series]]:
+    """Yield claim, what, and one number per seed, from numbers by seed (rows) and `KEY` (columns)."""
+    steps, groups = value["steps"], value["groups"]
+
+    def share(order: str, chooser: str, stages: int) -> pd.Series:
+        return steps[chooser, stages, order] / steps[chooser, stages, "actual"]
+
+    for chooser in ("random", "mp", "obd", "lm", "qm"):
+        yield "fooled", f"actual change (nats), {_name(chooser)} in 14 stages", steps[chooser, 14, "actual"]
+        yield "fooled", f"share by the diagonal, {_name(chooser)} in 14 stages", share("diagonal", chooser, 14)
+        yield "fooled", f"share by the full Hessian, {_name(chooser)} in 14 stages", share("hessian", chooser, 14)
+    for stages in (1, 140):
+        yield "fooled", f"share by the diagonal, QM in {stages} stages", share("diagonal", "qm", stages)
+    yield "fooled", "share by the diagonal, MP less QM", share("diagonal", "mp", 14) - share("diagonal", "qm", 14)
+    for cause in _CAUSES:
+        one, many = (value["causes", "mp", stages, cause] for stages in (1, 28))
+        yield "mended", f"{cause}, 1 stage", one
+        yield "mended", f"{cause}, 28 stages", many
+        yield "mended", f"{cause}, 28 stages less 1", many - one
+    for chooser in ("mp", "qm"):
+        of = groups[chooser, 14]
+        yield "ranks", f"rank correlation of cost and place, {_name(chooser)}", of["order"]
+        yield "ranks", f"share of the first six groups, {_name(chooser)}", of["first six predicted"] / of["first six"]
+        yield "ranks", f"cost of the last group (nats), {_name(chooser)}", of["last"]
+    yield "ranks", "cost of the last group, QM less MP", groups["qm", 14]["last"] - groups["mp", 14]["last"]
+
+
+def _name(chooser: str) -> str:
+    return chooser if chooser == "random" else chooser.upper()

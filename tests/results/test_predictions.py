@@ -1,0 +1,115 @@
+"""What models predict of prunings of several networks: the rule on made-up tables, the shipped one, and its script."""
+
+from __future__ import annotations
+
+import runpy
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+from scipy.stats import ttest_1samp
+
+from lossprune_lib import data, models, results
+from lossprune_lib.results.predictions import KEY
+
+FOLDER = Path(__file__).parents[2] / "data" / "results"
+CAUSES = ("beyond the 2nd order", "GGN for the Hessian", "diagonal for the full GGN")
+
+
+@pytest.fixture(scope="module")
+def table() -> pd.DataFrame:
+    return pd.read_csv(FOLDER / "predictions" / "predictions.csv")
+
+
+def made_up(changed: dict[tuple[str, str, int, str], float] | None = None, spread: float = 0.01) -> pd.DataFrame:
+    """Return a table by which all three claims hold, but for numbers that are changed."""
+    numbers: dict[tuple[str, str, int, str], float] = {}
+    for chooser, stages in [*((name, 14) for name in ("random", "mp", "obd", "lm", "qm")), ("qm", 1), ("qm", 140)]:
+        numbers["steps", chooser, stages, "actual"] = 1.0
+        numbers["steps", chooser, stages, "diagonal"] = 0.1 if chooser == "qm" else 0.7
+        numbers["steps", chooser, stages, "hessian"] = 0.9
+    for cause, first, last in zip(CAUSES, (1.0, 0.1, 0.1), (0.1, 0.3, 0.1), strict=True):
+        numbers["causes", "mp", 1, cause], numbers["causes", "mp", 28, cause] = first, last
+    for chooser, last in (("mp", 1.0), ("qm", 2.0)):
+        numbers["groups", chooser, 14, "order"], numbers["groups", chooser, 14, "last"] = 0.9, last
+        numbers["groups", chooser, 14, "first six"], numbers["groups", chooser, 14, "first six predicted"] = 1.0, 0.2
+    rows = [
+        # Not all by the same factor, so that no interval has the length zero.
+        {"network": "digits", "sparsity": 0.9, "seed": seed, **dict(zip(KEY, key, strict=True))}
+        | {"value": value * (1 + spread * ((seed + place) % 5 - 2))}
+        for seed in range(5)
+        for place, (key, value) in enumerate((numbers | (changed or {})).items())
+    ]
+    return pd.DataFrame(rows)
+
+
+def verdicts(table: pd.DataFrame) -> dict[str, str]:
+    return results.prediction_verdicts(table).loc["digits"].to_dict()
+
+
+def test_all_three_hold() -> None:
+    assert verdicts(made_up()) == dict.fromkeys(("fooled", "mended", "ranks"), "holds")
+
+
+def test_a_wide_interval_decides_nothing() -> None:
+    assert set(verdicts(made_up(spread=2.0)).values()) == {"undecided"}
+
+
+@pytest.mark.parametrize(
+    ("changed", "claim", "verdict"),
+    [
+        ({("steps", "qm", 14, "diagonal"): 0.8}, "fooled", "refuted"),
+        ({("steps", "mp", 14, "diagonal"): 0.05}, "fooled", "refuted"),
+        ({("steps", "qm", 14, "hessian"): 0.3}, "fooled", "undecided"),
+        ({("causes", "mp", 28, CAUSES[0]): 1.5}, "mended", "refuted"),
+        ({("causes", "mp", 28, CAUSES[0]): 1.0}, "mended", "undecided"),
+        ({("causes", "mp", 28, CAUSES[1]): 0.05}, "mended", "refuted"),
+        ({("causes", "mp", 28, CAUSES[2]): 0.02}, "mended", "refuted"),
+        ({("groups", "qm", 14, "order"): 0.2}, "ranks", "refuted"),
+        ({("groups", "qm", 14, "last"): 0.5}, "ranks", "refuted"),
+        ({("groups", "qm", 14, "first six predicted"): 0.9}, "ranks", "undecided"),
+    ],
+)
+def test_each_claim_can_fail_and_no_other_does(
+    changed: dict[tuple[str, str, int, str], float], claim: str, verdict: str
+) -> None:
+    found = verdicts(made_up(changed))
+    assert found.pop(claim) == verdict
+    assert set(found.values()) == {"holds"}
+
+
+def test_means_and_intervals_are_those_of_scipy(table: pd.DataFrame) -> None:
+    found = results.predictions(table).set_index(["network", "what"])
+    for network, part in table.groupby("network"):
+        steps = part[(part["part"] == "steps") & (part["chooser"] == "qm") & (part["stages"] == 14)]
+        by_seed = steps.pivot_table(index="seed", columns="quantity", values="value")
+        shares = by_seed["diagonal"] / by_seed["actual"]
+        bounds = ttest_1samp(shares, 0).confidence_interval(0.95)
+        row = found.loc[(network, "share by the diagonal, QM in 14 stages")]
+        assert (row["mean"], row["low"], row["high"]) == pytest.approx((shares.mean(), bounds.low, bounds.high))
+        assert row["n"] == len(shares) == 5
+
+
+@pytest.mark.parametrize(("given", "error"), [(None, TypeError), (pd.DataFrame({"seed": [1]}), ValueError)])
+def test_another_table_is_refused(given: object, error: type[Exception]) -> None:
+    with pytest.raises(error, match=r"predictions\.csv"):
+        results.predictions(given)  # type: ignore[arg-type]
+
+
+def test_the_script_measures_what_it_says() -> None:
+    """The shipped network of the digits, few examples: the errors add up, and the steps are the pruner's."""
+    script = runpy.run_path(str(FOLDER / "make_predictions.py"))
+    task = data.load("digits", device="cpu")
+    short = data.Task(*(part[:60] for split in data.SPLITS for part in task.split(split)), classes=10)
+    script["measured"].__globals__.update(STEPS=[("mp", 2), ("qm", 2)], STAGES=(1, 2))
+    rows = pd.DataFrame(script["measured"](models.pretrained("mlp_300_100", task), short, 0.5, 3))
+    value = rows.set_index(KEY)["value"].sort_index()
+    assert not value.index.duplicated().any()
+    for stages in (1, 2):
+        assert len(value["causes", "mp", stages]) == 3
+    errors = value["steps", "mp", 2]
+    assert value["causes", "mp", 2, CAUSES[0]] == pytest.approx(abs(errors["actual"] - errors["hessian"]), abs=1e-6)
+    assert value["causes", "mp", 2, CAUSES[1]] == pytest.approx(abs(errors["hessian"] - errors["ggn"]), abs=1e-6)
+    assert value["causes", "mp", 2, CAUSES[2]] == pytest.approx(abs(errors["ggn"] - errors["diagonal"]), abs=1e-6)
+    assert torch.isfinite(torch.tensor(value.to_numpy())).all()
