@@ -224,6 +224,7 @@ def test_there_are_eighteen_exercises_and_half_of_them_are_code(build: ModuleTyp
     assert sum("def " in stub for stub in stubs) >= len(stubs) / 2
 
 
+@pytest.mark.slow
 def test_a_fork_is_one_command_away(tmp_path: Path) -> None:
     shutil.copytree(ROOT / "notebooks", tmp_path / "notebooks")
     for name in ("pyproject.toml", "README.md"):

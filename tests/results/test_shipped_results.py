@@ -128,6 +128,7 @@ def test_the_first_round_is_on_record(script: Callable[[str], dict[str, Any]]) -
     assert found["cifar10_small_vgg", 3, "0.956"] == "partly"
 
 
+@pytest.mark.slow
 def test_later_tables_have_their_sections(
     script: Callable[[str], dict[str, Any]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

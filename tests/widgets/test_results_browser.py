@@ -35,6 +35,7 @@ def test_it_starts_at_the_best_of_the_most_stages(browser: widgets.Sliders) -> N
     assert 'width="880"' in browser.picture.html.value
 
 
+@pytest.mark.slow
 def test_every_position_draws_into_one_figure_and_errs_nowhere(browser: widgets.Sliders) -> None:
     drawn, children = browser.picture.canvas.figure, browser.children
     names = list(browser.controls)

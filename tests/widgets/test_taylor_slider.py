@@ -86,6 +86,7 @@ def test_moving_back_gives_the_same_picture_and_there_is_one_figure(slider) -> N
     assert before.count("<img") == 1
 
 
+@pytest.mark.slow
 def test_every_place_of_every_slider_can_be_drawn(slider) -> None:
     for stages in STAGES:
         for kappa in (GRID[0], GRID[-1]):
