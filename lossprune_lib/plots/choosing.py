@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from lossprune_lib.plots.style import INK, label_lines, signed, style
 from lossprune_lib.plots.taylor import order_style
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _SHORT = {"diagonal": "diagonal GGN", "hessian": "full Hessian"}
+_IN_TABLE = {"diagonal": "diagonal", "hessian": "full Hessian"}
 
 
 def predicted_by_chooser(ax: Axes, table: pd.DataFrame) -> Axes:
@@ -38,6 +39,32 @@ def predicted_by_chooser(ax: Axes, table: pd.DataFrame) -> Axes:
     ax.grid(axis="x")
     ax.legend(loc="lower right")
     return ax
+
+
+def shares_by_chooser(ax: Axes, found: pd.DataFrame) -> Axes:
+    """Draw which share of the actual change two models predicted of the steps that each criterion chose.
+
+    Parameters
+    ----------
+    found : the rows of one network in what `results.predictions` returns; bars are its intervals
+    """
+    of = found.set_index("what")
+    choosers = ["random", "mp", "obd", "lm", "qm"]
+    for name, label in _SHORT.items():
+        what = [f"share by the {_IN_TABLE[name]}, {_named(chooser)} in 14 stages" for chooser in choosers]
+        mean, low, high = (100 * of.loc[what, column].to_numpy() for column in ("mean", "low", "high"))
+        looks = order_style(name, linestyle="none", markersize=8, label=label)
+        ax.errorbar(mean, np.arange(len(choosers)), xerr=np.stack([mean - low, high - mean]), capsize=3, **looks)
+    ax.set_yticks(range(len(choosers)), [style(name)["label"] for name in choosers])
+    ax.axvline(100, color=INK, linewidth=0.9)
+    ax.set(xlabel="predicted, as a share of the actual change", xlim=(-5, 112), ylim=(len(choosers) - 0.5, -0.5))
+    ax.xaxis.set_major_formatter(PercentFormatter(100, symbol=" %", decimals=0))
+    ax.grid(axis="x")
+    return ax
+
+
+def _named(chooser: str) -> str:
+    return chooser if chooser == "random" else chooser.upper()
 
 
 def groups_in_order(ax: Axes, table: pd.DataFrame) -> Axes:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from lossprune_lib.checks import check_instance
+from lossprune_lib.files import shipped
 from lossprune_lib.results.statistics import Interval, interval
 
 if TYPE_CHECKING:
@@ -20,17 +21,18 @@ _REMEDY = "give one such as data/results/predictions/predictions.csv"
 _CAUSES = ("beyond the 2nd order", "GGN for the Hessian", "diagonal for the full GGN")
 
 
-def predictions(table: pd.DataFrame) -> pd.DataFrame:
+def predictions(table: pd.DataFrame | None = None) -> pd.DataFrame:
     """Return what each claim rests on: means over networks with their intervals.
 
     Parameters
     ----------
-    table : one row per number, as in ``data/results/predictions/predictions.csv``
+    table : one row per number; by default ``data/results/predictions/predictions.csv``
 
     Returns
     -------
     DataFrame
-        network, sparsity; claim: "fooled", "mended" or "ranks"; what, in words; mean, low, high and n. A share is what
+        network, sparsity; claim: "fooled", "mended" or "ranks"; what, in words; mean, low, high and n, and these as
+        words. A share is what
         is predicted of the actual change, as a fraction; costs and errors are in nats, and differences paired by seed.
 
     Raises
@@ -43,11 +45,12 @@ def predictions(table: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for (network, sparsity), claim, what, found in _all(table):
         about = {"network": network, "sparsity": sparsity, "claim": claim, "what": what}
-        rows.append({**about, "mean": found.mean, "low": found.low, "high": found.high, "n": found.n})
+        numbers = {"mean": found.mean, "low": found.low, "high": found.high, "n": found.n}
+        rows.append({**about, **numbers, "words": found.words(".2f")})
     return pd.DataFrame(rows)
 
 
-def prediction_verdicts(table: pd.DataFrame) -> pd.DataFrame:
+def prediction_verdicts(table: pd.DataFrame | None = None) -> pd.DataFrame:
     """Return "holds", "refuted" or "undecided" for each network, its index, and each claim, a column."""
     import pandas as pd
 
@@ -82,10 +85,12 @@ def _of(holds: bool, refuted: bool) -> str:
     return "holds" if holds else "refuted" if refuted else "undecided"
 
 
-def _all(table: pd.DataFrame) -> Iterator[tuple[tuple[str, float], str, str, Interval]]:
+def _all(table: pd.DataFrame | None) -> Iterator[tuple[tuple[str, float], str, str, Interval]]:
     """Yield network and sparsity, claim, what, and its interval."""
     import pandas as pd
 
+    if table is None:
+        table = pd.read_csv(shipped("results/predictions/predictions.csv"))
     check_instance(table, pd.DataFrame, "A table", _REMEDY)
     missing = [name for name in _COLUMNS if name not in table]
     if missing or table.empty:
@@ -109,7 +114,11 @@ def _quantities(value: pd.DataFrame) -> Iterator[tuple[str, str, pd.Series]]:
         yield "fooled", f"share by the diagonal, {_name(chooser)} in 14 stages", share("diagonal", chooser, 14)
         yield "fooled", f"share by the full Hessian, {_name(chooser)} in 14 stages", share("hessian", chooser, 14)
     for stages in (1, 140):
-        yield "fooled", f"share by the diagonal, QM in {stages} stage{'s' * (stages > 1)}", share("diagonal", "qm", stages)
+        yield (
+            "fooled",
+            f"share by the diagonal, QM in {stages} stage{'s' * (stages > 1)}",
+            share("diagonal", "qm", stages),
+        )
     yield "fooled", "share by the diagonal, MP less QM", share("diagonal", "mp", 14) - share("diagonal", "qm", 14)
     for cause in _CAUSES:
         one, many = (value["causes", "mp", stages, cause] for stages in (1, 28))

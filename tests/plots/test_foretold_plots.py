@@ -7,7 +7,8 @@ import pytest
 import torch
 from matplotlib.figure import Figure
 
-from lossprune_lib.plots import fine_tuning, foretold, landscape, locality, taylor
+from lossprune_lib import results
+from lossprune_lib.plots import choosing, fine_tuning, foretold, landscape, locality, taylor
 from lossprune_lib.pruning.foretold import CAUSES
 
 
@@ -63,3 +64,16 @@ def test_prunings_side_by_side_share_their_scale() -> None:
     assert axes[0].get_ylim() == axes[1].get_ylim()
     assert axes[1].get_ylim()[1] >= 1.5
     assert [ax.get_title() for ax in axes] == ["one", "two"]
+
+
+def test_shares_by_chooser_are_the_tables() -> None:
+    found = results.predictions()
+    found = found[found["network"] == "digits"]
+    ax = choosing.shares_by_chooser(Figure().add_subplot(), found)
+    diagonal, hessian = (container.lines[0].get_xdata() for container in ax.containers)
+    of = found.set_index("what")["mean"]
+    for row, chooser in enumerate(("random", "MP", "OBD", "LM", "QM")):
+        assert diagonal[row] == pytest.approx(100 * of[f"share by the diagonal, {chooser} in 14 stages"])
+        assert hessian[row] == pytest.approx(100 * of[f"share by the full Hessian, {chooser} in 14 stages"])
+    assert ax.get_yticklabels()[0].get_text().lower().startswith("random")
+    assert ax.get_ylim()[0] > ax.get_ylim()[1]  # the first chooser is at the top

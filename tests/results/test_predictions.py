@@ -91,7 +91,7 @@ def test_means_and_intervals_are_those_of_scipy(table: pd.DataFrame) -> None:
         assert row["n"] == len(shares) == 5
 
 
-@pytest.mark.parametrize(("given", "error"), [(None, TypeError), (pd.DataFrame({"seed": [1]}), ValueError)])
+@pytest.mark.parametrize(("given", "error"), [(3, TypeError), (pd.DataFrame({"seed": [1]}), ValueError)])
 def test_another_table_is_refused(given: object, error: type[Exception]) -> None:
     with pytest.raises(error, match=r"predictions\.csv"):
         results.predictions(given)  # type: ignore[arg-type]
