@@ -309,7 +309,7 @@ comparison = pd.DataFrame({name: {"accuracy": s.accuracy, "loss": s.loss} for na
 
 # %% tags=["on-slide"]
 figure, ax = plt.subplots(figsize=(plots.WIDTH, 2.2), layout="constrained")
-plots.bars(ax, comparison["accuracy"], "accuracy on the validation images at 90 % sparsity")
+plots.bars(ax, comparison["accuracy"], "accuracy on the validation images at 90 % sparsity", ["mp", "qm", "qm"])
 best.reveal(
     figure,
     comparison.apply(lambda column: column.map({"accuracy": "{:.0%}", "loss": "{:.2f}"}[column.name].format)),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 import pytest
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from lossprune_lib import data, plots
@@ -42,6 +43,17 @@ def test_examples_and_bars(digits: data.Task) -> None:
     ax = plots.bars(Figure().add_subplot(), pd.Series({"one": 0.25, "two": 0.5}), "share")
     assert [bar.get_width() for bar in ax.patches] == [0.25, 0.5]
     assert ax.get_xlabel() == "share"
+    assert not ax.lines
+
+
+def test_bars_of_criteria_have_their_colours_and_markers() -> None:
+    ax = plots.bars(Figure().add_subplot(), pd.Series({"one": 0.25, "two": 0.5}), "share", ["mp", "qm"])
+    for bar, line, criterion in zip(ax.patches, ax.lines, ("mp", "qm"), strict=True):
+        look = plots.style(criterion)
+        assert to_hex(bar.get_facecolor()) == line.get_color().lower() == look["color"].lower()
+        assert line.get_marker() == look["marker"]
+    with pytest.raises(ValueError, match="one for each bar"):
+        plots.bars(Figure().add_subplot(), pd.Series({"one": 0.25, "two": 0.5}), "share", ["mp"])
 
 
 def test_layers_without_images_are_drawn_as_rows(trained, digits: data.Task) -> None:
