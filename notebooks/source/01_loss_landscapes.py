@@ -311,7 +311,7 @@ lengths = pd.Series({name: step.norm().item() for name, step in lengths.items()}
 
 # %% tags=["on-slide"]
 figure, ax = plt.subplots(figsize=(plots.WIDTH, 3.4), layout="constrained")
-landscape_plots.lengths(ax, lengths)
+landscape_plots.lengths(ax, lengths, {name: name[:2].lower() for name in lengths.index if name[:2] in ("MP", "QM")})
 longer.reveal(
     figure,
     "Pruning is the longer step: it moves each weight all the way to zero, and training moved most of them by less.",
