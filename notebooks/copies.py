@@ -1,7 +1,8 @@
-"""Copies to work on: python notebooks/copies.py [--renew] FOLDER
+"""Copies to work on: python notebooks/copies.py [--renew] [--without-solutions] FOLDER
 
 Makes a copy without outputs of every notebook that has none in FOLDER, and names the copies that are older than the
-course. With --renew these are made anew: what the learner wrote comes along, and the old copy is kept beside it.
+course. With --renew these are made anew: what the learner wrote comes along, and the old copy is kept beside it. With
+--without-solutions the folded solutions are left out, for a class.
 
 The build derives a cell's id from its text. So a cell whose id is not that of its text is one that the learner changed.
 """
@@ -23,7 +24,7 @@ from nbformat import NotebookNode
 
 HERE = Path(__file__).parent
 BUILT_ID = re.compile(r"[0-9a-f]{12}")
-GLOSSARY = "GLOSSARY.md"
+PAGES = ("GLOSSARY.md", "RECIPES.md")  # which the notebooks link to
 MOST_ALIKE = 20  # cells of a notebook with one and the same text: far more than there are
 
 
@@ -32,18 +33,21 @@ def course() -> list[Path]:
     return sorted(HERE.glob("[0-9]*.ipynb"))
 
 
-def fresh(path: Path) -> NotebookNode:
-    """Return a notebook without its outputs."""
+def fresh(path: Path, solutions: bool = True) -> NotebookNode:
+    """Return a notebook without its outputs, and if so asked without its solutions."""
     notebook = nbformat.read(path, 4)
+    notebook.cells = [cell for cell in notebook.cells if solutions or not _is_solution(cell)]
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
     return notebook
 
 
-def is_older(path: Path) -> bool:
-    """Return whether a copy is of another version of the course."""
-    return _version(nbformat.read(path, 4)) != _version(nbformat.read(HERE / path.name, 4))
+def is_older(path: Path, solutions: bool = True) -> bool:
+    """Return whether a copy is of another version of the course, or has solutions where there shall be none."""
+    notebook = nbformat.read(path, 4)
+    unwanted = not solutions and any(map(_is_solution, notebook.cells))
+    return unwanted or _version(notebook) != _version(nbformat.read(HERE / path.name, 4))
 
 
 def _version(notebook: NotebookNode) -> object:
@@ -90,6 +94,10 @@ def _is_stub(cell: NotebookNode) -> bool:
     return "stub" in cell.metadata.get("tags", [])
 
 
+def _is_solution(cell: NotebookNode) -> bool:
+    return "solution" in cell.metadata.get("tags", [])
+
+
 def _defined(cell: NotebookNode) -> list[str]:
     """Return the functions and names that a cell defines at its top level."""
     try:
@@ -114,10 +122,10 @@ def write(notebook: NotebookNode, path: Path) -> None:
     os.replace(temporary, path)
 
 
-def renew(path: Path) -> str:
+def renew(path: Path, solutions: bool = True) -> str:
     """Renew a copy and keep the old one beside it; return what became of it, in a sentence."""
     kept = _free(path.with_name(f"{path.stem}-before-{datetime.date.today()}.ipynb"))
-    notebook, came, lost = renewed(nbformat.read(path, 4), fresh(HERE / path.name))
+    notebook, came, lost = renewed(nbformat.read(path, 4), fresh(HERE / path.name, solutions))
     shutil.copy2(path, kept)
     write(notebook, path)
     sentence = f"{path.name} is renewed, with {came} of your cells; the old one is {kept.name}."
@@ -137,22 +145,24 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="Make copies of the notebooks to work on, without outputs.")
     parser.add_argument("folder", type=Path)
     parser.add_argument("--renew", action="store_true", help="bring older copies up to date; answers come along")
+    parser.add_argument("--without-solutions", dest="solutions", action="store_false", help="leave the solutions out")
     given = parser.parse_args(arguments)
     given.folder.mkdir(parents=True, exist_ok=True)
-    shutil.copy2(HERE / GLOSSARY, given.folder / GLOSSARY)  # which the notebooks link to
+    for page in PAGES:
+        shutil.copy2(HERE / page, given.folder / page)
     older = []
     for source in course():
         path = given.folder / source.name
         if not path.exists():
-            write(fresh(source), path)
+            write(fresh(source, given.solutions), path)
             continue
         try:
-            if is_older(path):
+            if is_older(path, given.solutions):
                 older.append(path)
         except Exception as error:  # whatever a learner's editor has left there
             print(f"{path} cannot be read ({error}): move it away, and the next start makes a new copy.")
     if given.renew:
-        print("\n".join(map(renew, older)) or "All copies are up to date.")
+        print("\n".join(renew(path, given.solutions) for path in older) or "All copies are up to date.")
     elif older:
         print(f"Older than the course: {', '.join(path.name for path in older)}.")
         print("To renew them: make renew. Your answers come along, and the old copies are kept beside the new ones.")

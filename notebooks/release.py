@@ -20,7 +20,7 @@ from lossprune_lib.version import __version__
 ROOT = build.HERE.parent
 NAME = f"lossprune-course-{__version__}"
 SINGLE = ("LICENSE", "CITATION.cff", "Makefile", "pyproject.toml", "requirements.txt", "constraints.txt")
-BESIDE_NOTEBOOKS = ("GLOSSARY.md", "RECIPES.md", "copies.py")
+BESIDE_NOTEBOOKS = (*copies.PAGES, "copies.py")
 DATA = (".safetensors", ".csv", ".toml", ".md")
 LONG_AGO = (1980, 1, 1, 0, 0, 0)  # the earliest time that a zip can hold
 README = """\
@@ -61,9 +61,7 @@ def _files() -> Iterator[tuple[str, bytes]]:
 
 def _notebooks() -> Iterator[tuple[str, bytes]]:
     for path in copies.course():
-        notebook = copies.fresh(path)
-        notebook.cells = [cell for cell in notebook.cells if "solution" not in build.tags_of(cell)]
-        yield f"notebooks/{path.name}", nbformat.writes(notebook).encode()
+        yield f"notebooks/{path.name}", nbformat.writes(copies.fresh(path, solutions=False)).encode()
 
 
 def make(folder: Path) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -44,13 +45,54 @@ def change(path: Path, *, answer: str = ANSWER, older: bool = True) -> nbformat.
 
 
 def test_copies_have_no_outputs_and_are_otherwise_the_course(copies: ModuleType, folder: Path) -> None:
-    assert {path.name for path in folder.iterdir()} == {"GLOSSARY.md", *(path.name for path in copies.course())}
+    assert {path.name for path in folder.iterdir()} == {*copies.PAGES, *(path.name for path in copies.course())}
     for path in copies.course():
         built, mine = nbformat.read(path, 4), nbformat.read(folder / path.name, 4)
         assert [cell.source for cell in mine.cells] == [cell.source for cell in built.cells]
         code = [cell for cell in mine.cells if cell.cell_type == "code"]
         assert all(not cell.outputs and cell.execution_count is None for cell in code)
         assert not any(copies.is_changed(cell) for cell in mine.cells)
+
+
+def solutions(path: Path) -> int:
+    return sum("<summary>Solution" in cell.source for cell in nbformat.read(path, 4).cells)
+
+
+def test_copies_for_a_class_have_no_solutions_and_all_else(copies: ModuleType, folder: Path, tmp_path: Path) -> None:
+    copies.main(["--without-solutions", str(tmp_path / "class")])
+    for path in copies.course():
+        mine, theirs = folder / path.name, tmp_path / "class" / path.name
+        assert solutions(theirs) == 0
+        kept = [cell.source for cell in nbformat.read(mine, 4).cells if "<summary>Solution" not in cell.source]
+        assert [cell.source for cell in nbformat.read(theirs, 4).cells] == kept
+    assert solutions(folder / NAME) >= 4
+
+
+def test_solutions_that_shall_not_be_there_go_when_a_class_is_renewed(
+    copies: ModuleType, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copies.main(["--without-solutions", str(folder)])
+    assert NAME in capsys.readouterr().out
+    copies.main(["--without-solutions", "--renew", str(folder)])
+    assert solutions(folder / NAME) == 0
+    copies.main(["--without-solutions", "--renew", str(folder)])
+    assert "up to date" in capsys.readouterr().out
+
+
+def test_every_link_leads_to_something_in_the_folder(copies: ModuleType, folder: Path) -> None:
+    texts = {path.name: path.read_text("utf-8") for path in folder.glob("*.md")}
+    for path in folder.glob("*.ipynb"):
+        cells = nbformat.read(path, 4).cells
+        texts[path.name] = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+    links = [(name, link) for name, text in texts.items() for link in re.findall(r"\]\(([\w./#-]+)\)", text)]
+    links = [(name, link) for name, link in links if re.search(r"#|\.(?:md|ipynb)$", link)]
+    assert {("05_at_scale.ipynb", "RECIPES.md"), ("00_start_here.ipynb", "GLOSSARY.md")} <= set(links)
+    for name, link in links:
+        page, _, heading = link.partition("#")
+        assert (folder / page).exists(), f"{name} links to {link}"
+        headings = re.findall(r"^#+ (.*)$", texts[page or name], re.M)
+        slugs = [re.sub(r"[^\w -]", "", line.lower()).replace(" ", "-") for line in headings]
+        assert not heading or heading in slugs, f"{name} links to {link}"
 
 
 def test_a_second_start_touches_nothing_and_names_what_is_older(

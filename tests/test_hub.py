@@ -31,13 +31,16 @@ def git(folder: Path, *command: str) -> str:
 def test_a_pull_keeps_answers_and_brings_changes(script: Callable[[str], ModuleType], tmp_path: Path) -> None:
     """As nbgitpuller does it: commit what the student has, merge, hers where both changed a line."""
     copies, teacher, student = script("copies"), tmp_path / "class", tmp_path / "student"
-    copies.main([str(teacher)])
+    (options,) = re.findall(r"^python notebooks/copies\.py (.*) class$", PAGE, re.M)
+    copies.main([*options.split(), str(teacher)])
+    assert not any("<summary>Solution" in path.read_text("utf-8") for path in teacher.glob("*.ipynb"))
     git(teacher, "init", "--quiet", "--initial-branch=main")
     git(teacher, "add", ".")
     git(teacher, "commit", "--quiet", "-m", "The course")
     git(tmp_path, "clone", "--quiet", str(teacher), str(student))
 
     built = nbformat.read(ROOT / "notebooks" / "01_loss_landscapes.ipynb", 4)  # she ran it all
+    built.cells = [cell for cell in built.cells if "solution" not in cell.metadata.get("tags", [])]
     stub = next(cell for cell in built.cells if "stub" in cell.metadata.get("tags", []))
     stub.source = "her = 'answer'"
     nbformat.write(built, student / "01_loss_landscapes.ipynb")

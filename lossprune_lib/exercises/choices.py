@@ -29,7 +29,7 @@ register("what stages mend", Choice("abcd", "b", _WHAT_STAGES_MEND))
 
 _RANKS_AND_PREDICTS = """
     right: To choose, only the order of the weights matters. To predict, the sum must be right, and it is taken over
-        exactly those weights for which the model says least: what the diagonal leaves out of them is not in the sum.
+        exactly those weights whose cost the model underrates: in the sum these errors add up.
     luck: Luck does not come back with every number of stages, criterion and seed. Section 4 shows the order of the
         groups as it was measured.
     more-stages: Look at the outcome in section 1: the predicted share stays near zero from 1 to 140 stages, while the

@@ -145,10 +145,16 @@ def two_weights(ax: Axes, first: Tensor, second: Tensor, losses: Tensor, theta: 
     return ax
 
 
-def lengths(ax: Axes, values: pd.Series) -> Axes:
-    """Draw lengths of steps as labelled dots on a logarithmic scale, the first on top."""
-    ax.plot(list(values), list(values.index), "o", color="#0072B2")
-    for row, value in enumerate(values):
+def lengths(ax: Axes, values: pd.Series, criteria: Mapping[str, str]) -> Axes:
+    """Draw lengths of steps as labelled dots on a logarithmic scale, the first on top.
+
+    Parameters
+    ----------
+    criteria : {name of a step: its criterion}, in whose colour and marker it is drawn; other steps are neutral
+    """
+    for row, (name, value) in enumerate(zip(map(str, values.index), values, strict=True)):
+        look = style(criteria[name]) if name in criteria else {"color": GUIDE, "marker": "p"}
+        ax.plot([value], [name], linestyle="none", color=look["color"], marker=look["marker"])
         ax.annotate(f"{value:.2g}", (value, row), (8, 0), textcoords="offset points", va="center")
     ax.invert_yaxis()
     ax.set_xscale("log")

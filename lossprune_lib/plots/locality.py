@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from lossprune_lib.networks import masks
-from lossprune_lib.plots.style import GUIDE, HIGHLIGHT, label_lines, style
+from lossprune_lib.plots.style import GUIDE, HIGHLIGHT, INK, MUTED, label_lines, style
 from lossprune_lib.pruning import schedules
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ PREDICTED: dict[str, Any] = {
     "markersize": 6,
     "zorder": 5,
 }
-_LOOKS = {"linear": ("#0072B2", "--", "s"), "exponential": ("#D55E00", "-", "o"), "cubic": ("#009E73", "-.", "^")}
+_LOOKS = {"linear": (GUIDE, "--", "+"), "exponential": (INK, "-", "p"), "cubic": (MUTED, "-.", "1")}  # no criterion's
 _MANY = 40  # markers are drawn up to this many stages
 _TOPS = (0.1, 0.2, 0.5, 1, 2, 3, 5, 10, 20)  # nats; one step of these scales does for many settings
 _ROOM = 1.15  # of the highest change, up to the top
@@ -40,9 +40,9 @@ def schedule_curves(axes: Iterable[Axes], size: int, sparsity: float, stages: in
     level, removed = axes
     number = np.arange(stages + 1)
     for name in schedules.SCHEDULES:
-        colour, line, marker = _LOOKS.get(name, (GUIDE, ":", "x"))
+        colour, line, marker = _LOOKS.get(name, (GUIDE, ":", "|"))
         kappas = [0.0, *schedules.sparsities(name, sparsity, stages)]
-        looks: dict[str, Any] = {"color": colour, "linestyle": line, "marker": marker, "markersize": 4, "label": name}
+        looks: dict[str, Any] = {"color": colour, "linestyle": line, "marker": marker, "markersize": 6, "label": name}
         level.plot(number, kappas, **looks)
         removed.plot(number[1:], np.diff([masks.count(size, kappa) for kappa in kappas]), **looks)
     level.yaxis.set_major_formatter(_percent())

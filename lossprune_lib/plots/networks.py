@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from lossprune_lib.plots.style import CARD, PRUNED, here, style
+from lossprune_lib.plots.style import CARD, GUIDE, PRUNED, here, style
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -115,10 +115,21 @@ def examples(axes: np.ndarray, x: Tensor, titles: list[str]) -> np.ndarray:
     return axes
 
 
-def bars(ax: Axes, values: pd.Series, label: str) -> Axes:
-    """Draw shares between 0 and 1 as labelled horizontal bars, the first on top."""
-    drawn = ax.barh(list(values.index), list(values), color="#0072B2")
-    ax.bar_label(drawn, labels=[f" {100 * value:.0f} %" for value in values])
+def bars(ax: Axes, values: pd.Series, label: str, criteria: Sequence[str] = ()) -> Axes:
+    """Draw shares between 0 and 1 as labelled horizontal bars, the first on top.
+
+    Parameters
+    ----------
+    criteria : of each bar, whose colour and marker it gets; without them all bars are of one neutral colour
+    """
+    if len(criteria) not in (0, len(values)):
+        raise ValueError(f"There are {len(values)} bars and {len(criteria)} criteria: give one for each bar, or none.")
+    looks = [style(criterion) for criterion in criteria]
+    colours = [look["color"] for look in looks] or GUIDE
+    drawn = ax.barh(list(values.index), list(values), height=0.3 if looks else 0.8, color=colours)
+    for place, (value, look) in enumerate(zip(values, looks, strict=False)):
+        ax.plot(value, place, color=look["color"], marker=look["marker"], markersize=12, clip_on=False)
+    ax.bar_label(drawn, labels=[f" {100 * value:.0f} %" for value in values], padding=6 if looks else 0)
     ax.invert_yaxis()
     ax.set_xlim(0, 1.1)
     ax.xaxis.set_major_formatter(PercentFormatter(1, symbol=" %", decimals=0))

@@ -23,7 +23,10 @@ def linear(sparsity: float, stage: int, stages: int, start: float = 0.0) -> floa
 
 
 def exponential(sparsity: float, stage: int, stages: int, start: float = 0.0) -> float:
-    """Each stage keeps the same share of the weights that are left (both tables of Laurent et al. 2020)."""
+    """Each stage keeps the same share of the weights that are left (both tables of Laurent et al. 2020).
+
+    This is what the program of its authors runs; the formula printed in the paper's Algorithm 1 is another.
+    """
     return 1 - (1 - start) * ((1 - sparsity) / (1 - start)) ** (stage / stages)
 
 

@@ -21,7 +21,8 @@
 #
 # **You need** a little Python, and an idea of what a neural network is.
 #
-# **It takes** about 35 minutes. The computing takes seconds, and nothing is downloaded.
+# **It takes** about 35 minutes. The computing takes seconds, and nothing is downloaded. The [glossary](GLOSSARY.md) has
+# all terms.
 
 # %% [markdown] tags=["slide"]
 # # Start here
@@ -133,7 +134,7 @@ broken.reveal(
 # Here are three positions of the slider, for paper and for screens where nothing moves. Above, the weights that are left.
 # Below, what the network says of the images of each digit: right answers lie on the diagonal.
 
-# %% alt="Three columns, at 60, 80 and 90 % sparsity. Above, the grey of pruned weights spreads. Below, answers lie on the diagonal at 60 %; at 80 % some digits leave it; at 90 % two columns hold most images."
+# %% tags=["hide-input"] alt="Three columns, at 60, 80 and 90 % sparsity. Above, the grey of pruned weights spreads. Below, answers lie on the diagonal at 60 %; at 80 % some digits leave it; at 90 % two columns hold most images."
 sparsities = [0, 0.6, 0.7, 0.8, 0.9]
 masks, table = one_shot(net, task, sparsities)
 logits = torch.stack([space.call(theta * mask.kept, space.rest(), task.x_valid) for mask in masks])
@@ -240,7 +241,7 @@ sizes = theta[drawn].abs().cpu()
 # %% [markdown] tags=["slide"]
 # ## Magnitude is a hint. The loss is the question.
 
-# %% tags=["on-slide"]
+# %% tags=["on-slide", "hide-input"]
 figure, ax = plt.subplots(figsize=(plots.WIDTH, 3.4), layout="constrained")
 breaking.removals(ax, sizes, alone)
 one, other = torch.triu_indices(len(drawn), len(drawn), 1)
@@ -249,15 +250,15 @@ larger.reveal(
     figure,
     f"The larger weight costs more in {100 * agree.float().mean():.0f} % of all pairs.\n"
     f"{100 * (alone < 0).float().mean():.0f} % of the weights lower the loss when they go.",
+    "The points open like a fan. Small weights change little, but some large ones could go for nothing, and the removal "
+    "of others helps. Tossing a coin would be right in half of the pairs; size does better, and is wrong in every third.",
     answer=agree.float().mean().item(),
     alt="Change of the loss against size, for 300 weights removed alone: a fan that opens to the right. Larger weights "
     "can change more, up or down, and yet some large ones change nearly nothing.",
 )
 
 # %% [markdown]
-# The points open like a fan. Small weights indeed change little. But even among the large ones there are weights that
-# could go for nothing, and some whose removal *helps*. Tossing a coin would be right in half of the pairs; size does
-# better than that, but it is wrong in about every third pair. **Magnitude is a hint. The loss is the question.**
+# **Magnitude is at best a hint. The loss is the question.**
 #
 # Now take them away together. If each of the smallest 90 % cost what it costs alone, what would all of them cost?
 
@@ -309,22 +310,20 @@ comparison = pd.DataFrame({name: {"accuracy": s.accuracy, "loss": s.loss} for na
 
 # %% tags=["on-slide"]
 figure, ax = plt.subplots(figsize=(plots.WIDTH, 2.2), layout="constrained")
-plots.bars(ax, comparison["accuracy"], "accuracy on the validation images at 90 % sparsity")
+plots.bars(ax, comparison["accuracy"], "accuracy on the validation images at 90 % sparsity", ["mp", "qm", "qm"])
 best.reveal(
     figure,
     comparison.apply(lambda column: column.map({"accuracy": "{:.0%}", "loss": "{:.2f}"}[column.name].format)),
+    "Asked once, the loss chooses hardly better than size: some more images are right, but the loss is no lower. Asked again "
+    "after every stage, it leaves a network that still reads most digits, with exactly as many weights.",
     alt="Three bars, the accuracy of MP in one go, QM in one go and QM in 14 stages; the last is by far the longest.",
     answer=comparison["accuracy"].idxmax(),
 )
 
 # %% [markdown]
-# Asked once, the loss chooses hardly better than size: some more images are right, but the loss is no lower. Asked
-# again after every stage, it leaves a network that still reads most digits, with exactly as many weights as the
-# others.
-#
-# It is tempting to conclude that small steps make the estimates come true. Keep that thought, and distrust it:
-# notebook 02 checks the estimates, and notebook 03 asks why a ranking can be good although they are not. And nobody has
-# trained these networks again yet. When notebook 04 does, magnitude gets a second chance.
+# Should many questions win, it is tempting to conclude that small steps make the estimates come true. Keep that thought,
+# and distrust it: notebook 02 checks the estimates, and notebook 03 asks why a ranking can be good although they are not.
+# And nobody has trained these networks again yet. When notebook 04 does, magnitude gets a second chance.
 
 # %% [markdown] tags=["slide"]
 # ## What we saw
@@ -343,8 +342,7 @@ best.reveal(
 # - What a weight costs depends on which others are left. Asking the loss again at every stage chose far better weights
 #   than asking once.
 #
-# **Go on** with [01 Loss landscapes](01_loss_landscapes.ipynb): where does pruning take a network? The
-# [glossary](GLOSSARY.md) has all terms.
+# **Go on** with [01 Loss landscapes](01_loss_landscapes.ipynb): where does pruning take a network?
 #
 # **The paper**: C. Laurent, C. Ballas, T. George, N. Ballas, P. Vincent, *Revisiting Loss Modelling for Unstructured
 # Pruning*, 2020, [arXiv 2006.12279](https://arxiv.org/abs/2006.12279).

@@ -16,11 +16,12 @@
 # **After this notebook you can**
 # - say where a pruned network lies, and how far that is from the trained one;
 # - read a slice of a loss landscape, and say what it does not show;
-# - explain why the line to a mask is long, and why so little near its start warns you of its end.
+# - explain why the line to a mask is long, and say where on it the loss rises.
 #
 # **You need** notebook 00, vectors and their lengths, and the idea of a gradient.
 #
-# **It takes** about 40 minutes, and 28 more for the exercises. The computing takes seconds.
+# **It takes** about 40 minutes, and 28 more for the exercises. The computing takes seconds. The [glossary](GLOSSARY.md) has
+# all terms.
 
 # %% [markdown] tags=["slide"]
 # # Loss landscapes
@@ -109,7 +110,7 @@ plt.show()
 #
 # To prune many weights is to walk in the same way, only in more dimensions. A **mask** $m$ is a list of $D$ ones and
 # zeros: 1 where a weight stays, 0 where it goes. The pruned network is the point $\theta \odot m$ (multiplied entry
-# by entry), and the **step** that leads there is $\Delta = \theta \odot m - \theta$. It leaves alone what stays, and
+# by entry), and the **step** that leads there is $\Delta\theta = \theta \odot m - \theta$. It leaves alone what stays, and
 # takes everything else all the way to zero.
 
 
@@ -118,7 +119,7 @@ plt.show()
 #
 # The mask $m$ has a one where a weight stays and a zero where it goes.
 #
-# $$\Delta = \theta \odot m - \theta$$
+# $$\Delta\theta = \theta \odot m - \theta$$
 #
 # The step leaves alone what stays, and takes everything else **all the way to zero**.
 
@@ -156,7 +157,7 @@ lines = [{share: landscape.line(net, batch, step, t) for share, step in to.items
 # %% [markdown] tags=["slide"]
 # ## The harm is done far from where you stand
 
-# %% tags=["on-slide"]
+# %% tags=["on-slide", "hide-input"]
 figure, axes = plt.subplots(1, 2, figsize=(plots.WIDTH, 3.2), layout="constrained", sharey=True)
 for ax, losses, criterion, title in zip(axes, lines, ("mp", "qm"), ("MP in one go", "QM in 14 stages"), strict=True):
     landscape_plots.slices_by_sparsity(landscape_plots.frame(ax, 1, 2.5), t, losses, criterion).set_title(title)
@@ -164,15 +165,16 @@ axes[1].set_ylabel("")
 rise = lines[0][0.9] - height
 half_way.reveal(
     figure,
+    "Every line leaves the trained network almost level. The harm is done far from where you stand, and someone who only "
+    "looks around at the start sees next to nothing of it.",
     answer=(rise[10] / rise[20]).item(),
     alt="Loss along the straight line to the mask, for MP in one go and QM in 14 stages, at four sparsities: all lines "
     "leave almost level and bend upwards later, those of high sparsity most.",
 )
 
 # %% [markdown]
-# On the left are the masks of MP, on the right those that the quadratic model (QM) of notebook 00 chose in 14 stages,
-# with their sparsities at the end of each line. Every line leaves the trained network almost level. **The harm is
-# done far from where you stand**, and someone who only looks around at the start sees next to nothing of it.
+# In the outcome, the masks of MP are on the left, and on the right those that the quadratic model (QM) of notebook 00
+# chose in 14 stages, with their sparsities at the end of each line.
 #
 # ### Try it yourself
 #
@@ -239,9 +241,10 @@ def loss_on_line(space, rest, x, y, direction, at):
 # %% [markdown]
 # ## 3. How far is it?
 #
-# The **length** of a step is $\lVert\Delta\rVert$, the root of the sum of its squared entries. Is the step of MP a long
-# one? Compare it with training. Before training, the network had random weights $\theta_0$ (`theta_0`), and
-# $\lVert\theta - \theta_0\rVert$ is how far all of the training has brought it.
+# The **length** of a step is $\lVert\Delta\theta\rVert$, the root of the sum of its squared entries. Is the step of MP a long
+# one? Compare it with training: stochastic gradient descent, **SGD**, goes step after step against the gradient on a few images
+# at a time, and with **momentum** each step keeps a part of the one before. Before training, the network had random weights
+# $\theta_0$ (`theta_0`), and $\lVert\theta - \theta_0\rVert$ is how far all of the training has brought it.
 
 # %% [markdown] tags=["slide"]
 # ## Guess: how far is it?
@@ -308,21 +311,22 @@ lengths = pd.Series({name: step.norm().item() for name, step in lengths.items()}
 
 # %% tags=["on-slide"]
 figure, ax = plt.subplots(figsize=(plots.WIDTH, 3.4), layout="constrained")
-landscape_plots.lengths(ax, lengths)
+landscape_plots.lengths(ax, lengths, {name: name[:2].lower() for name in lengths.index if name[:2] in ("MP", "QM")})
 longer.reveal(
     figure,
+    "Pruning is the longer step: it moves each weight all the way to zero, and training moved most of them by less.",
     answer=lengths["MP, 50 %"] / lengths["all of the training"],
     alt="Dots on a logarithmic scale: one more epoch of training is by far the shortest step; all of the training is "
     "shorter than each pruning step; that of QM is longer than that of MP at the same sparsity.",
 )
 
 # %% [markdown]
-# Each number on the axis is ten times the one before. "All of the training" is the distance from start to end, not the
-# length of the path, which winds; an epoch is one pass over all training images.
+# In the outcome, each number on the axis is ten times the one before. "All of the training" is the distance from start to
+# end, not the length of the path, which winds; an epoch is one pass over all training images.
 #
-# Why is pruning so long a step? There are many weights, so even small squares add up; and pruning moves each of them
-# *all the way* to zero, while training moved most of them by less (a number below). And here is the shortest step to every
-# sparsity, which is that of MP: no mask of the same sparsity is nearer. Where does it pass all of the training?
+# What makes a step long? There are many weights, so even small squares add up; and pruning moves each of them
+# *all the way* to zero. Here is the shortest step to every sparsity, which is that of MP: no mask of the same sparsity is
+# nearer. Where does it pass all of the training?
 
 # %% alt="Length of the shortest step against sparsity: it rises from zero, passes the length of all of the training before 50 %, and reaches the length of theta at 100 %."
 shortest = theta.abs().sort().values.square().cumsum(0).sqrt()
@@ -403,7 +407,7 @@ walked.columns = [f"length {length}" for length in (0, 1, 3, 10)]
 # %% [markdown] tags=["slide"]
 # ## One point, four slices, four landscapes
 
-# %% tags=["on-slide"]
+# %% tags=["on-slide", "hide-input"]
 figure, axes = plt.subplots(1, 2, figsize=(plots.WIDTH, 3.3), layout="constrained")
 for ax, longest, top in zip(axes, (3, 20), (3, 1.5), strict=True):
     at = torch.linspace(0, longest, 81)
@@ -412,21 +416,22 @@ for ax, longest, top in zip(axes, (3, 20), (3, 1.5), strict=True):
 steepest.reveal(
     figure,
     walked.map("{:.2f}".format),
+    "Along the gradient the loss is far up before the walk to a mask has begun to rise. Along a random direction it stays flat "
+    "longest. Yet a random step is of no use: it prunes nothing.",
     answer=walked["length 3"].idxmax(),
     alt="Loss against the length of the walk along four directions, near on the left and far on the right: along the "
     "gradient it rises at once, towards MP's mask late, towards QM's mask and along a random direction later still.",
 )
 
 # %% [markdown]
-# One point, four slices, four landscapes. Along the gradient the loss is far up before the walk to a mask has begun
-# to rise. Along a random direction it stays flat longest. Yet a random step is of no use: it prunes nothing.
+# One point, four slices, four landscapes. The slice that is drawn most often is the random one. Here it is by itself:
 
 # %% [markdown] tags=["slide"]
 # ## What does a flat slice show?
 #
 # That *this* direction is flat. Twenty other random ones are too. The gradient's is steep.
 
-# %% tags=["on-slide"] alt="Loss along one random direction, both ways from theta: a wide bowl that is almost flat in its middle."
+# %% tags=["on-slide", "hide-input"] alt="Loss along one random direction, both ways from theta: a wide bowl that is almost flat in its middle."
 at = torch.linspace(-12, 12, 49)
 figure, ax = plt.subplots(figsize=(6, 2.6), layout="constrained")
 losses = landscape.line(net, batch, units["random"], at)
@@ -483,7 +488,7 @@ at = torch.linspace(-5, 29, 25)
 field = landscape.plane(net, batch, along, across, at, at)
 middle = landscape.line(net, batch, (first + second) / 2, [1.0]).item()
 
-# %%
+# %% tags=["hide-input"]
 ends = sorted(landscape.line(net, batch, step, [1.0]).item() for step in (first, second))
 angle = torch.rad2deg(F.cosine_similarity(first, second, dim=0).acos())
 figure, (ax, key) = plt.subplots(1, 2, figsize=(6, 4.8), width_ratios=(30, 1), layout="constrained")
@@ -491,16 +496,16 @@ walks.seen_from_above(ax, first, second, at, field).set_title(f"steps {angle:.0f
 landscape_plots.levels_bar(figure, key)
 halfway.reveal(
     figure,
-    f"{middle:.2f} nats in the middle, {ends[0]:.2f} and {ends[1]:.2f} at the two masks",
+    f"{middle:.2f} nats in the middle, {ends[0]:.2f} and {ends[1]:.2f} at the two masks. There is no wall between them.",
     answer="lower" if middle < ends[0] else "higher" if middle > ends[1] else "between",
     alt="Filled contours of the loss on the plane of two steps, in true angles and lengths: theta in a flat lowest "
     "region, the shorter step of MP leading up steeply, the longer one of QM, at about 50 degrees, less high.",
 )
 
 # %% [markdown]
-# Each band of colour ends at twice the loss of the band below. There is no wall between the two masks,
-# and the flat region around $\theta$ is wide in this plane. But a plane is a slice too. It shows two directions out
-# of $D$, and a network that lies above or below it has no place in the picture.
+# In the outcome, each band of colour ends at twice the loss of the band below; the flat region around $\theta$ is wide in
+# this plane. But a plane is a slice too. It shows two directions out of $D$, and a network that lies above or below it has no
+# place in the picture.
 
 # %% [markdown]
 # ### Bonus 1.5: Is it in the picture?
@@ -569,7 +574,7 @@ on_line = landscape.line(net, batch, second, steps.square().cumsum(0).sqrt() / s
 # %% [markdown] tags=["slide"]
 # ## Every stage turns a right angle
 
-# %% tags=["on-slide"]
+# %% tags=["on-slide", "hide-input"]
 figure, axes = plt.subplots(1, 2, figsize=(plots.WIDTH, 3.3), layout="constrained")
 walks.corners(axes, steps, after, on_line)
 detour.reveal(

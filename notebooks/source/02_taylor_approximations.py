@@ -21,6 +21,7 @@
 # **You need** derivatives of functions of several variables, and notebook 00 (sparsity, magnitude pruning, stages).
 #
 # **It takes** about 42 minutes, and 22 more for the exercises. The computing takes well under a minute, and nothing is downloaded.
+# The [glossary](GLOSSARY.md) has all terms.
 
 # %% [markdown] tags=["slide"]
 # # Taylor approximations
@@ -204,25 +205,30 @@ foreseen.reveal(
     figure,
     "Left, the whole way along the step: both models stay far below while the loss (thick) climbs. Right, the first quarter: "
     "the second order lies in the grey band, within 10 % of the actual change, nearly to the end of the quarter.",
+    "Nothing is wrong with the formula. The step is too long for it.",
     answer=along.change("hessian") / mp.true_change(0.8),
     alt="Change of the loss along the step to 80 %. On the whole step the loss leaves both models far below; in the first "
     "quarter the second-order model stays close to it.",
 )
 
 # %% [markdown]
-# Nothing is wrong with the formula. **The step is too long for it.** That is one reason for a wrong prediction. Section 6 adds another.
+# The outcome shows one reason for a wrong prediction. Section 6 adds another.
 #
 # ### Exercise 2.1: What the model predicts
 #
 # *medium, about 5 minutes.* $H$ is too large to build. QM and OBD use a diagonal instead: one curvature for each weight, and no pairs.
-# Write `predicted_change(weights, gradient, curvature, kept)`: the signed change of the loss that this diagonal model predicts when every weight goes that
-# is not `kept` (a bool tensor). For weights `[2., 3.]`, gradient `[1., 1.]`, curvature `[4., 4.]` and `kept` `[False, True]` it is `6.`
+# Write what this diagonal model predicts for a mask.
 
 
 # %% tags=["stub"]
 def predicted_change(weights, gradient, curvature, kept):
+    """Return the signed change of the loss that the diagonal model predicts when every weight goes that is not `kept`.
+
+    >>> ones, kept = torch.ones(2), torch.tensor([False, True])
+    >>> predicted_change(torch.tensor([2.0, 3.0]), ones, 4 * ones, kept)
+    tensor(6.)
+    """
     # your code
-    return None
 
 
 # %%
@@ -249,15 +255,19 @@ def predicted_change(weights, gradient, curvature, kept):
 #
 # ### Exercise 2.2: The saliency of QM
 #
-# *medium, about 5 minutes.* Write `qm_saliency(weights, gradient, curvature, step_penalty)`, a tensor with the saliency of each weight. To the size of the
+# *medium, about 5 minutes.* Write the saliency of each weight. To the size of the
 # change add the **step penalty**, $\tfrac12\lambda$ times the squared length of the weight's own step ($\lambda$ is `step_penalty`). It holds back weights with a long way to go, for which
-# the model is least to be trusted. For weights `[2.]`, gradient `[5.]`, curvature `[4.]` and a penalty of `1.` the saliency is `[4.]`
+# the model is least to be trusted.
 
 
 # %% tags=["stub"]
 def qm_saliency(weights, gradient, curvature, step_penalty):
+    """Return the saliency of each weight; a tensor [D], as `weights`, `gradient` and `curvature` are.
+
+    >>> qm_saliency(torch.tensor([2.0]), torch.tensor([5.0]), torch.tensor([4.0]), 1.0)
+    tensor([4.])
+    """
     # your code
-    return None
 
 
 # %%
@@ -310,7 +320,7 @@ lowering = exercises.guess(
     unit="%",
 )
 
-# %%
+# %% tags=["hide-input"]
 changes = criteria.modelled_change(mp.model, "qm")
 figure, ax = plt.subplots(figsize=(6.5, 3.2), layout="constrained")
 taylor_plots.cancellation(ax, changes[weights.abs().argsort()])
@@ -379,14 +389,18 @@ print("pruned to 80 %:", bends_down(pruned))
 # ### Exercise 2.3: The diagonal of the last layer
 #
 # *hard, about 8 minutes.* The last layer has the weight $W$ ($C \times F$) and, for one example, the input $x$ ($F$ numbers): $z = Wx + b$. Write
-# `last_layer_diagonal(inputs, logits)`: the diagonal of the GGN of the *mean* loss, as a tensor `[C, F]` in the shape of the weight, from the layer's `inputs` `[N, F]` and the
-# network's `logits` `[N, C]`. Begin with $\partial z_c / \partial W_{cf}$. For inputs `[[2.]]` and logits `[[0., 0.]]` it is `[[1.], [1.]]`
+# the diagonal of the GGN of the *mean* loss, for this layer. Begin with $\partial z_c / \partial W_{cf}$.
 
 
 # %% tags=["stub"]
 def last_layer_diagonal(inputs, logits):
+    """Return the diagonal in the shape of the weight, [C, F], from the layer's inputs [N, F] and the logits [N, C].
+
+    >>> last_layer_diagonal(torch.tensor([[2.0]]), torch.tensor([[0.0, 0.0]]))
+    tensor([[1.],
+            [1.]])
+    """
     # your code
-    return None
 
 
 # %%
@@ -461,15 +475,17 @@ foretold.stage_by_stage(axes, {"steps of MP": staged["mp"], "steps of QM": stage
 axes[1].set_ylabel("")
 fooled.reveal(
     figure,
-    "Same network, same sparsity, same number of stages, same kind of model. Only the chooser differs.",
+    "Same network, same sparsity, same number of stages, same kind of model. Only the chooser differs. Left, MP's steps: the stages "
+    "are short, the full Hessian predicts nearly all of what happens, the diagonal about three quarters. Right, QM's steps: the full "
+    "Hessian still predicts about nine tenths, so the expansion is right. But the diagonal, which chose these steps, predicts next "
+    "to nothing of their cost.",
     answer=totals.loc["qm", "diagonal"] / totals.loc["qm", "true_change"],
     alt="Actual and predicted change added up over 14 stages to 90 %. For the steps of MP the full Hessian follows the actual change and the diagonal predicts most of it; "
     "for the steps of QM the full Hessian follows, and the diagonal model stays at zero.",
 )
 
 # %% [markdown]
-# Left: MP's steps. The stages are short: the full Hessian predicts nearly all of what happens, the diagonal about three quarters. Right: QM's steps. The full Hessian
-# still predicts about nine tenths, so **the expansion is right**. But the diagonal, which chose these steps, predicts next to nothing of their cost. All five choosers side by side:
+# Have you opened the outcome? Then here are five choosers side by side, on the same network:
 
 # %% [markdown] tags=["slide"]
 # ## The more of the model goes into the choice, the more it is fooled
@@ -480,7 +496,7 @@ choosing.predicted_by_chooser(ax, totals)
 plt.show()
 
 # %% [markdown]
-# The more of the diagonal model goes into the choice, the more the model is fooled: nothing of it goes into random and MP, its slopes into LM, its curvatures into OBD, and all of it
+# In this network and this draw of the images, the more of the diagonal model goes into the choice, the more the model is fooled: nothing of it goes into random and MP, its slopes into LM, its curvatures into OBD, and all of it
 # into QM. It is the same kind of model each time! **Where the diagonal chooses, it picks the weights on which it
 # errs in its own favour.** Look at the two parts of its prediction:
 
@@ -503,7 +519,7 @@ print(
 
 # %% [markdown]
 # The estimate of what was taken is too low, though every single estimate is right on average. And yet the taken half is cheaper than a random one. Both findings matter.
-# In the figure above, QM's steps cost less than half of what MP's cost. **If you choose by a model, do not ask the same model what the choice will cost; the choice
+# In the figure above, of one network and one draw, QM's steps cost less than half of what MP's cost. **If you choose by a model, do not ask the same model what the choice will cost; the choice
 # may be good all the same.** Notebook 03 goes on from there.
 
 # %% [markdown]
@@ -515,7 +531,7 @@ print(
 # 2. **GGN for the Hessian**: that prediction, minus the one with the full GGN;
 # 3. **diagonal for the full GGN**: that one, minus the one with the GGN's diagonal.
 #
-# Take MP to 90 %: it prunes the same weights in any number of stages, so only the models differ. Go from 1 stage to 28.
+# Take MP to 90 %: it prunes the same weights in any number of stages, so only the models differ. Go from 1 stage to 28, with this one network and one draw.
 
 # %% [markdown] tags=["slide"]
 # ## Guess: three errors, many stages
@@ -616,14 +632,17 @@ plt.show()
 #
 # ### Bonus 2.5: The Hessian along a step, without the Hessian
 #
-# *hard, about 10 minutes.* All figures with a full Hessian rest on one trick. Write `curvature_along(loss, weights, step)`, which returns $\Delta\theta^\top H \Delta\theta$.
-# `loss` is a function of the weights that torch can differentiate. Do not build $H$: two backward passes are enough. For `loss = lambda w: (w**4).sum()`, weights `[1.]` and step `[2.]` it is `48.`
+# *hard, about 10 minutes.* All figures with a full Hessian rest on one trick. Compute $\Delta\theta^\top H \Delta\theta$. Do not build $H$: two backward passes are enough.
 
 
 # %% tags=["stub", "bonus"]
 def curvature_along(loss, weights, step):
+    """Return step times H times step, for a `loss` of the weights [D] that torch can differentiate.
+
+    >>> curvature_along(lambda w: (w**4).sum(), torch.tensor([1.0]), torch.tensor([2.0]))
+    tensor(48.)
+    """
     # your code
-    return None
 
 
 # %%
@@ -656,6 +675,8 @@ def curvature_along(loss, weights, step):
 # - LM, QM and OBD are one formula: the parabola of a single weight, with more or less left out. What pairs of weights do together is in none of them.
 # - In one long step every model fails. In 14 stages the full expansion predicts more than eight tenths of what happens; stages do not mend what the diagonal and the GGN leave out.
 # - Where the diagonal chooses, it is fooled: it predicts next to nothing of what its own choices cost. They cost far less than those of magnitude all the same.
+#
+# All of this was measured on one network, with one draw of the images.
 #
 # **Next**: [03 Locality](03_locality.ipynb). Why does a model that predicts so badly choose so well?
 #

@@ -20,7 +20,8 @@
 #
 # **You need** notebook 02: the criteria LM, QM and OBD, and what a Taylor model predicts.
 #
-# **It takes** about 40 minutes, and 34 more for the exercises. The computing takes under a minute.
+# **It takes** about 40 minutes, and 34 more for the exercises. The computing takes under a minute. The [glossary](GLOSSARY.md)
+# has all terms.
 
 # %% [markdown] tags=["slide"]
 # # Locality
@@ -117,7 +118,7 @@ for ax, n in zip(axes, numbers, strict=True):
 axes[0].legend()
 predicted.reveal(
     figure,
-    "With more stages, the loss ends lower. The predictions stay near zero.",
+    "With more stages, the loss ends lower. The predictions stay near zero, so it is not because they come true.",
     sums.rename(columns={"predicted_change": "predicted (nats)", "true_change": "actual (nats)"}).round(2),
     answer=sums.loc[140, "predicted_change"] / sums.loc[140, "true_change"],
     alt="Change of the loss against sparsity for QM in 1, 14 and 140 stages. The end of the actual change falls from panel to "
@@ -125,7 +126,8 @@ predicted.reveal(
 )
 
 # %% [markdown]
-# So there are two things to understand in this notebook. More stages help a great deal. And they help although the predictions do not come true.
+# This is one network and one draw of the images; section 6 has more networks. The outcome holds two things to understand in this notebook: what more stages do to the loss, and
+# what they do to the predictions.
 
 # %% [markdown]
 # ## 2. The loop by hand
@@ -135,14 +137,17 @@ predicted.reveal(
 #
 # ### Exercise 3.1: Exponential schedule
 #
-# *medium, about 5 minutes.* Write `stage_sparsities(sparsity, stages)`: a list with the sparsity after stage 1, after stage 2, and so on up to the final `sparsity`. For `0.75` in
-# `2` stages it is `[0.5, 0.75]`: half of the weights stay in each stage.
+# *medium, about 5 minutes.* Write the exponential schedule.
 
 
 # %% tags=["stub"]
 def stage_sparsities(sparsity, stages):
+    """Return a list: the sparsity after stage 1, after stage 2, and so on up to the final `sparsity`.
+
+    >>> stage_sparsities(0.75, 2)  # half of the weights stay in each stage
+    [0.5, 0.75]
+    """
     # your code
-    ...
 
 
 # %%
@@ -164,15 +169,19 @@ def stage_sparsities(sparsity, stages):
 # %% [markdown]
 # ### Exercise 3.2: One stage
 #
-# *medium, about 8 minutes.* Write `one_stage(saliency, kept, sparsity)`. From the saliency of each weight (`[D]`) and what is kept so far (bool `[D]`) it makes what is kept after the
-# stage (a new bool `[D]`): exactly `round(D * sparsity)` entries are `False`, what was pruned stays pruned, and of the others those with the smallest saliency
-# go. If several have the same saliency, any of them may go. For saliency `[3., 1., 2., 9.]`, kept `[True, True, True, False]` and `0.5` it is `[True, False, True, False]`.
+# *medium, about 8 minutes.* From the saliency of each weight and what is kept so far, make what is kept after the
+# stage: exactly `round(D * sparsity)` entries are `False`, what was pruned stays pruned, and of the others those with the smallest saliency
+# go. If several have the same saliency, any of them may go.
 
 
 # %% tags=["stub"]
 def one_stage(saliency, kept, sparsity):
+    """Return what is kept after the stage, a new bool [D], from the saliency [D] and what is kept before it, a bool [D].
+
+    >>> one_stage(torch.tensor([3.0, 1.0, 2.0, 9.0]), torch.tensor([True, True, True, False]), 0.5)
+    tensor([ True, False,  True, False])
+    """
     # your code
-    ...
 
 
 # %%
@@ -195,20 +204,21 @@ def one_stage(saliency, kept, sparsity):
 # %% [markdown]
 # ### Exercise 3.3: The whole loop
 #
-# *hard, about 12 minutes.* Write `prune_in_stages(dense, model_at, sparsities, criterion, step_penalty)`, which returns what is kept in the end (bool `[D]`).
-# - `dense`: the weights at the start, `[D]`;
-# - `model_at(weights, stage)`: gives a `LossModel` at any weights `[D]`, on the batch of that stage; stages are counted 1, 2, ...;
-# - `sparsities`: the sparsity after each stage;
-# - `criterion` and `step_penalty`: for `criteria.saliency(model, criterion, step_penalty)`.
-#
-# `smallest(saliency, k)` is there for you: it marks exactly the `k` smallest entries, in a bool tensor `[D]`.
-# The check runs your function on a small loss of its own.
+# *hard, about 12 minutes.* Write the loop. `criteria.saliency(model, criterion, step_penalty)` gives the saliencies, and `smallest(saliency, k)` marks exactly
+# the `k` smallest entries, in a bool tensor `[D]`. The check runs your function on a small loss of its own.
 
 
 # %% tags=["stub"]
 def prune_in_stages(dense, model_at, sparsities, criterion, step_penalty):
+    """Return what is kept in the end, a bool [D].
+
+    `dense` are the weights at the start, [D], and `sparsities` the sparsity after each stage. `model_at(weights, stage)`
+    gives a `LossModel` at any weights [D], on the batch of that stage; stages are counted 1, 2, ...
+
+    >>> prune_in_stages(torch.tensor([3.0, -1.0, 2.0, 0.5]), model_at, [0.5, 0.75], "mp", 0.0)  # whatever the model
+    tensor([ True, False, False, False])
+    """
     # your code
-    ...
 
 
 # %%
@@ -253,6 +263,7 @@ print(f"{100 * mask.sparsity:.0f} % pruned; weights that differ: {int((run.mask.
 #
 # With $\pi$ stages, the exponential schedule reaches $\kappa_i = 1 - (1 - \kappa)^{i / \pi}$ after stage $i$. The linear one reaches $\kappa\, i / \pi$, the cubic one
 # $\kappa \left(1 - (1 - i / \pi)^3\right)$. All end at the same sparsity; they differ in when they remove most weights.
+# (The exponential formula printed in the paper's Algorithm 1 is another; this one is what the program of its authors runs.)
 
 # %% [markdown] tags=["slide"]
 # ## Schedules
@@ -293,7 +304,7 @@ axes[1].set_ylabel("")
 plt.show()
 
 # %% [markdown]
-# The diagonal model predicts about three quarters of what MP's steps cost. It did not choose them, and they cost more. It predicts next to nothing of what QM's steps cost. It chose
+# One network, one draw. The diagonal model predicts about three quarters of what MP's steps cost. It did not choose them, and they cost more. It predicts next to nothing of what QM's steps cost. It chose
 # them, and they cost less. (Section 6 of notebook 02 says why it is fooled by its own choice.)
 #
 # For choosing, only the *order* of the weights counts. So test the order by itself. Stop QM after half of its 14 stages. Sort the weights that are left, once by MP's saliency and
@@ -316,7 +327,7 @@ for ax, (criterion, costs) in zip(axes, groups.items(), strict=True):
     ax.set(title=f"in the order of {criterion.upper()}", ylabel=axes[0].get_ylabel() if criterion == "mp" else "")
 plt.show()
 
-# %%
+# %% tags=["nbval-check-output"]
 for criterion, costs in groups.items():
     order = costs["actual"].corr(costs.index.to_series(), method="spearman")
     print(
@@ -325,16 +336,16 @@ for criterion, costs in groups.items():
     print(f"    first six groups: actual {costs['actual'][:6].sum():.2f}, predicted {costs['predicted'][:6].sum():.2f}")
 
 # %% [markdown]
-# Of the six groups that QM likes least, its model predicts a small part of the cost. Still the order is nearly right. MP's order of the
-# groups is as good, but QM's spreads the costs further: the single costs of its first six groups add up to less than those of MP's first six, and its last group, the one to keep, would cost about twice as much
-# as MP's last. QM knows better what not to touch. **QM ranks well although it predicts badly.**
+# Of the six groups that QM would prune first, its model predicts 0.04 of 0.23 nats. Still the order is nearly right. MP's order of the
+# groups is as good (0.99 beside 0.98, of twelve groups of one network), but QM's spreads the costs further: its first six groups cost less than MP's first six, and its last group, the one to keep, about twice as much
+# as MP's last. QM knows better what not to touch. In this network **QM ranks well although it predicts badly**.
 #
 # ### Exercise 3.4: How can that be?
 #
 # *medium, about 4 minutes.* Which sentence explains that QM ranks well although it predicts badly?
 # - a: It is luck: any other mask would have done as well.
 # - b: In enough stages its predictions come true, and then so does its ranking.
-# - c: A ranking needs only the order. The prediction is a sum over the very weights for which the model says least, so what the model leaves out is missing from exactly that sum.
+# - c: A ranking needs only the order. The weights taken are those whose cost the model underrates, and in their sum these errors add up.
 # - d: The prediction is bad, but the sum of saliencies is right.
 
 # %% tags=["stub"]
@@ -484,8 +495,8 @@ for name, study in studies.items():
 # Read the evidence with the verdict. *Similar* does not mean equal: on both data sets LM ends above QM in 140 stages, and the intervals say so clearly. On the digits the interval lies on both
 # sides of a quarter, so finding 2 is undecided there. `cifar10_small_vgg` is a small convolutional network that was trained for too short a time (it gets about a third of the images wrong). By our rules three seeds are
 # too few for an interval, so it decides nothing. The last two are the paper's VGG11 and its residual network, a quarter as wide, with a sampled curvature (notebook 05), and not trained to the end. On the VGG stages
-# help in every comparison, and LM ends a little below QM. On the residual network four seeds cannot tell at 90 %. At its other sparsity, 95.6 %, nearly every mask raises the training loss above that of guessing; QM's lead over MP is not clear there, and the rule
-# calls that refuted.
+# help in every comparison, and LM ends a little below QM: at 90 %, LM less QM is -0.06 (-0.09 to -0.03), n = 4. On the residual network four seeds cannot tell at 90 %. At 95.6 %, QM less MP is -1.24 (-2.59 to 0.12), n = 4: no clear lead,
+# which the rule counts as refuted.
 
 # %% [markdown]
 # ## 7. The same pruning twice
@@ -580,26 +591,30 @@ clear = {gain.verdict() for gain in gains.values()}
 named = {"better": "the trust region, clearly", "worse": "the fixed schedule, clearly"}
 bolder.reveal(
     figure,
-    f"The trust region ends lower in {wins} of {len(outcome)}. The bars are the 95 % intervals of the mean.",
+    f"The trust region ends lower in {wins} of {len(outcome)}. The bars are the 95 % intervals of the mean: "
+    "one network and five draws do not decide it.",
     answer=named.get(clear.pop(), "undecided") if len(clear) == 1 else "undecided",
     alt="Paired differences of loss changes, trust region minus fixed schedule, five draws each at two tolerances. The means lie below zero, both intervals contain it.",
 )
 
 # %% [markdown]
-# One network and five draws do not decide it. There is also a reason not to hope for too much: the rule trusts a step if the diagonal's prediction comes true, and section 4 shows
+# Whatever came out, there is a reason not to hope for too much: the rule trusts a step if the diagonal's prediction comes true, and section 4 shows
 # what that prediction is worth.
 #
 # ### Bonus 3.6: The rule of the trust region
 #
-# *medium, about 6 minutes.* Write `next_step(share, predicted, actual, tolerance)`, which returns two things: whether the step is accepted (its error is at most the tolerance, in nats), and the share of
-# the remaining weights that the next step takes. After an error above the tolerance that is half the share; below half of the tolerance it is twice the share; in between it stays.
-# `next_step(0.2, 0.0, 0.3, 0.1)` is `(False, 0.1)`.
+# *medium, about 6 minutes.* A step is accepted if its error is at most the tolerance, in nats. The next step takes half the share after an error above the tolerance,
+# twice the share after one below half of the tolerance, and in between the same.
 
 
 # %% tags=["stub", "bonus"]
 def next_step(share, predicted, actual, tolerance):
-    # your code
-    ...
+    """Return whether the step is accepted, and the share of the remaining weights that the next step takes.
+
+    >>> next_step(0.2, 0.0, 0.3, 0.1)
+    (False, 0.1)
+    """
+    # your code: return accepted, next share
 
 
 # %%

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import re
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from torch.nn import functional as F
 
 from lossprune_lib import criteria, exercises
 from lossprune_lib.exercises.checking import EXERCISES
+from lossprune_lib.loss_modelling.model import LossModel
 from lossprune_lib.networks.masks import smallest
 
 SOURCES = sorted((Path(__file__).parents[2] / "notebooks" / "source").glob("*.py"))
@@ -43,6 +45,17 @@ def test_the_solution_passes_and_the_stub_is_not_attempted(stem: str, name: str,
         verdict = exercises.check(name, answers(stem, "solution")[variable])
         assert verdict.passed, verdict
     assert exercises.check(name, answers(stem, "stub")[variable]).passed is None
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.stem)
+def test_the_examples_of_the_stubs_are_right(source: Path) -> None:
+    solved = answers(source.stem, "solution")
+    names = solved | {"model_at": lambda weights, stage: LossModel(weights, 0.0, 0 * weights, 0 * weights)}
+    runner = doctest.DocTestRunner(verbose=False, optionflags=doctest.NORMALIZE_WHITESPACE)
+    for name, stub in answers(source.stem, "stub").items():
+        if name in solved and name not in IMPORTED and getattr(stub, "__doc__", None):
+            runner.run(doctest.DocTestParser().get_doctest(stub.__doc__, dict(names), name, None, None))
+    assert runner.summarize().failed == 0
 
 
 @pytest.mark.parametrize(("stem", "name", "variable"), CASES)

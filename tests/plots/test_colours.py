@@ -93,6 +93,13 @@ def test_every_eye_tells_the_colours_of_a_figure_apart(figure: str, eye: str) ->
         assert difference(first, second, eye) > LEAST, f"{one} and {other}"
 
 
+def test_schedules_look_like_no_criterion() -> None:
+    looks = [plots.style(name) for name in (*plots.STYLES, *plots.CONTROLS)]
+    for colour, _, marker in locality_plots._LOOKS.values():
+        assert colour not in [look["color"] for look in looks]
+        assert marker not in [look["marker"] for look in looks]
+
+
 @pytest.mark.parametrize("figure", TOGETHER)
 def test_what_is_not_seen_by_colour_is_seen_by_shape(figure: str) -> None:
     shapes = [shape for _, shape in TOGETHER[figure].values()]

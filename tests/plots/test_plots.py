@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pandas as pd
 import pytest
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from lossprune_lib import data, plots
+from lossprune_lib.plots import landscape as landscape_plots
 from lossprune_lib.pruning.criteria import CRITERIA
 from lossprune_lib.pruning.layerwise import SPARSEGPT, WANDA
 
@@ -42,6 +44,26 @@ def test_examples_and_bars(digits: data.Task) -> None:
     ax = plots.bars(Figure().add_subplot(), pd.Series({"one": 0.25, "two": 0.5}), "share")
     assert [bar.get_width() for bar in ax.patches] == [0.25, 0.5]
     assert ax.get_xlabel() == "share"
+    assert not ax.lines
+
+
+def test_bars_of_criteria_have_their_colours_and_markers() -> None:
+    ax = plots.bars(Figure().add_subplot(), pd.Series({"one": 0.25, "two": 0.5}), "share", ["mp", "qm"])
+    for bar, line, criterion in zip(ax.patches, ax.lines, ("mp", "qm"), strict=True):
+        look = plots.style(criterion)
+        assert to_hex(bar.get_facecolor()) == line.get_color().lower() == look["color"].lower()
+        assert line.get_marker() == look["marker"]
+    with pytest.raises(ValueError, match="one for each bar"):
+        plots.bars(Figure().add_subplot(), pd.Series({"one": 0.25, "two": 0.5}), "share", ["mp"])
+
+
+def test_lengths_of_criteria_have_their_looks_and_others_none_of_these() -> None:
+    values = pd.Series({"training": 4.6, "MP, 50 %": 6.3})
+    training, mp = landscape_plots.lengths(Figure().add_subplot(), values, {"MP, 50 %": "mp"}).lines
+    assert (mp.get_color(), mp.get_marker()) == (plots.style("mp")["color"], plots.style("mp")["marker"])
+    looks = [plots.style(name) for name in CRITERIA]
+    assert training.get_color() not in [look["color"] for look in looks]
+    assert training.get_marker() not in [look["marker"] for look in looks]
 
 
 def test_layers_without_images_are_drawn_as_rows(trained, digits: data.Task) -> None:
