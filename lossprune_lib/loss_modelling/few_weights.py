@@ -116,25 +116,25 @@ def telling_weights(risk: BatchLoss) -> dict[str, int]:
     Returns
     -------
     dict
-        "costly", whose removal costs most; "welcome", whose removal lowers the loss most; "bent", of which QM's
+        "costly", whose removal costs most; "welcome", whose removal lowers the loss most; "mistaken", of which QM's
         prediction is off most; "level", where the slope has the smallest part in what QM predicts of a costly removal.
     """
     weights = risk.space.read()
     model = risk.model(weights)
     assert model.gradient is not None
     assert model.curvature is not None
-    bend = model.curvature * weights**2 / 2
-    predicted = bend - model.gradient * weights
-    ends = [values.abs().topk(min(_CANDIDATES, len(values))).indices for values in (predicted, weights, bend)]
+    quadratic = model.curvature * weights**2 / 2
+    predicted = quadratic - model.gradient * weights
+    ends = [values.abs().topk(min(_CANDIDATES, len(values))).indices for values in (predicted, weights, quadratic)]
     chosen = torch.cat(ends).unique()
     actual = removal(risk, [(int(index),) for index in chosen])
-    bend, predicted = bend[chosen].cpu(), predicted[chosen].cpu()
+    quadratic, predicted = quadratic[chosen].cpu(), predicted[chosen].cpu()
     costly = actual >= actual.quantile(0.75)
-    share_of_slope = (1 - bend / predicted).abs().masked_fill(~costly, torch.inf)
+    share_of_slope = (1 - quadratic / predicted).abs().masked_fill(~costly, torch.inf)
     found = {
         "costly": actual.argmax(),
         "welcome": actual.argmin(),
-        "bent": (predicted - actual).abs().argmax(),
+        "mistaken": (predicted - actual).abs().argmax(),
         "level": share_of_slope.argmin(),
     }
     return {name: int(chosen[place]) for name, place in found.items()}

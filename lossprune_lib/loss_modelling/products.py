@@ -32,8 +32,8 @@ def ggn_quadratic_form(
     step : [D]
     """
     at, moved = jvp(outputs, (weights,), (step,))[:2]
-    bent = jvp(grad(loss), (at.detach(),), (moved.detach(),))[1]
-    return (moved * bent).sum().clamp_min(0)
+    curved = jvp(grad(loss), (at.detach(),), (moved.detach(),))[1]
+    return (moved * curved).sum().clamp_min(0)
 
 
 def hessian_quadratic_form(

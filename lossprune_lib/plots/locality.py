@@ -153,9 +153,9 @@ class Staged:
 
     def _explain(self, predicts: bool) -> None:
         """Give the legend the looks of the lines; without a model, it names no prediction."""
-        said, foretold = self.legend.legend_handles
+        said, predicted = self.legend.legend_handles
         said.set(color=self.actual.get_color(), linestyle=self.actual.get_linestyle(), marker=self.actual.get_marker())
-        for part in (foretold, self.legend.get_texts()[1]):
+        for part in (predicted, self.legend.get_texts()[1]):
             part.set_visible(predicts)
 
 

@@ -1,6 +1,6 @@
 """Pruning: criteria, schedules, and stages of model, ranking and mask."""
 
-from lossprune_lib.pruning.foretold import causes_by_stages, stage_by_stage
+from lossprune_lib.pruning.by_stage import causes_by_stages, stage_by_stage
 from lossprune_lib.pruning.groups import cost_of_groups
 from lossprune_lib.pruning.local import CoverageWarning, LocalPruner, prune_together
 from lossprune_lib.pruning.paid_back import errors_by_way

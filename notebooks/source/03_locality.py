@@ -50,7 +50,7 @@ from lossprune_lib import (
 )
 from lossprune_lib.files import shipped
 from lossprune_lib.networks.masks import smallest
-from lossprune_lib.plots import choosing, foretold, seeds
+from lossprune_lib.plots import by_stage, choosing, seeds
 from lossprune_lib.plots import locality as locality_plots
 from lossprune_lib.plots import study as study_plots
 from lossprune_lib.pruning import cost_of_groups, prune_together, stage_by_stage
@@ -126,7 +126,7 @@ predicted.reveal(
 )
 
 # %% [markdown]
-# This is one network and one draw of the images; section 6 has more networks. The outcome holds two things to understand in this notebook: what more stages do to the loss, and
+# This is one network and one draw of the images; sections 4 and 6 have more networks. The outcome holds two things to understand in this notebook: what more stages do to the loss, and
 # what they do to the predictions.
 
 # %% [markdown]
@@ -299,7 +299,7 @@ steps = {name: stage_by_stage(LocalPruner(name, sparsity=0.9, stages=14), net, t
 figure, axes = plt.subplots(
     1, 2, figsize=(plots.WIDTH, 3.5), sharey=True, gridspec_kw={"wspace": 0.65, "right": 0.84, "bottom": 0.16}
 )
-foretold.stage_by_stage(axes, {"steps of MP": steps["mp"], "steps of QM": steps["qm"]})
+by_stage.stage_by_stage(axes, {"steps of MP": steps["mp"], "steps of QM": steps["qm"]})
 axes[1].set_ylabel("")
 plt.show()
 
@@ -338,7 +338,7 @@ for criterion, costs in groups.items():
 # %% [markdown]
 # Of the six groups that QM would prune first, its model predicts 0.04 of 0.23 nats. Still the order is nearly right. MP's order of the
 # groups is as good (0.99 beside 0.98, of twelve groups of one network), but QM's spreads the costs further: its first six groups cost less than MP's first six, and its last group, the one to keep, about twice as much
-# as MP's last. QM knows better what not to touch. In this network **QM ranks well although it predicts badly**.
+# as MP's last. In this network QM knows better what not to touch, and **QM ranks well although it predicts badly**.
 #
 # ### Exercise 3.4: How can that be?
 #
@@ -360,6 +360,25 @@ exercises.check("ranks and predicts", my_reason)
 
 # %% tags=["solution"]
 my_reason = "c"  # an error that leaves costly weights costly does no harm to the order, but adds up in the sum
+
+# %% [markdown]
+# And other networks? Five of the digits and five of MNIST, each trained from a seed of its own, with 95 % intervals:
+
+# %% tags=["hide-input"]
+found = results.predictions()
+asked = (found["claim"] == "ranks") | found["what"].isin(
+    [
+        "share by the diagonal, QM in 140 stages",
+        "actual change (nats), MP in 14 stages",
+        "actual change (nats), QM in 14 stages",
+    ]
+)
+found[asked].pivot(index="what", columns="network", values="words")
+
+# %% [markdown]
+# *It ranks well although it predicts badly* holds on both: the rank correlations are 0.95 and 0.98, and of its first six groups the model predicts less than half. On MNIST it predicts more than on the
+# digits: a fifth of the cost in 140 stages, where the digits' networks show nothing. But *QM knows better what not to touch* is true of the digits alone. On MNIST QM's last group costs **less** than MP's, by
+# 0.21 nats (0.11 to 0.31), and yet QM's steps end at 1.27 nats, MP's at 2.08. What makes them better there, these groups do not show.
 
 # %% [markdown]
 # ## 5. Stages and penalty

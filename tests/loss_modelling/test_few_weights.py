@@ -112,7 +112,7 @@ def test_the_telling_weights_tell_what_they_are_named_after(risk) -> None:
     at_zero = {name: {c: of.predicted(c, 0.0) for c in ("lm", "qm", "obd")} for name, of in found.items()}
     assert at_zero["welcome"]["obd"] > 0 > at_zero["welcome"]["qm"]
     errors = {name: abs(at_zero[name]["qm"] - actual[name]) for name in found}
-    assert errors["bent"] == max(errors.values())
+    assert errors["mistaken"] == max(errors.values())
     shares = {name: abs(at_zero[name]["lm"] / at_zero[name]["qm"]) for name in found}
     assert shares["level"] == min(shares.values())
 

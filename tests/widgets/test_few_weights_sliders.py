@@ -10,7 +10,7 @@ from lossprune_lib import BatchLoss, data, widgets
 from lossprune_lib.loss_modelling import few_weights
 from lossprune_lib.widgets.few_weights import PAIR_SHARES, SHARES
 
-WEIGHTS = {"costly": 50111, "bent": 9044}
+WEIGHTS = {"costly": 50111, "mistaken": 9044}
 PAIRS = {"more": (50111, 50134), "other": (50111, 9044)}
 
 
@@ -61,7 +61,7 @@ def test_one_weight_says_and_draws_the_loss_and_its_models(one, risk, name: str)
 
 def test_the_table_has_what_each_model_predicts_where_the_weight_is_pruned(one, risk) -> None:
     row = one.table.iloc[1]
-    found = few_weights.one_weight(risk, WEIGHTS["bent"], [0.0])
+    found = few_weights.one_weight(risk, WEIGHTS["mistaken"], [0.0])
     assert row["weight"] == "fc1[141, 20]"
     assert row["actual"] == pytest.approx(found.actual[0].item())
     assert [row[c] for c in ("lm", "qm", "obd")] == pytest.approx([found.predicted(c, 0) for c in ("lm", "qm", "obd")])
@@ -76,7 +76,7 @@ def test_a_weight_as_trained_changes_nothing(one) -> None:
 def test_each_choice_has_its_own_scale_and_going_back_gives_the_same_picture(one) -> None:
     one.controls["share"].value, one.controls["weight"].value = 10, "costly"
     before, limits = one.picture.html.value, one.picture.canvas.figure.axes[0].get_ylim()
-    one.controls["weight"].value = "bent"
+    one.controls["weight"].value = "mistaken"
     assert one.picture.canvas.figure.axes[0].get_ylim() != limits
     assert one.picture.html.value != before
     one.controls["weight"].value = "costly"

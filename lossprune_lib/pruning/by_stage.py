@@ -1,4 +1,4 @@
-"""What the loss models foretell of each stage of a pruning, and where they go wrong, against the number of stages.
+"""What the loss models predict of each stage of a pruning, and where they go wrong, against the number of stages.
 
 The stages of a pruning are steps that its criterion chose, each by a model at its own point. Asked about the same
 steps, models of other orders say how much of the error comes from what the criterion leaves out.

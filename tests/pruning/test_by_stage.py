@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from lossprune_lib import BatchLoss, LocalPruner, data
-from lossprune_lib.pruning import causes_by_stages, foretold, stage_by_stage
+from lossprune_lib.pruning import causes_by_stages, by_stage, stage_by_stage
 from lossprune_lib.seeds import generator
 
 
@@ -40,7 +40,7 @@ def test_each_stage_is_asked_about_its_own_step(trained, digits: data.Task, crit
 def test_the_causes_add_up_to_the_error(trained, digits: data.Task) -> None:
     pruner = LocalPruner("mp", sparsity=0.8, batch_size=100)
     causes = causes_by_stages(pruner, trained, digits, [1, 3])
-    assert causes.columns.tolist() == list(foretold.CAUSES)
+    assert causes.columns.tolist() == list(by_stage.CAUSES)
     assert causes.index.tolist() == [1, 3]
     for stages, row in causes.iterrows():
         found = stage_by_stage(LocalPruner("mp", 0.8, stages, batch_size=100), trained, digits).sum()

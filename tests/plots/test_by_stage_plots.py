@@ -8,15 +8,15 @@ import torch
 from matplotlib.figure import Figure
 
 from lossprune_lib import results
-from lossprune_lib.plots import choosing, fine_tuning, foretold, landscape, locality, taylor
-from lossprune_lib.pruning.foretold import CAUSES
+from lossprune_lib.plots import choosing, fine_tuning, by_stage, landscape, locality, taylor
+from lossprune_lib.pruning.by_stage import CAUSES
 
 
 def test_each_run_has_a_panel_with_sums_over_its_stages() -> None:
     one = pd.DataFrame({"sparsity": [0.5, 0.8], "true_change": [1, 3], "diagonal": [0.5, 0.5], "hessian": [1, 2.8]})
     other = one.assign(true_change=[0.5, 0.5])
     axes = Figure(figsize=(9, 3)).subplots(1, 2)
-    foretold.stage_by_stage(axes, {"MP": one, "QM": other})
+    by_stage.stage_by_stage(axes, {"MP": one, "QM": other})
     assert [ax.get_title() for ax in axes] == ["MP", "QM"]
     assert axes[0].get_ylim() == axes[1].get_ylim()
     _, actual, diagonal, hessian = axes[0].lines
@@ -29,7 +29,7 @@ def test_each_run_has_a_panel_with_sums_over_its_stages() -> None:
 
 def test_causes_are_drawn_by_their_size() -> None:
     table = pd.DataFrame([[1.0, -0.1, 0.2], [0.1, 0.3, -0.2]], index=[1, 14], columns=list(CAUSES))
-    ax = foretold.causes_by_stages(Figure().add_subplot(), table)
+    ax = by_stage.causes_by_stages(Figure().add_subplot(), table)
     assert [line.get_ydata().tolist() for line in ax.lines] == [[1, 0.1], [0.1, 0.3], [0.2, 0.2]]
     assert {text.get_text() for text in ax.texts} == set(CAUSES)
     assert set(CAUSES) <= set(taylor.CAUSES)
