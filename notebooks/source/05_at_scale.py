@@ -92,7 +92,7 @@ browser.stills(qm | {"stages": 140}, qm | {"stages": 1}, qm | {"criterion": "obd
 # %% [markdown]
 # What to see: on the left the coloured line lies lower with more stages, as long as λ is small. On the right of each panel
 # λ is large, and every line runs into the dashed one of MP: the penalty ½ λ θ² then decides alone. OBD
-# stays close to MP on the left, and ends lowest on the right.
+# stays close to MP on the left, and yet has the lowest gaps on the right.
 
 # %% [markdown]
 # ## 2. The paper's tables beside ours
