@@ -153,7 +153,7 @@ print((100 * shares).map("{:.2f} %".format).to_string())
 # %% [markdown]
 # MP leaves almost nothing of one layer, through which everything must pass. Perhaps that is its whole fault? Try it by
 # hand. Each slider sets what share of a layer is kept; the others give way, so that the total stays. (The sliders
-# round the shares that they show.) Within a layer the largest weights stay: pure magnitude. Nothing is fine-tuned. ("ERK" (Evci et al. 2020) is a rule that looks at no weight at all: from the
+# round the shares that they show.) Within a layer the largest weights stay: pure magnitude. Nothing is fine-tuned. ("ERK" (Evci et al. 2020, *Rigging the Lottery*) is a rule that looks at no weight at all: from the
 # layers' sizes alone, it gives small layers larger shares.)
 #
 # - Start from MP's shares (a button), and feed the starved layer. What happens to the accuracy?
@@ -348,7 +348,7 @@ worse.reveal(
 #
 # This holds for one small network on small images. Here is the paper's network and sparsity on MNIST, trained and then
 # fine-tuned for 200 epochs each, QM in 14 stages at λ = 10⁻³, with the same controls, and two more. *ERK* computes the shares from the sizes of the
-# layers alone, *LAMP* (Lee et al. 2021) from the sizes of the weights; both keep the largest weights of each layer. *Gradual* is no control but a yardstick: another network, pruned by magnitude bit by bit while it is
+# layers alone, *LAMP* (Lee et al. 2021, *Layer-adaptive Sparsity for the Magnitude-based Pruning*) from the sizes of the weights; both keep the largest weights of each layer. *Gradual* is no control but a yardstick: another network, pruned by magnitude bit by bit while it is
 # trained, for as many epochs in all. (Two convolutional networks follow in section 7; in notebook 05 you try a small residual
 # network yourself.)
 
@@ -576,13 +576,15 @@ of_quarter.reveal(
 # Is the best quarter the right place to look? On MNIST, here is one network; the band holds its best quarter by loss
 # change, the star is the run of the smallest validation gap.
 
-# %% tags=["hide-input", "nbval-check-output"] alt="Loss change against gap for one network on MNIST: a band at the left holds LM and QM runs; the star, an OBD run, lies low and far to the right of it."
+# %% tags=["nbval-check-output"]
 mnist = measured("mnist")
 winners = mnist.loc[mnist.groupby("seed")["gap"].idxmin()]
 limit = mnist.groupby("seed")["change"].quantile(0.25)
 outside = winners["change"].to_numpy() > limit[winners["seed"]].to_numpy()
 print(f"the smallest validation gap: {winners['criterion'].value_counts().to_dict()}")
 print(f"outside the best quarter by loss change: {outside.sum()} of {len(winners)} networks")
+
+# %% tags=["hide-input"] alt="Loss change against gap for one network on MNIST: a band at the left holds LM and QM runs; the star, an OBD run, lies low and far to the right of it."
 one = mnist[mnist["seed"] == mnist["seed"].min()]
 figure, ax = plt.subplots(figsize=(7.4, 3.4), layout="constrained")
 ax.axvspan(0.9, one["change"].quantile(0.25), color="#C2408A", alpha=0.15, linewidth=0)
