@@ -23,7 +23,8 @@ class Method:
     Attributes
     ----------
     models : one of `MODELS`
-    curvature : one of `CURVATURES`; what it is of is in `matrix`
+    curvature : one of `CURVATURES`
+    matrix : the one whose entries serve as curvature
     others : whether the weights that stay are changed
     compared : which weights are ranked together
     training : whether there is training between the steps of pruning
@@ -46,8 +47,10 @@ METHODS = (
     Method("Gradual magnitude", "nothing", "none", "", False, "each layer", "throughout", "Zhu and Gupta 2017"),
     Method("Lottery tickets", "nothing", "none", "", False, "layer or all", "from anew", "Frankle and Carbin 2019"),
     Method("SNIP", "the loss", "none", "", False, "all", "afterwards", "Lee et al. 2019"),
+    Method("SynFlow", "nothing", "none", "", False, "all", "afterwards", "Tanaka et al. 2020"),
     Method("WoodFisher", "the loss", "pairs", "Fisher, in blocks", True, "all", "between", "Singh and Alistarh 2020"),
     Method("QM in stages", "the loss", "diagonal", "GGN", False, "all", "afterwards", "Laurent et al. 2020"),
+    Method("OBC", "a layer's output", "pairs", "2 XᵀX", True, "each layer", "none", "Frantar and Alistarh 2022"),
     Method(
         "SparseGPT",
         "a layer's output",
@@ -65,20 +68,24 @@ _DESCENT = {
     ("OBD", "OBS"): "pairs too",
     ("OBD", "QM in stages"): "slope, stages",
     ("OBS", "WoodFisher"): "Fisher",
-    ("OBS", "SparseGPT"): "one layer",
+    ("OBS", "OBC"): "one layer",
+    ("OBC", "SparseGPT"): "shared inverse",
+    ("SNIP", "SynFlow"): "no data, stages",
     ("OBD", "Wanda"): "one layer",
 }
 _PLACES = {
-    "Magnitude": (0, 0.25),
-    "Gradual magnitude": (0, 0),
-    "Lottery tickets": (0, -0.25),
+    "Magnitude": (0, 0.12),
+    "Gradual magnitude": (0, -0.11),
+    "Lottery tickets": (0, -0.34),
+    "SynFlow": (0, 0.35),
     "SNIP": (0, 1),
     "OBD": (1, 1.18),
     "QM in stages": (1, 0.82),
     "OBS": (2, 1.18),
     "WoodFisher": (2, 0.82),
     "Wanda": (1, 2),
-    "SparseGPT": (2, 2),
+    "OBC": (2, 1.82),
+    "SparseGPT": (2, 2.18),
 }
 
 
@@ -125,6 +132,7 @@ def family(ax: Axes) -> Axes:
             va="bottom" if across else "center",
             fontsize=8.5,
             color=MUTED,
+            bbox={"boxstyle": "square,pad=0.1", "facecolor": CARD, "edgecolor": "none"},
         )
     ax.set(xlim=(-0.5, 2.5), ylim=(-0.5, 2.4), xlabel="which curvature?", ylabel="what is modelled?")
     ax.set_xticks(range(3), ["none", "diagonal", "pairs of weights too"])

@@ -69,6 +69,8 @@ def place(lines: dict[str, Line2D], view: View, criterion: str) -> tuple[str, st
         # The chosen one is filled and lies below the others, so that it hides none of them.
         points.set(markerfacecolor=(points.get_color(), 0.45) if chosen else "none", markersize=8 if chosen else 5)
         points.set(alpha=None, markeredgewidth=0.4 if chosen else 1.1, zorder=3 if chosen else 4)
+        if name == "mp":  # one run of each seed, among many of the others: filled and on top, or it is not seen
+            points.set(markerfacecolor=points.get_color(), markersize=5, zorder=5)
         kept.set_data(across, view.best_kept(str(name))[columns].astype(float))
         kept.set(linewidth=3.4 if chosen else 1.5, zorder=4 if chosen else 3)
     lines["best run"].set_data([view.best["change"]], [view.best["gap"]])

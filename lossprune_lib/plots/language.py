@@ -10,19 +10,25 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator, PercentFormatter
 from torch import Tensor
 
-from lossprune_lib.plots.style import MUTED, label_lines, style
+from lossprune_lib.plots.style import HIGHLIGHT, MUTED, ink, label_lines, style
 from lossprune_lib.plots.writing import layers
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_KINDS = {"query": "#0072B2", "proj": "#009E73", "up": "#D55E00", "down": "#4B0082"}
+# Kinds of layers, in colours that no criterion has.
+_KINDS = {
+    "query": ("#C9A227", (0, (4, 1))),
+    "proj": ("#0B4F4F", "-"),
+    "up": ("#8A3B12", (0, (1, 1))),
+    "down": (HIGHLIGHT, (0, (6, 1, 1, 1))),
+}
 _ERRORS: dict[str, dict[str, Any]] = {
     "magnitude": {"of": "uniform"},
     "Wanda": {"of": "wanda"},
     "Wanda, updated": {"of": "wanda", "markerfacecolor": "none", "linestyle": ":"},
     "SparseGPT": {"of": "sparsegpt"},
-    "OBS": {"of": "obd", "label": "OBS, one at a time"},
+    "OBS": {"of": "OBS", "label": "OBS, one at a time", "color": HIGHLIGHT, "marker": "p"},
 }
 _WAYS = {
     "MP, global": {"of": "mp"},
@@ -53,7 +59,9 @@ def input_sizes(ax: Axes, norms: Mapping[str, Tensor]) -> Axes:
         kind = name.split(".")[-1]
         if kind not in _KINDS:
             continue  # key and value read what query reads
-        (line,) = ax.plot(np.linspace(0, 1, len(values)), values.cpu(), color=_KINDS[kind], linewidth=1.4)
+        colour, dashes = _KINDS[kind]
+        across = np.linspace(0, 1, len(values))
+        (line,) = ax.plot(across, values.cpu(), color=colour, linestyle=dashes, linewidth=1.4)
         lines[kind] = line
     labels = {"query": "query, key, value", "proj": "proj", "up": "up", "down": "down"}
     for i, (kind, line) in enumerate(lines.items()):
@@ -61,7 +69,7 @@ def input_sizes(ax: Axes, norms: Mapping[str, Tensor]) -> Axes:
             labels[kind],
             (0.03, 0.93 - 0.1 * i),
             xycoords="axes fraction",
-            color=line.get_color(),
+            color=ink(line.get_color()),
             va="top",
             fontsize=10,
         )

@@ -20,7 +20,7 @@
 #
 # **You need** the parabola of one weight and the off-diagonal term (notebook 02, sections 1 and 2), and the controls of notebook 04.
 #
-# **It takes** about 42 minutes, and 23 more for the exercises. The computing takes under a minute, and nothing is downloaded.
+# **It takes** about 42 minutes, and 23 more for the exercises. The computing takes under a minute, and nothing is downloaded. Forgotten a word? [The glossary](GLOSSARY.md) has it.
 
 # %% [markdown] tags=["slide"]
 # # From here to language models
@@ -88,16 +88,8 @@ doubled = exercises.guess(
 writer = widgets.writing_slider(net, task)
 writer
 
-# %% [markdown]
-# For paper, three of the settings:
-
-# %%
-writer.stills(
-    {"sparsity": 0.5, "method": "mp"}, {"sparsity": 0.6, "method": "mp"}, {"sparsity": 0.6, "method": "sparsegpt"}
-)
-
 # %% [markdown] tags=["slide"]
-# ## Half is cheap, and soon after it is dear
+# ## Half costs little; beyond it the loss climbs fast
 #
 # More and more words are none. The loss counts that in one number.
 
@@ -109,6 +101,14 @@ twice = float(np.interp(2 * risen[0], risen, tried))
 doubled.reveal(
     pd.DataFrame({"pruned": [f"{100 * s:.0f} %" for s in tried], "loss": risen.round(2)}).set_index("pruned"),
     answer=twice,
+)
+
+# %% [markdown]
+# For paper, three of the settings:
+
+# %%
+writer.stills(
+    {"sparsity": 0.5, "method": "mp"}, {"sparsity": 0.6, "method": "mp"}, {"sparsity": 0.6, "method": "sparsegpt"}
 )
 
 # %% [markdown]
@@ -129,23 +129,23 @@ doubled.reveal(
 #
 # What is modelled? With which curvature? Do the weights that stay change? (Filled: yes.)
 
-# %% tags=["on-slide"] alt="A map of ten methods. To the right: no curvature, the diagonal, pairs too. Upwards: nothing is modelled, the loss, a layer's output. OBD stands in the middle; arrows lead from it to OBS, to QM in stages and to Wanda, and from OBS to WoodFisher and SparseGPT. OBS, WoodFisher and SparseGPT are filled."
-figure, ax = plt.subplots(figsize=(plots.WIDTH, 4), layout="constrained")
+# %% tags=["on-slide"] alt="A map of twelve methods. To the right: no curvature, the diagonal, pairs too. Upwards: nothing is modelled, the loss, a layer's output. OBD stands in the middle; arrows lead from it to OBS, to QM in stages and to Wanda, from OBS to WoodFisher and through OBC to SparseGPT, and from SNIP to SynFlow. OBS, WoodFisher, OBC and SparseGPT are filled."
+figure, ax = plt.subplots(figsize=(plots.WIDTH, 4.4), layout="constrained")
 family.family(ax)
 plt.show()
 
 # %% [markdown]
-# Filled boxes change the weights that stay. An arrow leads to what came of a method, and names what changed most. Notebook 02 stood in the middle row: LM (SNIP takes its
-# formula to a network that is not trained yet), OBD, QM. One step to the right is the term that 02 found for two weights and then had to leave out. One step up, and the loss is
+# Filled boxes change the weights that stay. An arrow leads to what came of a method, and names what changed most. Notebook 02 stood in the middle row: LM, OBD, QM. (SNIP takes LM's
+# formula to a network that is not trained yet. SynFlow reads no data either: in place of the loss stands a number made of the weights alone.) One step to the right is the term that 02 found for two weights and then had to leave out. One step up, and the loss is
 # replaced by something that a single layer can know. Those two steps are the rest of this notebook.
 
 # %%
 family.table()
 
 # %% [markdown]
-# *matrix*: what the curvature is of. The **Fisher** matrix of WoodFisher is, like the GGN, a curvature made of first derivatives. *training*: a
-# **lottery ticket** starts again from its first weights after each step, *gradual magnitude* prunes while it trains. OBS, SparseGPT and
-# Wanda have "none" there: OBS because the update takes the place of training, the other two also because training billions of weights is what one wants to avoid.
+# *matrix*: the matrix whose entries serve as curvature. The **Fisher** matrix of WoodFisher is, like the GGN, a curvature made of first derivatives. *training*: a
+# **lottery ticket** starts again from its first weights after each step, *gradual magnitude* prunes while it trains. OBS, OBC, SparseGPT and
+# Wanda have "none" there: OBS because the update takes the place of training, the others also because training again is what one wants to avoid.
 #
 # ## 3. One layer in place of the loss
 #
@@ -159,13 +159,13 @@ family.table()
 # ### Exercise 6.1: One weight of a layer
 #
 # *easy, about 5 minutes.* Write `layer_saliency(weights, inputs)`: for each weight, the error $E$ when this weight becomes zero and all others stay. `weights` is
-# [C, F], `inputs` [N, F]; return [C, F]. For weights `[[2.]]` and inputs `[[1.], [3.]]` it is `[[40.]]`
+# [C, F], `inputs` [N, F].
 
 
 # %% tags=["stub"]
 def layer_saliency(weights, inputs):
+    """Return [C, F]. For weights [[2.]] and inputs [[1.], [3.]] it is [[40.]]."""
     # your code
-    return None
 
 
 # %%
@@ -237,7 +237,7 @@ sizes = exercises.guess(
     "largest input", "How many times as large as the median input's norm is the largest one's, where they differ most?"
 )
 
-# %%
+# %% tags=["hide-input"]
 some = dict(zip(space.layers, space.modules, strict=True))
 norms = {name: inputs_of(module, tokens[:16]).norm(dim=0) for name, module in some.items()}
 relative = {name: (norm / norm.median()).sort().values for name, norm in norms.items()}
@@ -247,6 +247,7 @@ language.input_sizes(ax, relative)
 plt.close(figure)
 sizes.reveal(
     figure,
+    "Not a hundred times: in most layers the largest input is at most about twice the median. Only the inputs of down differ widely.",
     largest.groupby(largest.index.str.split(".").str[-1], sort=False).max().round(1),
     answer=largest.max(),
     within=1.0,
@@ -255,8 +256,7 @@ sizes.reveal(
 )
 
 # %% [markdown]
-# Not a hundred times: in most layers here the largest input is at most about twice the median. Only the inputs of *down* differ widely. So in most layers
-# Wanda can hardly choose otherwise than magnitude within a row. Mind this before you read the table of section 5: a small model is a poor judge of a method that was made for
+# Where the inputs are of much the same size, Wanda can hardly choose otherwise than magnitude within a row. Mind this before you read the table of section 5: a small model is a poor judge of a method that was made for
 # outliers.
 #
 # ### Exercise 6.2: Whose child?
@@ -293,14 +293,13 @@ my_sentence = "b"  # at the trained weights E is zero, its least value; half of 
 # ### Exercise 6.3: The update for one weight
 #
 # *medium, about 9 minutes.* Write `remove_one(row, hessian, k)`: the best new row [F] in which weight `k` is zero, and the increase of $\tfrac12 s^\top H s$ that
-# remains. `row` is [F], `hessian` [F, F]. First find $\mu$ from $s_k = -w_k$. For row `[1., 1.]`, Hessian `[[1., .5], [.5, 1.]]` and `k = 0` it is `[0., 1.5]` and
-# `0.375`
+# remains. `row` is [F], `hessian` [F, F]. First find $\mu$ from $s_k = -w_k$.
 
 
 # %% tags=["stub"]
 def remove_one(row, hessian, k):
+    """Return row and increase. Row [1., 1.], Hessian [[1., 0.5], [0.5, 1.]], k = 0: [0., 1.5] and 0.375."""
     # your code
-    return None
 
 
 # %%
@@ -325,15 +324,15 @@ def remove_one(row, hessian, k):
 #
 # $$s = -\frac{w_k}{[H^{-1}]_{kk}} H^{-1} e_k, \qquad E = \frac{w_k^2}{2 [H^{-1}]_{kk}}$$
 #
-# - **OBS**: one weight at a time, and a new inverse after each.
+# - **OBS**, and **OBC** for a layer: one weight at a time, and a new inverse after each.
 # - **SparseGPT**: column after column; only what is to the right pays back. One inverse serves all rows.
 
 # %% [markdown]
 # That is the **Optimal Brain Surgeon** (OBS; Hassibi and Stork 1993), who asked it of the loss: a price $w_k^2 / 2[H^{-1}]_{kk}$ for each weight, and an update for the others.
 # For a whole network the inverse is out of reach. For one layer it is not: $H$ is $F \times F$, and **the same for all rows**.
 #
-# One thing is still in the way. Take a weight out of a row, and the inverse changes, differently in each row. **SparseGPT** (Frantar and Alistarh 2023) goes
-# through the columns from left to right in *all* rows, and lets only what is to the right pay back. After a column, the weights that are still free are then the same in all rows, pruned or
+# One thing is still in the way. Take a weight out of a row, and the inverse changes, differently in each row. **OBC** (Frantar and Alistarh 2022) accepts that: OBS
+# row by row, with a shortcut to each new inverse. **SparseGPT** (the same authors, 2023) goes through the columns from left to right in *all* rows, and lets only what is to the right pay back. After a column, the weights that are still free are then the same in all rows, pruned or
 # not, and so all rows share the inverses. Which weights go is chosen by the price of OBS.
 #
 # How much is paid back? On one layer, take the mask that Wanda chooses, and compare the error without an update and with the best one there is: all weights that stay set anew, by least squares. What share of the error goes away at 50 %?
@@ -351,7 +350,7 @@ back = exercises.guess(
 # %% [markdown] tags=["slide"]
 # ## Even a good mask leaves much to pay back
 
-# %% tags=["on-slide"]
+# %% tags=["on-slide", "hide-input"]
 hessian = layerwise.hessian(x)
 some_rows = layer.weight.detach().double()[::24]
 ways = errors_by_way(some_rows, hessian, np.linspace(0.1, 0.9, 9).round(1))
@@ -363,13 +362,14 @@ back.reveal(
     figure,
     "Errors in % of the square of the layer's output, by the share of each row that is pruned:",
     (100 * ways.loc[[0.3, 0.5, 0.7]]).round(1).rename(index="{:.0%}".format),
+    f"At 50 %, Wanda's mask with its other weights set anew has {half['Wanda, updated'] / half['Wanda']:.0%} of the error left.",
     answer=1 - half["Wanda, updated"] / half["Wanda"],
     alt="Error of one layer, as a share of its output's square, against sparsity on a logarithmic scale: magnitude and Wanda highest, "
     "then SparseGPT, Wanda's mask with updated weights, and OBS one weight at a time lowest.",
 )
 
 # %% [markdown]
-# The scale is logarithmic. Wanda's mask, its other weights set as well as can be, has about half of the error left. OBS, which also chooses by what can be paid back, has the least; it took one inverse for
+# The scale is logarithmic. OBS, which also chooses by what can be paid back, has the least; it took one inverse for
 # each weight of each row. SparseGPT lies between Wanda's mask as it is and the same mask updated: only what is to the right of a weight can pay for it.
 #
 # Then all layers. SparseGPT does two things at once, and notebook 04 taught us to separate such things: it chooses a mask, and it changes weights. Here is its mask with the
@@ -396,14 +396,13 @@ print(pd.Series(loss).round(2).to_string())
 # ### Bonus 6.4: A whole row
 #
 # *hard, about 10 minutes.* Write `prune_row(row, hessian, number)`: take the weight of least price, let the others pay back, and go on with those that are left until
-# `number` of them have gone. Mind the inverse: it is that of the Hessian of the weights that are *left*. For the row and Hessian of exercise 6.3 and one weight it is
-# `[0., 1.5]`
+# `number` of them have gone. Mind the inverse: it is that of the Hessian of the weights that are *left*.
 
 
 # %% tags=["stub", "bonus"]
 def prune_row(row, hessian, number):
+    """Return the new row [F]. For row [1., 1.], Hessian [[1., 0.5], [0.5, 1.]] and one weight it is [0., 1.5]."""
     # your code
-    return None
 
 
 # %%
@@ -458,7 +457,7 @@ second = exercises.guess(
 # %% [markdown] tags=["slide"]
 # ## Nothing trained afterwards
 
-# %% tags=["on-slide"]
+# %% tags=["on-slide", "hide-input"]
 table = results.losses(results.language_model())
 plain = table[(table["shares"] == "") & (table["scope"] != "2:4")]
 figure, ax = plt.subplots(figsize=(plots.WIDTH, 3.8), gridspec_kw={"right": 0.68, "bottom": 0.14})
@@ -468,16 +467,22 @@ of_choices = plain[(plain["sparsity"] == 0.6) & plain["label"].isin(second.choic
 second.reveal(
     figure,
     plain.pivot(index="label", columns="sparsity", values="loss").round(2),
+    "Up to 60 % SparseGPT is first: 1.34 at 50 %, 1.60 or 1.61 at 60 %.",
+    "QM in 14 stages begins behind magnitude in each layer, is level with it at 50 % (1.51 and 1.49), and ahead at 60 % (1.68 and 1.87).",
+    "From 70 % on QM is first, though it changes no weights: 1.89 at 70 %, against 2.12 for SparseGPT at its best.",
     answer=of_choices.loc[of_choices["loss"].idxmin(), "label"],
     alt="Loss against sparsity for all ways to prune: SparseGPT is lowest up to 60 %, QM in 14 stages from 70 % on; "
     "magnitude over the whole network rises most steeply.",
 )
 
 # %% [markdown]
-# What to see: SparseGPT is first up to 60 %. Up to 50 %, Wanda and magnitude in each layer lie close together, as section 3 led us to expect; from 70 % on Wanda is behind. Wanda
-# per row does worse than per layer at 50 and 60 %: equal shares of all rows are a constraint (at 70 and 80 % it does slightly better). QM in stages begins *behind* magnitude in each layer, draws level at 50 %, and is ahead at 60 %; from 70 % on it passes even SparseGPT, which changes weights while QM does not. At
-# 80 % LM has passed SparseGPT, too. (They are not equal in effort: LM and QM had 14 stages, and 14 times the text.) But LM trails QM throughout, and up to 60 %
-# even magnitude in each layer: here, without a penalty, stages without curvature are not enough.
+# What to see besides:
+#
+# - **Wanda** and magnitude in each layer lie close together up to 50 % (1.45 and 1.49 there), as section 3 led us to expect; from 70 % on Wanda is behind. Per row it
+#   does worse than per layer at 50 and 60 %: equal shares of all rows are a constraint (at 70 and 80 % it does slightly better).
+# - **LM** trails QM throughout, and up to 60 % even magnitude in each layer (1.93 and 1.87 there): here, without a penalty, stages without curvature are not
+#   enough. At 80 % it has passed SparseGPT (2.67 and 2.79).
+# - The effort is **not equal**: LM and QM had 14 stages, and 14 times the text.
 #
 # What does it cost? Seconds of processor time for one pruning, and the spread of the loss over the three draws (magnitude reads no data, so
 # one run says all):
@@ -495,13 +500,13 @@ costs[["seeds", "loss", "loss_least", "loss_most", "seconds"]].round(2)
 # ### Exercise 6.5: Two of each four
 #
 # *easy, about 5 minutes.* Write `two_of_four(scores)`: a bool tensor [C, F], True for the two of the largest score in each group of four neighbours of a row. F is a
-# multiple of four. For `[[4., 1., 3., 2.]]` it is `[[True, False, True, False]]`
+# multiple of four.
 
 
 # %% tags=["stub"]
 def two_of_four(scores):
+    """Return a bool mask [C, F]. For [[4., 1., 3., 2.]] it is [[True, False, True, False]]."""
     # your code
-    return None
 
 
 # %%
@@ -562,6 +567,8 @@ within = within.pivot(index="method", columns=["shares", "sparsity"], values="lo
 ahead = within.loc["mp", ("QM's shares", 0.6)] - within.loc["qm", ("QM's shares", 0.6)]
 whose.reveal(
     within.rename(index=in_words | {"qm": "QM itself"}).map("{:.2f}".format).replace("nan", ""),
+    "In QM's shares, magnitude is better than QM's own choice from 50 to 70 % (1.48 and 1.68 at 60 %), and than SparseGPT at equal shares (1.61).",
+    "Only at 80 % is QM's own choice ahead of it (2.21 and 2.40).",
     answer="lower" if ahead < -0.05 else "higher" if ahead > 0.05 else "the same within 0.05 nats",
 )
 
@@ -577,8 +584,8 @@ language.shares(ax, kept)
 plt.show()
 
 # %% [markdown]
-# Read the outcome above row by row. In QM's shares, **plain magnitude is better than QM's own choice** from 50 to 70 %; only at 80 % is QM ahead. It is also better than SparseGPT at equal shares. And the two
-# can be combined: SparseGPT in QM's shares is the best of the whole table, though at 80 % QM itself is about level with it. (Random weights in these shares lose far more, so single weights do
+# Read the outcome above row by row. QM's shares and
+# SparseGPT can be combined: that is the best of the whole table (1.36 at 60 %), though at 80 % QM itself is about level with it. (Random weights in these shares lose far more, so single weights do
 # count. Yet at 80 % even they are about as good as Wanda at equal shares.)
 #
 # The figure says what QM found. It keeps more of the first block and gives up more of the last. Magnitude over the whole network takes most from *value* and *proj* of the first block, whose weights are small
@@ -632,8 +639,8 @@ prune_own("models/my-model", data.characters.text())
 #
 # **Sources**: Y. LeCun, J. Denker, S. Solla, *Optimal Brain Damage*, NIPS 2, 1990; B. Hassibi, D. Stork, *Second Order Derivatives for Network Pruning: Optimal Brain
 # Surgeon*, NIPS 5, 1993; S. Han et al., *Learning both Weights and Connections*, 2015; M. Zhu, S. Gupta, *To prune, or not to prune*, 2017; J. Frankle, M. Carbin, *The Lottery Ticket
-# Hypothesis*, 2019; N. Lee et al., *SNIP*, 2019; S. P. Singh, D. Alistarh, *WoodFisher*, 2020; C. Laurent et al., arXiv 2006.12279, 2020; A. Mishra et al., *Accelerating Sparse Deep
-# Neural Networks*, 2021; T. Dettmers et al., *LLM.int8()*, 2022; E. Frantar, D. Alistarh, *SparseGPT*, 2023; M. Sun et al., *A Simple and Effective Pruning Approach for Large Language
+# Hypothesis*, 2019; N. Lee et al., *SNIP*, 2019; H. Tanaka et al., *Pruning neural networks without any data by iteratively conserving synaptic flow* (SynFlow), NeurIPS 33, 2020; S. P. Singh, D. Alistarh, *WoodFisher*, 2020; C. Laurent et al., arXiv 2006.12279, 2020; A. Mishra et al., *Accelerating Sparse Deep
+# Neural Networks*, 2021; T. Dettmers et al., *LLM.int8()*, 2022; E. Frantar, D. Alistarh, *Optimal Brain Compression* (OBC), NeurIPS 35, 2022; E. Frantar, D. Alistarh, *SparseGPT*, 2023; M. Sun et al., *A Simple and Effective Pruning Approach for Large Language
 # Models* (Wanda), arXiv 2306.11695, ICLR 2024.
 
 # %% [markdown] tags=["slide"]

@@ -141,6 +141,12 @@ def shares_in_a_loop(weights: Tensor, kept: Tensor, sizes: list[int]) -> list[bo
     return found
 
 
+def shares_from_the_end(weights: Tensor, kept: Tensor, sizes: list[int]) -> Tensor:
+    """Where sizes tie, the last ones stay; in `shares_in_a_loop` it is the first ones."""
+    masks = shares_in_a_loop(weights.flip(0), kept.flip(0), sizes[::-1])
+    return torch.tensor(masks[::-1])
+
+
 def interval_in_scipy(first: Tensor, second: Tensor, t: float) -> tuple[Any, ...]:
     bounds = ttest_rel(first, second).confidence_interval(0.95)
     return (first - second).mean(), bounds.low, bounds.high
@@ -200,6 +206,7 @@ RIGHT: list[tuple[str, Any]] = [
     ("rank correlation", lambda a, b: np.corrcoef(mean_ranks(a.numpy()), mean_ranks(b.numpy()))[0, 1]),
     ("rank correlation", lambda a, b: torch.corrcoef(torch.stack([mean_ranks(a), mean_ranks(b)]))[0, 1]),
     ("same shares", shares_in_a_loop),
+    ("same shares", shares_from_the_end),
     ("same shares", lambda w, k, sizes: torch.tensor(shares_in_a_loop(w, k, sizes))),
     ("paired interval", interval_in_scipy),
     ("paired interval", lambda *given: torch.tensor([float(end) for end in interval_in_scipy(*given)])),

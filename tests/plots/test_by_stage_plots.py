@@ -8,7 +8,7 @@ import torch
 from matplotlib.figure import Figure
 
 from lossprune_lib import results
-from lossprune_lib.plots import choosing, fine_tuning, by_stage, landscape, locality, taylor
+from lossprune_lib.plots import by_stage, choosing, fine_tuning, landscape, locality, taylor
 from lossprune_lib.pruning.by_stage import CAUSES
 
 

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 
 from lossprune_lib import plots
 from lossprune_lib.loss_modelling.forecast import ORDERS
-from lossprune_lib.plots import fine_tuning, networks, shares
+from lossprune_lib.plots import fine_tuning, language, networks, shares
 from lossprune_lib.plots import landscape as landscape_plots
 from lossprune_lib.plots import locality as locality_plots
 from lossprune_lib.plots import taylor as taylor_plots
@@ -61,6 +61,12 @@ TOGETHER = {
         name: (plots.style(name)["color"], plots.style(name)["marker"])
         for name in ("mp", "uniform", "wanda", "sparsegpt", "lm", "qm")
     },
+    "a layer's error": {  # the fifth has Wanda's colour, with hollow markers
+        name: (language._style(looks)["color"], language._style(looks)["marker"])
+        for name, looks in language._ERRORS.items()
+        if name != "Wanda, updated"
+    },
+    "kinds of layers": {kind: (colour, str(dashes)) for kind, (colour, dashes) in language._KINDS.items()},
     "schedules": {name: (colour, line) for name, (colour, line, _) in locality_plots._LOOKS.items()},
     "orders": {
         name: (taylor_plots.order_style(name)["color"], str(taylor_plots.order_style(name)["linestyle"]))
@@ -98,6 +104,12 @@ def test_schedules_look_like_no_criterion() -> None:
     for colour, _, marker in locality_plots._LOOKS.values():
         assert colour not in [look["color"] for look in looks]
         assert marker not in [look["marker"] for look in looks]
+
+
+def test_kinds_of_layers_and_obs_have_no_colour_of_a_criterion() -> None:
+    theirs = {plots.style(name)["color"] for name in (*plots.STYLES, *plots.CONTROLS)}
+    own = {colour for colour, _ in language._KINDS.values()} | {language._style(language._ERRORS["OBS"])["color"]}
+    assert own.isdisjoint(theirs)
 
 
 @pytest.mark.parametrize("figure", TOGETHER)

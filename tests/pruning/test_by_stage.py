@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from lossprune_lib import BatchLoss, LocalPruner, data
-from lossprune_lib.pruning import causes_by_stages, by_stage, stage_by_stage
+from lossprune_lib.pruning import by_stage, causes_by_stages, stage_by_stage
 from lossprune_lib.seeds import generator
 
 

@@ -25,7 +25,7 @@ def _right(weights: Tensor, kept: Tensor, sizes: list[int]) -> Tensor:
 
 
 def _cases() -> list[tuple[Tensor, Tensor, list[int]]]:
-    """Return layers whose weights are of different sizes, masks of uneven shares, and a layer that is cut off."""
+    """Return layers whose weights are of different sizes, masks of uneven shares, ties, and a layer that is cut off."""
     source, cases = fresh(), []
     for sizes, numbers in (([4, 5], [1, 3]), ([30, 12, 8], [5, 7, 2]), ([9, 20, 16], [8, 2, 5]), ([10, 6], [0, 4])):
         scale = torch.cat([torch.full((size,), 3.0**-i) for i, size in enumerate(sizes)])
@@ -35,7 +35,16 @@ def _cases() -> list[tuple[Tensor, Tensor, list[int]]]:
             if not torch.equal(kept, _right(weights, kept, sizes)):
                 break
         cases.append((weights, kept, list(sizes)))
-    return cases
+    # Before the layer that is cut off, at which a threshold may stop.
+    return [*cases[:-1], _tied(source), cases[-1]]
+
+
+def _tied(source: torch.Generator) -> tuple[Tensor, Tensor, list[int]]:
+    """Return two layers in which some weights stay and others go that are just as large."""
+    parts = [scale * (1 + torch.arange(1, 13) // 4) for scale in (1.0, 0.25)]
+    signs = 1 - 2 * (torch.arange(12) % 2)
+    weights = torch.cat([(signs * part)[torch.randperm(12, generator=source)] for part in parts]).double()
+    return weights, torch.cat([torch.arange(12) < 6, torch.arange(12) % 6 == 0]), [12, 12]
 
 
 _WORDS = """
@@ -50,6 +59,8 @@ _WORDS = """
     smallest: You keep the smallest weights of each layer: keep the largest.
     inverted: The mask is inverted: True means that a weight is kept.
     pruned-for-kept: You keep as many weights as `kept` prunes: count its True entries.
+    threshold: Weights of equal size tie at the border, and a threshold keeps all of them or none, so the number is
+        wrong. Choose by position instead, as topk(k).indices does.
     counts: A layer keeps another number of weights than `kept` does there. Add up each layer's True entries, and
         compare.
 """
@@ -70,8 +81,30 @@ def _wrong(weights: Tensor, kept: Tensor, sizes: list[int]) -> dict[str, Any]:
 
 
 def _signs(found: list[Tensor], weights: Tensor, kept: Tensor, sizes: list[int]) -> dict[str, bool]:
-    alike = found[0].shape == kept.shape
-    return {"counts": alike and _numbers(found[0], sizes) != _numbers(kept, sizes)}
+    if found[0].shape != kept.shape:
+        return {}
+    return {
+        "threshold": found[0].dtype == torch.bool and _by_threshold(found[0], weights, kept, sizes),
+        "counts": _numbers(found[0], sizes) != _numbers(kept, sizes),
+    }
 
 
-register("same shares", Exercise(_right, _cases, _wrong, _WORDS, ("the mask",), signs=_signs))
+def _by_threshold(found: Tensor, weights: Tensor, kept: Tensor, sizes: list[int]) -> bool:
+    """Return whether each layer is cut at the size of the last weight that may stay, or of the first that goes."""
+    for size, mask, k in zip(weights.abs().split(sizes), found.split(sizes), _numbers(kept, sizes), strict=True):
+        in_order = size.sort(descending=True).values
+        last, first = in_order[k - 1], in_order[min(k, len(size) - 1)]  # at k = 0 the last is the smallest of all
+        if not any(mask.equal(cut) for cut in (size >= last, size > first)):
+            return False
+    return True
+
+
+def _same(found: Tensor, wanted: Tensor, weights: Tensor, kept: Tensor, sizes: list[int]) -> bool:
+    """Return whether two masks agree but for weights of equal size, of which any may stay."""
+    if found.shape != wanted.shape or found.dtype != torch.bool:
+        return False
+    layers = zip(weights.abs().split(sizes), found.split(sizes), wanted.split(sizes), strict=True)
+    return all(size[one].sort().values.equal(size[other].sort().values) for size, one, other in layers)
+
+
+register("same shares", Exercise(_right, _cases, _wrong, _WORDS, ("the mask",), signs=_signs, same=_same))

@@ -152,6 +152,16 @@ def in_layers(scores: Answer = torch.abs, number: Answer = lambda part: int(part
     return answer
 
 
+def cut_at(rule: Answer) -> Answer:
+    """Return a mask that a rule of each layer's sizes and its number of weights to keep decides."""
+
+    def answer(weights: Tensor, kept: Tensor, sizes: list[int]) -> Tensor:
+        parts = zip(weights.abs().split(sizes), kept.split(sizes), strict=True)
+        return torch.cat([rule(size, int(of_layer.sum())) for size, of_layer in parts])
+
+    return answer
+
+
 def over_all_layers(weights: Tensor, kept: Tensor, sizes: list[int]) -> Tensor:
     return in_layers()(weights, kept, [len(weights)])
 
@@ -270,6 +280,9 @@ WRONG: dict[str, list[tuple[str, Any]]] = {
         ("smallest", in_layers(lambda w: -w.square())),
         ("inverted", lambda *given: ~in_layers()(*given)),
         ("pruned-for-kept", in_layers(number=lambda part: int((~part).sum()))),
+        ("threshold", cut_at(lambda size, k: size >= size.topk(k).values.min())),
+        ("threshold", cut_at(lambda size, k: size >= size.sort(descending=True).values[k - 1])),
+        ("threshold", cut_at(lambda size, k: size > (size.kthvalue(len(size) - k).values if k < len(size) else -1))),
         ("counts", in_layers(number=lambda part: min(len(part), int(part.sum()) + 1))),
         ("dtype", lambda *given: in_layers()(*given).float()),
         ("shape", lambda w, k, sizes: in_layers()(w, k, sizes)[: sizes[0]]),
