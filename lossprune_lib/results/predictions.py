@@ -46,7 +46,7 @@ def predictions(table: pd.DataFrame | None = None) -> pd.DataFrame:
     for (network, sparsity), claim, what, found in _all(table):
         about = {"network": network, "sparsity": sparsity, "claim": claim, "what": what}
         numbers = {"mean": found.mean, "low": found.low, "high": found.high, "n": found.n}
-        rows.append({**about, **numbers, "words": found.words(".2f")})
+        rows.append({**about, **numbers, "words": found.words(".2f").replace("-0.00", "0.00")})
     return pd.DataFrame(rows)
 
 
