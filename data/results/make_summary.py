@@ -71,7 +71,7 @@ def by_verdict() -> Iterable[str]:
         yield "\n".join(said or ["Nothing, by the rules that were fixed beforehand."])
     few = [called(name) for name, table in every.items() if table["seed"].nunique() < FEWEST_SEEDS]
     if few:
-        yield f"Left to FINDINGS.md, with too few seeds: {', '.join(few)}."
+        yield f"Too few seeds (see FINDINGS.md): {', '.join(few)}."
     yield from of_training(studies)
     weaker = sum(
         first_round().get((name, r.finding, f"{r.sparsity:.4g}")) == "reproduced" != r.verdict
@@ -169,7 +169,7 @@ def of_preserving(table: pd.DataFrame) -> str:
 
 
 def layer_shares() -> Iterable[str]:
-    yield "**The layers' shares.** A criterion decides how much each layer keeps, and only then which weights."
+    yield "**The layers' shares.** A criterion decides how much each layer keeps, then which weights."
     for name in ("digits", "mnist_200"):
         table = results.load(name)
         part = table[table["sparsity"] == table["sparsity"].max()]
@@ -185,15 +185,15 @@ def layer_shares() -> Iterable[str]:
         yield f"{said} correlate by {found.within.words('.2f')}; with the shares held fixed, by {fixed}."
     yield (
         "Test error against QM's in 14 stages, at one step penalty (first MP, then magnitude at QM's shares; "
-        "plus: worse; star: interval without zero):"
+        "plus: worse; star: clear):"
     )
     yield " ".join(map(of_controls, leading("controls")))
     before = pd.concat([results.controls_of_loss(results.together(name)) for name in leading("controls")])
     before = before[(before["criterion"] == "qm") & (before["stages"] == 14) & (before["first"] == "magnitude")]
     clear = (before["low"] > 0).sum()
     yield (
-        f"Before fine-tuning single weights do matter: in {clear} of these {len(before)} cases magnitude at QM's "
-        "shares loses clearly more."
+        "Before fine-tuning single weights matter: magnitude at QM's shares loses clearly more in "
+        f"{clear} of {len(before)} cases."
     )
     waiting = results.missing("controls")
     if waiting:
@@ -280,7 +280,7 @@ def fooled() -> Iterable[str]:
     yield f"**Predictions.** Of what its own steps cost, QM's model predicts {' and '.join(of_qm)}; of MP's"
     yield f"{' and '.join(of_mp)}."
     for claim, words in (("fooled", "Fooled by its own choice"), ("ranks", "Ranks well all the same")):
-        yield f"{words}: {' and '.join(f'**{verdict}**' for verdict in verdicts[claim])}."
+        yield f"{words}: {', '.join(f'**{verdict}**' for verdict in verdicts[claim])}."
 
 
 def shared(redrawn: pd.DataFrame) -> str:
@@ -293,7 +293,7 @@ def shared(redrawn: pd.DataFrame) -> str:
 
 
 def exactness() -> Iterable[str]:
-    yield "**Exactness.** Does a sampled, much cheaper curvature choose as well?"
+    yield "**Exactness.** Does a sampled, cheaper curvature choose as well?"
     for name in results.names("exactness"):
         found = results.exactness(results.load(name))
         well, furthest = (

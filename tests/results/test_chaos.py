@@ -185,5 +185,5 @@ class TestTable:
         for name, verdict in results.chaos_verdicts(table).items():
             assert f"| {name} | **{verdict}** |" in findings
             again = single[(single["network"] == name) & (single["how"] == "reordered")]
-            assert f"leaves {(again['overlap'] == 1).sum()} of {len(again)} masks as they were" in summary
+            assert f"leaves {(again['overlap'] == 1).sum()} of {len(again)} masks alone" in summary
             assert f"losses not: **{verdict}**" in summary
