@@ -1,10 +1,10 @@
 """Loss modelling: the loss of a batch as a function of the weights, and its Taylor model around a point."""
 
 from lossprune_lib.loss_modelling.batch_loss import BatchLoss
+from lossprune_lib.loss_modelling.loss import Loss
 from lossprune_lib.loss_modelling.losses import (
     BinaryCrossEntropy,
     CrossEntropy,
-    Loss,
     MeanSquaredError,
     binary_cross_entropy,
     cross_entropy,

@@ -24,7 +24,8 @@ from lossprune_lib.loss_modelling.confirm import close, confirmed
 from lossprune_lib.loss_modelling.footprint import Footprint, check_curvature
 from lossprune_lib.loss_modelling.forward import record
 from lossprune_lib.loss_modelling.general import Point, squares_one_by_one, squares_together
-from lossprune_lib.loss_modelling.losses import CrossEntropy, Loss, check_loss, cross_entropy, is_shipped
+from lossprune_lib.loss_modelling.loss import Loss, check_loss
+from lossprune_lib.loss_modelling.losses import CrossEntropy, cross_entropy, is_shipped
 from lossprune_lib.loss_modelling.model import LossModel
 from lossprune_lib.loss_modelling.preflight import are_different, preflight, two_of
 from lossprune_lib.loss_modelling.products import ggn_quadratic_form, hessian_quadratic_form

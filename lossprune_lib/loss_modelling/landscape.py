@@ -19,7 +19,8 @@ from torch.nn import functional as F
 from lossprune_lib.checks import check_finite
 from lossprune_lib.data.task import Batch
 from lossprune_lib.loss_modelling.batch_loss import BatchLoss
-from lossprune_lib.loss_modelling.losses import Loss, cross_entropy
+from lossprune_lib.loss_modelling.loss import Loss
+from lossprune_lib.loss_modelling.losses import cross_entropy
 from lossprune_lib.networks.mlps import is_mlp, steps_of
 from lossprune_lib.networks.weights import WeightSpace
 from lossprune_lib.seeds import generator

@@ -31,58 +31,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from lossprune_lib.checks import check_instance
+from lossprune_lib.loss_modelling.loss import Loss, random_signs
+from lossprune_lib.loss_modelling.softmax import class_dimension, softmax_hessian_root
 from lossprune_lib.networks.validation import check_rows
 
 _IGNORED = -100  # torch's label of positions that do not count
-
-
-class Loss:
-    """A loss that can be modelled. One of your own overrides `total` and `hessian_root`; the rest has defaults.
-
-    Losses are compared by equality and may be pickled, so define a frozen dataclass at the top of a module. Outputs may
-    be float32 or float64: make constants like them, with ``outputs.new_tensor(...)``.
-    """
-
-    def total(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """Return the sum (not the mean) of the loss over a batch, a scalar."""
-        raise NotImplementedError
-
-    def hessian_root(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """Return S columns [S, *outputs.shape] whose outer products sum to each example's Hessian of `total`."""
-        raise NotImplementedError
-
-    def sampled_column(self, outputs: Tensor, targets: Tensor, generator: torch.Generator) -> Tensor:
-        """Return one random column [*outputs.shape] whose outer product is, on average, each example's Hessian.
-
-        By default the root's columns with random signs, added up.
-        """
-        root = self.hessian_root(outputs, targets)
-        signs = _signs((outputs.shape[0], len(root)), generator).to(root)
-        return torch.einsum("ns,sn...->n...", signs, root)
-
-    def columns(self, outputs: Tensor, targets: Tensor) -> int:
-        """Return how many columns the root has, from one example."""
-        return len(self.hessian_root(outputs, targets))
-
-    def count(self, targets: Tensor) -> float | Tensor:
-        """Return what `total` is divided by for the mean; by default the number of examples.
-
-        What depends on the targets' values is a scalar tensor beside them: to read it would make a GPU's queue run dry.
-        """
-        return len(targets)
-
-    def mean(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """Return the mean loss of a batch, a scalar, without waiting for a GPU."""
-        total, count = self.total(outputs, targets), self.count(targets)
-        return total / (count.to(total.dtype) if isinstance(count, Tensor) else count)
-
-    def wrong(self, outputs: Tensor, targets: Tensor) -> Tensor | None:
-        """Return for each answer that counts whether it is wrong, as bool; None if answers are not right or wrong."""
-        return None
-
-    def check(self, shape: tuple[int, ...], targets: Tensor) -> None:
-        """Raise TypeError or ValueError unless targets go with outputs of a shape [N, ...]."""
 
 
 @dataclass(frozen=True)
@@ -208,7 +161,7 @@ class _OfEachNumber(Loss):
         return torch.diag_embed(roots, dim1=0, dim2=2).reshape(-1, *outputs.shape)
 
     def sampled_column(self, outputs: Tensor, targets: Tensor, generator: torch.Generator) -> Tensor:
-        return self._roots(outputs) * _signs(outputs.shape, generator).to(outputs)
+        return self._roots(outputs) * random_signs(outputs.shape, generator).to(outputs)
 
     def columns(self, outputs: Tensor, targets: Tensor) -> int:
         return outputs[0].numel()
@@ -267,12 +220,6 @@ mean_squared_error = MeanSquaredError()
 binary_cross_entropy = BinaryCrossEntropy()
 
 
-def check_loss(loss: object) -> Loss:
-    """Return `loss` if it is one that can be modelled; else raise TypeError."""
-    remedy = "take losses.cross_entropy, losses.mean_squared_error or one of your own, or leave it out"
-    return check_instance(loss, Loss, "A loss", remedy)
-
-
 def check_outputs(loss: Loss, outputs: object, targets: Tensor) -> None:
     """Raise TypeError or ValueError unless what a network gives has a row for each target, and goes with the loss."""
     outputs = check_rows(outputs, len(targets))
@@ -284,57 +231,3 @@ def check_outputs(loss: Loss, outputs: object, targets: Tensor) -> None:
 def is_shipped(loss: Loss) -> bool:
     """Return whether a loss comes with the library, so that its root need not be checked."""
     return type(loss) in (CrossEntropy, MeanSquaredError, BinaryCrossEntropy)
-
-
-def class_dimension(shape: tuple[int, ...], targets: Tensor) -> int:
-    """Return which dimension of outputs [N, ...] counts the classes, by the shape of the labels: 1 or the last.
-
-    Raises
-    ------
-    ValueError
-        if neither fits, or both do.
-    """
-    last, second = (shape[:-1] == targets.shape), (shape[:1] + shape[2:] == targets.shape)
-    if len(shape) < 2 or not (last or second):
-        raise ValueError(
-            f"The network's output has the shape {list(shape)}, the labels {list(targets.shape)}: for labels [N, ...] "
-            "a cross-entropy takes logits [N, C, ...] or [N, ..., C]."
-        )
-    if last and second and len(shape) > 2:
-        raise ValueError(
-            f"Logits {list(shape)} for labels {list(targets.shape)}: the classes may be the second or the last "
-            "dimension, as both are of one size. Give a batch of another length."
-        )
-    return 1 if second else len(shape) - 1
-
-
-def softmax_hessian_root(logits: Tensor) -> Tensor:
-    """Return C - 1 columns whose outer products sum to diag(p) - p p^T, for p = softmax of each example's logits.
-
-    With r = sqrt(p) and j the most likely class, the columns are, for each i other than j,
-    S[j, i] = -r_j r_i and S[k, i] = r_k (delta_ki - r_k r_i / (1 + r_j)) for k other than j. Nothing is divided by a
-    small number, so saturated probabilities give zeros and never NaN.
-
-    Parameters
-    ----------
-    logits : [N, C]
-
-    Returns
-    -------
-    Tensor
-        [C - 1, N, C].
-    """
-    examples, classes = logits.shape
-    p = torch.softmax(logits, dim=1)
-    r = p.sqrt()
-    top = p.argmax(dim=1, keepdim=True)
-    r_top = r.gather(1, top)
-    others = torch.arange(classes - 1, device=logits.device).repeat(examples, 1)
-    others += others >= top  # [N, C - 1]: the classes other than the most likely one
-    r_others = r.gather(1, others).T.unsqueeze(2)  # [C - 1, N, 1]
-    root = -r_others * (p / (1 + r_top)).scatter(1, top, r_top)
-    return root.scatter_add_(2, others.T.unsqueeze(2), r_others)
-
-
-def _signs(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
-    return (torch.rand(shape, generator=generator, dtype=torch.float64) < 0.5).double().mul_(2).sub_(1)

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from lossprune_lib.checks import check_instance
 from lossprune_lib.data.task import Batch
-from lossprune_lib.loss_modelling.losses import Loss, cross_entropy
+from lossprune_lib.loss_modelling.loss import Loss
+from lossprune_lib.loss_modelling.losses import cross_entropy
 
 
 @dataclass(frozen=True, eq=False)

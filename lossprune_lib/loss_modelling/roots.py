@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from lossprune_lib.loss_modelling.losses import Loss
+from lossprune_lib.loss_modelling.loss import Loss
 from lossprune_lib.seeds import generator
 
 

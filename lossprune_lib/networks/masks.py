@@ -1,4 +1,4 @@
-"""Mask: which weights are kept, and how the k smallest are selected."""
+"""Mask: which weights are kept."""
 
 from __future__ import annotations
 
@@ -8,16 +8,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from lossprune_lib import files
-from lossprune_lib.checks import check_choice, check_instance, check_int, check_sparsity, check_stored, suggestion
+from lossprune_lib.checks import check_choice, check_instance, check_sparsity, check_stored, suggestion
+from lossprune_lib.networks.selection import check_scores, lowest
 from lossprune_lib.networks.weights import Layout, WeightSpace, check_space
 
 SCOPES = ("global", "layer", "row", "2:4")
-_NAN = "A saliency is NaN, so nothing can be ranked: check the network's weights and the batch."
 _WRAPPERS = ("module", "_orig_mod")  # what DataParallel and torch.compile put into the names of layers
 
 
@@ -114,7 +113,7 @@ class Mask:
         chosen, first = [], 0
         for values, kept in zip(self._grouped(scores, scope), tables, strict=True):
             of_table, counts = counts[: len(values)], counts[len(values) :]
-            chosen.append(_lowest(values, kept, of_table) + first)
+            chosen.append(lowest(values, kept, of_table) + first)
             first += values.numel()
         found = torch.cat(chosen)
         if scope != "2:4":  # the other tables hold the vector in its own order
@@ -236,17 +235,6 @@ def _unwrapped(layer: str) -> str:
     return ".".join(part for part in layer.split(".") if part not in _WRAPPERS)
 
 
-def check_scores(scores: object, size: int | None = None) -> None:
-    """Raise TypeError or ValueError unless scores are a tensor of real numbers [D], of the size if one is given."""
-    given = check_instance(scores, Tensor, "What weights are ranked by", "convert it with torch.as_tensor")
-    fits = given.ndim == 1 and size in (None, len(given))
-    if not fits or given.is_complex() or given.is_meta or given.is_sparse:
-        raise ValueError(
-            f"Weights are ranked by one real number each, [D]{'' if size is None else f' = [{size}]'}, but these are "
-            f"{given.dtype} {list(given.shape)} on {given.device}: give those of this network."
-        )
-
-
 def _check_layout(layout: Any) -> None:
     try:
         right = all(isinstance(name, str) and min(torch.Size(shape), default=1) > 0 for name, shape in layout)
@@ -263,74 +251,3 @@ def zero_pruned(parts: list[Tensor], weights: tuple[nn.Parameter, ...]) -> None:
     with torch.no_grad():
         for part, weight in zip(parts, weights, strict=True):
             weight.mul_(part)
-
-
-def count(size: int, sparsity: float) -> int:
-    """Return how many of `size` weights to prune for a sparsity: the nearest whole number, halves to the even one."""
-    return round(check_int(size, "size", least=0) * check_sparsity(sparsity))
-
-
-def smallest(saliency: Tensor, k: int) -> Tensor:
-    """Mark exactly the k smallest entries.
-
-    Parameters
-    ----------
-    saliency : float [D]
-        May be -inf (selected first), never NaN. Ties go to the lower index, so the answer is always the same.
-    k : int from 0 to D
-
-    Returns
-    -------
-    bool [D]
-    """
-    check_scores(saliency)
-    if check_int(k, "k", least=0) > len(saliency):
-        raise ValueError(f"{k} of {len(saliency)} entries cannot be selected.")
-    if k == 0:
-        return torch.zeros_like(saliency, dtype=torch.bool)
-    if torch.isnan(saliency.min()):  # NaN if any entry is
-        raise ValueError(_NAN)
-    largest = _kth_smallest(saliency, k)
-    selected = saliency < largest
-    missing = k - int(selected.count_nonzero())
-    selected[places(saliency == largest)[:missing]] = True
-    return selected
-
-
-def _lowest(values: Tensor, kept: Tensor, counts: list[int]) -> Tensor:
-    """Return where the `counts` smallest kept entries of each row of a table are, as places in the flattened table."""
-    if len(values) == 1:
-        candidates = places(kept[0])
-        return candidates[places(smallest(values[0].index_select(0, candidates), max(0, counts[0])))]
-    wanted, there = torch.tensor(counts, device=kept.device)[:, None], kept.sum(1, keepdim=True)
-    if (wanted > there).any():
-        most = int((wanted - there).argmax())
-        raise ValueError(f"{counts[most]} of {int(there[most])} entries cannot be selected.")
-    if torch.isnan(values[kept]).any():
-        raise ValueError(_NAN)
-    order = values.argsort(dim=1, stable=True)
-    # Sorted again by whether they are kept, so that these come first, and still by their values.
-    order = order.gather(1, (~kept).gather(1, order).to(torch.uint8).argsort(dim=1, stable=True))
-    first = torch.arange(values.shape[1], device=kept.device) < wanted
-    return places(torch.zeros_like(kept).scatter_(1, order, first).reshape(-1))
-
-
-def places(marked: Tensor) -> Tensor:
-    """Return the indices where a bool tensor [D] is true; on a CPU, NumPy takes a third of torch's time."""
-    if marked.device.type != "cpu":
-        return marked.nonzero().squeeze(1)
-    return torch.from_numpy(np.flatnonzero(marked.numpy()))
-
-
-def _kth_smallest(values: Tensor, k: int) -> Tensor | float:
-    # NumPy's vectorised selection is the fastest on a CPU, unless many entries tie; where they do, it is at the bottom
-    # (dead inputs give exact zeros), so those are set aside. Torch's selection is the one that runs on a GPU.
-    if values.device.type != "cpu":
-        return values.kthvalue(k).values
-    array = values.detach().numpy()
-    bottom = array.min()
-    if k <= (ties := int(np.count_nonzero(array == bottom))):
-        return float(bottom)
-    if ties > 1:
-        array, k = array[array > bottom], k - ties
-    return float(np.partition(array, k - 1)[k - 1])

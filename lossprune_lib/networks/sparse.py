@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-from lossprune_lib.networks.masks import places
+from lossprune_lib.networks.selection import places
 
 _SAMPLED_BELOW = 0.18  # of the entries: then torch finds them faster one by one than in a whole product
 

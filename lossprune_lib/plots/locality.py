@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from lossprune_lib.networks import masks
+from lossprune_lib.networks import selection
 from lossprune_lib.plots.style import GUIDE, HIGHLIGHT, INK, MUTED, label_lines, style
 from lossprune_lib.pruning import schedules
 
@@ -44,7 +44,7 @@ def schedule_curves(axes: Iterable[Axes], size: int, sparsity: float, stages: in
         kappas = [0.0, *schedules.sparsities(name, sparsity, stages)]
         looks: dict[str, Any] = {"color": colour, "linestyle": line, "marker": marker, "markersize": 6, "label": name}
         level.plot(number, kappas, **looks)
-        removed.plot(number[1:], np.diff([masks.count(size, kappa) for kappa in kappas]), **looks)
+        removed.plot(number[1:], np.diff([selection.count(size, kappa) for kappa in kappas]), **looks)
     level.yaxis.set_major_formatter(_percent())
     level.set(xlabel="stage", ylabel="sparsity after the stage", ylim=(0, 1))
     removed.set(xlabel="stage", ylabel="weights removed by the stage", ylim=(0, None))

@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 
 from lossprune_lib.checks import check_generator, check_sparsity
-from lossprune_lib.networks.masks import Mask, check_mask, count, smallest
+from lossprune_lib.networks.masks import Mask, check_mask
+from lossprune_lib.networks.selection import count, smallest
 from lossprune_lib.networks.weights import WeightSpace, check_space
 
 

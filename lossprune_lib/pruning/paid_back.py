@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from lossprune_lib.networks.masks import count
+from lossprune_lib.networks.selection import count
 from lossprune_lib.pruning.layerwise import compensated, inverse_factor, obs, output_square
 
 if TYPE_CHECKING:

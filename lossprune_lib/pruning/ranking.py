@@ -16,7 +16,8 @@ from lossprune_lib.data.task import Batch, Task
 from lossprune_lib.loss_modelling.batch_loss import BatchLoss
 from lossprune_lib.loss_modelling.forecast import ORDERS, Forecast, forecast, loss_along, trust_radius
 from lossprune_lib.loss_modelling.model import LossModel
-from lossprune_lib.networks.masks import Mask, count
+from lossprune_lib.networks.masks import Mask
+from lossprune_lib.networks.selection import count
 from lossprune_lib.pruning.criteria import CRITERIA, Criterion, Rule, modelled_change
 from lossprune_lib.pruning.local import LocalPruner
 from lossprune_lib.pruning.run import PrunerState

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from torch import Tensor, nn
 
 from lossprune_lib.data.task import TaskLike
-from lossprune_lib.loss_modelling.losses import Loss, cross_entropy
+from lossprune_lib.loss_modelling.loss import Loss
+from lossprune_lib.loss_modelling.losses import cross_entropy
 from lossprune_lib.loss_modelling.restriction import Restriction
 from lossprune_lib.networks.masks import Mask
 from lossprune_lib.networks.weights import WeightSpace

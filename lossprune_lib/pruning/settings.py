@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from lossprune_lib.checks import check_choice, check_float, check_int, check_sparsity
-from lossprune_lib.loss_modelling.losses import Loss, check_loss, cross_entropy
+from lossprune_lib.loss_modelling.loss import Loss, check_loss
+from lossprune_lib.loss_modelling.losses import cross_entropy
 from lossprune_lib.networks.choice import Selectors
 from lossprune_lib.networks.masks import Mask, check_scope
 from lossprune_lib.networks.weights import Layout

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from lossprune_lib.data.task import Batch
 from lossprune_lib.loss_modelling.batch_loss import BatchLoss
-from lossprune_lib.loss_modelling.losses import Loss
+from lossprune_lib.loss_modelling.loss import Loss
 from lossprune_lib.loss_modelling.model import LossModel
 from lossprune_lib.pruning.criteria import CRITERIA, Ranking, Update, judge
 from lossprune_lib.pruning.run import PrunerState, training_loss

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from lossprune_lib.data.inputs import call
 from lossprune_lib.data.task import TaskLike
-from lossprune_lib.loss_modelling.losses import Loss, check_loss, check_outputs, cross_entropy
+from lossprune_lib.loss_modelling.loss import Loss, check_loss
+from lossprune_lib.loss_modelling.losses import check_outputs, cross_entropy
 from lossprune_lib.networks.validation import check_examples, check_place, in_words
 
 

@@ -11,7 +11,8 @@ from torch import nn
 
 from lossprune_lib.checks import check_int, check_sparsity
 from lossprune_lib.data.task import TaskLike
-from lossprune_lib.loss_modelling.losses import Loss, cross_entropy
+from lossprune_lib.loss_modelling.loss import Loss
+from lossprune_lib.loss_modelling.losses import cross_entropy
 from lossprune_lib.networks.masks import Mask
 from lossprune_lib.networks.weights import WeightSpace
 from lossprune_lib.training.recipe import Recipe, check_recipe

@@ -15,7 +15,8 @@ from lossprune_lib import files
 from lossprune_lib.checks import check_callable, check_finite, check_int
 from lossprune_lib.data.inputs import call
 from lossprune_lib.data.task import Task, TaskLike
-from lossprune_lib.loss_modelling.losses import Loss, check_loss, check_outputs, cross_entropy
+from lossprune_lib.loss_modelling.loss import Loss, check_loss
+from lossprune_lib.loss_modelling.losses import check_outputs, cross_entropy
 from lossprune_lib.networks.masks import Mask
 from lossprune_lib.networks.validation import check_place, in_words
 from lossprune_lib.progress import progress_bar

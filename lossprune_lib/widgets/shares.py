@@ -12,7 +12,8 @@ from matplotlib.figure import Figure
 from torch import nn
 
 from lossprune_lib.data.task import Task
-from lossprune_lib.networks.masks import Mask, count, smallest
+from lossprune_lib.networks.masks import Mask
+from lossprune_lib.networks.selection import count, smallest
 from lossprune_lib.networks.weights import WeightSpace
 from lossprune_lib.plots.shares import LABELS, SharesView, Way
 from lossprune_lib.plots.style import WIDTH, styled

@@ -530,7 +530,7 @@ figure, axes = plt.subplots(1, 2, figsize=(plots.WIDTH, 3.0), sharey=True, layou
 for ax, (name, found) in zip(axes, results.predictions().groupby("network", sort=False), strict=True):
     choosing.shares_by_chooser(ax, found)
     ax.set_title(f"{name}, {100 * found['sparsity'].iloc[0]:.1f} % pruned")
-axes[0].legend(loc="lower left")
+axes[0].legend(loc="upper left")
 plt.show()
 
 # %% [markdown]

@@ -49,7 +49,7 @@ from lossprune_lib import (
     widgets,
 )
 from lossprune_lib.files import shipped
-from lossprune_lib.networks.masks import smallest
+from lossprune_lib.networks.selection import smallest
 from lossprune_lib.plots import by_stage, choosing, seeds
 from lossprune_lib.plots import locality as locality_plots
 from lossprune_lib.plots import study as study_plots

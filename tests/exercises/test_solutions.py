@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from lossprune_lib import criteria, exercises
 from lossprune_lib.exercises.checking import EXERCISES
 from lossprune_lib.loss_modelling.model import LossModel
-from lossprune_lib.networks.masks import smallest
+from lossprune_lib.networks.selection import smallest
 
 SOURCES = sorted((Path(__file__).parents[2] / "notebooks" / "source").glob("*.py"))
 CASES = [

@@ -11,7 +11,7 @@ from lossprune_lib import WeightSpace
 from lossprune_lib.loss_modelling import LossModel, curvature
 from lossprune_lib.loss_modelling.backward import by_autograd
 from lossprune_lib.loss_modelling.forward import record
-from lossprune_lib.loss_modelling.losses import softmax_hessian_root
+from lossprune_lib.loss_modelling.softmax import softmax_hessian_root
 
 
 def relative_error(value: torch.Tensor, reference: torch.Tensor) -> float:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from lossprune_lib import Mask, WeightSpace, files
-from lossprune_lib.networks import masks
+from lossprune_lib.networks import selection
 
 TIED = [-math.inf, -1.0, -0.0, 0.0, 1e-30, 0.5, 1.0, math.inf]
 VALUES = st.one_of(
@@ -47,7 +47,7 @@ def test_smallest_selects_exactly_k_and_ties_go_to_the_lower_index(
     saliency = torch.tensor(values, dtype=dtype)
     k = round(share * len(values))
     before = saliency.clone()
-    selected = masks.smallest(saliency, k)
+    selected = selection.smallest(saliency, k)
     assert torch.equal(saliency, before)
     assert selected.dtype == torch.bool
     assert int(selected.sum()) == k
@@ -69,7 +69,7 @@ def test_smallest_of_many_equals_a_stable_sort(dtype: torch.dtype, zeros: float,
     k = round(share * 20_000)
     expected = torch.zeros(20_000, dtype=torch.bool)
     expected[saliency.argsort(stable=True)[:k]] = True
-    assert torch.equal(masks.smallest(saliency, k), expected)
+    assert torch.equal(selection.smallest(saliency, k), expected)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
@@ -77,27 +77,27 @@ def test_smallest_of_many_equals_a_stable_sort(dtype: torch.dtype, zeros: float,
 @settings(max_examples=50, deadline=None)
 def test_smallest_is_the_same_on_an_accelerator(values: list[float], share: float) -> None:
     saliency, k = torch.tensor(values), round(share * len(values))
-    assert torch.equal(masks.smallest(saliency.cuda(), k).cpu(), masks.smallest(saliency, k))
+    assert torch.equal(selection.smallest(saliency.cuda(), k).cpu(), selection.smallest(saliency, k))
 
 
 @pytest.mark.parametrize(("k", "words"), [(-1, "k is -1, but must be at least 0"), (4, "4 of 3 entries cannot be")])
 def test_smallest_refuses_more_than_there_are(k: int, words: str) -> None:
     with pytest.raises(ValueError, match=words):
-        masks.smallest(torch.zeros(3), k)
+        selection.smallest(torch.zeros(3), k)
 
 
 def test_smallest_refuses_to_rank_a_nan() -> None:
     with pytest.raises(ValueError, match="A saliency is NaN"):
-        masks.smallest(torch.tensor([0.0, math.nan, 1.0]), 1)
+        selection.smallest(torch.tensor([0.0, math.nan, 1.0]), 1)
 
 
 def test_nothing_of_nothing_may_be_selected() -> None:
-    assert masks.smallest(torch.zeros(0), 0).shape == (0,)
+    assert selection.smallest(torch.zeros(0), 0).shape == (0,)
 
 
 @given(st.integers(0, 10**9), st.floats(0, 1, exclude_max=True))
 def test_count_is_the_nearest_whole_number(size: int, sparsity: float) -> None:
-    count = masks.count(size, sparsity)
+    count = selection.count(size, sparsity)
     assert isinstance(count, int)
     assert 0 <= count <= size
     assert abs(count - size * sparsity) <= 0.5
@@ -107,7 +107,7 @@ def test_count_is_the_nearest_whole_number(size: int, sparsity: float) -> None:
     ("size", "sparsity", "count"), [(10, 0.25, 2), (10, 0.35, 4), (3, 0.5, 2), (1, 0.5, 0), (7, 0, 0)]
 )
 def test_count_by_hand(size: int, sparsity: float, count: int) -> None:
-    assert masks.count(size, sparsity) == count
+    assert selection.count(size, sparsity) == count
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ def test_count_by_hand(size: int, sparsity: float, count: int) -> None:
 )
 def test_count_refuses_what_means_nothing(size: object, sparsity: object, error: type[Exception]) -> None:
     with pytest.raises(error, match=r"size|sparsity"):
-        masks.count(size, sparsity)
+        selection.count(size, sparsity)
 
 
 # --- a mask and its network -----------------------------------------------------------------------------------------

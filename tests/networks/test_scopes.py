@@ -106,7 +106,7 @@ def test_two_of_each_four_inputs_go(net: nn.Module, digits: data.Task) -> None:
 def test_the_last_inputs_that_make_no_four_stay_and_are_named(digits: data.Task) -> None:
     torch.manual_seed(0)
     net = nn.Sequential(nn.Flatten(), nn.Linear(64, 7), nn.Tanh(), nn.Linear(7, 10)).eval()
-    with pytest.warns(UserWarning, match="3 are no multiple of 4"):
+    with pytest.warns(UserWarning, match="3 are not a multiple of 4"):
         run = LocalPruner("mp", sparsity=0.5, stages=1, scope="2:4").prune(net, digits, progress=False)
     assert run.mask["3"][:, 4:].all()
     assert (run.mask["3"][:, :4].sum(1) == 2).all()

@@ -23,7 +23,7 @@ from torch.nn.utils import prune as torch_prune
 from lossprune_lib import BatchLoss, LocalPruner, LossModel, Mask, WeightSpace, data, models
 from lossprune_lib.loss_modelling import curvature, losses
 from lossprune_lib.loss_modelling.forward import Recording
-from lossprune_lib.networks import masks
+from lossprune_lib.networks import selection
 from lossprune_lib.pruning import EmptyLayerWarning, PrunerState, PruningRun, one_shot, prune_together
 from lossprune_lib.pruning.criteria import CRITERIA
 from lossprune_lib.pruning.schedules import SCHEDULES
@@ -920,7 +920,7 @@ def test_counts_are_exact_in_every_precision(dtype: torch.dtype, digits: data.Ta
     size = WeightSpace(net).size
     for state, sparsity in zip(states, LocalPruner("lm", sparsity=0.98847, stages=3).sparsities, strict=True):
         assert state.dense.dtype == dtype
-        assert int((~state.mask.kept).sum()) == masks.count(size, sparsity)
+        assert int((~state.mask.kept).sum()) == selection.count(size, sparsity)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")

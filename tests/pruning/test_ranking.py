@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from lossprune_lib import BatchLoss, LocalPruner, LossModel, WeightSpace
 from lossprune_lib.loss_modelling import forecast
-from lossprune_lib.networks.masks import smallest
+from lossprune_lib.networks.selection import smallest
 from lossprune_lib.pruning import ranking
 from lossprune_lib.pruning.criteria import saliency
 from lossprune_lib.seeds import generator

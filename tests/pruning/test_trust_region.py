@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from lossprune_lib import BatchLoss, LocalPruner, LossModel
-from lossprune_lib.networks import masks
+from lossprune_lib.networks import selection
 from lossprune_lib.pruning.trust_region import Trial, finished, trust_region
 
 PRUNER = LocalPruner("qm", sparsity=0.8, step_penalty=1e-3)
@@ -23,7 +23,7 @@ def trials(trained, digits) -> list[Trial]:
 
 def test_it_ends_at_exactly_the_sparsity(trials: list[Trial], trained, digits) -> None:
     run = finished(PRUNER, trials)
-    assert int((~run.mask.kept).sum()) == masks.count(run.state.space.size, 0.8)
+    assert int((~run.mask.kept).sum()) == selection.count(run.state.space.size, 0.8)
     assert run.trace["sparsity"].is_monotonic_increasing
     assert run.true_change == pytest.approx(run.train_loss[1] - run.train_loss[0])
     assert len(run.trace) == sum(trial.accepted for trial in trials)

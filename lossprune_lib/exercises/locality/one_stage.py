@@ -10,11 +10,11 @@ from torch import Tensor
 
 from lossprune_lib.exercises.answers import near
 from lossprune_lib.exercises.checking import Exercise, fresh, register
-from lossprune_lib.networks import masks
+from lossprune_lib.networks import selection
 
 
 def _right(saliency: Tensor, kept: Tensor, sparsity: float) -> Tensor:
-    return ~masks.smallest(saliency.where(kept, -torch.inf), masks.count(len(kept), sparsity))
+    return ~selection.smallest(saliency.where(kept, -torch.inf), selection.count(len(kept), sparsity))
 
 
 def _cases() -> list[tuple[Tensor, Tensor, float]]:
@@ -88,28 +88,28 @@ _WORDS = """
 
 def _ranked(saliency: Tensor, kept: Tensor, sparsity: float) -> tuple[Tensor, Tensor, int]:
     scores = saliency.where(kept, -torch.inf)
-    return scores, scores.sort().values, masks.count(len(kept), sparsity)
+    return scores, scores.sort().values, selection.count(len(kept), sparsity)
 
 
 def _wrong(saliency: Tensor, kept: Tensor, sparsity: float) -> dict[str, Tensor | None]:
     scores, in_order, k = _ranked(saliency, kept, sparsity)
-    right, filled = ~masks.smallest(scores, k), saliency.where(kept, -1.0)
+    right, filled = ~selection.smallest(scores, k), saliency.where(kept, -1.0)
     among_kept = kept.clone()
     among_kept[saliency[kept].argsort(stable=True)[: max(0, k - int((~kept).sum()))]] = False
-    parts = [masks.smallest(part, masks.count(len(part), sparsity)) for part in scores.chunk(2)]
+    parts = [selection.smallest(part, selection.count(len(part), sparsity)) for part in scores.chunk(2)]
     tied = len(saliency[kept].unique()) < int(kept.sum())
     return {
         "pruned-marked": ~right,
         "newly-pruned-marked": right ^ kept,
-        "largest": kept & ~masks.smallest((-saliency).where(kept, -torch.inf), k),
+        "largest": kept & ~selection.smallest((-saliency).where(kept, -torch.inf), k),
         "argsort-as-ranks": scores.argsort() >= k,
-        "share-kept": ~masks.smallest(scores, round(len(kept) * (1 - sparsity))),
-        "kept-first": ~masks.smallest(saliency.where(~kept, -torch.inf), k),
+        "share-kept": ~selection.smallest(scores, round(len(kept) * (1 - sparsity))),
+        "kept-first": ~selection.smallest(saliency.where(~kept, -torch.inf), k),
         "quantile": filled > torch.quantile(filled, sparsity),
         "threshold-at-zero": scores > in_order[k - 1],
         "ties-go": kept & (scores > in_order[k - 1]) if k else kept,
         "ties-stay": kept & (scores >= in_order[k]),
-        "union": kept & ~masks.smallest(saliency, k),
+        "union": kept & ~selection.smallest(saliency, k),
         "places-among-kept": None if tied else among_kept,  # where saliencies tie, it depends on how they are sorted
         "part-by-part": None if len(kept) % 2 else ~torch.cat(parts),
     }

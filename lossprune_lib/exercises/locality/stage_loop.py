@@ -13,7 +13,7 @@ from torch import Tensor
 from lossprune_lib.exercises.answers import Refusal
 from lossprune_lib.exercises.checking import Exercise, fresh, register
 from lossprune_lib.loss_modelling.model import LossModel
-from lossprune_lib.networks import masks
+from lossprune_lib.networks import selection
 from lossprune_lib.pruning import criteria, schedules
 
 _STAGES_SEEN = 4
@@ -71,7 +71,7 @@ def _loop(
     for stage, sparsity in enumerate(sparsities, start=1):
         model = model_at.model(dense * kept, stage) if renew else first
         scores = rule(model, criterion, step_penalty)
-        kept = ~masks.smallest(
+        kept = ~selection.smallest(
             scores.masked_fill(~kept, -torch.inf) if keep else scores, rounding(len(dense) * sparsity)
         )
     return kept
@@ -178,7 +178,7 @@ def _signs(
     if found[0].shape != dense.shape or found[0].dtype != torch.bool:
         return {}
     numbers, zeros = {stage for _, stage in asked}, int((~found[0]).sum())
-    counts = [masks.count(size, sparsity) for sparsity in sparsities]
+    counts = [selection.count(size, sparsity) for sparsity in sparsities]
     points = [weights for weights, _ in asked] + [dense * found[0]]
     once, often = stages > 1 and len(asked) == 1, stages > 1 and len(asked) > 1
     return {

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lossprune_lib.networks.masks import smallest
+from lossprune_lib.networks.selection import smallest
 
 Answer = Callable[..., Any]
 INF = torch.inf

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from lossprune_lib import criteria
-from lossprune_lib.networks.masks import smallest
+from lossprune_lib.networks.selection import smallest
 
 Answer = Callable[..., Any]
 INF = torch.inf
