@@ -13,10 +13,10 @@ from torch import Tensor, nn
 
 from lossprune_lib import files
 from lossprune_lib.checks import check_choice, check_instance, check_sparsity, check_stored, suggestion
+from lossprune_lib.networks.scopes import SCOPES, check_scope
 from lossprune_lib.networks.selection import check_scores, lowest
 from lossprune_lib.networks.weights import Layout, WeightSpace, check_space
 
-SCOPES = ("global", "layer", "row", "2:4")
 _WRAPPERS = ("module", "_orig_mod")  # what DataParallel and torch.compile put into the names of layers
 
 
@@ -219,16 +219,6 @@ def check_mask(mask: object) -> Mask:
     """Return `mask` if it is a Mask; else raise TypeError."""
     remedy = "take run.mask or Mask.load(path), or write Mask(kept, WeightSpace(net).layout) for a bool tensor [D]"
     return check_instance(mask, Mask, "A mask", remedy)
-
-
-def check_scope(scope: object, sparsity: float) -> str:
-    """Return a scope; raise ValueError for one that there is not, and for a sparsity that it cannot have."""
-    if check_choice(scope, SCOPES, "scope") == "2:4" and sparsity != 0.5:
-        raise ValueError(
-            f'The scope "2:4" prunes two of each four weights at once, but the sparsity is {sparsity:g}: give '
-            "sparsity=0.5 and stages=1."
-        )
-    return str(scope)
 
 
 def _unwrapped(layer: str) -> str:

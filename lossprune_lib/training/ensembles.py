@@ -11,14 +11,12 @@ import copy
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from numbers import Integral
 
 import torch
 from torch import Tensor, nn, optim
 from torch.nn import functional as F
-from torch.nn.modules.dropout import _DropoutNd
 
-from lossprune_lib.checks import check_callable, check_instance, check_int, check_list
+from lossprune_lib.checks import check_callable, check_instance, check_int
 from lossprune_lib.data.task import Batch, Task
 from lossprune_lib.loss_modelling.losses import check_outputs, cross_entropy
 from lossprune_lib.networks.mlps import is_mlp
@@ -28,9 +26,16 @@ from lossprune_lib.progress import progress_bar
 from lossprune_lib.seeds import generator
 from lossprune_lib.training.dense_stack import DenseStack
 from lossprune_lib.training.evaluation import Score
-from lossprune_lib.training.recipe import Recipe, check_recipe
+from lossprune_lib.training.recipe import Recipe
 from lossprune_lib.training.sgd import check_score, set_rate
 from lossprune_lib.training.sparse_stack import SparseStack
+from lossprune_lib.training.stackable import (
+    check_kept,
+    check_recipe_of_ensemble,
+    check_seeds,
+    check_stackable,
+    structure,
+)
 
 Stack = DenseStack | SparseStack  # the trainable numbers of R networks, in whichever form is faster
 # The share of kept weights below which sparse products are faster on a CPU (two cores, 784-300-100-10, batches of 100);
@@ -69,12 +74,12 @@ class Ensemble:
             raise ValueError("An ensemble needs at least one network.")
         spaces = [WeightSpace(net) for net in nets]
         for net, space in zip(nets, spaces, strict=True):
-            if space.layout != spaces[0].layout or _structure(net) != _structure(nets[0]):
+            if space.layout != spaces[0].layout or structure(net) != structure(nets[0]):
                 raise ValueError(
                     "The networks of an ensemble must have one architecture; these differ in their layers: train them "
                     "one by one."
                 )
-            _check_stackable(net)
+            check_stackable(net)
         rests = [space.rest() for space in spaces]
         stacked = {name: torch.stack([rest[name] for rest in rests]) for name in rests[0]}
         return cls(spaces[0], torch.stack([space.read() for space in spaces]), stacked)
@@ -150,12 +155,12 @@ def fit(
         for masks or seeds that do not fit, networks and task in different places, or a loss that becomes NaN or
         infinite.
     """
-    recipe = _check_recipe(recipe)
+    recipe = check_recipe_of_ensemble(recipe)
     epochs = recipe.epochs if epochs is None else check_int(epochs, "epochs", least=0)
     _check_ensemble(ensemble, task)
     check_callable(on_epoch, "on_epoch", "lambda epoch, scores: print(epoch, scores)")
-    seeds = _check_seeds(seeds, len(ensemble))
-    _check_kept(kept, ensemble)
+    seeds = check_seeds(seeds, len(ensemble))
+    check_kept(kept, ensemble.weights)
     stack = _stack(ensemble, task, kept, shared_input=isinstance(seeds, int))
     # The fused optimizer, on devices that have one, reads and writes each number only once a step.
     fused = task.device.type in ("cpu", "cuda")
@@ -204,53 +209,6 @@ def _check_outputs(logits: Tensor, y: Tensor) -> None:
         )
     for labels in y.reshape(-1, y.shape[-1]):
         check_outputs(cross_entropy, logits[0], labels)
-
-
-def _check_stackable(net: nn.Module) -> None:
-    if next(net.buffers(), None) is not None:
-        raise ValueError("A network with buffers, such as batch norm's, cannot be stacked: train it alone.")
-    if any(isinstance(module, (_DropoutNd, nn.RReLU)) for module in net.modules()):
-        raise ValueError("A network with dropout cannot be stacked, as each would drop the same: train it alone.")
-    if not all(parameter.requires_grad for parameter in net.parameters()):
-        raise ValueError("A network with frozen parameters cannot be stacked: train it alone.")
-
-
-def _check_recipe(recipe: Recipe | None) -> Recipe:
-    recipe = check_recipe(recipe)
-    if recipe.augment is not None:
-        raise ValueError("An ensemble is trained without augmentation: train the networks one by one.")
-    if recipe.optimizer != "sgd":
-        raise ValueError(f"An ensemble is trained by SGD, not by {recipe.optimizer}: train its networks one by one.")
-    if recipe.precision != "float32":
-        raise ValueError(
-            f"Leave the precision out: an ensemble is trained in its networks' own, not {recipe.precision}."
-        )
-    return recipe
-
-
-def _check_seeds(seeds: int | Sequence[int], networks: int) -> int | list[int]:
-    if isinstance(seeds, Integral):
-        return int(seeds)
-    listed = check_list(seeds, "seeds for each network", "[0, 1]")
-    checked = [check_int(seed, "a seed", least=0) for seed in listed]
-    if len(checked) != networks:
-        raise ValueError(f"There are {len(checked)} seeds for {networks} networks: give one each, or a single one.")
-    return checked
-
-
-def _check_kept(kept: Tensor | None, ensemble: Ensemble) -> None:
-    if kept is None:
-        return
-    check_instance(kept, Tensor, "kept", "stack the masks' .kept")
-    if kept.shape != ensemble.weights.shape or kept.dtype != torch.bool:
-        raise ValueError(
-            f"kept is {kept.dtype} {list(kept.shape)}, but must be bool {list(ensemble.weights.shape)}: a mask for "
-            "each network."
-        )
-
-
-def _structure(net: nn.Module) -> list[tuple[str, type, str]]:
-    return [(name, type(module), module.extra_repr()) for name, module in net.named_modules()]
 
 
 def _stack(ensemble: Ensemble, task: Task, kept: Tensor | None, *, shared_input: bool) -> Stack:

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from lossprune_lib.data.task import Task
 from lossprune_lib.loss_modelling import landscape
 from lossprune_lib.loss_modelling.model import LossModel
+from lossprune_lib.networks.beginnings import classes_of
 from lossprune_lib.networks.masks import Mask
-from lossprune_lib.networks.models import classes_of
 from lossprune_lib.networks.weights import WeightSpace
 from lossprune_lib.plots.landscape import LineAndPlane, View
 from lossprune_lib.plots.style import WIDTH, styled

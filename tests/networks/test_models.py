@@ -18,6 +18,7 @@ from torch.nn import functional as F
 
 from lossprune_lib import data, models, training
 from lossprune_lib.data import Task
+from lossprune_lib.networks import convolutional
 
 ROOT = Path(__file__).parents[2]
 REAL_DATA = Path("../shared/data")  # from the root of the repository
@@ -152,7 +153,7 @@ def test_preact_resnet18_ends_in_a_1x1_convolution_with_batch_norm(fresh: dict[s
 @pytest.mark.parametrize(("before", "after", "stride"), [(4, 4, 1), (4, 6, 2), (4, 4, 2), (4, 6, 1)])
 def test_a_preactivation_block_adds_two_normed_convolutions_to_its_input(before: int, after: int, stride: int) -> None:
     torch.manual_seed(0)
-    block = models._PreActBlock(before, after, stride).double().eval()
+    block = convolutional.PreActBlock(before, after, stride).double().eval()
     for norm in (block.norm1, block.norm2):
         nn.init.normal_(norm.weight)
         norm.running_mean.normal_()

@@ -332,7 +332,7 @@ def crop(x: Tensor, generator: torch.Generator) -> Tensor:
             lambda nets, task: ensembles.fit(
                 ensembles.Ensemble.of(nets), task, recipe=training.Recipe(precision="bfloat16")
             ),
-            "in the networks' own precision, not bfloat16",
+            "own, not bfloat16",
         ),
         (
             lambda nets, task: ensembles.fit(

@@ -1,0 +1,64 @@
+"""Stackable: which networks, recipes and seeds an ensemble can be made of and trained by."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from numbers import Integral
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.dropout import _DropoutNd
+
+from lossprune_lib.checks import check_instance, check_int, check_list
+from lossprune_lib.training.recipe import Recipe, check_recipe
+
+
+def check_stackable(net: nn.Module) -> None:
+    """Raise ValueError for buffers, dropout or frozen parameters."""
+    if next(net.buffers(), None) is not None:
+        raise ValueError("A network with buffers, such as batch norm's, cannot be stacked: train it alone.")
+    if any(isinstance(module, (_DropoutNd, nn.RReLU)) for module in net.modules()):
+        raise ValueError("A network with dropout cannot be stacked, as each would drop the same: train it alone.")
+    if not all(parameter.requires_grad for parameter in net.parameters()):
+        raise ValueError("A network with frozen parameters cannot be stacked: train it alone.")
+
+
+def structure(net: nn.Module) -> list[tuple[str, type, str]]:
+    """Return what networks of one architecture have in common: the names, types and settings of their modules."""
+    return [(name, type(module), module.extra_repr()) for name, module in net.named_modules()]
+
+
+def check_recipe_of_ensemble(recipe: Recipe | None) -> Recipe:
+    """Return a recipe, the default one for None; raise ValueError for what an ensemble cannot be trained by."""
+    recipe = check_recipe(recipe)
+    if recipe.augment is not None:
+        raise ValueError("An ensemble is trained without augmentation: train the networks one by one.")
+    if recipe.optimizer != "sgd":
+        raise ValueError(f"An ensemble is trained by SGD, not by {recipe.optimizer}: train its networks one by one.")
+    if recipe.precision != "float32":
+        raise ValueError(
+            f"Leave the precision out: an ensemble is trained in its networks' own, not {recipe.precision}."
+        )
+    return recipe
+
+
+def check_seeds(seeds: int | Sequence[int], networks: int) -> int | list[int]:
+    """Return one seed, or a list with one for each network; raise ValueError for another number of them."""
+    if isinstance(seeds, Integral):
+        return int(seeds)
+    listed = check_list(seeds, "seeds for each network", "[0, 1]")
+    checked = [check_int(seed, "a seed", least=0) for seed in listed]
+    if len(checked) != networks:
+        raise ValueError(f"There are {len(checked)} seeds for {networks} networks: give one each, or a single one.")
+    return checked
+
+
+def check_kept(kept: Tensor | None, weights: Tensor) -> None:
+    """Raise TypeError or ValueError unless kept is None or a bool mask for each network's weights, [R, D]."""
+    if kept is None:
+        return
+    check_instance(kept, Tensor, "kept", "stack the masks' .kept")
+    if kept.shape != weights.shape or kept.dtype != torch.bool:
+        raise ValueError(
+            f"kept is {kept.dtype} {list(kept.shape)}, but must be bool {list(weights.shape)}: a mask for each network."
+        )
