@@ -61,7 +61,7 @@ def predictions(
     ax.plot(x, actual, **ACTUAL)
     for order in orders:
         ax.plot(x, table[order], **order_style(order, marker=None))
-    labels = {"sparsity": "sparsity that is pruned to", "share": "share of the step"}
+    labels = {"sparsity": "sparsity after pruning", "share": "share of the step"}
     ax.set(xlabel=labels[across], ylabel="change of loss (nats)")
     ax.xaxis.set_major_formatter(PercentFormatter(1, symbol=" %", decimals=0))
     ax.grid()
@@ -122,7 +122,7 @@ def cancellation(ax: Axes, changes: Tensor) -> Axes:
     ax.plot(share, np.abs(values).cumsum(), color=HIGHLIGHT, linestyle="--", label="sum of saliencies")
     ax.plot(share, values.cumsum(), **order_style("diagonal", marker=None, label="sum with signs: the prediction"))
     ax.axhline(0, color=GUIDE, linewidth=0.8)
-    ax.set(xlabel="sparsity that is pruned to", ylabel="change of loss (nats)")
+    ax.set(xlabel="sparsity after pruning", ylabel="change of loss (nats)")
     ax.xaxis.set_major_formatter(PercentFormatter(1, symbol=" %", decimals=0))
     ax.grid()
     return ax
@@ -139,7 +139,7 @@ class Curves:
 
     def __init__(self, ax: Axes) -> None:
         self.ax = ax
-        ax.set(xlabel="sparsity that is pruned to", ylabel="change of loss since the model was built (nats)")
+        ax.set(xlabel="sparsity after pruning", ylabel="change of loss since the model was built (nats)")
         ax.xaxis.set_major_locator(MaxNLocator(5))
         ax.xaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:.3g} %"))
         ax.grid()

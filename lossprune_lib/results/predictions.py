@@ -130,6 +130,8 @@ def _quantities(value: pd.DataFrame) -> Iterator[tuple[str, str, pd.Series]]:
         yield "ranks", f"rank correlation of cost and place, {_name(chooser)}", of["order"]
         yield "ranks", f"share of the first six groups, {_name(chooser)}", of["first six predicted"] / of["first six"]
         yield "ranks", f"cost of the last group (nats), {_name(chooser)}", of["last"]
+    first = groups["qm", 14]["first six"] - groups["mp", 14]["first six"]
+    yield "ranks", "cost of the first six groups, QM less MP", first
     yield "ranks", "cost of the last group, QM less MP", groups["qm", 14]["last"] - groups["mp", 14]["last"]
 
 

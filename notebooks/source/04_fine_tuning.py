@@ -515,7 +515,7 @@ gap_slider.stills(*({"sparsity": 0.95, "stages": stages, "criterion": "qm"} for 
 
 # %% [markdown]
 # What to see: from 1 stage to 14 the lower points move left and down; the knot at the upper right, with MP's runs in it, stays. From 14 to 140
-# QM's points move further left, but no lower; OBD's hardly move. And within the cloud at the lower left, being further left does not seem to help. We need a number for "seem".
+# QM's points move further left, but no lower; OBD's hardly move. And within the cloud at the lower left, does it help to be further left? The eye cannot tell; we need a number.
 #
 # ### Exercise 4.5: A rank correlation
 #
@@ -725,10 +725,10 @@ ends.reveal(
 
 # %% [markdown]
 # QM had raised the loss about half as much as MP and OBD on the VGG, with intervals that hold no zero, and less than each
-# of them in all four residual networks (one is so far out that two intervals hold zero). That did not buy a better
+# of them in all four residual networks (one is so far out that two intervals hold zero). On the VGG LM kept the loss even a little better. None of that bought a better
 # network: here **preserving the loss was not enough**, the paper's third finding, by comparing masks and not by a correlation.
 #
-# Yet not any weights will do. Shuffled within its layers, QM's mask ends four points worse on the residual network, and on
+# (Dots are networks, short upright bars their means; a grey line follows one network. The axes on the right do not begin at zero.) Yet not any weights will do. Shuffled within its layers, QM's mask ends four points worse on the residual network, and on
 # the VGG at chance.
 #
 # Mind the limits: four networks of each kind, not trained to the end (our rule asks for errors of at most 16 % from the VGG
@@ -761,9 +761,9 @@ ends.reveal(
 # - Pair by seed; let validation choose and the test set judge; fine-tune long enough. Leave out one of the three, and you may
 #   fool yourself.
 # - Over all runs a large loss change is a bad sign. Whether a smaller one makes a better network among the good ones, digits and
-#   MNIST cannot decide; low ceilings and wide intervals say why. On two convolutional networks OBD's masks were ahead of
-#   QM's after six epochs, though they had raised the loss more: clearly on the VGG; in each of four residual networks,
-#   but with an interval that holds zero.
+#   MNIST cannot decide; low ceilings and wide intervals say why. On two convolutional networks OBD's masks ended
+#   clearly ahead of QM's, after six epochs. They had raised the loss more: clearly on the VGG, and in each of four residual
+#   networks, though there the interval of the mean holds zero.
 #
 # **Next**: [05 At scale, and your own network](05_at_scale.ipynb), with the paper's tables beside ours.
 

@@ -112,7 +112,7 @@ writer.stills(
 )
 
 # %% [markdown]
-# Sense was never there: the model is far too small for it, and even whole it invents a word now and then. As weights go, more and more of its words do not exist, until hardly one is left. But one short text
+# Sense was never there: the model is far too small for it, and even whole it invents a word now and then. The more weights you prune, the more words it invents, until hardly any real word is left. But one short text
 # is a poor measure. The loss judges every character of the test text. Each method here takes the same number of weights in one go, and nothing is trained afterwards. One of them has a
 # smaller loss than the others over most of the slider. Why?
 #
@@ -136,7 +136,7 @@ plt.show()
 
 # %% [markdown]
 # Filled boxes change the weights that stay. An arrow leads to what came of a method, and names what changed most. Notebook 02 stood in the middle row: LM, OBD, QM. (SNIP takes LM's
-# formula to a network that is not trained yet. SynFlow reads no data either: in place of the loss stands a number made of the weights alone.) One step to the right is the term that 02 found for two weights and then had to leave out. One step up, and the loss is
+# formula to a network that is not trained yet. SynFlow also takes a network that is not trained yet, and reads no data at all: in place of the loss stands a number made of the weights alone.) One step to the right is the term that 02 found for two weights and then had to leave out. One step up, and the loss is
 # replaced by something that a single layer can know. Those two steps are the rest of this notebook.
 
 # %%
@@ -332,8 +332,8 @@ def remove_one(row, hessian, k):
 # For a whole network the inverse is out of reach. For one layer it is not: $H$ is $F \times F$, and **the same for all rows**.
 #
 # One thing is still in the way. Take a weight out of a row, and the inverse changes, differently in each row. **OBC** (Frantar and Alistarh 2022) accepts that: OBS
-# row by row, with a shortcut to each new inverse. **SparseGPT** (the same authors, 2023) goes through the columns from left to right in *all* rows, and lets only what is to the right pay back. After a column, the weights that are still free are then the same in all rows, pruned or
-# not, and so all rows share the inverses. Which weights go is chosen by the price of OBS.
+# row by row, with a shortcut to each new inverse. **SparseGPT** (the same authors, 2023) goes through the columns from left to right in *all* rows, and lets only what is to the right pay back. Once a column is done, its weights are frozen in
+# every row, pruned or kept. So every row has the same columns left, and one inverse serves them all. Which weights go is chosen by the price of OBS.
 #
 # How much is paid back? On one layer, take the mask that Wanda chooses, and compare the error without an update and with the best one there is: all weights that stay set anew, by least squares. What share of the error goes away at 50 %?
 
@@ -591,8 +591,8 @@ plt.show()
 # The figure says what QM found. It keeps more of the first block and gives up more of the last. Magnitude over the whole network takes most from *value* and *proj* of the first block, whose weights are small
 # but needed.
 #
-# So half of our story comes back, on a network of another kind: shares count. The other half turns round. In notebook 04, right after pruning, QM's own weights were far
-# ahead of magnitude in the same shares; here, from 50 to 70 %, they are behind. **What the model of the loss knew best was how much of each layer to keep.** Within a layer, even
+# So half of our story comes back, on a network of another kind: shares count. The other half depends on the sparsity. In notebook 04, right after pruning to 95 %, QM's own weights were far
+# ahead of magnitude in the same shares; here they are ahead at 80 %, and behind from 50 to 70 %. **What the model of the loss knew best was how much of each layer to keep.** Within a layer, even
 # plain magnitude did better from 50 to 70 %, and best of all was a model of that layer alone that pays back. Mind what this is: one small network, one text, three draws of calibration data, and no training afterwards.
 #
 # ## 6. A model of your own
