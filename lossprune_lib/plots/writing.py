@@ -14,7 +14,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MultipleLocator, PercentFormatter
 
 from lossprune_lib.plots.style import HIGHLIGHT, INK, MUTED, PRUNED, ink, style
-from lossprune_lib.pruning.one_shot import Measured
+from lossprune_lib.pruning.language import Measured
 
 COLUMNS, LINES = 92, 4  # of the text
 _NO_WORD = "#D55E00"

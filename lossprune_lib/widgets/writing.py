@@ -15,7 +15,7 @@ from lossprune_lib.networks.gpt import TinyGPT
 from lossprune_lib.networks.writing import write
 from lossprune_lib.plots.style import WIDTH, styled
 from lossprune_lib.plots.writing import WritingView
-from lossprune_lib.pruning.one_shot import Measured, OneShot
+from lossprune_lib.pruning.language import Measured, PrunedLanguageModels
 from lossprune_lib.widgets.parts import Clock
 from lossprune_lib.widgets.picture import Picture
 from lossprune_lib.widgets.sliders import Sliders, control
@@ -45,7 +45,7 @@ def writing_slider(
     """
     check_choice(start[1], METHODS, "method")
     check_instance(net, TinyGPT, "A network that writes", 'take models.pretrained("tiny_gpt", task)')
-    models, known = OneShot(net, task, seed), _words(characters.text())
+    models, known = PrunedLanguageModels(net, task, seed), _words(characters.text())
     names, seen = models.space.layers, dict[tuple[str, float], Measured]()
     figure = Figure(figsize=(WIDTH, 4.3))
     shown = WritingView(figure, names, METHODS, known)

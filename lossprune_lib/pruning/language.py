@@ -51,7 +51,7 @@ class Measured:
     pruned: Sequence[float]
 
 
-class OneShot:
+class PrunedLanguageModels:
     """A network pruned by each method, made when it is first asked for, and what was measured of it.
 
     Parameters
