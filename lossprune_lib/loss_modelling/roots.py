@@ -61,7 +61,8 @@ def _mistake(rows: Tensor, v: Tensor, expected: Tensor) -> str:
 
 
 def _refused(loss: Loss, method: str, fault: str) -> ValueError:
-    return ValueError(f"The {method} of the loss {type(loss).__name__} {fault}. See loss_modelling.Loss for what it must be.")
+    name = type(loss).__name__
+    return ValueError(f"The {method} of the loss {name} {fault}. See loss_modelling.Loss for what it must be.")
 
 
 def _gram_times(rows: Tensor, v: Tensor) -> Tensor:
