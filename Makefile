@@ -67,7 +67,7 @@ test: lint units notebooks-test browser
 
 test-slow: $(VENV)/.installed-architectures $(VENV)/.installed-grading $(VENV)/.installed-site $(CLASSIC)/.installed $(LAB_SETTINGS) $(AXE)
 	CHROMIUM=$(CHROMIUM) $(PYTEST) tests/slow -m slow --durations=0 -n 2 --dist loadfile
-	CHROMIUM=$(CHROMIUM) CLASSIC=$(CURDIR)/$(CLASSIC) $(BIN)/python -m pytest -p no:cacheprovider tests --ignore tests/slow -m slow --durations=0
+	CHROMIUM=$(CHROMIUM) CLASSIC=$(CURDIR)/$(CLASSIC) $(PYTEST) tests --ignore tests/slow -m slow --durations=0 -n 2 --dist loadfile
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .

@@ -8,6 +8,7 @@ differs inside kernels goes unnoticed.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -41,6 +42,9 @@ def install() -> None:
     torch.cuda.current_device = lambda: 0
     torch.cuda.get_device_name = lambda *_: "a pretended GPU"
     torch.cuda.synchronize = lambda *_: None
+    torch.cuda.get_rng_state = lambda *_: torch.get_rng_state()
+    torch.cuda.set_rng_state = torch.cuda.manual_seed = lambda *_: None
+    torch.cuda.device = lambda *_: contextlib.nullcontext()  # type: ignore[assignment,misc]
     nn.Parameter.__new__ = staticmethod(_parameter)  # type: ignore[assignment]
     PretendedGpu().__enter__()
 

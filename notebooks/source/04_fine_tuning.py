@@ -719,6 +719,7 @@ ends.reveal(
     pd.DataFrame(in_words).drop(index=["lamp minus QM", "gradual minus QM"]),
     "VGG: MP is as good as QM, and OBD is ahead of it by a third of a point.",
     "Residual network: OBD, and magnitude at QM's shares, end half a point ahead of QM.",
+    "Dots are networks, upright bars their means; a grey line follows one network. The axes on the right do not begin at zero.",
     alt="Loss changes by pruning and test errors after fine-tuning of MP, OBD, LM and QM, a dot for each network. VGG11: the loss changes of LM and QM are half those of MP and OBD, and OBD's errors are the smallest. Residual network: QM's loss changes are the smallest, OBD's and MP's errors are.",
     answer=places[["worse", "as good as", "better"].index(verdict)],
 )
@@ -728,7 +729,7 @@ ends.reveal(
 # of them in all four residual networks (one is so far out that two intervals hold zero). On the VGG LM kept the loss even a little better. None of that bought a better
 # network: here **preserving the loss was not enough**, the paper's third finding, by comparing masks and not by a correlation.
 #
-# (Dots are networks, short upright bars their means; a grey line follows one network. The axes on the right do not begin at zero.) Yet not any weights will do. Shuffled within its layers, QM's mask ends four points worse on the residual network, and on
+# Yet not any weights will do. Shuffled within its layers, QM's mask ends four points worse on the residual network, and on
 # the VGG at chance.
 #
 # Mind the limits: four networks of each kind, not trained to the end (our rule asks for errors of at most 16 % from the VGG

@@ -115,9 +115,7 @@ browser.stills(qm | {"stages": 140}, qm | {"stages": 1}, qm | {"criterion": "obd
 differing = exercises.guess("numbers that differ", "How many of the eight numbers differ?")
 
 # %% [markdown] tags=["slide"]
-# ## Before fine-tuning no clear difference; after 20 epochs all gaps differ
-#
-# After 200 epochs of each, on five other networks, none of the eight differs clearly.
+# ## After 20 epochs all gaps differ from the paper's; after 200, none clearly
 
 # %% tags=["on-slide", "hide-input"]
 beside = {number: results.beside_paper(tables["mnist"], number) for number in (1, 2)}

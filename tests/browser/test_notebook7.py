@@ -10,6 +10,7 @@ sync_api = pytest.importorskip("playwright.sync_api")
 
 from lab_page import ARTEFACTS, KERNEL_IS_IDLE, TOKEN, run_all  # noqa: E402
 
+pytestmark = pytest.mark.slow
 NAME = "00_start_here.ipynb"
 SAVE = "jupyterapp.commands.execute('docmanager:save')"
 SHUT_DOWN = "jupyterapp.shell.currentWidget.sessionContext.shutdown()"
