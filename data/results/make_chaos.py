@@ -109,17 +109,22 @@ def place(name: str, seed: int, dtype: str) -> tuple[nn.Module, Task, float]:
 
 def network_of(name: str, seed: int) -> tuple[nn.Module, Task]:
     """Return a network and its task: the shipped one, or one that is trained as its plan says and then kept."""
-    from safetensors.torch import load
-
     if name == SHIPPED:
         task = data.load(name, device="cpu", seed=0, progress=False)
         return models.pretrained("mlp_300_100", task), task
-    baseline = Study.read(HERE / f"{name}.toml").only([seed]).runs[0].baseline
-    path = WORK / f"{name}-{seed}.safetensors"
+    return trained_as(name, seed, WORK)
+
+
+def trained_as(plan: str, seed: int, work: Path) -> tuple[nn.Module, Task]:
+    """Return the network that a plan trains from a seed, and its task; it is trained once, and kept in a folder."""
+    from safetensors.torch import load
+
+    baseline = Study.read(HERE / f"{plan}.toml").only([seed]).runs[0].baseline
+    path = work / f"{plan}-{seed}.safetensors"
     if not path.is_file():
         trained = experiment.train(baseline, "cpu")
         files.replace(path, lambda temporary: temporary.write_bytes(trained.network))
-    task = data.load(name, device="cpu", seed=seed, progress=False)
+    task = data.load(plan, device="cpu", seed=seed, progress=False)
     net = models.make(baseline.model, task, seed=seed)
     net.load_state_dict(load(path.read_bytes()))
     return net.eval(), task

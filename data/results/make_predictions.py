@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from safetensors.torch import load
+from make_chaos import trained_as
 from torch import nn
 
-from lossprune_lib import Study, data, files, models
+from lossprune_lib import files
 from lossprune_lib.data.task import Task
 from lossprune_lib.loss_modelling.batch_loss import BatchLoss
 from lossprune_lib.pruning import causes_by_stages, cost_of_groups, stage_by_stage
@@ -38,19 +38,6 @@ SEEDS = (1111, 1112, 1113, 1114, 1115)
 STEPS = [("random", 14), ("mp", 14), ("obd", 14), ("lm", 14), ("qm", 14), ("qm", 1), ("qm", 140)]
 ORDERS = ("first", "diagonal", "ggn", "hessian")
 STAGES = (1, 2, 4, 7, 14, 28)
-
-
-def network_of(name: str, seed: int) -> tuple[nn.Module, Task]:
-    """Return a network that is trained as its plan says, once, and its task."""
-    baseline = Study.read(HERE / f"{name}.toml").only([seed]).runs[0].baseline
-    path = WORK / f"{name}-{seed}.safetensors"
-    if not path.is_file():
-        trained = experiment.train(baseline, "cpu")
-        files.replace(path, lambda temporary: temporary.write_bytes(trained.network))
-    task = data.load(name, device="cpu", seed=seed, progress=False)
-    net = models.make(baseline.model, task, seed=seed)
-    net.load_state_dict(load(path.read_bytes()))
-    return net.eval(), task
 
 
 def measured(net: nn.Module, task: Task, sparsity: float, seed: int) -> Iterator[dict[str, Any]]:
@@ -85,7 +72,7 @@ def run(name: str, seed: int) -> None:
     path = WORK / f"{name}-{seed}.csv"
     if path.is_file():
         return
-    net, task = network_of(name, seed)
+    net, task = trained_as(name, seed, WORK)
     start = time.process_time()
     table = pd.DataFrame(measured(net, task, NETWORKS[name], seed))
     table.insert(0, "network", name)

@@ -29,6 +29,8 @@ class Checkpoint:
 
     def __init__(self, path: str | Path, begins: Mapping[str, Tensor], settings: Mapping[str, object]) -> None:
         self.path = check_path(path)
+        if self.path.is_dir():
+            raise IsADirectoryError(f"{self.path} is a folder: name a file in it.")
         on_cpu = {name: tensor.detach().cpu().contiguous() for name, tensor in begins.items()}
         self._training = files.fingerprint(on_cpu, {"settings": json.dumps(settings, sort_keys=True)})
         self._written = time.monotonic()

@@ -110,7 +110,11 @@ def fit_and_mask(
         evaluate(net, task, "valid", loss=loss)  # refuses a network that does not go with the task
     best, best_state, done, kept = math.inf, copy.deepcopy(net.state_dict()), 0, None
     if checkpoint is not None:
-        kept = Checkpoint(checkpoint, best_state, _settings(task, epochs, loss, recipe, seed, mask_settings or mask))
+        kept = Checkpoint(
+            checkpoint,
+            best_state,
+            _settings(task, epochs, loss, recipe, seed, mask if mask_settings is None else mask_settings),
+        )
         notes, others = kept.restore(_places(net, best_state), optimizer)
         done, best = notes.get("epoch", 0), notes.get("best", math.inf)
         if "kept" in others:

@@ -97,8 +97,9 @@ def test_another_table_is_refused(given: object, error: type[Exception]) -> None
         results.predictions(given)  # type: ignore[arg-type]
 
 
-def test_the_script_measures_what_it_says() -> None:
+def test_the_script_measures_what_it_says(monkeypatch: pytest.MonkeyPatch) -> None:
     """The shipped network of the digits, few examples: the errors add up, and the steps are the pruner's."""
+    monkeypatch.syspath_prepend(FOLDER)
     script = runpy.run_path(str(FOLDER / "make_predictions.py"))
     task = data.load("digits", device="cpu")
     short = data.Task(*(part[:60] for split in data.SPLITS for part in task.split(split)), classes=10)

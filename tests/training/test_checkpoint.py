@@ -164,6 +164,16 @@ def test_functions_that_cannot_be_told_apart_have_no_checkpoint(what: str, small
     training.fit(convolutions(), small, 1, progress=False, **given)
 
 
+def test_a_folder_is_refused_before_any_work(small: Task, tmp_path: Path) -> None:
+    with pytest.raises(IsADirectoryError, match="name a file in it"):
+        training.fit(convolutions(), small, 1, progress=False, checkpoint=tmp_path)
+
+
+def test_a_sparsity_of_zero_may_have_a_checkpoint(small: Task, tmp_path: Path) -> None:
+    _, mask = fit_gradually(convolutions(), small, 0.0, recipe=QUICK, progress=False, checkpoint=tmp_path / "state")
+    assert mask.sparsity == 0
+
+
 def test_a_damaged_state_is_refused(small: Task, tmp_path: Path) -> None:
     path = tmp_path / "state"
     training.fit(convolutions(), small, 1, recipe=QUICK, progress=False, checkpoint=path)
