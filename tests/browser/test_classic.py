@@ -31,6 +31,8 @@ ERRORS = """() => Jupyter.notebook.get_cells().flatMap(cell => cell.output_area?
   output => output.output_type === 'error').map(output => output.evalue)"""
 SLIDERS = ".lossprune-sliders:has(img)"
 WITHOUT_MODEL = ".jupyter-widgets-view:not(:has(.lossprune-sliders))"
+# Opened before its kernel is gone, a notebook would wait for the one that is dying.
+SHUT_DOWN = "() => new Promise((gone, failed) => Jupyter.notebook.session.delete(gone, failed))"
 INSTEAD = "view => getComputedStyle(view, '::before').content"
 
 pytestmark = pytest.mark.slow
@@ -110,7 +112,7 @@ def test_a_notebook_opened_again_shows_its_last_picture(classic: str, browser: s
     page.wait_for_timeout(1500)
     shown = page.locator(f"{SLIDERS} img").get_attribute("alt")
     page.evaluate("Jupyter.notebook.save_notebook()")
-    page.evaluate("Jupyter.notebook.session.delete()")
+    page.evaluate(SHUT_DOWN)
     page.close()
     page = opened(browser, classic, "reopened")
     content = page.locator(WITHOUT_MODEL).evaluate(INSTEAD)
