@@ -38,12 +38,28 @@ the full Hessian most of them, and the diagonal more of MP's. *Mended*: more sta
 order, and not the others. *Ranks*: QM orders groups of weights well, although it predicts their costs badly. When each
 holds is said in JUDGING.md.
 """
+LONGER_TRAININGS = """## networks trained for longer
+
+The same prunings of networks of the same seeds, after a shorter and a longer training: longer less shorter, paired by
+seed. Loss changes (nats) are each training's at its own best step penalty; test gaps are in percentage points. The
+VGG11 and its masks were trained for longer in bfloat16, so that two things differ there.
+"""
+OF_SHARES = ("magnitude", "shuffled")
 # Which controls were run with a study's networks, where they are not its own.
 CONTROLLED = {
     "digits": "digits_controls",
     "mnist_200": "mnist_controls",
     "cifar10_resnet_quarter": "cifar10_resnet_controls",
     "cifar10_vgg_quarter": "cifar10_vgg_controls",
+    "cifar10_resnet_100_epochs": "cifar10_resnet_100_epochs_controls",
+    "cifar10_vgg_100_epochs": "cifar10_vgg_100_epochs_controls",
+}
+# Networks that were trained for longer, and the study of those that were not.
+SHORTER = {
+    "cifar10_resnet_100_epochs": "cifar10_resnet_quarter",
+    "cifar10_resnet_100_epochs_controls": "cifar10_resnet_controls",
+    "cifar10_vgg_100_epochs": "cifar10_vgg_quarter",
+    "cifar10_vgg_100_epochs_controls": "cifar10_vgg_controls",
 }
 # At most so much test error before pruning (%), as the mean over seeds, has a network that was trained to the end.
 TRAINED = {"preact_resnet18": 12, "vgg11": 16}
@@ -126,6 +142,20 @@ def leading(folder: str = ".") -> list[str]:
     return [name for name in found if not any(name in results.belonging(other) for other in found)]
 
 
+def studies() -> list[str]:
+    """Return the names of the tables that the findings are judged by."""
+    return [*leading(), *leading("longer"), *(name for name in leading("longer_training") if not _of_controls(name))]
+
+
+def of_controls() -> list[str]:
+    """Return the names of the tables that compare fine-tuned masks with controls."""
+    return [*leading("controls"), *filter(_of_controls, leading("longer_training"))]
+
+
+def _of_controls(name: str) -> bool:
+    return name in CONTROLLED.values()
+
+
 def loss_changes(table: pd.DataFrame, which: str = "") -> Iterable[str]:
     beside = results.beside_paper(table, 1)
     yield from [f"**Table 1, change of the training loss by pruning, at the best step penalty{which}**", ""]
@@ -178,7 +208,7 @@ def survives(name: str) -> Iterable[str]:
     """Say which of the controls that were run the leads in loss change survive."""
     own = "control" in results.load(name) and results.load(name)["control"].eq("magnitude").any()
     other = name if own else CONTROLLED.get(name)
-    if not own and other not in results.names("controls"):
+    if not own and other not in results.names("**"):
         yield from ["No controls were run with these networks.", ""]
         return
     yield from [
@@ -336,6 +366,48 @@ def predictions() -> str:
     return "\n".join(lines)
 
 
+def longer_trainings() -> Iterable[str]:
+    """Say what a longer training of the dense networks changed, where both trainings are there."""
+    there = [name for name in SHORTER if {name, SHORTER[name]} <= set(results.names("**"))]
+    if not there:
+        return
+    yield LONGER_TRAININGS
+    for name in there:
+        both = {of: results.together(of) for of in (SHORTER[name], name)}
+        epochs = [f"{int(table['training_epochs'].iloc[0])} epochs" for table in both.values()]
+        yield f"**`{SHORTER[name]}`, and `{name}`**\n"
+        if not _of_controls(name):
+            before, after = (results.cases(results.judge(table)) for table in both.values())
+            yield from rows(
+                ["finding", *epochs],
+                ([f"{number}, {NAMES[number]}", before[number], after[number]] for number in NAMES),
+            )
+        yield from rows(
+            ["what", "sparsity", *epochs, "difference", "n"],
+            (
+                [trained(r), sparsity(r), f"{r.shorter:.2f}", f"{r.longer:.2f}", mean(r), r.seeds]
+                for r in results.between_trainings(*both.values()).itertuples()
+            ),
+        )
+
+
+def sparsity(r: Any) -> str:
+    return "" if pd.isna(r.sparsity) else f"{r.sparsity:.4g}"
+
+
+def trained(r: Any) -> str:
+    """Return the name of a row of `results.between_trainings`."""
+    mask = (
+        f"of {r.control} at {r.criterion.upper()}'s shares" if r.control in OF_SHARES else f"of {r.criterion.upper()}"
+    )
+    words = [
+        r.measure,
+        mask if r.criterion else "",
+        f"({r.control})" if r.control and r.control not in OF_SHARES else "",
+    ]
+    return " ".join(filter(None, [*words, f"in {r.stages}" if r.stages > 1 else ""]))
+
+
 def setting(r: Any) -> list[object]:
     return [f"{r.sparsity:.4g}", r.criterion.upper(), r.stages, f"{r.step_penalty:g}"]
 
@@ -363,8 +435,8 @@ def between(low: float, high: float, form: str = ".2f") -> str:
 
 
 def text() -> str:
-    parts = [HEAD, *map(section, [*leading(), *leading("longer")])]
-    parts += [*map(controls, leading("controls")), *map(exactness, results.names("exactness"))]
+    parts = [HEAD, *map(section, studies()), *map(controls, of_controls()), *longer_trainings()]
+    parts += map(exactness, results.names("exactness"))
     return "\n".join(
         [*parts, predictions(), chaos(), "## Not run", "", *(f"- `{name}`" for name in results.missing("**")), ""]
     )

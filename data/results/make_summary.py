@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+import make_findings as findings
 import pandas as pd
-from make_findings import GUESSING, NAMES, TRAINED, chaos_table, first_round, leading, trained_to_the_end
+from make_findings import GUESSING, NAMES, TRAINED, chaos_table, first_round, trained_to_the_end
 
 from lossprune_lib import files, results
 from lossprune_lib.results.chaos import moves
@@ -44,10 +45,9 @@ def what_the_paper_says() -> Iterable[str]:
 
 def by_verdict() -> Iterable[str]:
     """Sort every case into what holds, what does not, and what the seeds leave open."""
-    every = {name: results.together(name) for name in [*leading(), *leading("longer")]}
+    every = {name: results.together(name) for name in findings.studies()}
     judged = {name: results.judge(table) for name, table in every.items()}
-    enough = {name: table for name, table in every.items() if table["seed"].nunique() >= FEWEST_SEEDS}
-    studies = longest(enough)
+    studies = longest(every)
     for heading, verdict in (
         ("What holds here", "reproduced"),
         ("What does not hold here", "refuted"),
@@ -112,8 +112,9 @@ def called(name: str) -> str:
 
 
 def longest(studies: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
-    """Leave out each study of which another one trained the same networks for longer: FINDINGS.md has both."""
+    """Leave out studies of too few seeds, and those whose networks another one trained for longer."""
     kept: dict[object, str] = {}
+    studies = {name: table for name, table in studies.items() if table["seed"].nunique() >= FEWEST_SEEDS}
     for name, table in sorted(studies.items(), key=lambda item: item[1]["training_epochs"].max()):
         kept[table["task"].iloc[0], table["model"].iloc[0], *sorted(table["sparsity"].unique())] = name
     return {name: table for name, table in studies.items() if name in kept.values()}
@@ -187,8 +188,9 @@ def layer_shares() -> Iterable[str]:
         "Test error against QM's in 14 stages, at one step penalty (first MP, then magnitude at QM's shares; "
         "plus: worse; star: clear):"
     )
-    yield " ".join(map(of_controls, leading("controls")))
-    before = pd.concat([results.controls_of_loss(results.together(name)) for name in leading("controls")])
+    tables = longest({name: results.together(name) for name in findings.of_controls()})
+    yield " ".join(of_controls(name, table) for name, table in tables.items())
+    before = pd.concat([results.controls_of_loss(table) for table in tables.values()])
     before = before[(before["criterion"] == "qm") & (before["stages"] == 14) & (before["first"] == "magnitude")]
     clear = (before["low"] > 0).sum()
     yield (
@@ -209,9 +211,8 @@ def starved(part: pd.DataFrame) -> str:
     return f"of layer {layer.removeprefix(LAYERS)}, MP keeps {mp:.2g} % and QM {qm:.2g} %."
 
 
-def of_controls(name: str) -> str:
+def of_controls(name: str, table: pd.DataFrame) -> str:
     """Say what the controls say of QM in 14 stages; the others are in FINDINGS.md."""
-    table = results.together(name)
     found = results.controls(table)
     found = found[(found["criterion"] == "qm") & (found["stages"] == 14) & (found["second"] == "qm")]
     said = []

@@ -17,6 +17,7 @@ from lossprune_lib.results.predictions import prediction_verdicts, predictions
 from lossprune_lib.results.selection import best_penalty, best_tuned, gap, loss_change
 from lossprune_lib.results.statistics import Interval, interval, paired
 from lossprune_lib.results.tables import belonging, load, missing, names, together
+from lossprune_lib.results.trainings import between_trainings
 from lossprune_lib.results.trust import first_off
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "best_penalty",
     "best_tuned",
     "between_criteria",
+    "between_trainings",
     "cases",
     "cell",
     "cells",

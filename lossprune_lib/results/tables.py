@@ -16,6 +16,8 @@ _BELONGING = {
     "cifar10_resnet_quarter": ("cifar10_resnet_140",),
     "cifar10_resnet_controls": ("cifar10_resnet_criteria", "cifar10_resnet_gradual"),
     "cifar10_vgg_controls": ("cifar10_vgg_criteria", "cifar10_vgg_gradual"),
+    "cifar10_resnet_100_epochs_controls": ("cifar10_resnet_100_epochs_criteria",),
+    "cifar10_vgg_100_epochs_controls": ("cifar10_vgg_100_epochs_criteria",),
 }
 
 

@@ -1,0 +1,65 @@
+"""What a longer training changes, beside what SciPy finds in the same pairs."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import ttest_rel
+from study_tables import table, with_controls
+
+from lossprune_lib import results
+
+SHORT = {("mp", 1, 0.0): [3.0, 3.5, 2.5, 3.2], ("qm", 14, 0.1): [1.0, 1.5, 1.2, 0.9], ("qm", 14, 1.0): [2.0] * 4}
+LONG = {("mp", 1, 0.0): [4.0, 4.1, 4.3, 3.9], ("qm", 14, 0.1): [2.5] * 4, ("qm", 14, 1.0): [2.0, 2.2, 1.9, 2.1]}
+
+
+def untuned(changes: dict[tuple[str, int, float], list[float]], epochs: int) -> pd.DataFrame:
+    return table(changes, training_epochs=epochs, tuning_epochs=np.nan, dense_test_error=0.1 + 1 / epochs)
+
+
+def test_loss_changes_are_paired_each_at_its_own_best_penalty() -> None:
+    found = results.between_trainings(untuned(SHORT, 30), untuned(LONG, 100))
+    dense, mp, qm = found.itertuples()
+    assert (dense.measure, dense.seeds) == ("dense test error", 4)
+    assert dense.mean == pytest.approx(100 * (1 / 100 - 1 / 30))
+    assert (qm.criterion, qm.stages, qm.measure, qm.sparsity) == ("qm", 14, "loss change", 0.9)
+    for row, before, after in ((mp, ("mp", 1, 0.0), ("mp", 1, 0.0)), (qm, ("qm", 14, 0.1), ("qm", 14, 1.0))):
+        bounds = ttest_rel(LONG[after], SHORT[before]).confidence_interval(0.95)
+        assert (row.low, row.high) == pytest.approx((bounds.low, bounds.high))
+        assert (row.shorter, row.longer) == pytest.approx((np.mean(SHORT[before]), np.mean(LONG[after])))
+
+
+def test_fine_tuned_masks_are_compared_by_their_test_gap() -> None:
+    masks = {("mp", ""): 8.0, ("mp", "gradual"): 3.0, ("qm", ""): 4.0, ("qm", "magnitude"): 5.0}
+    shorter, longer = (with_controls(masks).assign(training_epochs=epochs) for epochs in (30, 100))
+    longer = longer[longer["control"] != "gradual"].assign(
+        dense_test_error=0.4, tuned_test_error=lambda runs: runs["tuned_test_error"] + 0.01
+    )
+    found = results.between_trainings(shorter, longer).set_index(["criterion", "control"])
+    assert set(found.index) == {("", ""), ("mp", ""), ("qm", ""), ("qm", "magnitude")}
+    assert found.loc[("", ""), "mean"] == pytest.approx(-10)
+    assert (found["measure"][1:] == "test gap").all()
+    assert found["mean"][1:].to_numpy() == pytest.approx([11.0] * 3)  # 1 point more error, 10 points better before
+    assert found.loc[("qm", ""), "longer"] - found.loc[("qm", ""), "shorter"] == pytest.approx(11.0)
+
+
+def test_only_seeds_and_cases_that_both_have_count() -> None:
+    longer = untuned(LONG, 100).query("seed < 3 and criterion == 'qm'")
+    found = results.between_trainings(untuned(SHORT, 30), longer)
+    assert found["criterion"].tolist() == ["", "qm"]
+    assert found["seeds"].tolist() == [3, 3]
+    assert found["low"].isna().all()
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"model": "vgg11"}, "different networks: their model is 'mlp_300_100' and 'vgg11'"),
+        ({"training_epochs": 30}, "not 30 and 30"),
+        ({"sparsity": 0.5}, "no pruning in common"),
+    ],
+)
+def test_what_does_not_compare_is_refused(changed: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        results.between_trainings(untuned(SHORT, 30), untuned(LONG, 100).assign(**changed))
