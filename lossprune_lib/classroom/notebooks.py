@@ -16,7 +16,7 @@ from typing import Any
 
 from lossprune_lib.classroom.entries import Entry, Submission, Unreadable, guessed, text, truth
 from lossprune_lib.exercises import course
-from lossprune_lib.exercises.checking import MIME
+from lossprune_lib.exercises.verdict import MIME
 from lossprune_lib.installation import PACKAGE, extra
 
 SECONDS_A_CELL = 120

@@ -8,19 +8,17 @@ from __future__ import annotations
 
 import html
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from lossprune_lib.exercises import quantities, records
 from lossprune_lib.exercises.answered import Answer
 from lossprune_lib.exercises.because import BECAUSE
-from lossprune_lib.exercises.outcomes import folded, to_html
+from lossprune_lib.exercises.outcomes import AS_TEXT, Outcome, to_html, view
 from lossprune_lib.installation import extra
 
 if TYPE_CHECKING:
     import ipywidgets
-
-_CLASSES = ("jp-RenderedHTMLCommon", "rendered_html")  # tables and text look as they do elsewhere in the notebook
 
 
 class Guess:
@@ -50,7 +48,7 @@ class Guess:
         self._record()
         self._tell()
         for outcome in self.outcomes:
-            outcome.update()
+            outcome.update(self.value)
 
     def reveal(
         self,
@@ -84,7 +82,8 @@ class Guess:
             told = Answer(answer, self.choices, self.unit, within, sentences)
         elif because:
             raise ValueError("Sentences for guesses need the answer: reveal(..., answer=..., because={...}).")
-        outcome = Outcome(self, title, [to_html(part, alt) for part in parts], told)
+        outcome = Outcome(title, [to_html(part, alt) for part in parts], told)
+        outcome.update(self.value)
         self.outcomes.append(outcome)
         if told is not None:
             self.answer = told
@@ -121,7 +120,7 @@ class Guess:
         self._said = ipywidgets.HTML()
         question = ipywidgets.HTML(f"<b>{html.escape(self.question)}</b>")
         for widget in (question, self._said):
-            for name in _CLASSES:
+            for name in AS_TEXT:
                 widget.add_class(name)
         row = self._choices(ipywidgets) if self.choices else self._number(ipywidgets)
         box = ipywidgets.VBox([question, ipywidgets.HBox(row, layout={"flex_flow": "row wrap"}), self._said])
@@ -170,41 +169,12 @@ class Guess:
             f"A number{_phrase(self.unit)}." if self.unit else ""
         )
         text = f"<p><b>{html.escape(self.question)}</b></p>\n" + (f"<p>{ways}</p>" if ways else "")
-        return {**_view(self.widget), "text/html": text, "text/plain": self.question}
+        return {**view(self.widget), "text/html": text, "text/plain": self.question}
 
 
 def _phrase(unit: str) -> str:
     """Return how a sentence says that a number has this unit; "times" is one without "in"."""
     return "" if not unit else ": how many times" if unit == "times" else f", in {unit}"
-
-
-class Outcome:
-    """What one cell shows of an outcome, folded or not."""
-
-    def __init__(self, guess: Guess, title: str, parts: Sequence[str], answer: Answer | None) -> None:
-        with extra("course"):
-            import ipywidgets
-        self.guess, self.title, self.parts, self.answer = guess, title, list(parts), answer
-        self.widget = ipywidgets.HTML()
-        for name in _CLASSES:
-            self.widget.add_class(name)
-        self.update()
-
-    def update(self) -> None:
-        """Fold, or open with what the guess is told."""
-        if self.guess.value is None:
-            self.widget.value = self.page()
-            return
-        told = [] if self.answer is None else [_verdict(self.answer, self.guess.value)]
-        self.widget.value = "\n".join([*told, folded(self.title, self.parts, opened=True)])
-
-    def page(self) -> str:
-        """Return the outcome for those who have not guessed: folded, with the answer and all sentences in it."""
-        lines = [] if self.answer is None else [f"<p>{html.escape(line)}</p>" for line in self.answer.lines()]
-        return folded(f"{self.title} (guess first; a click opens it)", [*self.parts, *lines])
-
-    def _repr_mimebundle_(self, **_: object) -> dict[str, Any]:
-        return {**_view(self.widget), "text/html": self.page(), "text/plain": f"{self.title}, folded"}
 
 
 def guess(
@@ -246,18 +216,6 @@ def guess(
 
 def _number(value: Any) -> float | None:
     return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
-
-
-def _verdict(answer: Answer, value: Any) -> str:
-    colour = "#009E73" if answer.is_right(value) else "#D55E00"  # the words say what the colour says
-    told = html.escape(answer.told(value))
-    looks = f"border-left: 4px solid {colour}; padding: 0.3em 0.8em; line-height: 1.5"
-    return f'<div role="status" style="{looks}">{told}</div>'
-
-
-def _view(widget: Any) -> dict[str, Any]:
-    view = {"version_major": 2, "version_minor": 0, "model_id": widget.model_id}
-    return {"application/vnd.jupyter.widget-view+json": view}
 
 
 def _show(shown: Any) -> None:

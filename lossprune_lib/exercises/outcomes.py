@@ -9,10 +9,54 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from lossprune_lib.exercises.answered import Answer
 from lossprune_lib.installation import extra
 
 _DOTS_PER_INCH = 160  # sharp on today's screens; the picture is shown at 100
 _SHOWN_PER_INCH = 100
+AS_TEXT = ("jp-RenderedHTMLCommon", "rendered_html")  # tables and text look as they do elsewhere in the notebook
+
+
+class Outcome:
+    """What one cell shows of an outcome, folded or not."""
+
+    def __init__(self, title: str, parts: Sequence[str], answer: Answer | None) -> None:
+        with extra("course"):
+            import ipywidgets
+        self.title, self.parts, self.answer = title, list(parts), answer
+        self.widget = ipywidgets.HTML()
+        for name in AS_TEXT:
+            self.widget.add_class(name)
+        self.update(None)
+
+    def update(self, guessed: Any) -> None:
+        """Fold while there is no guess (None), or open with what it is told."""
+        if guessed is None:
+            self.widget.value = self.page()
+            return
+        told = [] if self.answer is None else [_verdict(self.answer, guessed)]
+        self.widget.value = "\n".join([*told, folded(self.title, self.parts, opened=True)])
+
+    def page(self) -> str:
+        """Return the outcome for those who have not guessed: folded, with the answer and all sentences in it."""
+        lines = [] if self.answer is None else [f"<p>{html.escape(line)}</p>" for line in self.answer.lines()]
+        return folded(f"{self.title} (guess first; a click opens it)", [*self.parts, *lines])
+
+    def _repr_mimebundle_(self, **_: object) -> dict[str, Any]:
+        return {**view(self.widget), "text/html": self.page(), "text/plain": f"{self.title}, folded"}
+
+
+def _verdict(answer: Answer, value: Any) -> str:
+    colour = "#009E73" if answer.is_right(value) else "#D55E00"  # the words say what the colour says
+    told = html.escape(answer.told(value))
+    looks = f"border-left: 4px solid {colour}; padding: 0.3em 0.8em; line-height: 1.5"
+    return f'<div role="status" style="{looks}">{told}</div>'
+
+
+def view(widget: Any) -> dict[str, Any]:
+    """Return a widget as a part of what a cell shows."""
+    shown = {"version_major": 2, "version_minor": 0, "model_id": widget.model_id}
+    return {"application/vnd.jupyter.widget-view+json": shown}
 
 
 def folded(title: str, parts: Sequence[str], *, opened: bool = False) -> str:

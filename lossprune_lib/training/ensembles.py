@@ -18,7 +18,6 @@ from torch.nn import functional as F
 
 from lossprune_lib.checks import check_callable, check_instance, check_int
 from lossprune_lib.data.task import Batch, Task
-from lossprune_lib.loss_modelling.losses import check_outputs, cross_entropy
 from lossprune_lib.networks.mlps import is_mlp
 from lossprune_lib.networks.validation import check_examples, check_place, in_words
 from lossprune_lib.networks.weights import WeightSpace
@@ -26,10 +25,12 @@ from lossprune_lib.progress import progress_bar
 from lossprune_lib.seeds import generator
 from lossprune_lib.training.dense_stack import DenseStack
 from lossprune_lib.training.evaluation import Score
+from lossprune_lib.training.optimizers import set_rate
 from lossprune_lib.training.recipe import Recipe
-from lossprune_lib.training.sgd import check_score, set_rate
+from lossprune_lib.training.sgd import check_score
 from lossprune_lib.training.sparse_stack import SparseStack
 from lossprune_lib.training.stackable import (
+    check_class_logits,
     check_kept,
     check_recipe_of_ensemble,
     check_seeds,
@@ -117,7 +118,7 @@ def _scores(call: Callable[[Tensor], Tensor], networks: int, task: Task, split: 
     for x, y in task.batches(split):
         with in_words(x):
             logits = call(x)
-        _check_outputs(logits, y)
+        check_class_logits(logits, y)
         log_p = logits.log_softmax(2).gather(2, y.expand(networks, -1).unsqueeze(2))
         losses -= log_p.sum((1, 2)).double().cpu()
         wrong += (logits.argmax(2) != y).sum(1).cpu()
@@ -189,7 +190,7 @@ def _train_epoch(
         with in_words(x if y.ndim == 1 else x[0]):
             logits = stack.call(x)
         if epoch == 1:
-            _check_outputs(logits, y)
+            check_class_logits(logits, y)
         _loss(logits, y).backward()
         stack.mask_gradients()
         optimizer.step()
@@ -198,17 +199,6 @@ def _train_epoch(
 def _check_ensemble(ensemble: object, task: Task) -> None:
     checked = check_instance(ensemble, Ensemble, "An ensemble", "write Ensemble.of([net, ...])")
     check_place(checked.space.net, task)
-
-
-def _check_outputs(logits: Tensor, y: Tensor) -> None:
-    """Raise TypeError or ValueError unless logits are [R, N, C], for labels [N] or [R, N]."""
-    if y.is_floating_point() or logits.ndim != 3 or bool((y < 0).any()):
-        raise TypeError(
-            "Networks are trained together only by the cross-entropy of logits [N, C] and class numbers [N] from 0: "
-            "train these one by one, with training.fit(net, task, loss=...)."
-        )
-    for labels in y.reshape(-1, y.shape[-1]):
-        check_outputs(cross_entropy, logits[0], labels)
 
 
 def _stack(ensemble: Ensemble, task: Task, kept: Tensor | None, *, shared_input: bool) -> Stack:

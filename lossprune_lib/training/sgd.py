@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn, optim
 
 from lossprune_lib import files
-from lossprune_lib.checks import check_callable, check_finite, check_int
+from lossprune_lib.checks import check_callable, check_int
 from lossprune_lib.data.inputs import call
 from lossprune_lib.data.task import Task, TaskLike
 from lossprune_lib.loss_modelling.loss import Loss, check_loss
@@ -24,6 +24,7 @@ from lossprune_lib.seeds import generator, own_draws
 from lossprune_lib.training.checkpoint import Checkpoint
 from lossprune_lib.training.enforcer import Enforcer
 from lossprune_lib.training.evaluation import Score, evaluate
+from lossprune_lib.training.optimizers import copy_with_optimizer, set_rate
 from lossprune_lib.training.recipe import Recipe, check_recipe
 
 _DATA = ("x_train", "y_train", "x_valid", "y_valid")  # of a task: what training reads
@@ -181,12 +182,6 @@ def _show(bar: Any, score: Score, best: float) -> None:
     bar.update()
 
 
-def set_rate(optimizer: optim.Optimizer, rate: float) -> None:
-    """Set an optimizer's learning rate."""
-    for group in optimizer.param_groups:
-        group["lr"] = rate
-
-
 def check_score(score: Score, recipe: Recipe, epoch: int) -> None:
     """Raise ValueError if training has diverged."""
     if not math.isfinite(score.loss):
@@ -194,33 +189,6 @@ def check_score(score: Score, recipe: Recipe, epoch: int) -> None:
             f"The loss is {score.loss} after epoch {epoch}: the learning rate {recipe.lr:g} is too high for this "
             "network, try a tenth of it."
         )
-
-
-def _check_parameters(net: nn.Module) -> None:
-    for name, parameter in net.named_parameters():
-        if isinstance(parameter, nn.parameter.UninitializedParameter):
-            raise ValueError(f"The parameter {name!r} is lazy and has no numbers yet: run the network once on a batch.")
-        check_finite(parameter.detach(), f"The parameter {name!r}")
-
-
-def copy_with_optimizer(net: nn.Module, recipe: Recipe) -> tuple[nn.Module, optim.Optimizer]:
-    """Return a copy of a network, and the optimizer of its parameters that are not frozen."""
-    _check_parameters(net)
-    net = copy.deepcopy(net)
-    if recipe.channels_last:
-        net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    if not all(parameter.is_leaf for parameter in net.parameters()):
-        raise ValueError(
-            "A copy of this network cannot be trained (is it a scripted one?): give the network it was made from."
-        )
-    trainable = [parameter for parameter in net.parameters() if parameter.requires_grad]
-    if not trainable:
-        raise ValueError(
-            "All parameters of this network are frozen, so there is nothing to train: net.requires_grad_(True)."
-        )
-    if recipe.optimizer == "adamw":
-        return net, optim.AdamW(trainable, recipe.lr, (recipe.momentum, 0.999), weight_decay=recipe.weight_decay)
-    return net, optim.SGD(trainable, lr=recipe.lr, momentum=recipe.momentum, weight_decay=recipe.weight_decay)
 
 
 def train_epoch(

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.modules.dropout import _DropoutNd
 
 from lossprune_lib.checks import check_instance, check_int, check_list
+from lossprune_lib.loss_modelling.losses import check_outputs, cross_entropy
 from lossprune_lib.training.recipe import Recipe, check_recipe
 
 
@@ -62,3 +63,14 @@ def check_kept(kept: Tensor | None, weights: Tensor) -> None:
         raise ValueError(
             f"kept is {kept.dtype} {list(kept.shape)}, but must be bool {list(weights.shape)}: a mask for each network."
         )
+
+
+def check_class_logits(logits: Tensor, y: Tensor) -> None:
+    """Raise TypeError or ValueError unless logits are [R, N, C], for labels [N] or [R, N]."""
+    if y.is_floating_point() or logits.ndim != 3 or bool((y < 0).any()):
+        raise TypeError(
+            "Networks are trained together only by the cross-entropy of logits [N, C] and class numbers [N] from 0: "
+            "train these one by one, with training.fit(net, task, loss=...)."
+        )
+    for labels in y.reshape(-1, y.shape[-1]):
+        check_outputs(cross_entropy, logits[0], labels)

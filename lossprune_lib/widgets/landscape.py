@@ -17,7 +17,7 @@ from lossprune_lib.loss_modelling.model import LossModel
 from lossprune_lib.networks.beginnings import classes_of
 from lossprune_lib.networks.masks import Mask
 from lossprune_lib.networks.weights import WeightSpace
-from lossprune_lib.plots.landscape import LineAndPlane, View
+from lossprune_lib.plots.line_and_plane import LineAndPlane, View
 from lossprune_lib.plots.style import WIDTH, styled
 from lossprune_lib.pruning.local import LocalPruner
 from lossprune_lib.pruning.ranking import one_shot

@@ -67,7 +67,7 @@ def interrupted_pruning(bench: Bench) -> str:
     net = bench.mlp()
     before, fresh = state_of(bench, net), copy.deepcopy(net)
     for function, call in [
-        ("loss_modelling.batch_loss.record", 3),
+        ("loss_modelling.passes.record", 3),
         ("loss_modelling.curvature.weight_gradients", 1),
         ("pruning.stage.judge", 2),
     ]:

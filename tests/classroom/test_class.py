@@ -17,8 +17,8 @@ from nbformat.v4 import new_code_cell, new_notebook, new_output
 from lossprune_lib import __main__, exercises
 from lossprune_lib.classroom import collect, collected, notebooks
 from lossprune_lib.exercises import course, records
-from lossprune_lib.exercises.checking import MIME
 from lossprune_lib.exercises.guesses import Guess
+from lossprune_lib.exercises.verdict import MIME
 
 NAME = "01_loss_landscapes"
 CHECK = 'exercises.check("read a slice", my_reading)'

@@ -12,7 +12,8 @@ from torch import Tensor
 
 from lossprune_lib import WeightSpace, exercises
 from lossprune_lib.exercises import checking
-from lossprune_lib.exercises.checking import Choice, Exercise, Verdict, read_words, register
+from lossprune_lib.exercises.checking import Choice, Exercise, read_words, register
+from lossprune_lib.exercises.verdict import MIME, Verdict
 
 DOUBLE = """
     right: Twice as much.
@@ -151,7 +152,7 @@ def test_a_verdict_is_shown_in_words_and_escaped() -> None:
 
 def test_a_verdict_is_stored_in_a_form_that_programs_read() -> None:
     data, _ = DisplayFormatter().format(Verdict("double", False, "Not so.", "sign"))
-    assert data[checking.MIME] == {"exercise": "double", "passed": False, "mistake": "sign"}
+    assert data[MIME] == {"exercise": "double", "passed": False, "mistake": "sign"}
     assert data["text/plain"] == "Not yet: Not so."
     assert data["text/html"].startswith("<div")
 

@@ -15,7 +15,7 @@ from torch.func import functional_call, jacrev
 from torch.nn import functional as F
 
 from lossprune_lib import BatchLoss, LossModel, WeightSpace
-from lossprune_lib.loss_modelling import Loss, batch_loss, cross_entropy, curvature
+from lossprune_lib.loss_modelling import Loss, cross_entropy, curvature, passes
 from lossprune_lib.loss_modelling.forward import Recording
 from lossprune_lib.loss_modelling.losses import CrossEntropy
 
@@ -216,7 +216,7 @@ def _forbidden(*arguments: object, **options: object) -> None:
 
 def test_order_0_builds_the_loss_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     net, x, y = make("convolutions")
-    monkeypatch.setattr(batch_loss, "record", _forbidden)
+    monkeypatch.setattr(passes, "record", _forbidden)
     monkeypatch.setattr(curvature, "ggn_diagonals", _forbidden)
     model = LossModel.at(net, (x, y), order=0)
     assert model.loss == pytest.approx(log_likelihood(net, x, y).item(), rel=1e-12)
