@@ -62,8 +62,8 @@ BECAUSE: dict[str, dict[Any, str]] = {
         "high": "Training made the weights useful: for the larger part of them, the loss would rise.",
     },
     "share of its own step": {
-        "high": "That would fit the steps of MP. QM picked the weights of which its model says 'no change', and added "
-        "those up.",
+        "high": "That would fit the steps of MP. QM picked weights whose predicted changes are small, up and down, "
+        "and in the sum these cancel.",
     },
     "error that grows": {
         "beyond the 2nd order": "This is the one that stages mend: no single step is long any more.",
@@ -72,8 +72,8 @@ BECAUSE: dict[str, dict[Any, str]] = {
     },
     # 03 Locality
     "predicted in 140 stages": {
-        "high": "Short steps make the expansion right. But QM goes by its diagonal, and picks the weights for which "
-        "the diagonal sees no change.",
+        "high": "Short steps make the expansion right. But QM goes by its diagonal, and picks weights whose predicted "
+        "changes are small, up and down: in the sum they cancel.",
     },
     "order or stages": {
         "curvature": "A model with more terms is worth something, but less than a model that is used nearby.",
@@ -93,7 +93,7 @@ BECAUSE: dict[str, dict[Any, str]] = {
         "high": "For QM most of it comes back. MP has nearly cut off a layer, and 20 epochs find no good way around.",
     },
     "share of the budget": {
-        "low": "Fine-tuning soon makes up for wrong single weights. For a starved layer 20 epochs are not enough.",
+        "low": "At 95 % fine-tuning soon makes up for single weights. For a starved layer 20 epochs are not enough.",
         "high": "A little of the lag is left after 20 epochs. Whether by more than chance, one network cannot say.",
     },
     "worse at 95 %": {
@@ -126,11 +126,11 @@ BECAUSE: dict[str, dict[Any, str]] = {
     # 05 At scale
     "numbers that differ": {
         "low": "Every gap differs. Training and fine-tuning were much shorter here than in the paper.",
-        "high": "Loss changes need no fine-tuning, and none of them differs.",
+        "high": "Loss changes need no fine-tuning, and none of them differs clearly.",
     },
     "one sampled column": {
         "low": "One column is a crude estimate, and in 14 stages that costs something on the digits.",
-        "high": "The noise of one column largely averages out, as there are many examples.",
+        "high": "One column is right in the mean, and there are many examples.",
     },
     "own network": {
         "1 to 5 points": "MP starves no layer here, and fine-tuning makes good the rest.",
@@ -143,7 +143,7 @@ BECAUSE: dict[str, dict[Any, str]] = {
     },
     "largest input": {
         "high": "In models with billions of weights it can be. Here most layers have inputs of much the same size.",
-        "low": "In most layers it is hardly more. In the layers called down a few inputs are large.",
+        "low": "In most layers it is about two. In the layers called down a few inputs are large.",
     },
     "paid back": {
         "high": "Inputs go together only so far: what no other input contains, no other weight can pay back.",
@@ -154,7 +154,7 @@ BECAUSE: dict[str, dict[Any, str]] = {
         "constraint.",
         "MP, global": "Compared over the whole network, size gives some layers too little: look at their shares below.",
         "Wanda, per layer": "Its inputs are too much alike here to choose by: it is hardly ahead of MP in each layer.",
-        "MP, per layer": "At 40 % and below it is ahead of QM, at 50 % level. From 60 % on knowing the loss pays.",
+        "MP, per layer": "At 40 % and below it is ahead of QM, at 50 % level, at 60 % behind: see the controls.",
         "LM, global, 14 stages": "It has the stages, but without the curvature it trails even MP in each layer here.",
     },
     "magnitude in QM's shares": {

@@ -42,7 +42,7 @@ class Method:
 
 METHODS = (
     Method("OBD", "the loss", "diagonal", "Hessian", False, "all", "between", "LeCun et al. 1990"),
-    Method("OBS", "the loss", "pairs", "Hessian", True, "all", "none", "Hassibi and Stork 1993"),
+    Method("OBS", "the loss", "pairs", "GGN", True, "all", "none", "Hassibi and Stork 1993"),
     Method("Magnitude", "nothing", "none", "", False, "each layer", "between", "Han et al. 2015"),
     Method("Gradual magnitude", "nothing", "none", "", False, "each layer", "throughout", "Zhu and Gupta 2017"),
     Method("Lottery tickets", "nothing", "none", "", False, "layer or all", "from anew", "Frankle and Carbin 2019"),

@@ -56,8 +56,8 @@ doctor.check()[["status", "remedy"]]
 # **training** images. We judge it on the **validation** images, which it has never seen. An image has only 8 by 8 pixels,
 # so some of the digits below are hard to read for us, too.
 #
-# The network is a small one: two hidden layers, of 300 and 100 units. It has the shape of the smallest network in the
-# paper behind this course (Laurent et al. 2020, section 4), and it is already trained. Its **accuracy** is the share
+# The network is a small one: two hidden layers, of 300 and 100 units. It has the hidden layers of the smallest network in the
+# paper behind this course (Laurent et al. 2020), a smaller input, and it is already trained. Its **accuracy** is the share
 # of images that it reads correctly.
 
 # %% [markdown] tags=["slide"]

@@ -489,7 +489,7 @@ fooled.reveal(
 # Have you opened the outcome? Then here are five choosers side by side, on the same network:
 
 # %% [markdown] tags=["slide"]
-# ## The more of the model goes into the choice, the more it is fooled
+# ## Here, the more of the model chooses, the more it is fooled
 
 # %% tags=["on-slide"] alt="Actual change of the steps that random pruning, MP, OBD, LM and QM chose in 14 stages to 90 %, with the predictions of the full Hessian and of the diagonal. The diagonal predicts about three quarters for random and MP, about half for OBD and LM, and next to nothing for QM."
 figure, ax = plt.subplots(figsize=(plots.WIDTH, 3.3), layout="constrained")
@@ -505,10 +505,15 @@ plt.show()
 for name in ("mp", "qm"):
     first = stage_by_stage(LocalPruner(name, sparsity=0.9, stages=14), net, task, ("first",))["first"].sum()
     print(f"{name}: the slopes say {first:+.1f} nats, the curvatures {totals.loc[name, 'diagonal'] - first:+.1f}")
+trace = LocalPruner("qm", sparsity=0.9, stages=14).prune(net, task).trace
+sizes, sums = trace["saliency_sum"].sum(), trace["predicted_change"].sum()
+print(
+    f"qm, weight by weight: {(sizes + sums) / 2:+.1f} nats where it predicts a rise, {(sums - sizes) / 2:+.1f} where a fall"
+)
 
 # %% [markdown]
-# QM looks for weights where slope and curvature cancel, and it finds them. What its model has wrong about these weights, it has no way to see. You can watch the same thing
-# without any network. Give things a true cost, estimate it with an error that is zero on average, and take the half whose estimates are smallest in size, as QM does:
+# QM takes the weights whose predicted change is small, up or down. What it predicts for those that raise the loss and for those that lower it is much the same, so that in the sum next to nothing is left. What its
+# model has wrong about these weights, it has no way to see. You can watch the same thing without any network. Give things a true cost, estimate it with an error that is zero on average, and take the half whose estimates are smallest in size, as QM does:
 
 # %% tags=["nbval-check-output"]
 draw = torch.randn(2, 10_000, generator=generator(0, "toy"))
@@ -733,7 +738,7 @@ def curvature_along(loss, weights, step):
 #
 # **4. A colleague prunes by QM in 14 stages and reports: "The model predicts that the loss stays the same." What do you tell her?**
 # <details><summary>Good: the stages are short, so the model is right</summary>No. For short steps the full Hessian is right. The diagonal chose the steps, and section 6 shows what its prediction of them is worth.</details>
-# <details><summary>Measure it: QM picks weights for which its own model sees no change</summary>Right. The prediction says how QM chose, not what will happen.</details>
+# <details><summary>Measure it: QM picks small predicted changes of both signs, which cancel in the sum</summary>Right. The prediction says how QM chose, not what will happen.</details>
 # <details><summary>Throw the mask away: a model that predicts so badly chooses badly</summary>No. In section 6 its steps cost less than half of what those of MP cost.</details>
 #
 # **5. You go from one stage to 28. Which error can you expect to become smaller?**

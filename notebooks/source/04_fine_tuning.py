@@ -251,7 +251,7 @@ budget.reveal(
 # 5. Long enough, and the rules written down beforehand.
 
 # %% [markdown]
-# Fine-tuning forgives a wrong weight: its neighbours learn to do the work. It does not forgive a starved layer. That is
+# Here fine-tuning makes up for most of the difference in single weights, and not for a starved layer. That is
 # a strong claim from one network, one sparsity and 20 epochs.
 #
 # ## 3. A fair comparison, with controls
@@ -342,7 +342,7 @@ worse.reveal(
 # So a large part of what looked like a better model of the loss was a better budget, for a small network that magnitude
 # starves. No comparison of criteria is fair without such controls (Su et al. 2020, *Sanity-Checking Pruning
 # Methods: Random Tickets Can Win the Jackpot*; Frankle et al. 2021, *Pruning Neural Networks at Initialization: Why Are We
-# Missing the Mark?*, section 4).
+# Missing the Mark?*).
 #
 # ### Another network
 #
@@ -627,7 +627,7 @@ plt.show()
 #
 # ## 7. Finding 3, argued
 #
-# The paper's third finding: *preserving the loss is not enough*. Within a criterion, loss change and gap go together. Is
+# The paper's third finding: *preserving the loss is not enough*. Within a criterion, loss change and gap go together in four of the five cases below. Is
 # it the loss that helps, or again the budget that comes with it? A **partial** correlation holds the layers' shares fixed.
 #
 # The rule for the verdict was fixed before the runs. **Reproduced**: near the best run, the correlation's interval ends
@@ -726,7 +726,7 @@ ends.reveal(
 
 # %% [markdown]
 # QM had raised the loss about half as much as MP and OBD on the VGG, with intervals that hold no zero, and less than each
-# of them in all four residual networks (one is so far out that two intervals hold zero). On the VGG LM kept the loss even a little better. None of that bought a better
+# of them in all four residual networks (one is so far out that two intervals hold zero). On the VGG LM kept the loss as well as QM, as far as four networks can tell. None of that bought a better
 # network: here **preserving the loss was not enough**, the paper's third finding, by comparing masks and not by a correlation.
 #
 # Yet not any weights will do. Shuffled within its layers, QM's mask ends four points worse on the residual network, and on

@@ -383,7 +383,7 @@ one_column.reveal(
 
 # %% [markdown]
 # By the rule, most settings choose *as well* with a sample: their intervals lie within a tenth of the exact loss change. QM in
-# 14 stages pays a little with one column on the digits, and is undecided with three; in 140, and on MNIST, nothing can be seen. So in 140 stages a sample chose as well as the exact curvature on both data sets; in 14 it did on MNIST, but for QM on the digits it did not.
+# 14 stages pays a little with one column on the digits, and is undecided with three; in 140, and on MNIST, nothing can be seen. So in 140 stages a sample chose as well as the exact curvature on both data sets; in 14 it did on MNIST, but for QM on the digits it chose worse with one column, and with three it is undecided.
 # (On a convolutional network this was tried with one network only, `cifar10_resnet_exactness`: at the best λ, one column and exact curvature differ by up to a fifth, in either direction, which decides nothing.)
 # And what buys more, columns or stages? Below, *sampled* and *exact* are QM's loss changes on the digits (nats); the passes
 # are those of exercise 5.2, for one example.
@@ -645,8 +645,8 @@ own.reveal(
 #
 # **3. Why does one sampled column do nearly as well as the exact curvature?**
 # <details><summary>It is nearly exact for each example</summary>No. For one example it is a crude guess.</details>
-# <details><summary>Its noise largely averages out over a thousand examples</summary>Right. It is unbiased, and only means
-# over many examples are ranked.</details>
+# <details><summary>It is right in the mean, and means over a thousand examples are ranked</summary>Right. The noise of such a
+# mean is smaller than that of one example; how much of it a ranking bears is what section 4 measured.</details>
 # <details><summary>Because labels are drawn from the data</summary>No. They are drawn from the network's own
 # prediction; the data's labels would give another matrix.</details>
 #

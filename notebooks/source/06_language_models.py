@@ -89,7 +89,7 @@ writer = widgets.writing_slider(net, task)
 writer
 
 # %% [markdown] tags=["slide"]
-# ## Half costs little; beyond it the loss climbs fast
+# ## A third costs little; from one half on the loss climbs fast
 #
 # More and more words are none. The loss counts that in one number.
 
@@ -370,7 +370,7 @@ back.reveal(
 
 # %% [markdown]
 # The scale is logarithmic. OBS, which also chooses by what can be paid back, has the least; it took one inverse for
-# each weight of each row. SparseGPT lies between Wanda's mask as it is and the same mask updated: only what is to the right of a weight can pay for it.
+# each weight of each row. SparseGPT lies between Wanda's mask as it is and the same mask updated: mostly because only what is to the right of a weight can pay for it.
 #
 # Then all layers. SparseGPT does two things at once, and notebook 04 taught us to separate such things: it chooses a mask, and it changes weights. Here is its mask with the
 # old weights beside both together.
@@ -676,7 +676,7 @@ prune_own("models/my-model", data.characters.text())
 # <details><summary>SparseGPT at the new method's shares of the layers</summary>Right. What is left then is not the budget's.</details>
 # <details><summary>Magnitude over the whole network</summary>No. It changes the shares, the mask and the update at once.</details>
 #
-# **5. OBS is exact for one layer's error. Is it then the best way to prune the network?**
+# **5. For one weight of one layer OBS is exact. Is it then the best way to prune the network?**
 # <details><summary>Yes, exact is exact</summary>No. It is exact for an error that knows nothing of the loss, nor of the layers above.</details>
 # <details><summary>Not necessarily: the sum of the layers' errors is not the loss</summary>Right. What a layer's output is worth to the loss does not enter, and the table has to say how well that works.</details>
 # <details><summary>No, because Taylor's expansion is too short</summary>No. The layer is linear, so nothing is beyond the second order.</details>

@@ -1,4 +1,4 @@
-"""Bonus 6.5: several weights of a row, one at a time, each paid back. A row is [F], its Hessian [F, F]."""
+"""Bonus 6.4: several weights of a row, one at a time, each paid back. A row is [F], its Hessian [F, F]."""
 
 from __future__ import annotations
 
@@ -77,8 +77,9 @@ def _row_with_twins(source: torch.Generator) -> tuple[Tensor, Tensor]:
 
 
 _WORDS = """
-    right: That is Optimal Brain Surgeon, exact for this row. SparseGPT does it column by column for all rows at once,
-        so that they can share one inverse; that is what makes it fit networks with billions of weights.
+    right: That is Optimal Brain Surgeon: each removal is exact for this row, though which weights go is chosen one at a
+        time. SparseGPT does it column by column for all rows at once, so that they can share one inverse; that is what
+        makes it fit networks with billions of weights.
     hint: In a loop: the inverse of the Hessian of the weights that are left, the cheapest of them, the step, and one
         weight fewer is left.
     not-paid-back: The weights that stay are unchanged: after each removal they must move.

@@ -1,4 +1,4 @@
-"""Exercise 6.2: the two best of each four weights along the inputs. Scores are [C, F], with F a multiple of 4."""
+"""Exercise 6.5: the two best of each four weights along the inputs. Scores are [C, F], with F a multiple of 4."""
 
 from __future__ import annotations
 

@@ -36,8 +36,8 @@ _WORDS = """
     swapped: Accepted and refused are swapped.
     never-longer: The step never grows. Where the error is below half of the tolerance, the next one is twice as long.
     always-longer: Every accepted step doubles the next one. Between half of the tolerance and all of it, it stays.
-    never-shorter: A refused step must be tried again at half of its length.
-    wrong-way: The lengths go the wrong way: a large error makes the next step shorter, a small one longer.
+    never-shorter: A refused step must be tried again with half of its share.
+    wrong-way: The shares go the wrong way: a large error makes the next one smaller, a small one larger.
 """
 
 

@@ -21,7 +21,7 @@ def _cases() -> list[tuple[float, int]]:
 
 _WORDS = """
     right: Each stage keeps the same share of what is left, so the first stage removes the most weights and the last the
-        fewest: small steps where the network is sensitive.
+        fewest. Fewer weights are not a shorter step: those that go last are large.
     hint: The share kept must shrink by the same factor at each stage.
     last-alone: You return a single number: return the sparsity after every stage.
     one-too-many: Your list has one number too many: it begins after stage 1, not with the sparsity before it.
@@ -33,8 +33,8 @@ _WORDS = """
     reversed: The order is reversed: stage 1 comes first, and the sparsity rises.
     linear: This is the linear schedule, which removes the same number each time. Keep the same share of what is left.
     cubic: This is the cubic schedule. Here each stage should keep the same share of the weights that are left.
-    root-of-sparsity: You took the root of the sparsity, so stage 1 is the largest step by far. What shrinks by the same
-        factor at each stage is the share that is kept, 1 - sparsity.
+    root-of-sparsity: You took the root of the sparsity, so your list falls, and stage 1 prunes more than there is to
+        prune in all. What shrinks by the same factor at each stage is the share that is kept, 1 - sparsity.
     one-minus-root: You took one minus a root of the sparsity, but what shrinks by the same factor at each stage is the
         share that is kept, 1 - sparsity.
     power-of-sparsity: You took a power of the sparsity, but what shrinks by the same factor at each stage is the share

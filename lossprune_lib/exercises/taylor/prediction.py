@@ -1,4 +1,4 @@
-"""Exercise 2.2: the change of the loss that the quadratic model predicts."""
+"""Exercise 2.1: the change of the loss that the quadratic model predicts."""
 
 from __future__ import annotations
 

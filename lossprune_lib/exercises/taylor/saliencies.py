@@ -1,4 +1,4 @@
-"""Exercise 2.1: the saliency of QM. Weights, gradient and curvature are [D]."""
+"""Exercise 2.2: the saliency of QM. Weights, gradient and curvature are [D]."""
 
 from __future__ import annotations
 
