@@ -279,7 +279,20 @@ def controls(name: str) -> str:
                 for r in themselves.itertuples()
             ),
         )
-    return "\n".join(lines)
+    return "\n".join([*lines, of_many(pd.concat([found, themselves], ignore_index=True)), ""])
+
+
+def of_many(found: pd.DataFrame) -> str:
+    """Say how many of a section's clear differences stay so, now that there are many of them."""
+    clear = found[found["verdict"].isin(["better", "worse"])]
+    alone = clear[~(results.adjusted_p(found)[clear.index] <= 0.05)]
+    names = [f"{r.first} minus {r.second}, {r.stages} stages, {r.sparsity:.4g}" for r in alone.itertuples()]
+    which = f": all but {'; '.join(names)}" if 0 < len(names) < 4 else ""
+    return (
+        f"So many comparisons: {len(clear)} of these {len(found)} differences are clear, each by itself. Of "
+        f"{len(clear) - len(alone)} it can be said that on average at most one in twenty is none (Benjamini and "
+        f"Hochberg 1995){which}."
+    )
 
 
 def exactness(name: str) -> str:

@@ -15,7 +15,7 @@ from lossprune_lib.results.overlap import criterion_overlap, overlap
 from lossprune_lib.results.paper import beside_paper
 from lossprune_lib.results.predictions import prediction_verdicts, predictions
 from lossprune_lib.results.selection import best_penalty, best_tuned, gap, loss_change
-from lossprune_lib.results.statistics import Interval, interval, paired
+from lossprune_lib.results.statistics import Interval, adjusted_p, interval, paired
 from lossprune_lib.results.tables import belonging, load, missing, names, together
 from lossprune_lib.results.trainings import between_trainings
 from lossprune_lib.results.trust import first_off
@@ -24,6 +24,7 @@ __all__ = [
     "Interval",
     "Preserving",
     "View",
+    "adjusted_p",
     "belonging",
     "beside_paper",
     "best_penalty",

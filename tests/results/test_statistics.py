@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from lossprune_lib.results.statistics import Interval, ceiling, half_width, interval, paired, spearman
+from lossprune_lib.results.statistics import Interval, adjusted_p, ceiling, half_width, interval, paired, spearman
 
 DRAWS = np.random.default_rng(0)
 # Of Student's t at 97.5 %, from a printed table: degrees of freedom -> quantile.
@@ -147,3 +147,19 @@ def test_the_ceiling_is_one() -> None:
     truth, *noise = np.random.default_rng(2).normal(size=(3, 20_000))
     first, second = truth + noise[0], truth + noise[1]
     assert spearman(truth, first) == pytest.approx(ceiling([spearman(first, second)]), abs=0.02)
+
+
+def test_adjusted_p_values_are_those_of_scipy_from_the_same_seeds() -> None:
+    draws = np.random.default_rng(0).normal([[0.0], [0.5], [1.5], [4.0]], 1.0, size=(4, 5))
+    found = pd.DataFrame([vars(interval(row)) for row in draws]).rename(columns={"n": "seeds"})
+    few = pd.DataFrame([vars(interval(draws[0, :3]))]).rename(columns={"n": "seeds"})
+    adjusted = adjusted_p(pd.concat([few, found], ignore_index=True))
+    assert np.isnan(adjusted[0])
+    expected = stats.false_discovery_control(stats.ttest_1samp(draws, 0, axis=1).pvalue)
+    assert adjusted[1:].to_numpy() == pytest.approx(expected)
+
+
+def test_differences_without_a_spread_are_certain_or_none() -> None:
+    found = pd.DataFrame({"mean": [0.0, 1.0], "low": [0.0, 1.0], "high": [0.0, 1.0], "seeds": [4, 4]})
+    assert adjusted_p(found).tolist() == [1.0, 0.0]
+    assert adjusted_p(found.assign(low=np.nan)).isna().all()
