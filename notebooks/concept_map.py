@@ -53,7 +53,7 @@ TURNS = (
         (
             ("Small stages", "a fresh model at each"),
             ("!The ranking", "low losses, other masks"),
-            ("The prediction", "stays near zero"),
+            ("The prediction", "stays far too low"),
         ),
         ("improve", "but not"),
         "was it the single weights at all?",

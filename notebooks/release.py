@@ -21,7 +21,7 @@ ROOT = build.HERE.parent
 NAME = f"lossprune-course-{__version__}"
 SINGLE = ("LICENSE", "CITATION.cff", "Makefile", "pyproject.toml", "requirements.txt", "constraints.txt")
 BESIDE_NOTEBOOKS = (*copies.PAGES, "copies.py")
-DATA = (".safetensors", ".csv", ".toml", ".md")
+DATA = (".safetensors", ".csv", ".toml", ".md", ".txt", ".xz")
 LONG_AGO = (1980, 1, 1, 0, 0, 0)  # the earliest time that a zip can hold
 README = """\
 # A course on pruning

@@ -49,7 +49,8 @@ def test_it_holds_the_course_and_nothing_of_the_teacher_s(unpacked: Path) -> Non
     assert {f"notebooks/{path.name}" for path in course.notebooks()} <= packed
     assert {path.relative_to(ROOT).as_posix() for path in (ROOT / "lossprune_lib").rglob("*.py")} <= packed
     assert {"README.md", "LICENSE", "Makefile", "pyproject.toml", "constraints.txt", "notebooks/copies.py"} <= packed
-    assert any(name.endswith("mlp_300_100-digits.safetensors") for name in packed)
+    data = {path for path in (ROOT / "data").rglob("*") if path.is_file() and path.suffix not in (".py", ".pyc")}
+    assert {path.relative_to(ROOT).as_posix() for path in data} <= packed  # a text or table less, and a notebook stops
     folders = {name.rpartition("/")[0] for name in packed if name.startswith("notebooks/")}
     assert folders == {"notebooks"}  # neither sources nor solutions
     assert not [name for name in packed if name.endswith((".pyc", ".sqlite", "progress.json")) or "TEACHING" in name]
