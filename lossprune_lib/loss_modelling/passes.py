@@ -27,7 +27,7 @@ from lossprune_lib.loss_modelling.losses import CrossEntropy, is_shipped
 from lossprune_lib.loss_modelling.model import LossModel
 from lossprune_lib.loss_modelling.preflight import are_different, preflight, two_of
 from lossprune_lib.loss_modelling.restriction import Restriction
-from lossprune_lib.loss_modelling.roots import check_root
+from lossprune_lib.loss_modelling.roots import check_root, check_total
 from lossprune_lib.networks.mlps import is_mlp
 from lossprune_lib.networks.sparse import Pattern
 from lossprune_lib.networks.validation import check_batch, check_mode
@@ -66,6 +66,8 @@ class BatchPasses:
         mlp = self.is_mlp = isinstance(self.x, Tensor) and is_mlp(self.space, tuple(self.x.shape[1:]))
         self.shape = (self.examples, *(self.space.layout[-1][1][:1] if mlp else self.footprint.outputs.shape[1:]))
         self.loss.check(self.shape, self.y)
+        if not is_shipped(self.loss):
+            check_total(self.loss, self.footprint.outputs, self.y[:1])
         if not mlp and self.footprint.least > self.examples:
             # Torch's gradient is wrong for one example alone. Counted twice, it has the same mean.
             self.x, self.y, self.examples = part(self.x, torch.tensor([0, 0])), self.y[[0, 0]], 2
@@ -109,7 +111,8 @@ class BatchPasses:
                     stacklevel=5,
                 )
             check_curvature(self.footprint, self.space, columns, self.max_bytes)
-            if self.curvature_columns is None and not is_shipped(self.loss):
+            by_root = self.curvature_columns is None or type(self.loss).sampled_column is Loss.sampled_column
+            if by_root and not is_shipped(self.loss):
                 check_root(self.loss, self.footprint.outputs, self.y[:1])
         root_of, total, sums = self._root_of(), 0.0, [torch.zeros_like(weights) for _ in range(gradient + (order > 1))]
         by_layer, outputs = [self.space.split(vector) for vector in sums], list[Tensor]()

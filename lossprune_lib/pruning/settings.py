@@ -82,7 +82,7 @@ class PrunerSettings:
         if self.scope == "2:4" and self.stages != 1:
             raise ValueError(f'The scope "2:4" prunes in one stage, but stages is {self.stages}: give stages=1.')
         check_int(self.seed, "seed", least=0)
-        check_loss(self.loss)
+        _check_hashable(check_loss(self.loss))
         if self.curvature_columns is not None:
             check_int(self.curvature_columns, "curvature_columns")
         for name, density in (self.densities or {}).items():
@@ -140,3 +140,14 @@ class PrunerSettings:
         made = 1 - kept / sum(sizes.values())
         if abs(made - self.sparsity) * sum(sizes.values()) > len(names):
             raise ValueError(f"The densities make a sparsity of {made:.6g}, not {self.sparsity:g}: give that one.")
+
+
+def _check_hashable(loss: Loss) -> None:
+    """Raise TypeError for a loss by which pruners that share a batch could not find what was computed already."""
+    try:
+        hash(loss)
+    except TypeError:
+        raise TypeError(
+            f"The loss {type(loss).__name__} may change, so that it cannot be hashed: write @dataclass(frozen=True) "
+            "above its class, and give it tuples in place of lists."
+        ) from None
