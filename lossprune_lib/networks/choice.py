@@ -94,7 +94,7 @@ def choose(net: nn.Module, include: Selectors | None, exclude: Selectors) -> tup
     Raises
     ------
     ValueError, TypeError
-        for a selector that selects nothing, or a weight that is computed from other tensors and not excluded.
+        for a selector that selects nothing.
     """
     owned = parameters_of(net)
     included = None if include is None else _matches(owned, include, "include")
@@ -114,7 +114,6 @@ def choose(net: nn.Module, include: Selectors | None, exclude: Selectors) -> tup
             chosen.append(o)
         else:
             left_out[o.name] = reason
-    _check_plain(net, exclude)
     lazy = nn.UninitializedParameter
     sizes = {o.name: 0 if isinstance(o.parameter, lazy) else o.parameter.numel() for o in owned}
     total = sum(sizes.values())
@@ -195,7 +194,7 @@ def _selects(selector: Selector, o: Owned) -> bool:
     return bool(selector(o.layer, o.parameter))
 
 
-def _check_plain(net: nn.Module, exclude: Selectors) -> None:
+def check_plain(net: nn.Module, exclude: Selectors) -> None:
     """Raise ValueError for a layer whose weight is no parameter but computed from others, unless it is excluded."""
     for name, module in net.named_modules():
         if not isinstance(module, (nn.Linear, _ConvNd)):

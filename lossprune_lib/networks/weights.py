@@ -11,7 +11,7 @@ from torch.func import functional_call, vmap
 
 from lossprune_lib.checks import check_finite, check_instance, check_network, check_stored
 from lossprune_lib.data.inputs import Inputs, call, tensors_of
-from lossprune_lib.networks.choice import Owned, Selectors, choose, parameters_of, unwrapped
+from lossprune_lib.networks.choice import Owned, Selectors, check_plain, choose, parameters_of, unwrapped
 
 Layout = tuple[tuple[str, tuple[int, ...]], ...]  # (layer, shape of its weight), in the order of the flat vector
 
@@ -58,6 +58,7 @@ class WeightSpace:
     def __init__(self, net: nn.Module, include: Selectors | None = None, exclude: Selectors = ()) -> None:
         self.net = unwrapped(check_network(net))
         chosen, self.coverage = choose(self.net, include, exclude)
+        check_plain(self.net, exclude)
         if not chosen:
             raise ValueError(f"This network has no weight to prune ({self.coverage}): name some with include=.")
         self._bind(chosen)
