@@ -186,6 +186,7 @@ def _matches(owned: list[Owned], selectors: Selectors, what: str) -> set[str]:
 
 
 def _selects(selector: Selector, o: Owned) -> bool:
+    """Return whether a selector selects a parameter; a layer's name and a type select all of theirs, the bias too."""
     if isinstance(selector, str):
         names = o.layer, plain_name(o.name)
         return any(fnmatchcase(name, selector) or name.startswith(f"{selector}.") for name in names)

@@ -30,7 +30,8 @@ class PrunerSettings:
     criterion : a name in `criteria.CRITERIA`, a `criteria.Criterion`, or a function
         A function gives scores of the weights [D] and reads no data; `Criterion` says how to ask for more.
     sparsity : float in [0, 1)
-        kappa: exactly round(D sparsity) weights are zero in the end.
+        kappa: exactly round(D sparsity) weights are zero in the end; with a scope or densities that rounds for each
+        group, up to half a weight more or fewer for each.
     stages : int
         pi; 1 is one-shot.
     schedule : a name in `schedules.SCHEDULES`, or a function ``(sparsity, stage, stages, start)``
@@ -47,7 +48,7 @@ class PrunerSettings:
     densities : {layer: share of its weights that it keeps in the end}, optional
         In place of a scope: the criterion ranks within layers, and each layer follows the schedule to its own density.
         Together they must make the sparsity; `Mask.density` and `pruning.allocation` give such shares.
-    include, exclude : which weights are prunable, as in `WeightSpace`
+    include, exclude : which weights are prunable, as in `WeightSpace`: of a layer that is named, the bias too
     max_bytes : int
         What a loss model may take for activations and work space.
     trace : "batch" or "train"
