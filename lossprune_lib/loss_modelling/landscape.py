@@ -3,7 +3,8 @@
 All points of a slice are start + sum_k t_k d_k for the same few directions d_k. So the first layer of a network, which
 is linear in its weights, is multiplied out once for each direction and only added up at each point. The layers that
 follow are computed for as many points together as stay in a core's cache. This holds for multilayer perceptrons; other
-networks take one point after another, with as many examples together as stay in the cache.
+networks take one point after another, with as many examples together as stay in the cache; all of them where they
+influence one another.
 
 Source: Li et al. 2018, Visualizing the Loss Landscape of Neural Nets (slices along filter-normalised directions).
 """
@@ -17,11 +18,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lossprune_lib.checks import check_finite
+from lossprune_lib.data.inputs import Inputs
 from lossprune_lib.data.task import Batch
 from lossprune_lib.loss_modelling.batch_loss import BatchLoss
 from lossprune_lib.loss_modelling.loss import Loss
 from lossprune_lib.loss_modelling.losses import cross_entropy
-from lossprune_lib.networks.mlps import is_mlp, steps_of
+from lossprune_lib.networks.mlps import steps_of
 from lossprune_lib.networks.weights import WeightSpace
 from lossprune_lib.seeds import generator
 
@@ -134,11 +136,10 @@ def _positions(at: Positions, risk: BatchLoss, what: str) -> Tensor:
 
 def _losses(risk: BatchLoss, start: Tensor | None, directions: list[Tensor], points: Tensor) -> Tensor:
     """Return the mean loss [P] at points [P, K] of the span of K directions."""
-    space, x, y = risk.space, risk.x, risk.y
+    space, mlp = risk.space, risk.is_mlp
     start = space.read() if start is None else start
     for what, vector in [("The start", start), *(("The direction", direction) for direction in directions)]:
         space.check_point(vector, what)
-    mlp = is_mlp(space, tuple(x.shape[1:]))
     # Of an example: each layer's output and what the activation after it makes. Of a point: its weights.
     outputs = sum(shape[0] for _, shape in space.layout) if mlp else risk.footprint.saved
     numbers = max(1, risk.max_bytes // start.element_size() // 2)
@@ -147,16 +148,16 @@ def _losses(risk: BatchLoss, start: Tensor | None, directions: list[Tensor], poi
         numbers = min(numbers, max(_CACHE_BYTES // start.element_size(), space.size))
         if not mlp:
             examples = max(1, min(examples, numbers // (3 * outputs)))
-    pieces = -(-len(x) // examples)
+    pieces = -(-risk.examples // examples)
     total = torch.zeros(len(points), dtype=torch.float64, device=start.device)
     with torch.no_grad():
-        check_finite(space.run(start, risk.rest, x[:1]), "The network's output")
-        for x_part, y_part in zip(x.chunk(pieces), y.chunk(pieces), strict=True):
-            at_once = max(1, numbers // (space.size + 3 * outputs * len(x_part)))
-            logits_of = (_together if mlp else _one_by_one)(risk, start, torch.stack(directions), x_part)
+        check_finite(space.run(start, risk.rest, next(risk.cut(1))[0]), "The network's output")
+        for x, y in risk.cut(-(-risk.examples // pieces)):
+            at_once = max(1, numbers // (space.size + 3 * outputs * len(y)))
+            logits_of = (_together if mlp else _one_by_one)(risk, start, torch.stack(directions), x)
             for i in range(0, len(points), at_once):
-                total[i : i + at_once] += _totals(risk.loss, logits_of(points[i : i + at_once]), y_part)
-    return (total / float(risk.loss.count(y))).to("cpu", start.dtype)
+                total[i : i + at_once] += _totals(risk.loss, logits_of(points[i : i + at_once]), y)
+    return (total / float(risk.loss.count(risk.y))).to("cpu", start.dtype)
 
 
 LogitsOf = Callable[[Tensor], Tensor]  # points [P, K] -> their logits [P, N, C]
@@ -184,7 +185,7 @@ def _tanh_(h: Tensor) -> Tensor:
     return h.mul_(2).sigmoid_().mul_(2).sub_(1)
 
 
-def _one_by_one(risk: BatchLoss, start: Tensor, directions: Tensor, x: Tensor) -> LogitsOf:
+def _one_by_one(risk: BatchLoss, start: Tensor, directions: Tensor, x: Inputs) -> LogitsOf:
     def logits_of(points: Tensor) -> Tensor:
         return torch.stack([risk.space.run(start + point @ directions, risk.rest, x) for point in points])
 

@@ -32,6 +32,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from lossprune_lib.loss_modelling.loss import Loss, random_signs
+from lossprune_lib.loss_modelling.roots import check_total
 from lossprune_lib.loss_modelling.softmax import class_dimension, softmax_hessian_root
 from lossprune_lib.networks.validation import check_rows
 
@@ -226,8 +227,10 @@ def check_outputs(loss: Loss, outputs: object, targets: Tensor) -> None:
     if targets.dtype == torch.float64 != outputs.dtype:
         raise TypeError(f"The targets are torch.float64, the network's output {outputs.dtype}: convert one of them.")
     loss.check(tuple(outputs.shape), targets)
+    if not is_shipped(loss):
+        check_total(loss, outputs[:1], targets[:1])
 
 
 def is_shipped(loss: Loss) -> bool:
-    """Return whether a loss comes with the library, so that its root need not be checked."""
+    """Return whether a loss comes with the library, so that its total and root need not be checked."""
     return type(loss) in (CrossEntropy, MeanSquaredError, BinaryCrossEntropy)

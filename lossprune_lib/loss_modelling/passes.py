@@ -27,7 +27,7 @@ from lossprune_lib.loss_modelling.losses import CrossEntropy, is_shipped
 from lossprune_lib.loss_modelling.model import LossModel
 from lossprune_lib.loss_modelling.preflight import are_different, preflight, two_of
 from lossprune_lib.loss_modelling.restriction import Restriction
-from lossprune_lib.loss_modelling.roots import check_root
+from lossprune_lib.loss_modelling.roots import check_root, check_total
 from lossprune_lib.networks.mlps import is_mlp
 from lossprune_lib.networks.sparse import Pattern
 from lossprune_lib.networks.validation import check_batch, check_mode
@@ -63,13 +63,15 @@ class BatchPasses:
         check_mode(self.space.net)
         self.rest, self.examples = self.space.rest(), len(self.y)
         # Nothing that the preflight looks for can happen in a multilayer perceptron, so there it waits for a model.
-        mlp = self._is_mlp = isinstance(self.x, Tensor) and is_mlp(self.space, tuple(self.x.shape[1:]))
+        mlp = self.is_mlp = isinstance(self.x, Tensor) and is_mlp(self.space, tuple(self.x.shape[1:]))
         self.shape = (self.examples, *(self.space.layout[-1][1][:1] if mlp else self.footprint.outputs.shape[1:]))
         self.loss.check(self.shape, self.y)
+        if not is_shipped(self.loss):
+            check_total(self.loss, self.footprint.outputs, self.y[:1])
         if not mlp and self.footprint.least > self.examples:
             # Torch's gradient is wrong for one example alone. Counted twice, it has the same mean.
             self.x, self.y, self.examples = part(self.x, torch.tensor([0, 0])), self.y[[0, 0]], 2
-        self._apart = self._is_mlp or self.examples == 1
+        self._apart = self.is_mlp or self.examples == 1
 
     @cached_property
     def footprint(self) -> Footprint:
@@ -94,7 +96,7 @@ class BatchPasses:
     ) -> LossModel:
         share, patterns = 1 / float(self.loss.count(self.y)), patterns or {}
         restricted = restriction.applied(self.footprint.positions) if restriction and patterns else nullcontext()
-        by_units = self._is_mlp and 0 in patterns
+        by_units = self.is_mlp and 0 in patterns
         if order == 0:
             with torch.no_grad(), restricted:
                 parts = self._parts(0, self.max_bytes, by_units)
@@ -109,7 +111,8 @@ class BatchPasses:
                     stacklevel=5,
                 )
             check_curvature(self.footprint, self.space, columns, self.max_bytes)
-            if self.curvature_columns is None and not is_shipped(self.loss):
+            by_root = self.curvature_columns is None or type(self.loss).sampled_column is Loss.sampled_column
+            if by_root and not is_shipped(self.loss):
                 check_root(self.loss, self.footprint.outputs, self.y[:1])
         root_of, total, sums = self._root_of(), 0.0, [torch.zeros_like(weights) for _ in range(gradient + (order > 1))]
         by_layer, outputs = [self.space.split(vector) for vector in sums], list[Tensor]()
@@ -155,7 +158,7 @@ class BatchPasses:
         fast = list(self.footprint.positions) if order > 1 else []
         recording = record(self.space, weights, self.rest, x, len(y), fast)
         outputs = check_finite(recording.outputs.detach(), "The network's output")
-        if fast and not self._is_mlp:
+        if fast and not self.is_mlp:
             recording = confirmed(self.space, recording, self.footprint.positions)
         with torch.enable_grad():
             loss = self.loss.total(recording.outputs, y)
@@ -165,7 +168,7 @@ class BatchPasses:
             root = root_of(outputs, y).contiguous()
             by_pairs = self.footprint.by_pairs(self.space, len(root), self.max_bytes)
             advance = partial(bar.update, len(y))
-            backward = through_mlp(recording, patterns) if self._is_mlp else by_autograd(recording)
+            backward = through_mlp(recording, patterns) if self.is_mlp else by_autograd(recording)
             curvature.ggn_diagonals(self.space, recording, root, by_pairs, sums[-1], patterns, backward, advance)
             # A layer that took another way with these examples than in the preflight is none of the fast path's.
             rest = [i for i in range(len(self.space.layers)) if i not in recording.calls]
@@ -208,11 +211,13 @@ class BatchPasses:
         ----------
         by_units : whether the inputs are stored unit by unit, as sparse products read them
         """
-        at_once = self.footprint.examples_within(self.space, columns, max_bytes)
-        if self.footprint.mixes:
-            at_once = self.examples
-        starts = list(range(0, self.examples, at_once))
-        if len(starts) > 1 and self.examples - starts[-1] < self.footprint.least:
+        return self.cut(self.footprint.examples_within(self.space, columns, max_bytes), by_units)
+
+    def cut(self, at_once: int, by_units: bool = False) -> Iterator[tuple[Inputs, Tensor]]:
+        """Yield the batch so many examples at once, where the network allows it; of an MLP without a preflight."""
+        mixes, least = (False, 1) if self.is_mlp else (self.footprint.mixes, self.footprint.least)
+        starts = list(range(0, self.examples, self.examples if mixes else max(at_once, least)))
+        if len(starts) > 1 and self.examples - starts[-1] < least:
             starts.pop()
         for start, end in zip(starts, [*starts[1:], self.examples], strict=True):
             yield part(self._by_units if by_units else self.x, slice(start, end)), self.y[start:end]

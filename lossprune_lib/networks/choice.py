@@ -94,7 +94,7 @@ def choose(net: nn.Module, include: Selectors | None, exclude: Selectors) -> tup
     Raises
     ------
     ValueError, TypeError
-        for a selector that selects nothing, or a weight that is computed from other tensors and not excluded.
+        for a selector that selects nothing.
     """
     owned = parameters_of(net)
     included = None if include is None else _matches(owned, include, "include")
@@ -114,7 +114,6 @@ def choose(net: nn.Module, include: Selectors | None, exclude: Selectors) -> tup
             chosen.append(o)
         else:
             left_out[o.name] = reason
-    _check_plain(net, exclude)
     lazy = nn.UninitializedParameter
     sizes = {o.name: 0 if isinstance(o.parameter, lazy) else o.parameter.numel() for o in owned}
     total = sum(sizes.values())
@@ -187,6 +186,7 @@ def _matches(owned: list[Owned], selectors: Selectors, what: str) -> set[str]:
 
 
 def _selects(selector: Selector, o: Owned) -> bool:
+    """Return whether a selector selects a parameter; a layer's name and a type select all of theirs, the bias too."""
     if isinstance(selector, str):
         names = o.layer, plain_name(o.name)
         return any(fnmatchcase(name, selector) or name.startswith(f"{selector}.") for name in names)
@@ -195,7 +195,7 @@ def _selects(selector: Selector, o: Owned) -> bool:
     return bool(selector(o.layer, o.parameter))
 
 
-def _check_plain(net: nn.Module, exclude: Selectors) -> None:
+def check_plain(net: nn.Module, exclude: Selectors) -> None:
     """Raise ValueError for a layer whose weight is no parameter but computed from others, unless it is excluded."""
     for name, module in net.named_modules():
         if not isinstance(module, (nn.Linear, _ConvNd)):

@@ -15,7 +15,7 @@ _ELEMENTWISE = (nn.Tanh, nn.ReLU, nn.Sigmoid, nn.GELU, nn.SiLU, nn.ELU, nn.Leaky
 def is_mlp(space: WeightSpace, shape: tuple[int, ...]) -> bool:
     """Return whether a network is Linear layers and activations in a row, on inputs [N, *shape], all of it prunable."""
     net = space.net
-    if type(net) is not nn.Sequential or "forward" in vars(net) or len(net) == 0:
+    if type(net) is not nn.Sequential or len(net) == 0:
         return False
     steps = steps_of(net)
     layers = [step for step in steps if type(step) is nn.Linear]
@@ -26,7 +26,7 @@ def is_mlp(space: WeightSpace, shape: tuple[int, ...]) -> bool:
     return (
         flat
         and all(type(step) in (nn.Linear, *_ELEMENTWISE) for step in steps)
-        and not any(_has_hooks(module) for module in net.modules())
+        and not any(_is_changed(module) for module in net.modules())
         and list(space.modules) == layers
         and len({id(bias) for bias in biases}) == len(biases)
         and layers[0].in_features == math.prod(shape)
@@ -34,9 +34,10 @@ def is_mlp(space: WeightSpace, shape: tuple[int, ...]) -> bool:
     )
 
 
-def _has_hooks(module: nn.Module) -> bool:
+def _is_changed(module: nn.Module) -> bool:
+    """Return whether a module has hooks, or a forward pass that is not its class's."""
     hooks = module._forward_hooks, module._forward_pre_hooks, module._backward_hooks, module._backward_pre_hooks
-    return any(hooks)
+    return any(hooks) or "forward" in vars(module)
 
 
 def steps_of(net: nn.Sequential) -> list[nn.Module]:

@@ -11,7 +11,7 @@ from torch.func import functional_call, vmap
 
 from lossprune_lib.checks import check_finite, check_instance, check_network, check_stored
 from lossprune_lib.data.inputs import Inputs, call, tensors_of
-from lossprune_lib.networks.choice import Owned, Selectors, choose, parameters_of, unwrapped
+from lossprune_lib.networks.choice import Owned, Selectors, check_plain, choose, parameters_of, unwrapped
 
 Layout = tuple[tuple[str, tuple[int, ...]], ...]  # (layer, shape of its weight), in the order of the flat vector
 
@@ -27,7 +27,8 @@ class WeightSpace:
     ----------
     net : a network; of one that torch has compiled or made parallel, the network inside
     include : what is prunable, in place of the default: names or patterns of layers or parameters ("conv1", "block*"),
-        types of modules, functions (name, parameter) -> bool, or a list of these; "default" in it is the default
+        types of modules, functions (name, parameter) -> bool, or a list of these; "default" in it is the default.
+        A layer's name and a type stand for all parameters, the bias too: exclude="*.bias" leaves it out
     exclude : what is left out of that
 
     Attributes
@@ -58,6 +59,7 @@ class WeightSpace:
     def __init__(self, net: nn.Module, include: Selectors | None = None, exclude: Selectors = ()) -> None:
         self.net = unwrapped(check_network(net))
         chosen, self.coverage = choose(self.net, include, exclude)
+        check_plain(self.net, exclude)
         if not chosen:
             raise ValueError(f"This network has no weight to prune ({self.coverage}): name some with include=.")
         self._bind(chosen)

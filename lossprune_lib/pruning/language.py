@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -83,10 +84,10 @@ class PrunedLanguageModels:
             x = given[0].flatten(0, -2)
             found[module] = x.T @ x
 
-        hooks = [module.register_forward_pre_hook(note) for module in self.space.modules]
-        self.net(tokens)
-        for hook in hooks:
-            hook.remove()
+        with ExitStack() as stack:  # the network is the user's own
+            for module in self.space.modules:
+                stack.callback(module.register_forward_pre_hook(note).remove)
+            self.net(tokens)
         return [found[module] for module in self.space.modules]
 
     def _pruned(self, method: str, sparsity: float) -> TinyGPT:

@@ -213,7 +213,7 @@ def in_turn(
     for names in _grouped(space, groups):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", CoverageWarning)  # a part of the network, as it should be
-            run = replace(pruner, include=names, exclude=()).prune(net, task, progress=False)
+            run = replace(pruner, include=names).prune(net, task, progress=False)
         net = run.network()
         kept |= dict(zip(run.state.space.layers, run.mask.kept.split(run.mask.sizes), strict=True))
     return net, Mask(torch.cat([kept[layer] for layer in space.layers]), space.layout)

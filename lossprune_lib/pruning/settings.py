@@ -30,7 +30,8 @@ class PrunerSettings:
     criterion : a name in `criteria.CRITERIA`, a `criteria.Criterion`, or a function
         A function gives scores of the weights [D] and reads no data; `Criterion` says how to ask for more.
     sparsity : float in [0, 1)
-        kappa: exactly round(D sparsity) weights are zero in the end.
+        kappa: exactly round(D sparsity) weights are zero in the end; with a scope or densities that rounds for each
+        group, up to half a weight more or fewer for each.
     stages : int
         pi; 1 is one-shot.
     schedule : a name in `schedules.SCHEDULES`, or a function ``(sparsity, stage, stages, start)``
@@ -47,7 +48,7 @@ class PrunerSettings:
     densities : {layer: share of its weights that it keeps in the end}, optional
         In place of a scope: the criterion ranks within layers, and each layer follows the schedule to its own density.
         Together they must make the sparsity; `Mask.density` and `pruning.allocation` give such shares.
-    include, exclude : which weights are prunable, as in `WeightSpace`
+    include, exclude : which weights are prunable, as in `WeightSpace`: of a layer that is named, the bias too
     max_bytes : int
         What a loss model may take for activations and work space.
     trace : "batch" or "train"
@@ -82,7 +83,7 @@ class PrunerSettings:
         if self.scope == "2:4" and self.stages != 1:
             raise ValueError(f'The scope "2:4" prunes in one stage, but stages is {self.stages}: give stages=1.')
         check_int(self.seed, "seed", least=0)
-        check_loss(self.loss)
+        _check_hashable(check_loss(self.loss))
         if self.curvature_columns is not None:
             check_int(self.curvature_columns, "curvature_columns")
         for name, density in (self.densities or {}).items():
@@ -140,3 +141,14 @@ class PrunerSettings:
         made = 1 - kept / sum(sizes.values())
         if abs(made - self.sparsity) * sum(sizes.values()) > len(names):
             raise ValueError(f"The densities make a sparsity of {made:.6g}, not {self.sparsity:g}: give that one.")
+
+
+def _check_hashable(loss: Loss) -> None:
+    """Raise TypeError for a loss by which pruners that share a batch could not find what was computed already."""
+    try:
+        hash(loss)
+    except TypeError:
+        raise TypeError(
+            f"The loss {type(loss).__name__} may change, so that it cannot be hashed: write @dataclass(frozen=True) "
+            "above its class, and give it tuples in place of lists."
+        ) from None

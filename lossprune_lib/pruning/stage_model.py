@@ -57,17 +57,28 @@ class StageModel(LossModel):
             unfolded input: the K = (input channels) x (kernel) numbers that each of its outputs is computed from; for
             one of several groups [groups, positions, K]. In either case a row of ``weight.reshape(outputs, K)`` meets
             these columns. It is all in memory at once, so choose a batch size that fits.
+
+        Raises
+        ------
+        ValueError
+            for a layer that is neither Linear nor Conv2d, or that the network does not call as a module.
         """
         inputs, found = self.batch[0], dict[str, list[Tensor]]()
 
         def note(layer: str, module: nn.Module, given: tuple[Tensor, ...], named: dict[str, Tensor]) -> None:
-            found.setdefault(layer, []).append(_unfolded(layer, module, given[0] if given else named["input"]))
+            found.setdefault(layer, []).append(_unfolded(layer, module, (*given, *named.values())[0]))
 
         with ExitStack() as stack:
             for layer, module in zip(self.space.layers, self.space.modules, strict=True):
                 stack.callback(module.register_forward_pre_hook(partial(note, layer), with_kwargs=True).remove)
             assert self.risk is not None
             self.space.run(self.weights, self.risk.rest, inputs)
+        unused = [layer for layer in self.space.layers if layer not in found]
+        if unused:
+            raise ValueError(
+                f"The network does not call layer {unused[0]!r} as a module, so its inputs are not known: add {unused} "
+                "to exclude, to leave out all such layers."
+            )
         return {layer: torch.cat(found[layer], dim=-2) for layer in self.space.layers}
 
 

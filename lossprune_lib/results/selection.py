@@ -13,8 +13,9 @@ from lossprune_lib.pruning.criteria import CRITERIA
 from lossprune_lib.results.statistics import half_width
 
 CELL = ["sparsity", "criterion", "stages", "step_penalty"]
-# What later tables have beside these, and what its absence means: no control, the exact curvature, the paper's width.
-_ADDED: dict[str, Any] = {"control": "", "curvature_columns": 0, "width": 1.0}
+# What later tables have beside these, and what its absence means: no control, the exact curvature, the paper's width,
+# the layers that are prunable by default.
+_ADDED: dict[str, Any] = {"control": "", "curvature_columns": 0, "width": 1.0, "include": "", "exclude": ""}
 _SAME = [
     "task",
     "model",
@@ -25,6 +26,8 @@ _SAME = [
     "schedule",
     "batch_size",
     "scope",
+    "include",
+    "exclude",
 ]
 
 
@@ -123,7 +126,8 @@ def themselves(table: pd.DataFrame) -> pd.DataFrame:
 def distinct(table: pd.DataFrame) -> pd.DataFrame:
     """Return each run once, by sparsity, criterion (as they first appear), stages, penalty, control and seed.
 
-    Runs with different controls or kinds of curvature are different ones; a table without these columns has neither.
+    Runs with different controls or kinds of curvature are different ones; a table without these columns has neither,
+    and one without include or exclude is of the layers that are prunable by default.
     The index is kept.
 
     Raises

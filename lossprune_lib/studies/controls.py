@@ -8,8 +8,9 @@ training and fine-tuning take together. Of a criterion that models the loss, mas
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+from lossprune_lib.checks import check_choice
 from lossprune_lib.data.task import Task
 from lossprune_lib.networks.masks import Mask
 from lossprune_lib.pruning import allocation
@@ -29,8 +30,22 @@ def controls_of(criterion: str) -> tuple[str, ...]:
     return OF_MODELS if CRITERIA[criterion].models_loss else ()
 
 
+def check_controls(controls: Sequence[str], criteria: Sequence[str]) -> None:
+    """Raise ValueError for a name that is no control's, and where no criterion has any of the controls."""
+    for control in controls:
+        check_choice(control, ("", *OF_MAGNITUDE, *OF_MODELS), "control")
+    if not any(control in ("", *controls_of(criterion)) for criterion in criteria for control in controls):
+        theirs = "; ".join(f"{criterion} has {', '.join(controls_of(criterion)) or 'none'}" for criterion in criteria)
+        raise ValueError(
+            f"No criterion of the study has the controls {', '.join(controls)}, so that there is nothing to run: give "
+            f"some that they have ({theirs})."
+        )
+
+
 def control_mask(control: str, run: PruningRun, task: Task, seed: int) -> Mask:
     """Return a control's mask, of the sparsity of the run that it is the control of.
+
+    With "uniform" and "erk" the kept weights are rounded in each layer, so that they may be off by half a one for each.
 
     Parameters
     ----------

@@ -19,7 +19,7 @@ from lossprune_lib.checks import check_choice, check_instance, check_int, check_
 from lossprune_lib.progress import progress_bar
 from lossprune_lib.pruning.criteria import CRITERIA
 from lossprune_lib.studies import experiment
-from lossprune_lib.studies.controls import OF_MAGNITUDE, OF_MODELS, controls_of
+from lossprune_lib.studies.controls import check_controls, controls_of
 from lossprune_lib.studies.experiment import Outcome, Trained
 from lossprune_lib.studies.jobs import Job, do_here, do_on_cluster, stacks_of
 from lossprune_lib.studies.runs import Baseline, Run, check_named
@@ -49,7 +49,7 @@ class Study:
     width : of the model, 1 for the paper's
     controls : names in `studies.controls`; "" is the criterion itself
     curvature_columns : how many sampled columns; 0 for the exact curvature
-    include, exclude : names or patterns of the layers that are prunable, as in `WeightSpace`
+    include, exclude : names or patterns of the layers that are prunable, as in `WeightSpace`: with their biases
     schedule, batch_size, scope : as in `LocalPruner`
     """
 
@@ -85,8 +85,7 @@ class Study:
                 raise ValueError(f"The study has no {name}: give at least one.")
         for criterion in self.criteria:
             check_named(criterion, CRITERIA, "criterion")
-        for control in self.controls:
-            check_choice(control, ("", *OF_MAGNITUDE, *OF_MODELS), "control")
+        check_controls(self.controls, self.criteria)
         for columns in self.curvature_columns:
             check_int(columns, "curvature_columns", least=0)
         for pattern in self.include + self.exclude:

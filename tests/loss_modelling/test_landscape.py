@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import copy
+from types import MethodType
 
 import pytest
 import torch
+from awkward_networks import Made
 from sample_losses import HALF_SQUARES, SQUARES
 from sample_networks import NETWORKS, make
 from torch import nn
 from torch.nn import functional as F
 
-from lossprune_lib import LossModel, WeightSpace, data, landscape, models
+from lossprune_lib import BatchLoss, LossModel, WeightSpace, data, landscape, models
 
 NAMES = [name for name in NETWORKS if name not in ("one class", "one weight")]
 
@@ -98,6 +100,45 @@ def test_weights_that_give_nan_are_refused(name: str) -> None:
     start = WeightSpace(net).read().fill_(float("inf"))
     with pytest.raises(ValueError, match="NaN or infinite"):
         landscape.line(net, (x, y), torch.ones_like(start), [0.0], start)
+
+
+@pytest.mark.parametrize("net", ["batch statistics", "a batch norm of vectors", "a tuple", "names"])
+def test_a_batch_is_cut_only_where_it_may_be(net: str) -> None:
+    torch.manual_seed(0)
+    x, y = torch.randn(9, 6, dtype=torch.float64), torch.randint(3, (9,))
+    norm, sides = nn.BatchNorm1d(5, track_running_stats=False), {"left": nn.Linear(4, 5), "right": nn.Linear(2, 5)}
+    cases = {
+        "batch statistics": (Made(lambda own, z: own.a(z - z.mean(0)), a=nn.Linear(6, 3)), x),
+        "a batch norm of vectors": (nn.Sequential(nn.Linear(6, 5), norm, nn.Tanh(), nn.Linear(5, 3)), x),
+        "a tuple": (Made(lambda own, a, b: own.left(a) * own.right(b), **sides), (x[:, :4], x[:, 4:])),
+        "names": (Made(lambda own, a, b: own.left(a) * own.right(b), **sides), {"b": x[:, 4:], "a": x[:, :4]}),
+    }
+    network, inputs = cases[net]
+    network = network.double().eval()
+    weights, direction, _ = directions(network)
+    risk = BatchLoss(network, (inputs, y))
+    expected = torch.stack([risk.value(weights + t * direction) for t in (0.0, 0.5)])
+    for max_bytes in (2**30, 1):
+        found = landscape.line(network, (inputs, y), direction, [0.0, 0.5], max_bytes=max_bytes)
+        torch.testing.assert_close(found, expected, rtol=1e-12, atol=0)
+
+
+def _scaled(module: nn.Module, z: torch.Tensor) -> torch.Tensor:
+    return type(module).forward(module, z) * z.sum(1, keepdim=True)
+
+
+@pytest.mark.filterwarnings("ignore:The curvature of")
+@pytest.mark.parametrize("step", [0, 1, 2])
+def test_a_network_with_a_forward_pass_of_its_own_is_run_as_it_is(step: int) -> None:
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(4, 3), nn.Tanh(), nn.Linear(3, 3)).double().eval()
+    x, y = torch.randn(6, 4, dtype=torch.float64), torch.randint(3, (6,))
+    net[step].forward = MethodType(_scaled, net[step])  # type: ignore[method-assign]
+    weights, direction, _ = directions(net)
+    found = landscape.line(net, (x, y), direction, [0.0, 1.0])
+    assert torch.allclose(found, loop(net, (x, y), torch.stack([weights, weights + direction])), rtol=1e-12, atol=0)
+    own, wrapped = (LossModel.at(one, (x, y)) for one in (net, Made(lambda own, z: own.net(z), net=net)))
+    torch.testing.assert_close(own.curvature, wrapped.curvature, rtol=1e-9, atol=1e-12)
 
 
 def test_the_loss_at_zero_is_the_loss_model_s(trained: nn.Module, digits: data.Task) -> None:

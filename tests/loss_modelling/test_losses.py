@@ -13,10 +13,13 @@ from sample_losses import HALF_SQUARES, RISING_SQUARES, SQUARES, Squares
 from torch import Tensor
 from torch.nn import functional as F
 
+from lossprune_lib import LocalPruner, data, training
 from lossprune_lib.loss_modelling import (
+    BatchLoss,
     BinaryCrossEntropy,
     CrossEntropy,
     Loss,
+    LossModel,
     MeanSquaredError,
     binary_cross_entropy,
     check_root,
@@ -389,3 +392,71 @@ def test_the_check_draws_nothing_global_and_builds_no_matrix() -> None:
 def test_labels_that_all_weigh_nothing_are_refused() -> None:
     with pytest.raises(ValueError, match="nothing counts: give others"):
         CrossEntropy(class_weights=(0, 1)).check((4, 2), torch.zeros(4, dtype=torch.int64))
+
+
+# --- a total that is no sum, and a root that is none, wherever the loss is used
+
+
+BATCH = randn(6, 4), randn(6, 3, seed=1)
+WRONG_TOTAL, WRONG_ROOT = (Wrong(rising=True, mistake=mistake) for mistake in ("mean over all", "factor three"))
+
+
+@pytest.mark.parametrize("kind", ["mlp", "another"])
+def test_a_mean_in_place_of_the_sum_is_refused_before_anything_is_computed(kind: str) -> None:
+    net = torch.nn.Sequential(torch.nn.Linear(4, 3), *([torch.nn.Softmax(1)] if kind == "another" else [])).double()
+    task = data.Task.from_tensors(*BATCH * 3, classes=3)
+    for use in (
+        lambda loss: BatchLoss(net, BATCH, loss=loss),
+        lambda loss: LossModel.at(net, BATCH, order=1, loss=loss),
+        lambda loss: LocalPruner("lm", loss=loss).prune(net, task, progress=False),
+        lambda loss: training.evaluate(net, task, loss=loss),
+        lambda loss: training.fit(net, task, 1, loss=loss, progress=False),
+    ):
+        with pytest.raises(ValueError, match=r"total .* sum over the examples and not their mean"):
+            use(WRONG_TOTAL)
+        use(replace(WRONG_TOTAL, mistake=""))
+
+
+def test_a_wrong_root_is_refused_where_columns_are_drawn_from_it() -> None:
+    class OwnColumns(Wrong):
+        def sampled_column(self, outputs: Tensor, targets: Tensor, generator: torch.Generator) -> Tensor:
+            return outputs
+
+    net = torch.nn.Linear(4, 3).double()
+    for columns in (None, 2):
+        with pytest.raises(ValueError, match="3 times the Hessian"):
+            LossModel.at(net, BATCH, loss=WRONG_ROOT, curvature_columns=columns)
+    LossModel.at(net, BATCH, loss=OwnColumns(rising=True, mistake="factor three"), curvature_columns=2)
+
+
+def test_a_loss_that_is_not_finite_or_almost_zero_is_not_refused() -> None:
+    class Narrow(Loss):
+        """Of outputs above 2 alone; elsewhere NaN."""
+
+        def total(self, outputs: Tensor, targets: Tensor) -> Tensor:
+            return -((outputs - 2).log() * targets).sum()
+
+        def hessian_root(self, outputs: Tensor, targets: Tensor) -> Tensor:
+            return torch.diag_embed(targets.sqrt() / (outputs - 2), dim1=0, dim2=2)
+
+    y = torch.ones(2, 3)
+    for outputs in (torch.full((2, 3), 5.0), torch.full((2, 3), 1.0), torch.full((2, 3), 3.0)):
+        check_outputs(Narrow(), outputs, y)
+        check_root(Narrow(), outputs, y)
+    net = torch.nn.Linear(4, 3)
+    torch.nn.init.constant_(net.bias, 9.0)
+    model = LossModel.at(net, (torch.rand(2, 4), y), loss=Narrow())
+    assert model.curvature is not None
+    assert model.curvature.isfinite().all()
+    for scale in (1e-6, 1e6):
+        check_outputs(HALF_SQUARES, scale * randn(300, 3).float(), randn(300, 3, seed=1).float())
+        check_outputs(HALF_SQUARES, scale * randn(300, 3).bfloat16(), randn(300, 3, seed=1).float())
+
+
+def test_a_loss_that_cannot_be_hashed_is_refused_by_a_pruner() -> None:
+    @dataclass
+    class Changeable(Loss):
+        scale: float = 1.0
+
+    with pytest.raises(TypeError, match="frozen=True"):
+        LocalPruner("qm", loss=Changeable())

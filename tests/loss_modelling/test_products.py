@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import pytest
 import torch
+from awkward_networks import Made
 from sample_losses import SQUARES
 from sample_networks import NETWORKS, make, softmax_hessian
 from torch import Tensor, nn
 from torch.func import functional_call, jacrev
 from torch.nn import functional as F
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from lossprune_lib import BatchLoss, WeightSpace
 
@@ -54,6 +57,50 @@ def test_quadratic_forms_equal_those_of_the_whole_matrices(name: str, max_bytes:
             assert found == pytest.approx((step @ whole @ step).item(), rel=1e-9, abs=1e-12)
 
 
+def _attends(net: nn.Module, x: Tensor) -> Tensor:
+    q, k, v = (layer(x).unsqueeze(1) for layer in (net.q, net.k, net.v))
+    return net.o(F.scaled_dot_product_attention(q, k, v, is_causal=True)[:, 0].mean(1))
+
+
+ATTENTION: dict[str, Callable[[], nn.Module]] = {
+    "by function": lambda: Made(_attends, q=nn.Linear(4, 4), k=nn.Linear(4, 4), v=nn.Linear(4, 4), o=nn.Linear(4, 3)),
+    "by module": lambda: Made(
+        lambda net, x: net.o(net.a(x, x, x, need_weights=False)[0].mean(1)),
+        a=nn.MultiheadAttention(4, 2, batch_first=True),
+        o=nn.Linear(4, 3),
+    ),
+    "encoder": lambda: Made(
+        lambda net, x: net.o(net.e(x).mean(1)),
+        e=nn.TransformerEncoderLayer(4, 2, 5, batch_first=True, dropout=0.0),
+        o=nn.Linear(4, 3),
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", ATTENTION)
+def test_attention_that_torch_fuses(kind: str) -> None:
+    torch.manual_seed(0)
+    net = ATTENTION[kind]().double().eval()
+    x, y = torch.randn(5, 3, 4, dtype=torch.float64), torch.randint(3, (5,))
+    risk = BatchLoss(net, (x, y))
+    weights = risk.space.read()
+    step = torch.randn_like(weights)
+
+    def logits(weights: Tensor) -> Tensor:
+        named = zip(risk.space.names, weights.split(risk.space.sizes), risk.space.parameters, strict=True)
+        return functional_call(net, {name: part.view_as(own) for name, part, own in named}, (x,))
+
+    jacobian = torch.autograd.functional.jacobian(logits, weights)
+    inner = softmax_hessian(torch.softmax(logits(weights), 1))
+    moved = jacobian @ step
+    ggn = torch.einsum("nc,ncd,nd->", moved, inner, moved).item() / len(x)
+    with sdpa_kernel(SDPBackend.MATH):  # the others have no second derivative
+        hessian = step @ torch.autograd.functional.hessian(lambda w: F.cross_entropy(logits(w), y), weights) @ step
+    assert risk.quadratic_form(weights, step, "ggn") == pytest.approx(ggn, rel=1e-9)
+    assert risk.quadratic_form(weights, step, "hessian") == pytest.approx(hessian.item(), rel=1e-9)
+    assert torch.backends.mha.get_fastpath_enabled()
+
+
 def test_the_diagonal_is_that_of_the_loss_model() -> None:
     net, x, y = make("mlp")
     risk = BatchLoss(net, (x, y))
@@ -73,6 +120,26 @@ def test_another_loss() -> None:
     risk = BatchLoss(net, (x, targets), loss=SQUARES)
     assert risk.quadratic_form(weights, step, "ggn") == pytest.approx(2 * (jacobian @ step).square().sum().item() / 9)
     assert risk.quadratic_form(weights, step, "hessian") == pytest.approx((step @ hessian @ step).item())
+
+
+def test_layer_norm() -> None:
+    """Torch's forward derivative of a forward derivative is silently wrong for it."""
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(3, 5), nn.LayerNorm(5), nn.Linear(5, 4)).double()
+    x, y = torch.randn(6, 3, dtype=torch.float64), torch.randint(4, (6,))
+    weights, logits = as_one_vector(net, x)
+    hessian = torch.autograd.functional.hessian(lambda w: F.cross_entropy(logits(w), y), weights)
+    step = torch.randn_like(weights)
+    found = BatchLoss(net, (x, y)).quadratic_form(weights, step, "hessian")
+    assert found == pytest.approx((step @ hessian @ step).item(), rel=1e-9, abs=1e-12)
+
+
+def test_a_loss_that_no_weight_reaches_has_no_quadratic_form() -> None:
+    net, x, y = make("linear")
+    constant = Made(lambda net, x: net.a(x).detach(), a=net)
+    risk = BatchLoss(net, (x, y))
+    weights = risk.space.read()
+    assert BatchLoss(constant, (x, y)).quadratic_form(weights, weights, "hessian") == 0
 
 
 def test_for_a_linear_network_both_are_the_same() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import doctest
 import itertools
 from dataclasses import replace
@@ -295,6 +296,38 @@ def test_layers_of_other_kinds_are_refused(task: data.Task) -> None:
     for criterion in (WANDA, SPARSEGPT):
         with pytest.raises(ValueError, match="only Linear and Conv2d"):
             replace(pruner, criterion=criterion).prune(Scaled(), task, progress=False)
+
+
+def test_layers_that_are_not_called_are_named(task: data.Task) -> None:
+    class Attending(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.unused, self.last = nn.Linear(6, 6), nn.Linear(6, 6), nn.Linear(6, 4)
+            self.attention = nn.MultiheadAttention(6, 2, batch_first=True)
+
+        def forward(self, x: Tensor) -> Tensor:
+            h = self.first(input=x.flatten(1, 2))
+            return self.last(self.attention(query=h, key=h, value=h)[0].mean(1))
+
+    net = Attending().double().eval()
+    pruner = LocalPruner(WANDA, sparsity=0.5, stages=1, scope="row", batch_size=8)
+    with pytest.raises(ValueError, match=r"'attention.in_proj_weight' is Multihead"):
+        pruner.prune(net, task, progress=False)
+    with pytest.raises(ValueError, match=r"layer 'unused' .* \['unused', 'attention.out_proj'\] to exclude"):
+        replace(pruner, exclude="attention.in_proj_weight").prune(net, task, progress=False)
+    run = replace(pruner, exclude=["unused", "attention"]).prune(net, task, progress=False)
+    assert run.mask.layout == (("first", (6, 6)), ("last", (4, 6)))
+
+
+def test_in_turn_leaves_out_what_the_pruner_excludes(net: nn.Module, task: data.Task) -> None:
+    normed = copy.deepcopy(net)
+    nn.utils.parametrizations.weight_norm(normed[2])
+    pruner = LocalPruner(WANDA, sparsity=0.5, stages=1, scope="row", exclude="2*")
+    pruned, mask = in_turn(pruner, normed, task)
+    assert [name for name, _ in mask.layout] == ["0", "5", "7"]
+    assert torch.equal(pruned[2].weight, normed[2].weight)
+    assert mask.sparsity == pytest.approx(0.5, abs=0.05)
+    assert torch.equal(mask.check(pruned).read() != 0, mask.kept)
 
 
 def test_the_example_in_the_docstring_holds() -> None:

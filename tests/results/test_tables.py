@@ -126,6 +126,8 @@ def test_a_run_that_is_there_twice_counts_once() -> None:
         (table({("mp", 1, 0): [1]}).drop(columns=["seed", "stages"]), "lacks the columns stages, seed"),
         (pd.concat([table({("mp", 1, 0): [1]}), table({("mp", 1, 0): [1]}, schedule="linear")]), "differ in schedule"),
         (pd.concat([table({("mp", 1, 0): [1]}), table({("mp", 1, 0): [1]}, **MNIST)]), "differ in task,"),
+        (pd.concat([table({("mp", 1, 0): [1]}), table({("mp", 1, 0): [1]}, exclude="fc1")]), "differ in exclude"),
+        (pd.concat([table({("mp", 1, 0): [1]}, include="fc1"), table({("mp", 1, 0): [1]})]), "differ in include"),
     ],
 )
 def test_what_is_no_table_of_one_study_is_refused(runs: pd.DataFrame, message: str) -> None:

@@ -81,6 +81,9 @@ def test_single_values_stand_for_lists() -> None:
         ({"lambdas": [1]}, "no setting called 'lambdas'"),
         ({"train_examples": 0}, "train_examples"),
         ({"training": -1}, "epochs"),
+        ({"controls": ["unifrom"]}, "Did you mean 'uniform'"),
+        ({"criteria": ["lm"], "controls": ["uniform", "erk"]}, r"nothing to run: .*\(lm has magnitude, shuffled\)"),
+        ({"criteria": ["random", "mp"], "controls": "shuffled"}, "random has none; mp has uniform"),
     ],
 )
 def test_nonsense_is_refused_before_any_work(settings: dict[str, object], words: str) -> None:

@@ -7,8 +7,10 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from lossprune_lib import LocalPruner, data, models, widgets
+from lossprune_lib.networks.gpt import TinyGPT
 from lossprune_lib.networks.writing import write
 from lossprune_lib.plots.writing import COLUMNS, _rows, strange_words
+from lossprune_lib.pruning.language import PrunedLanguageModels
 from lossprune_lib.pruning.layerwise import SPARSEGPT, WANDA
 from lossprune_lib.widgets.writing import CHARACTERS, METHODS, PROMPT
 
@@ -40,6 +42,13 @@ def test_it_says_and_writes_what_the_pruned_network_does(method: str, slider, te
         loss = cross_entropy(net(text.x_test[::3]).flatten(0, 1), text.y_test[::3].flatten())
     assert f"{METHODS[method]}, 50 % pruned: loss {loss:.2f} nats" in slider.picture.alt
     assert PROMPT + "".join(write(net, PROMPT, characters=CHARACTERS)) in slider.picture.alt
+
+
+def test_a_network_that_fails_is_left_without_hooks(text: data.Task) -> None:
+    net = TinyGPT(7, 6, blocks=1, width=8, heads=2).eval()
+    with pytest.raises((IndexError, ValueError)):
+        PrunedLanguageModels(net, text, 0)
+    assert not any(module._forward_pre_hooks for module in net.modules())
 
 
 def test_a_prompt_changes_the_text_and_a_strange_letter_is_told(slider) -> None:
