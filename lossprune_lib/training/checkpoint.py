@@ -9,11 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, optim
+from torch import Tensor, nn, optim
 
 from lossprune_lib import files
 from lossprune_lib.checks import check_path
+from lossprune_lib.data.task import Task, TaskLike
+from lossprune_lib.loss_modelling.loss import Loss
+from lossprune_lib.networks.masks import Mask
+from lossprune_lib.training.recipe import Recipe
+from lossprune_lib.training.structure import structure
 
+_DATA = ("x_train", "y_train", "x_valid", "y_valid")  # of a task: what training reads
 _SECONDS = 20.0  # between two states that are kept: to write one for each epoch would slow small networks down
 
 
@@ -84,6 +90,42 @@ class Checkpoint:
         apart = {name: tensor.detach().cpu().clone() for name, tensor in {**tensors, **of_optimizer}.items()}
         files.save_tensors(self.path, apart, {"training": self._training, "notes": json.dumps(notes)})
         self._written = time.monotonic()
+
+
+def settings_of(
+    net: nn.Module, task: TaskLike, epochs: int, loss: Loss, recipe: Recipe, seed: int, mask: object
+) -> dict[str, object]:
+    """Return what decides a training beside the numbers that it starts from: of a task of the user's own, nothing.
+
+    Raises
+    ------
+    ValueError
+        if a function or the loss cannot be told from others.
+    """
+    data = {name: tensor for name, tensor in vars(task).items() if name in _DATA} if isinstance(task, Task) else {}
+    augment = None
+    if recipe.augment is not None:
+        augment = getattr(recipe.augment, "__qualname__", "<")
+    if callable(mask) or "<" in (augment or ""):
+        raise ValueError(
+            "A checkpoint cannot tell this function from others: give a mask, or for the augmentation a function that "
+            "is defined at the top of a module; or leave the checkpoint out."
+        )
+    if " at 0x" in repr(loss):  # an address, which would be another one when the training goes on
+        raise ValueError(
+            f"A checkpoint cannot tell this {type(loss).__name__} from other losses: make it a frozen dataclass of "
+            "plain values, or leave the checkpoint out."
+        )
+    return {
+        "network": structure(net),
+        "trained": [name for name, parameter in net.named_parameters() if parameter.requires_grad],
+        "epochs": epochs,
+        "loss": repr(loss),
+        "recipe": {**vars(recipe), "augment": augment},
+        "seed": seed,
+        "mask": files.fingerprint({"kept": mask.kept.cpu()}, {}) if isinstance(mask, Mask) else mask,
+        "data": files.fingerprint({name: tensor.cpu().contiguous() for name, tensor in data.items()}, {}),
+    }
 
 
 def _parameters(optimizer: optim.Optimizer) -> list[Tensor]:

@@ -35,8 +35,8 @@ from lossprune_lib.training.stackable import (
     check_recipe_of_ensemble,
     check_seeds,
     check_stackable,
-    structure,
 )
+from lossprune_lib.training.structure import structure
 
 Stack = DenseStack | SparseStack  # the trainable numbers of R networks, in whichever form is faster
 # The share of kept weights below which sparse products are faster on a CPU (two cores, 784-300-100-10, batches of 100);
@@ -77,8 +77,8 @@ class Ensemble:
         for net, space in zip(nets, spaces, strict=True):
             if space.layout != spaces[0].layout or structure(net) != structure(nets[0]):
                 raise ValueError(
-                    "The networks of an ensemble must have one architecture; these differ in their layers: train them "
-                    "one by one."
+                    "The networks of an ensemble must have one architecture; these differ in their layers or their "
+                    "settings: train them one by one."
                 )
             check_stackable(net)
         rests = [space.rest() for space in spaces]

@@ -11,23 +11,21 @@ from typing import Any
 import torch
 from torch import Tensor, nn, optim
 
-from lossprune_lib import files
 from lossprune_lib.checks import check_callable, check_int
 from lossprune_lib.data.inputs import call
-from lossprune_lib.data.task import Task, TaskLike
+from lossprune_lib.data.task import TaskLike
 from lossprune_lib.loss_modelling.loss import Loss, check_loss
 from lossprune_lib.loss_modelling.losses import check_outputs, cross_entropy
 from lossprune_lib.networks.masks import Mask
 from lossprune_lib.networks.validation import check_place, in_words
 from lossprune_lib.progress import progress_bar
 from lossprune_lib.seeds import generator, own_draws
-from lossprune_lib.training.checkpoint import Checkpoint
+from lossprune_lib.training.checkpoint import Checkpoint, settings_of
 from lossprune_lib.training.enforcer import Enforcer
 from lossprune_lib.training.evaluation import Score, evaluate
 from lossprune_lib.training.optimizers import copy_with_optimizer, set_rate
 from lossprune_lib.training.recipe import Recipe, check_recipe
 
-_DATA = ("x_train", "y_train", "x_valid", "y_valid")  # of a task: what training reads
 MaskAt = Callable[[int, nn.Module], Mask | None]  # an epoch, from 1, and the network so far -> a new mask, or None
 
 
@@ -69,7 +67,7 @@ def fit(
     ValueError
         if the network is on another device than the task or does not take its inputs, has NaN or infinite parameters,
         the mask belongs to another network, the targets do not go with the loss, it becomes NaN or infinite, or the
-        checkpoint is damaged, of another training, or cannot tell functions without a name from one another.
+        checkpoint is damaged, of another training, or cannot tell the functions or the loss from others.
     """
     return fit_and_mask(
         net,
@@ -114,7 +112,7 @@ def fit_and_mask(
         kept = Checkpoint(
             checkpoint,
             best_state,
-            _settings(task, epochs, loss, recipe, seed, mask if mask_settings is None else mask_settings),
+            settings_of(net, task, epochs, loss, recipe, seed, mask if mask_settings is None else mask_settings),
         )
         notes, others = kept.restore(_places(net, best_state), optimizer)
         done, best = notes.get("epoch", 0), notes.get("best", math.inf)
@@ -145,27 +143,6 @@ def fit_and_mask(
     net.load_state_dict(best_state)
     net.zero_grad(set_to_none=True)
     return net.eval(), last
-
-
-def _settings(task: TaskLike, epochs: int, loss: Loss, recipe: Recipe, seed: int, mask: object) -> dict[str, object]:
-    """Return what decides a training beside the network that it starts from: of a task of the user's own, nothing."""
-    data = {name: tensor for name, tensor in vars(task).items() if name in _DATA} if isinstance(task, Task) else {}
-    augment = None
-    if recipe.augment is not None:
-        augment = getattr(recipe.augment, "__qualname__", "<")
-    if callable(mask) or "<" in (augment or ""):
-        raise ValueError(
-            "A checkpoint cannot tell this function from others: give a mask, or for the augmentation a function that "
-            "is defined at the top of a module; or leave the checkpoint out."
-        )
-    return {
-        "epochs": epochs,
-        "loss": repr(loss),
-        "recipe": {**vars(recipe), "augment": augment},
-        "seed": seed,
-        "mask": files.fingerprint({"kept": mask.kept.cpu()}, {}) if isinstance(mask, Mask) else mask,
-        "data": files.fingerprint({name: tensor.cpu().contiguous() for name, tensor in data.items()}, {}),
-    }
 
 
 def _places(net: nn.Module, best_state: dict[str, Tensor]) -> dict[str, Tensor]:

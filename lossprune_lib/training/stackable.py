@@ -24,11 +24,6 @@ def check_stackable(net: nn.Module) -> None:
         raise ValueError("A network with frozen parameters cannot be stacked: train it alone.")
 
 
-def structure(net: nn.Module) -> list[tuple[str, type, str]]:
-    """Return what networks of one architecture have in common: the names, types and settings of their modules."""
-    return [(name, type(module), module.extra_repr()) for name, module in net.named_modules()]
-
-
 def check_recipe_of_ensemble(recipe: Recipe | None) -> Recipe:
     """Return a recipe, the default one for None; raise ValueError for what an ensemble cannot be trained by."""
     recipe = check_recipe(recipe)

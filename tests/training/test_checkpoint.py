@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from lossprune_lib import Mask, WeightSpace, files, models, training
 from lossprune_lib.data import Task
-from lossprune_lib.loss_modelling import CrossEntropy
+from lossprune_lib.loss_modelling import CrossEntropy, Loss
 from lossprune_lib.training import Recipe, checkpoint, crop_and_flip, sgd
 from lossprune_lib.training.gradual import fit_gradually
 
@@ -154,6 +154,64 @@ def test_the_state_of_another_training_is_refused_and_stays(what: str, small: Ta
     with pytest.raises(ValueError, match="another name, or delete that file"):
         training.fit(**how | OTHERS[what](small))
     assert path.read_bytes() == before
+
+
+class Times(nn.Module):
+    """Multiplies by a number that no description of it has."""
+
+    def __init__(self, factor: float) -> None:
+        super().__init__()
+        self.factor = factor
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.factor
+
+
+def with_layer(layer: nn.Module, frozen: bool = False) -> nn.Module:
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Flatten(), nn.Linear(64, 5), layer, nn.Linear(5, 10)).double()
+    net[1].requires_grad_(not frozen)
+    return net
+
+
+OF_EQUAL_NUMBERS = {
+    "type": (nn.Tanh(), nn.ReLU(), False),
+    "settings": (nn.Dropout(0.1), nn.Dropout(0.9), False),
+    "attribute": (Times(1.0), Times(2.0), False),
+    "frozen": (nn.Tanh(), nn.Tanh(), True),
+}
+
+
+@pytest.mark.parametrize("what", OF_EQUAL_NUMBERS)
+def test_a_network_of_equal_numbers_that_trains_otherwise_is_another(what: str, small: Task, tmp_path: Path) -> None:
+    layer, other, frozen = OF_EQUAL_NUMBERS[what]
+    how = {"task": small, "epochs": 1, "progress": False, "checkpoint": tmp_path / "state"}
+    first = training.fit(with_layer(layer), **how)
+    assert same(training.fit(with_layer(layer), **how), first)
+    with pytest.raises(ValueError, match="is of another training"):
+        training.fit(with_layer(other, frozen), **how)
+
+
+def test_a_networks_structure_is_the_same_in_another_process() -> None:
+    code = "from torch import nn; from lossprune_lib.training.structure import structure; "
+    code += "print(structure(nn.Sequential(nn.MultiheadAttention(4, 2), nn.LSTM(4, 2), nn.GELU())))"
+    runs = [subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True) for _ in "12"]
+    assert runs[0].stdout == runs[1].stdout
+    assert "MultiheadAttention" in runs[0].stdout
+    assert " at 0x" not in runs[0].stdout
+
+
+class Plain(Loss):
+    """A loss of one's own that is not a dataclass."""
+
+    def total(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        return nn.functional.cross_entropy(outputs, targets, reduction="sum")
+
+
+def test_a_loss_that_cannot_be_told_from_others_has_no_checkpoint(small: Task, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="frozen dataclass"):
+        training.fit(convolutions(), small, 1, loss=Plain(), progress=False, checkpoint=tmp_path / "state")
+    training.fit(convolutions(), small, 1, loss=Plain(), progress=False)
 
 
 @pytest.mark.parametrize("what", ["mask", "augmentation"])
