@@ -17,6 +17,7 @@ from lossprune_lib.data.task import Task, TaskLike
 from lossprune_lib.loss_modelling.loss import Loss
 from lossprune_lib.networks.masks import Mask
 from lossprune_lib.training.recipe import Recipe
+from lossprune_lib.training.state import put
 from lossprune_lib.training.structure import structure
 
 _DATA = ("x_train", "y_train", "x_valid", "y_valid")  # of a task: what training reads
@@ -63,7 +64,7 @@ class Checkpoint:
                 "one another name, or delete that file."
             )
         for name, place in places.items():
-            place.copy_(tensors.pop(name))
+            put(tensors.pop(name), place)
         for i, parameter in enumerate(_parameters(optimizer)):
             state = {}
             for name in [name for name in tensors if name.startswith(f"optimizer {i} ")]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -25,6 +24,7 @@ from lossprune_lib.training.enforcer import Enforcer
 from lossprune_lib.training.evaluation import Score, evaluate
 from lossprune_lib.training.optimizers import copy_with_optimizer, set_rate
 from lossprune_lib.training.recipe import Recipe, check_recipe
+from lossprune_lib.training.state import copy_of, numbers_of, put_back
 
 MaskAt = Callable[[int, nn.Module], Mask | None]  # an epoch, from 1, and the network so far -> a new mask, or None
 
@@ -107,7 +107,7 @@ def fit_and_mask(
     enforce = None if last is None else Enforcer(last, net, optimizer)
     if epochs == 0:
         evaluate(net, task, "valid", loss=loss)  # refuses a network that does not go with the task
-    best, best_state, done, kept = math.inf, copy.deepcopy(net.state_dict()), 0, None
+    best, best_state, done, kept = math.inf, copy_of(net), 0, None
     if checkpoint is not None:
         kept = Checkpoint(
             checkpoint,
@@ -132,7 +132,7 @@ def fit_and_mask(
             score = evaluate(net, task, "valid", loss=loss)
             check_score(score, recipe, epoch)
             if score.chosen_by < best:
-                best, best_state = score.chosen_by, copy.deepcopy(net.state_dict())
+                best, best_state = score.chosen_by, copy_of(net)
             if kept is not None:
                 notes = {"epoch": epoch, "best": best, "layout": last.layout if last else None}
                 others = {"kept": last.kept} if last and callable(mask) else {}
@@ -140,14 +140,14 @@ def fit_and_mask(
             _show(bar, score, best)
             if on_epoch is not None:
                 on_epoch(epoch, score)
-    net.load_state_dict(best_state)
+    put_back(net, best_state)
     net.zero_grad(set_to_none=True)
     return net.eval(), last
 
 
 def _places(net: nn.Module, best_state: dict[str, Tensor]) -> dict[str, Tensor]:
     """Return the tensors of a network as it is and as it was at its best, by name."""
-    states = ("now", net.state_dict()), ("best", best_state)
+    states = ("now", numbers_of(net)), ("best", best_state)
     return {f"{when} {name}": tensor for when, state in states for name, tensor in state.items()}
 
 

@@ -121,6 +121,56 @@ def test_a_network_that_is_pruned_on_the_way_goes_on_with_its_mask(
         fit_gradually(net, small, 0.7, checkpoint=path, **how)
 
 
+class Average(nn.Module):
+    """Shifts by a running mean that no state dict has."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(1, 5).double().expand(2, 5)[:1], persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.training:
+            self.mean = self.mean + x.detach().mean(0) + 1
+        return x - self.mean
+
+
+def test_buffers_outside_the_state_dict_are_kept_too(small: Task, tmp_path: Path) -> None:
+    net, recipe = with_layer(Average()), replace(QUICK, epochs=6)
+    scores: list[training.Score] = []
+    how = {"task": small, "recipe": recipe, "progress": False}
+    undisturbed = training.fit(net, on_epoch=lambda _, score: scores.append(score), **how)
+    best = min(scores, key=lambda score: score.error)
+    assert training.evaluate(undisturbed, small) == best != scores[-1]
+    how["checkpoint"] = tmp_path / "state"
+    with pytest.raises(Stopped):
+        training.fit(net, on_epoch=stop_after(2), **how)
+    resumed = training.fit(net, **how)
+    assert same(resumed, undisturbed)
+    assert torch.equal(resumed[2].mean, undisturbed[2].mean)
+
+
+class Table(nn.Module):
+    """Numbers the examples by a table that grows to the longest batch so far, expanded as such tables are."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("rows", torch.zeros(1, 1).double().expand(1, 5), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if len(self.rows) < len(x):
+            self.rows = torch.zeros(len(x), 1).double().expand(-1, 5)
+        return x + self.rows[: len(x)]
+
+
+def test_buffers_that_grow_or_are_expanded_are_no_obstacle(small: Task, tmp_path: Path) -> None:
+    how = {"net": with_layer(Table()), "task": small, "recipe": QUICK, "progress": False}
+    undisturbed = training.fit(**how)
+    how["checkpoint"] = tmp_path / "state"
+    with pytest.raises(Stopped):
+        training.fit(on_epoch=stop_after(2), **how)
+    assert same(training.fit(**how), undisturbed)
+
+
 def test_a_finished_training_is_not_done_again(small: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = training.fit(convolutions(), small, recipe=QUICK, progress=False, checkpoint=tmp_path / "state")
     monkeypatch.setattr(sgd, "train_epoch", lambda *_: pytest.fail("it was done"))
