@@ -53,6 +53,28 @@ def call(function: Callable[..., Any], x: Inputs) -> Any:
     return outputs if isinstance(outputs, Tensor) else getattr(outputs, "logits", outputs)
 
 
+class OnCopies:
+    """A network, or a function, that may change its inputs in place: then it is given copies, and the data stay.
+
+    The first call is on a copy, and shows whether the others must be.
+    """
+
+    def __init__(self, function: Callable[[Inputs], Any]) -> None:
+        self.function, self.changes = function, True
+
+    def __call__(self, x: Inputs) -> Any:
+        given = change(x, Tensor.clone) if self.changes else x
+        before = _versions(given)
+        outputs = self.function(given)
+        self.changes = self.changes and (None in before or before != _versions(given))
+        return outputs
+
+
+def _versions(x: Inputs) -> list[int | None]:
+    """Return torch's count of the changes of each tensor; None where it does not count them, in inference mode."""
+    return [None if tensor.is_inference() else tensor._version for tensor in tensors_of(x)]
+
+
 def kind(x: Inputs) -> tuple[Any, ...]:
     """Return the shape of one example and the dtype of each tensor: equal for inputs that a network treats alike."""
     return tuple((tuple(tensor.shape[1:]), tensor.dtype) for tensor in tensors_of(x))

@@ -17,6 +17,7 @@ from torch import Tensor, nn, optim
 from torch.nn import functional as F
 
 from lossprune_lib.checks import check_callable, check_instance, check_int
+from lossprune_lib.data.inputs import OnCopies
 from lossprune_lib.data.task import Batch, Task
 from lossprune_lib.networks.mlps import is_mlp
 from lossprune_lib.networks.validation import check_examples, check_place, in_words
@@ -114,7 +115,7 @@ def evaluate(ensemble: Ensemble, task: Task, split: str = "valid") -> list[Score
 @torch.no_grad()
 def _scores(call: Callable[[Tensor], Tensor], networks: int, task: Task, split: str) -> list[Score]:
     losses = torch.zeros(networks, dtype=torch.float64)
-    wrong, examples = torch.zeros(networks, dtype=torch.int64), 0
+    wrong, examples, call = torch.zeros(networks, dtype=torch.int64), 0, OnCopies(call)
     for x, y in task.batches(split):
         with in_words(x):
             logits = call(x)

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lossprune_lib.data.inputs import call
+from lossprune_lib.data.inputs import OnCopies, call
 from lossprune_lib.data.task import TaskLike
 from lossprune_lib.loss_modelling.loss import Loss, check_loss
 from lossprune_lib.loss_modelling.losses import check_outputs, cross_entropy
@@ -56,6 +56,7 @@ def evaluate(net: nn.Module, task: TaskLike, split: str = "valid", *, loss: Loss
 def score(function: Callable[[Any], Tensor], task: TaskLike, split: str, *, loss: Loss = cross_entropy) -> Score:
     """Return the loss and error of a function from inputs to outputs on a split."""
     check_loss(loss)
+    function = OnCopies(function)
     total, count, wrong, answers, examples = 0.0, 0.0, 0, 0, 0
     for x, y in task.batches(split):
         with in_words(x):

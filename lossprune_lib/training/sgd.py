@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import torch
 from torch import Tensor, nn, optim
 
 from lossprune_lib.checks import check_callable, check_int
-from lossprune_lib.data.inputs import call
+from lossprune_lib.data.inputs import OnCopies, call
 from lossprune_lib.data.task import TaskLike
 from lossprune_lib.loss_modelling.loss import Loss, check_loss
 from lossprune_lib.loss_modelling.losses import check_outputs, cross_entropy
@@ -182,13 +183,13 @@ def train_epoch(
     net.train()
     precision = torch.autocast(task.device.type, torch.bfloat16, enabled=recipe.precision == "bfloat16")
     dtype = optimizer.param_groups[0]["params"][0].dtype
-    draws = generator(seed, "augment", epoch)
+    draws, network = generator(seed, "augment", epoch), OnCopies(partial(call, net))
     for x, y in task.batches("train", recipe.batch_size, generator(seed, "order", epoch)):
         if recipe.augment is not None:
             x = recipe.augment(x, draws)
         optimizer.zero_grad()
         with precision, in_words(x):
-            outputs = call(net, x)
+            outputs = network(x)
         if epoch == 1:
             check_outputs(loss, outputs, y)
         loss.mean(outputs.to(dtype), y).backward()

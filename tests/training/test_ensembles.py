@@ -89,6 +89,15 @@ def test_scores_and_logits_are_those_of_the_networks(nets: list[nn.Module], smal
         assert (ensemble.call(small.x_test)[r] - nets[r](small.x_test)).abs().max() < 1e-12
 
 
+def test_networks_that_change_their_inputs_leave_the_data_as_they_are(small: data.Task) -> None:
+    layers = [nn.Sequential(nn.Flatten(0), nn.ReLU(inplace=True), nn.Unflatten(0, (-1, 64)), nn.Linear(64, 10))]
+    ensemble = ensembles.Ensemble.of([net.double() for net in layers])
+    task = replace(small, x_valid=small.x_valid - 0.5)
+    before = task.x_valid.clone()
+    assert ensembles.evaluate(ensemble, task) == ensembles.evaluate(ensemble, task)
+    assert torch.equal(task.x_valid, before)
+
+
 def test_nothing_is_changed_and_zero_epochs_only_mask(nets: list[nn.Module], small: data.Task) -> None:
     ensemble = ensembles.Ensemble.of(nets)
     before = ensemble.weights.clone()

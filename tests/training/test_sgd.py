@@ -17,7 +17,7 @@ from torch import Tensor, nn, optim
 from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from lossprune_lib import Mask, WeightSpace, models, training
+from lossprune_lib import LocalPruner, Mask, WeightSpace, models, training
 from lossprune_lib.data import Task
 from lossprune_lib.loss_modelling import CrossEntropy, Loss, binary_cross_entropy, cross_entropy, mean_squared_error
 from lossprune_lib.seeds import generator
@@ -535,6 +535,55 @@ def test_evaluation_is_in_eval_mode_and_builds_no_graph(small: Task) -> None:
     net.register_forward_hook(lambda module, _, y: seen.append((module.training, y.requires_grad)))
     evaluate(net, small)
     assert set(seen) == {(False, False)}
+
+
+class Centred(nn.Module):
+    """Subtracts the mean of all its inputs, in place: from the examples themselves, if nobody prevents it."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        x -= x.mean() + 1
+        return x
+
+
+CHANGES = {"by torch": nn.ReLU(inplace=True), "by the user": Centred()}
+
+
+@pytest.mark.parametrize("inference", [False, True])
+@pytest.mark.parametrize("kind", CHANGES)
+def test_a_network_that_changes_its_inputs_leaves_the_data_as_they_are(
+    kind: str, inference: bool, flat: Task, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = flat.to(dtype=torch.float64)
+    task = replace(task, **{f"x_{split}": task.split(split)[0].clone() - 0.5 for split in ("train", "valid", "test")})
+    before = copy.deepcopy([task.split(split)[0] for split in ("train", "valid", "test")])
+    batches = Task.batches
+    monkeypatch.setattr(Task, "batches", lambda self, split, size=1000, order=None: batches(self, split, 40, order))
+    net = nn.Sequential(CHANGES[kind], regression()).eval()
+    with torch.inference_mode(inference):
+        scores = [evaluate(net, task, split) for split in ("train", "valid", "test")]
+        assert scores == [evaluate(net, task, split) for split in ("train", "valid", "test")]
+    if not inference:
+        fit(net, task, recipe=QUICK, progress=False)
+        run = LocalPruner("mp", 0.5, stages=1).prune(net, task, progress=False)
+        assert run.true_change == evaluate(run.network(), task, "train").loss - scores[0].loss
+    after = [task.split(split)[0] for split in ("train", "valid", "test")]
+    assert all(torch.equal(first, second) for first, second in zip(before, after, strict=True))
+
+
+def test_only_the_first_batch_is_copied_for_a_network_that_changes_none(small: Task) -> None:
+    net, seen = perceptron(), []
+    net.register_forward_pre_hook(lambda _, args: seen.append(args[0].data_ptr()))
+    parts = [(x, y) for x, y in small.batches("valid", 40)]
+    given = [x.data_ptr() for x, _ in parts]
+
+    class InParts:
+        device, dtype, sample = small.device, small.dtype, small.sample
+
+        def batches(self, split: str, batch_size: int = 40, generator: torch.Generator | None = None):  # type: ignore[no-untyped-def]
+            return iter(parts)
+
+    evaluate(net, InParts())
+    assert [ours == theirs for ours, theirs in zip(seen, given, strict=True)] == [False, True, True, True]
 
 
 def test_any_function_can_be_scored(small: Task) -> None:
