@@ -65,10 +65,8 @@ def train(baseline: Baseline, device: str = "auto", progress: bool = False, chec
     net = training.fit(
         net, task, recipe=baseline.training, seed=baseline.seed, progress=progress, checkpoint=checkpoint
     )
-    seconds = time.perf_counter() - start
-    record = _columns("dense", [training.evaluate(net, task, split) for split in data.SPLITS])
-    linear = all(isinstance(module, nn.Linear) for module in WeightSpace(net).modules)
-    record |= {"stacks": linear and next(net.buffers(), None) is None, "training_seconds": seconds}
+    record = {"stacks": _stacks(net, task), "training_seconds": time.perf_counter() - start}
+    record |= _columns("dense", [training.evaluate(net, task, split) for split in data.SPLITS])
     return Trained(save({name: tensor.cpu().contiguous() for name, tensor in net.state_dict().items()}), record)
 
 
@@ -100,7 +98,8 @@ def carry_out(
         net.load_state_dict(load(trained.network))
         masks, traces = _prune(net.eval(), task, runs, progress)
         middle = time.perf_counter()
-        if trained.record["stacks"] and masks[0].layout == WeightSpace(net).layout:
+        together = trained.record["stacks"] and _stacks(net, task) and runs[0].tunes_together
+        if together and masks[0].layout == WeightSpace(net).layout:
             scores = _measure_stacked(net, task, masks, runs[0], progress)
         else:
             scores = [_measure(net, task, mask, runs[0], progress, checkpoint) for mask in masks]
@@ -170,6 +169,12 @@ def _prune_gradually(
     )
     tuned = [training.evaluate(fitted, task, split) for split in data.SPLITS]
     return [mask] * len(runs), [[]] * len(runs), time.perf_counter(), [([], tuned)] * len(runs)
+
+
+def _stacks(net: nn.Module, task: data.Task) -> bool:
+    """Return whether such networks can be stacked, and scored on the task together."""
+    linear = all(isinstance(module, nn.Linear) for module in WeightSpace(net).modules)
+    return linear and next(net.buffers(), None) is None and task.y_train.ndim == 1 and task.classes is not None
 
 
 def _measure_stacked(

@@ -55,10 +55,10 @@ Finish = Callable[[Job, Any], list[Job]]
 
 
 def stacks_of(baseline: Baseline, runs: Sequence[Run], trained: Trained) -> list[Job]:
-    """Return the jobs for a baseline's runs: whole stacks, or single runs if the network cannot be stacked."""
+    """Return the jobs for a baseline's runs: whole stacks, or single runs where none can be made."""
     stacks: dict[Run, list[Run]] = {}
     for run in runs:
-        stacks.setdefault(run.stack if trained.record["stacks"] else run, []).append(run)
+        stacks.setdefault(run.stack if trained.record["stacks"] and run.tunes_together else run, []).append(run)
     return [Job(baseline, tuple(stack), trained) for stack in stacks.values()]
 
 

@@ -21,6 +21,7 @@ from lossprune_lib.pruning.local import LocalPruner
 from lossprune_lib.pruning.schedules import SCHEDULES
 from lossprune_lib.studies.controls import controls_of
 from lossprune_lib.training.recipe import AUGMENTATIONS, Recipe
+from lossprune_lib.training.stackable import check_recipe_of_ensemble
 
 # Raise it whenever the same configuration would give other numbers: what was stored before is then not used again.
 METHOD = 1
@@ -119,6 +120,15 @@ class Run:
         """The run without what may differ within a stack: equal for runs that can be carried out together."""
         kind = replace(self, criterion="mp", control="gradual" if self.control == "gradual" else "")
         return replace(kind, stages=1, step_penalty=0.0, curvature_columns=None)
+
+    @property
+    def tunes_together(self) -> bool:
+        """Whether an ensemble can be fine-tuned by this run's recipe; so it is if there is none."""
+        try:
+            check_recipe_of_ensemble(self.tuning)
+        except ValueError:
+            return False
+        return True
 
     def columns(self) -> dict[str, Any]:
         """Return the configuration as a table shows it."""

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from lossprune_lib import LocalPruner, Mask, Study, WeightSpace, __main__, data, models, training
-from lossprune_lib.studies import experiment, export, jobs
+from lossprune_lib.studies import experiment, export, jobs, runs
 from lossprune_lib.studies.store import Store
 from lossprune_lib.training import checkpoint, sgd
 
@@ -256,6 +256,46 @@ def test_a_convolutional_network_runs_one_by_one(tmp_path: Path, monkeypatch: py
     assert sizes == [1, 1]
     assert table["tuned_valid_loss"].notna().all()
     assert (study.masks(tmp_path / "runs.sqlite").sum(1) == round(0.05 * 93_728)).all()
+
+
+def identity(x: torch.Tensor, draws: torch.Generator) -> torch.Tensor:
+    return x
+
+
+TUNED_ALONE = {
+    "adamw": {"optimizer": "adamw"},
+    "augmentation": {"augment": identity},
+    "bfloat16": {"precision": "bfloat16"},
+}
+
+
+@pytest.mark.parametrize("what", TUNED_ALONE)
+def test_networks_that_stack_are_tuned_alone_where_no_stack_can_be(
+    what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = []
+    monkeypatch.setattr(experiment, "_measure_stacked", lambda *_: pytest.fail("these cannot be tuned together"))
+    do = jobs.Job.do
+    monkeypatch.setattr(jobs.Job, "do", lambda job, *how: [begun.append(job._name), do(job, *how)][1])
+    tuning = training.Recipe(epochs=1, **TUNED_ALONE[what])
+    study = Study.grid(criteria=["mp", "random"], training=0, train_examples=50, tuning=tuning)
+    table = study.run(tmp_path / "runs.sqlite", progress=False)
+    assert table["tuned_test_error"].notna().all()
+    assert len(set(begun)) == len(begun) == 3  # the training, and a file for each run's own state
+
+
+def test_labels_of_positions_are_scored_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where a store says of the network that it stacks, as it once did."""
+    x, y = torch.randint(5, (12, 6), generator=torch.Generator().manual_seed(0)), torch.zeros(12, 6, dtype=torch.int64)
+    task = data.Task.from_tensors(x, y, x, y, x, y, classes=5)
+    monkeypatch.setattr(experiment, "load_task", lambda *_: task)
+    baseline = runs.Baseline("python_reference", "tiny_gpt", 0, training.Recipe(epochs=0))
+    trained = experiment.train(baseline)
+    assert not trained.record["stacks"]
+    trained.record["stacks"] = True
+    pruned = [runs.Run(baseline, criterion, 0.5, 1, 0.0, tuning=None) for criterion in ("mp", "random")]
+    outcomes = experiment.carry_out(pruned, trained)
+    assert all(outcome.record["pruned_test_loss"] > 0 for outcome in outcomes)
 
 
 def test_runs_of_different_stacks_are_not_mixed(small: Study) -> None:
