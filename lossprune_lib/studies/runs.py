@@ -25,6 +25,7 @@ from lossprune_lib.training.stackable import check_recipe_of_ensemble
 
 # Raise it whenever the same configuration would give other numbers: what was stored before is then not used again.
 METHOD = 1
+_NUMBERS = {"sparsity": float, "stages": int, "step_penalty": float, "batch_size": int, "curvature_columns": int}
 _REMEDY = "give a training.Recipe(epochs=...)"
 
 
@@ -51,11 +52,12 @@ class Baseline:
         check_instance(self.training, Recipe, "training", _REMEDY)
         check_choice(self.task, data.NAMES, "data set")
         check_choice(self.model, models.MODELS, "model")
-        check_int(self.seed, "seed", least=0)
-        if check_float(self.width, "width") != 1:
+        object.__setattr__(self, "seed", check_int(self.seed, "seed", least=0))
+        object.__setattr__(self, "width", check_float(self.width, "width"))
+        if self.width != 1:
             check_choice(self.model, models.SCALABLE, "model that takes a width")
         if self.train_examples is not None:
-            check_int(self.train_examples, "train_examples")
+            object.__setattr__(self, "train_examples", check_int(self.train_examples, "train_examples"))
 
     @functools.cached_property
     def key(self) -> str:
@@ -90,6 +92,10 @@ class Run:
         check_named(self.criterion, CRITERIA, "criterion")
         check_named(self.schedule, SCHEDULES, "schedule")
         _ = self.pruner  # refuses nonsense
+        # A record is stored as JSON, which has no numbers of NumPy's.
+        for name, kind in _NUMBERS.items():
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, kind(getattr(self, name)))
         if self.control:
             check_choice(self.control, controls_of(self.criterion), f"control of {self.criterion}")
         if self.control == "gradual" and (self.include or self.exclude):

@@ -7,6 +7,7 @@ import tomllib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -98,7 +99,7 @@ class Study:
         names = [entry.name for entry in fields(cls)]
         checked = {check_choice(name, names, "setting"): value for name, value in settings.items()}
         for name in ("training", "tuning"):
-            if isinstance(checked.get(name), int) and not isinstance(checked[name], bool):
+            if isinstance(checked.get(name), Integral) and not isinstance(checked[name], bool):
                 checked[name] = Recipe(epochs=checked[name])
         return cls(**checked)
 

@@ -43,7 +43,7 @@ def fit_gradually(
         its mask.
     """
     recipe = check_recipe(recipe)
-    check_sparsity(sparsity)
+    sparsity = check_sparsity(sparsity)
     check_int(recipe.epochs, "epochs of a network that is pruned on the way", least=1)
 
     def mask_at(epoch: int, net: nn.Module) -> Mask | None:

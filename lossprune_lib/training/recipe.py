@@ -53,8 +53,8 @@ class Recipe:
     optimizer: str = field(default="sgd", metadata={"added": True})
 
     def __post_init__(self) -> None:
-        check_int(self.epochs, "epochs", least=0)
-        check_int(self.batch_size, "batch_size")
+        object.__setattr__(self, "epochs", check_int(self.epochs, "epochs", least=0))
+        object.__setattr__(self, "batch_size", check_int(self.batch_size, "batch_size"))
         for name in ("lr", "momentum", "weight_decay", "lr_factor"):
             object.__setattr__(self, name, check_float(getattr(self, name), name))
         if isinstance(self.milestones, str) or not isinstance(self.milestones, Iterable):

@@ -99,7 +99,7 @@ def fit_and_mask(
     checkpoint: str | Path | None = None,
 ) -> tuple[nn.Module, Mask | None]:
     """Do what `fit` does, and return the last mask too; `mask_settings` let a checkpoint tell functions apart."""
-    recipe, loss = check_recipe(recipe), check_loss(loss)
+    recipe, loss, seed = check_recipe(recipe), check_loss(loss), check_int(seed, "seed", least=0)
     epochs = recipe.epochs if epochs is None else check_int(epochs, "epochs", least=0)
     check_callable(on_epoch, "on_epoch", "lambda epoch, score: print(epoch, score)")
     check_place(net, task)

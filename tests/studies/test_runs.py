@@ -134,6 +134,17 @@ def test_numpys_whole_numbers_are_whole_numbers(kind: type) -> None:
     assert baseline.key == plain.key
 
 
+def test_numpys_numbers_are_stored_as_plain_ones() -> None:
+    recipe = Recipe(epochs=np.int64(5), batch_size=np.int32(100))
+    baseline = Baseline("digits", "vgg11", np.int64(3), recipe, np.int64(200), np.float32(0.5))
+    run = Run(baseline, "qm", np.float32(0.9), np.int64(14), np.float32(0.5), batch_size=np.int64(100), tuning=recipe)
+    sampled = replace(run, curvature_columns=np.int64(2)).columns()
+    plain = {int, float, str, type(None)}
+    assert {type(value) for value in sampled.values()} <= plain
+    assert {type(value) for value in vars(recipe).values()} <= plain | {bool, tuple}
+    assert sampled["sparsity"] == 0.8999999761581421  # what was given, in all its digits
+
+
 @pytest.mark.parametrize("zero", [0, 0.0, np.float64(0), np.int64(0), np.float32(0)])
 def test_zero_is_zero(zero: Any) -> None:
     recipe = Recipe(lr=zero, momentum=zero, weight_decay=zero, lr_factor=zero)

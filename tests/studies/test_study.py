@@ -9,6 +9,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -296,6 +297,21 @@ def test_labels_of_positions_are_scored_alone(monkeypatch: pytest.MonkeyPatch) -
     pruned = [runs.Run(baseline, criterion, 0.5, 1, 0.0, tuning=None) for criterion in ("mp", "random")]
     outcomes = experiment.carry_out(pruned, trained)
     assert all(outcome.record["pruned_test_loss"] > 0 for outcome in outcomes)
+
+
+def test_numpys_numbers_are_no_obstacle(tmp_path: Path) -> None:
+    study = Study.grid(
+        criteria=["lm"],
+        sparsities=[np.float32(0.5)],
+        stages=np.array([1]),
+        step_penalties=np.array([0]),
+        seeds=np.arange(1),
+        training=np.int64(0),
+        tuning=training.Recipe(epochs=np.int64(1)),
+        train_examples=np.int64(50),
+        batch_size=np.int64(20),
+    )
+    assert len(study.run(tmp_path / "runs.sqlite", progress=False)) == 1
 
 
 def test_runs_of_different_stacks_are_not_mixed(small: Study) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -280,6 +281,15 @@ def test_a_folder_is_refused_before_any_work(small: Task, tmp_path: Path) -> Non
 def test_a_sparsity_of_zero_may_have_a_checkpoint(small: Task, tmp_path: Path) -> None:
     _, mask = fit_gradually(convolutions(), small, 0.0, recipe=QUICK, progress=False, checkpoint=tmp_path / "state")
     assert mask.sparsity == 0
+
+
+def test_numpys_numbers_name_the_same_training(small: Task, tmp_path: Path) -> None:
+    how = {"recipe": Recipe(batch_size=np.int64(30)), "seed": np.int64(1)}
+    first = training.fit(convolutions(), small, np.int64(1), progress=False, checkpoint=tmp_path / "state", **how)
+    again = {"recipe": Recipe(batch_size=30), "seed": 1}
+    assert same(training.fit(convolutions(), small, 1, progress=False, checkpoint=tmp_path / "state", **again), first)
+    sparsity, recipe = np.float32(0.5), replace(QUICK, epochs=1)
+    fit_gradually(convolutions(), small, sparsity, recipe=recipe, progress=False, checkpoint=tmp_path / "gradual")
 
 
 def test_a_damaged_state_is_refused(small: Task, tmp_path: Path) -> None:
