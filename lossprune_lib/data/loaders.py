@@ -50,7 +50,7 @@ class LoaderTask:
         device: str | torch.device = "cpu",
     ) -> None:
         self.loaders = dict(zip(SPLITS, (train, valid, test), strict=True))
-        self.device = find_device(device)
+        self.device = torch.empty(0, device=find_device(device)).device  # with its number, as its tensors have it
         for split, loader in self.loaders.items():
             check_instance(loader, DataLoader, f"What reads the split {split!r}", "write DataLoader(dataset)")
             if isinstance(loader.dataset, IterableDataset):

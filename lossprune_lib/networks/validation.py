@@ -108,7 +108,8 @@ def check_place(net: nn.Module, task: TaskLike) -> None:
     parameter = next(net.parameters(), None)
     if parameter is None:
         return
-    if parameter.device != task.device or (task.dtype.is_floating_point and parameter.dtype != task.dtype):
+    place = torch.empty(0, device=task.device).device  # "cuda" is "cuda:0", or whichever is the current one
+    if parameter.device != place or (task.dtype.is_floating_point and parameter.dtype != task.dtype):
         raise ValueError(
             f"The network is {parameter.dtype} on {parameter.device}, the task {task.dtype} on {task.device}: "
             "move one of them, for example task.to(device, dtype) or net.to(device, dtype)."

@@ -74,6 +74,16 @@ def test_so_are_training_and_pruning(whole: Task) -> None:
     assert runs[0] == runs[1]
 
 
+def test_a_device_may_be_named_with_or_without_its_number(whole: Task, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As "cuda" and "cuda:0" are one."""
+    task = LoaderTask(*loaders(whole), device="cpu:0")
+    assert task.device == torch.device("cpu") == next(task.batches("valid"))[0].device
+    expected = training.evaluate(perceptron(), whole)
+    assert training.evaluate(perceptron(), task) == expected
+    monkeypatch.setattr(task, "device", torch.device("cpu:0"))  # as a task of the user's own may have it
+    assert training.evaluate(perceptron(), task) == expected
+
+
 def test_a_sample_reads_its_own_examples_only(whole: Task) -> None:
     every = loaders(whole)
     task = LoaderTask(*every)
