@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import random
 from collections.abc import Iterator
 
+import numpy as np
 import torch
 
 from lossprune_lib.checks import check_int
@@ -42,3 +44,21 @@ def own_draws(device: torch.device, seed: int, *purpose: str | int) -> Iterator[
             with torch.cuda.device(device):
                 torch.cuda.manual_seed(number)
         yield
+
+
+@contextlib.contextmanager
+def draws_of_data(seed: int, *purpose: str | int) -> Iterator[None]:
+    """Let what a data set draws, by torch, NumPy or Python, depend on `seed` and `purpose` alone.
+
+    Their own generators, which torch seeds in a loader's workers too, are afterwards as they were before.
+    """
+    of_python, of_numpy = random.getstate(), np.random.get_state()  # noqa: NPY002
+    number = generator(seed, *purpose).initial_seed()
+    with own_draws(torch.device("cpu"), seed, *purpose):
+        try:
+            random.seed(number)
+            np.random.seed(number % 2**32)  # noqa: NPY002
+            yield
+        finally:
+            random.setstate(of_python)
+            np.random.set_state(of_numpy)  # noqa: NPY002

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
+from contextlib import nullcontext
 from functools import cached_property
 from typing import Any
 
@@ -12,6 +14,7 @@ from torch.utils.data import DataLoader, IterableDataset, RandomSampler, Sequent
 from lossprune_lib.checks import check_choice, check_generator, check_instance, check_int
 from lossprune_lib.data.inputs import change, tensors_of
 from lossprune_lib.data.task import SPLITS, Batch, find_device
+from lossprune_lib.seeds import draws_of_data
 
 
 class LoaderTask:
@@ -68,7 +71,8 @@ class LoaderTask:
     def dtype(self) -> torch.dtype:
         """Of the first floating-point input; or of the first input, if there is none."""
         loader = self.loaders["train"]
-        x, _ = loader.collate_fn([loader.dataset[0]])
+        with draws_of_data(0, "first example"):
+            x, _ = loader.collate_fn([loader.dataset[0]])
         dtypes = [tensor.dtype for tensor in tensors_of(x)]
         return next((dtype for dtype in dtypes if dtype.is_floating_point), dtypes[0])
 
@@ -94,5 +98,15 @@ class LoaderTask:
         like = ("num_workers", "collate_fn", "pin_memory", "worker_init_fn", "multiprocessing_context")
         settings = {name: getattr(self.loaders[split], name) for name in like}
         dataset = self.loaders[split].dataset
-        for x, y in DataLoader(dataset, batch_size, sampler=order, generator=generator, **settings):
+        # Without workers the data set draws in this process: then each batch from a seed that the generator gives, of a
+        # copy, so that all else is drawn as in memory.
+        copy = torch.Generator().set_state(generator.get_state())
+        seed = int(torch.randint(2**62, (), generator=copy))
+        batches = iter(DataLoader(dataset, batch_size, sampler=order, generator=generator, **settings))
+        for number in itertools.count():
+            with nullcontext() if settings["num_workers"] else draws_of_data(seed, "examples", number):
+                batch = next(batches, None)
+            if batch is None:
+                return
+            x, y = batch
             yield change(x, lambda tensor: tensor.to(self.device)), y.to(self.device)

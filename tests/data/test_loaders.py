@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Iterator
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -100,6 +102,30 @@ def test_torchs_own_random_numbers_stay_as_they_are(whole: Task) -> None:
     list(task.batches("train", 10, draws()))
     task.sample(5, draws())
     assert torch.equal(torch.get_rng_state(), before)
+
+
+def noisy(x: Tensor) -> Tensor:
+    return x + torch.rand(()) + np.random.rand() + random.random()  # noqa: NPY002
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_data_set_that_draws_gives_the_same_again(workers: int, whole: Task) -> None:
+    task = LoaderTask(*loaders(whole, noisy, num_workers=workers))
+    before = torch.get_rng_state(), str(np.random.get_state()), random.getstate()  # noqa: NPY002
+    first, again = (
+        [task.sample(9, draws()), *task.batches("train", 20, draws()), *task.batches("valid", 8)] for _ in range(2)
+    )
+    assert all(equal(*pair) for pair in zip(first, again, strict=True))
+    noise = [x[:, 0] - whole.x_valid[:8, 0] for x, _ in (first[4], next(whole.batches("valid", 8)))]
+    assert noise[0].unique().numel() == 8 > noise[1].unique().numel()
+    assert not torch.equal(task.sample(9, draws(6))[0], first[0][0])
+    kept = []
+    for _ in task.batches("valid", 8):  # between the batches, too, the generators are as they were
+        kept.append(torch.equal(torch.get_rng_state(), before[0]))
+    assert all(kept)
+    assert task.dtype == torch.float64
+    assert (str(np.random.get_state()), random.getstate()) == before[1:]  # noqa: NPY002
+    assert torch.equal(torch.get_rng_state(), before[0])
 
 
 class Structured(nn.Module):
