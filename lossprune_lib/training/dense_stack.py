@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from lossprune_lib.networks.weights import WeightSpace
+from lossprune_lib.training.stackable import plain_attention
 
 
 class DenseStack:
@@ -57,7 +58,8 @@ class DenseStack:
         def one(layers: list[Tensor], biases: dict[str, Tensor], x: Tensor) -> Tensor:
             return self.space.run_parts(layers, biases, x)
 
-        return torch.func.vmap(one, in_dims=(0, 0, in_dim))(self.layers, self.biases, x)
+        with plain_attention():
+            return torch.func.vmap(one, in_dims=(0, 0, in_dim))(self.layers, self.biases, x)
 
     def mask_gradients(self) -> None:
         """Set the gradients of pruned weights to zero."""

@@ -9,21 +9,19 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn, optim
-from torch.nn import functional as F
 
 from lossprune_lib.checks import check_callable, check_instance, check_int
 from lossprune_lib.data.inputs import OnCopies
-from lossprune_lib.data.task import Batch, Task
+from lossprune_lib.data.task import Task
 from lossprune_lib.networks.mlps import is_mlp
 from lossprune_lib.networks.validation import check_examples, check_place, in_words
 from lossprune_lib.networks.weights import WeightSpace
 from lossprune_lib.progress import progress_bar
-from lossprune_lib.seeds import generator
 from lossprune_lib.training.dense_stack import DenseStack
 from lossprune_lib.training.evaluation import Score
 from lossprune_lib.training.optimizers import set_rate
@@ -36,7 +34,10 @@ from lossprune_lib.training.stackable import (
     check_recipe_of_ensemble,
     check_seeds,
     check_stackable,
+    check_trains_as_it_stands,
+    plain_attention,
 )
+from lossprune_lib.training.stacked_batches import batches_of, summed_loss
 from lossprune_lib.training.structure import structure
 
 Stack = DenseStack | SparseStack  # the trainable numbers of R networks, in whichever form is faster
@@ -67,8 +68,8 @@ class Ensemble:
         Raises
         ------
         ValueError
-            if there is none, they differ in architecture, or they have buffers (such as batch norm's statistics),
-            dropout or frozen parameters: train those one by one.
+            if there is none, they differ in architecture or in a module's settings, or they have buffers (such as batch
+            norm's statistics), dropout or frozen parameters: train those one by one.
         """
         if not isinstance(nets, (Sequence, nn.ModuleList)):
             raise TypeError(f"An ensemble is made of a list of networks, not of a {type(nets).__name__}: write [net].")
@@ -84,15 +85,18 @@ class Ensemble:
             check_stackable(net)
         rests = [space.rest() for space in spaces]
         stacked = {name: torch.stack([rest[name] for rest in rests]) for name in rests[0]}
-        return cls(spaces[0], torch.stack([space.read() for space in spaces]), stacked)
+        space = WeightSpace(copy.deepcopy(nets[0]).eval())
+        return cls(space, torch.stack([space.read() for space in spaces]), stacked)
 
     def __len__(self) -> int:
         return len(self.weights)
 
     def call(self, x: Tensor) -> Tensor:
         """Return logits [R, N, C] of inputs [N, ...]."""
-        return self.space.call(self.weights, self.rest, x)
+        with plain_attention():
+            return self.space.call(self.weights, self.rest, x)
 
+    @torch.no_grad()
     def network(self, index: int) -> nn.Module:
         """Return one of the networks, as a copy in eval mode."""
         if not -len(self) <= check_int(index, "index", least=-len(self)) < len(self):
@@ -100,7 +104,8 @@ class Ensemble:
         net = copy.deepcopy(self.space.net)
         tensors = {name: tensor[index] for name, tensor in self.rest.items()}
         tensors |= dict(zip(self.space.names, self.space.split(self.weights[index]), strict=True))
-        net.load_state_dict(tensors)
+        for name, place in net.named_parameters():
+            place.copy_(tensors[name])
         return net.eval()
 
 
@@ -154,8 +159,8 @@ def fit(
     Raises
     ------
     ValueError
-        for masks or seeds that do not fit, networks and task in different places, or a loss that becomes NaN or
-        infinite.
+        for masks or seeds that do not fit, networks and task in different places, networks that compute otherwise in
+        training (functional dropout), or a loss that becomes NaN or infinite.
     """
     recipe = check_recipe_of_ensemble(recipe)
     epochs = recipe.epochs if epochs is None else check_int(epochs, "epochs", least=0)
@@ -163,6 +168,7 @@ def fit(
     check_callable(on_epoch, "on_epoch", "lambda epoch, scores: print(epoch, scores)")
     seeds = check_seeds(seeds, len(ensemble))
     check_kept(kept, ensemble.weights)
+    check_trains_as_it_stands(ensemble.network(0), task)
     stack = _stack(ensemble, task, kept, shared_input=isinstance(seeds, int))
     # The fused optimizer, on devices that have one, reads and writes each number only once a step.
     fused = task.device.type in ("cpu", "cuda")
@@ -186,13 +192,13 @@ def _train_epoch(
     stack: Stack, task: Task, recipe: Recipe, optimizer: optim.Optimizer, seeds: int | Sequence[int], epoch: int
 ) -> None:
     """Take one step of all networks on each batch, shared or each its own."""
-    for x, y in _batches(task, recipe.batch_size, seeds, epoch):
+    for x, y in batches_of(task, recipe.batch_size, seeds, epoch):
         optimizer.zero_grad()
         with in_words(x if y.ndim == 1 else x[0]):
             logits = stack.call(x)
         if epoch == 1:
             check_class_logits(logits, y)
-        _loss(logits, y).backward()
+        summed_loss(logits, y).backward()
         stack.mask_gradients()
         optimizer.step()
 
@@ -227,19 +233,3 @@ class _Best:
         self.ensemble.weights[better] = stack.weights()[better]
         for name, tensor in self.ensemble.rest.items():
             tensor[better] = stack.biases[name].detach()[better]
-
-
-def _loss(logits: Tensor, y: Tensor) -> Tensor:
-    """Return the sum over the networks of each one's mean loss; labels [N] are shared, [R, N] each network's own."""
-    labels = y.expand(logits.shape[:2])
-    return F.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="sum") / logits.shape[1]
-
-
-def _batches(task: Task, batch_size: int, seeds: int | Sequence[int], epoch: int) -> Iterator[Batch]:
-    if isinstance(seeds, int):
-        yield from task.batches("train", batch_size, generator(seeds, "order", epoch))
-        return
-    orders = (task.batches("train", batch_size, generator(seed, "order", epoch)) for seed in seeds)
-    for batches in zip(*orders, strict=True):
-        xs, ys = zip(*batches, strict=True)
-        yield torch.stack(xs), torch.stack(ys)

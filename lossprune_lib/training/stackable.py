@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from numbers import Integral
 
 import torch
@@ -10,7 +11,11 @@ from torch import Tensor, nn
 from torch.nn.modules.dropout import _DropoutNd
 
 from lossprune_lib.checks import check_instance, check_int, check_list
+from lossprune_lib.data.task import Task
+from lossprune_lib.loss_modelling.confirm import close
 from lossprune_lib.loss_modelling.losses import check_outputs, cross_entropy
+from lossprune_lib.networks.validation import in_words
+from lossprune_lib.seeds import own_draws
 from lossprune_lib.training.recipe import Recipe, check_recipe
 
 
@@ -22,6 +27,31 @@ def check_stackable(net: nn.Module) -> None:
         raise ValueError("A network with dropout cannot be stacked, as each would drop the same: train it alone.")
     if not all(parameter.requires_grad for parameter in net.parameters()):
         raise ValueError("A network with frozen parameters cannot be stacked: train it alone.")
+
+
+@torch.no_grad()
+def check_trains_as_it_stands(net: nn.Module, task: Task) -> None:
+    """Raise ValueError unless a network, a copy that may be changed, computes the same in either mode."""
+    x, _ = next(task.batches("valid", 4))
+    with own_draws(task.device, 0, "stackable"), in_words(x):
+        # Twice in training, as what is drawn may happen to change nothing once.
+        outputs, *in_training = [net.train(mode)(x.clone()) for mode in (False, True, True)]
+    if not all(close(again, outputs) for again in in_training):
+        raise ValueError(
+            "The network draws random numbers in training, or computes otherwise than in eval mode (functional "
+            "dropout?), and cannot be stacked: train it alone."
+        )
+
+
+@contextmanager
+def plain_attention() -> Iterator[None]:
+    """Let attention run as its modules are written: the fast path that torch takes in eval mode cannot be stacked."""
+    before = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(before)
 
 
 def check_recipe_of_ensemble(recipe: Recipe | None) -> Recipe:

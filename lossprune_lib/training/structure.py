@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+from argparse import Namespace
 from collections.abc import Mapping
 from numbers import Number
+from types import SimpleNamespace
 
 import torch
 from torch import nn
@@ -36,13 +38,13 @@ def _in_words(value: object) -> str:
         return f"[{', '.join(map(_in_words, value))}]"
     if isinstance(value, Mapping):
         return f"{{{', '.join(f'{_in_words(key)}: {_in_words(entry)}' for key, entry in value.items())}}}"
+    if isinstance(value, (set, frozenset)):
+        return f"{{{', '.join(sorted(map(_in_words, value)))}}}"
+    if isinstance(value, (SimpleNamespace, Namespace)):
+        return _name(type(value)) + _in_words(vars(value))
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return _name(type(value)) + _in_words({entry.name: getattr(value, entry.name) for entry in _fields(value)})
+        return _name(type(value)) + _in_words({e.name: getattr(value, e.name, None) for e in dataclasses.fields(value)})
     return _name(value if hasattr(value, "__qualname__") else type(value))
-
-
-def _fields(value: object) -> tuple[dataclasses.Field[object], ...]:
-    return dataclasses.fields(value)  # type: ignore[arg-type]
 
 
 def _name(kind: object) -> str:

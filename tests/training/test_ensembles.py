@@ -7,6 +7,7 @@ import math
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -293,7 +294,36 @@ def frozen_bias() -> nn.Sequential:
     return net
 
 
+class FunctionalDropout(nn.Linear):
+    def forward(self, x: Tensor) -> Tensor:
+        return nn.functional.dropout(super().forward(x), 0.5, self.training)
+
+
+class Attention(nn.Module):
+    """Attention among the rows of an image."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.attend = nn.MultiheadAttention(8, 2, batch_first=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x.flatten(1).unflatten(1, (8, 8))
+        return self.attend(x, x, x, need_weights=False)[0].flatten(1)
+
+
+class Tied(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second, self.last = nn.Linear(64, 64), nn.Linear(64, 64), nn.Linear(64, 10)
+        self.second.weight = self.first.weight
+        self.second.bias = self.first.bias
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.last(self.second(self.first(x.flatten(1)).tanh()).tanh())
+
+
 AS_ALONE_OR_REFUSED: dict[str, Callable[[], nn.Module]] = {
+    "functional dropout": lambda: nn.Sequential(nn.Flatten(), FunctionalDropout(64, 8), nn.Linear(8, 10)),
     "frozen bias": frozen_bias,
     "dropout": lambda: nn.Sequential(nn.Flatten(), nn.Linear(64, 8), nn.Dropout(0.5), nn.Linear(8, 10)),
 }
@@ -308,6 +338,59 @@ def test_a_network_is_trained_as_alone_or_refused(name: str, small: data.Task) -
     except ValueError:
         return
     assert difference(together.network(0), training.fit(net, small, recipe=RECIPE, progress=False)) < 1e-9
+
+
+@pytest.mark.filterwarnings("ignore:There is a performance drop")  # torch's attention, stacked
+@pytest.mark.parametrize("training_mode", [False, True])
+@pytest.mark.parametrize("make", [Tied, lambda: nn.Sequential(Attention(), nn.Linear(64, 10))], ids=["tied", "attends"])
+def test_an_unusual_network_is_trained_as_alone(
+    make: Callable[[], nn.Module], training_mode: bool, small: data.Task
+) -> None:
+    torch.manual_seed(0)
+    nets = [make().double().train(training_mode) for _ in range(2)]
+    ensemble = ensembles.Ensemble.of(nets)
+    together = ensembles.fit(ensemble, small, 1, recipe=RECIPE, seeds=3, progress=False)
+    for r, score in enumerate(ensembles.evaluate(together, small)):
+        alone = training.fit(nets[r], small, 1, recipe=RECIPE, seed=3, progress=False)
+        assert difference(together.network(r), alone) < 1e-9
+        assert score.error == training.evaluate(alone, small).error
+        assert (ensemble.call(small.x_test)[r] - nets[r].eval()(small.x_test)).abs().max() < 1e-9
+    assert torch.backends.mha.get_fastpath_enabled()
+
+
+def test_functional_dropout_is_left_out_of_evaluation_and_refused_in_training(small: data.Task) -> None:
+    net, before = AS_ALONE_OR_REFUSED["functional dropout"]().double().train(), torch.get_rng_state()
+    ensemble = ensembles.Ensemble.of([net])
+    assert ensembles.evaluate(ensemble, small)[0].loss == pytest.approx(training.evaluate(net, small).loss, rel=1e-9)
+    with pytest.raises(ValueError, match="functional dropout"):
+        ensembles.fit(ensemble, small, 1, progress=False)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+class Scaled(nn.Linear):
+    """Would multiply by a factor that `extra_repr` leaves out."""
+
+    def __init__(self, factor: object) -> None:
+        super().__init__(6, 3)
+        self.factor = factor
+
+
+FACTORS: dict[str, Callable[[float], object]] = {
+    "a number": float,
+    "in a list": lambda factor: [factor],
+    "in a set": lambda factor: {factor},
+    "in a dict": lambda factor: {"factor": factor},
+    "in a namespace": lambda factor: SimpleNamespace(factor=factor),
+    "in a dataclass": lambda factor: training.Recipe(lr=factor),
+    "a function": lambda factor: math.sin if factor == 1 else math.cos,
+}
+
+
+@pytest.mark.parametrize("kind", FACTORS)
+def test_networks_that_differ_in_a_setting_are_no_ensemble(kind: str) -> None:
+    ensembles.Ensemble.of([Scaled(FACTORS[kind](1.0)), Scaled(FACTORS[kind](1.0))])
+    with pytest.raises(ValueError, match="settings"):
+        ensembles.Ensemble.of([Scaled(FACTORS[kind](1.0)), Scaled(FACTORS[kind](100.0))])
 
 
 def test_networks_that_differ_in_their_activations_are_no_ensemble() -> None:

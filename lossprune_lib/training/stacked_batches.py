@@ -1,0 +1,29 @@
+"""Stacked batches: what R networks see in an epoch, the same or each its own, and their losses on it together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from lossprune_lib.data.task import Batch, Task
+from lossprune_lib.seeds import generator
+
+
+def summed_loss(logits: Tensor, y: Tensor) -> Tensor:
+    """Return the sum over the networks of each one's mean loss; labels [N] are shared, [R, N] each network's own."""
+    labels = y.expand(logits.shape[:2])
+    return F.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="sum") / logits.shape[1]
+
+
+def batches_of(task: Task, batch_size: int, seeds: int | Sequence[int], epoch: int) -> Iterator[Batch]:
+    """Yield an epoch's training batches: inputs [N, ...] of one seed, or [R, N, ...] of a seed for each network."""
+    if isinstance(seeds, int):
+        yield from task.batches("train", batch_size, generator(seeds, "order", epoch))
+        return
+    orders = (task.batches("train", batch_size, generator(seed, "order", epoch)) for seed in seeds)
+    for batches in zip(*orders, strict=True):
+        xs, ys = zip(*batches, strict=True)
+        yield torch.stack(xs), torch.stack(ys)
