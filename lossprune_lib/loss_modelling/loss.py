@@ -8,6 +8,10 @@ from torch import Tensor
 from lossprune_lib.checks import check_instance
 
 
+class NothingCountsError(ValueError):
+    """A batch none of whose targets counts: it has no mean loss, though the data set that it is of may have one."""
+
+
 class Loss:
     """A loss that can be modelled. One of your own overrides `total` and `hessian_root`; the rest has defaults.
 
@@ -44,16 +48,22 @@ class Loss:
         return len(targets)
 
     def mean(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """Return the mean loss of a batch, a scalar, without waiting for a GPU."""
+        """Return the mean loss of a batch, a scalar, without waiting for a GPU; zero where nothing counts."""
         total, count = self.total(outputs, targets), self.count(targets)
-        return total / (count.to(total.dtype) if isinstance(count, Tensor) else count)
+        if not isinstance(count, Tensor):
+            return total / count
+        counts = count != 0
+        return total * counts / (count + ~counts).to(total.dtype)
 
     def wrong(self, outputs: Tensor, targets: Tensor) -> Tensor | None:
         """Return for each answer that counts whether it is wrong, as bool; None if answers are not right or wrong."""
         return None
 
     def check(self, shape: tuple[int, ...], targets: Tensor) -> None:
-        """Raise TypeError or ValueError unless targets go with outputs of a shape [N, ...]."""
+        """Raise TypeError or ValueError unless targets go with outputs of a shape [N, ...].
+
+        Where none of them counts, a `NothingCountsError`: training and evaluation go on with the other batches.
+        """
 
 
 def check_loss(loss: object) -> Loss:

@@ -31,7 +31,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from lossprune_lib.loss_modelling.loss import Loss, random_signs
+from lossprune_lib.loss_modelling.loss import Loss, NothingCountsError, random_signs
 from lossprune_lib.loss_modelling.roots import check_total
 from lossprune_lib.loss_modelling.softmax import class_dimension, softmax_hessian_root
 from lossprune_lib.networks.validation import check_rows
@@ -116,7 +116,7 @@ class CrossEntropy(Loss):
         classes = shape[class_dimension(shape, targets)]
         counted = targets[targets != _IGNORED]
         if counted.numel() == 0:
-            raise ValueError(f"All labels of the batch are {_IGNORED}, which do not count: give some that do.")
+            raise NothingCountsError(f"All labels of the batch are {_IGNORED}, which do not count: give some that do.")
         least, most = int(counted.min()), int(counted.max())
         if least < 0 or most >= classes:
             raise ValueError(
@@ -126,7 +126,7 @@ class CrossEntropy(Loss):
         if self.class_weights is not None and len(self.class_weights) != classes:
             raise ValueError(f"There are {len(self.class_weights)} class_weights for {classes} logits: give one each.")
         if self.count(targets) == 0:
-            raise ValueError(
+            raise NothingCountsError(
                 "All labels of the batch are of classes whose class_weights are zero, so nothing counts: give others."
             )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 
 from lossprune_lib.data.inputs import OnCopies, call
 from lossprune_lib.data.task import TaskLike
-from lossprune_lib.loss_modelling.loss import Loss, check_loss
+from lossprune_lib.loss_modelling.loss import Loss, NothingCountsError, check_loss
 from lossprune_lib.loss_modelling.losses import check_outputs, cross_entropy
 from lossprune_lib.networks.validation import check_examples, check_place, in_words
 
@@ -61,7 +62,8 @@ def score(function: Callable[[Any], Tensor], task: TaskLike, split: str, *, loss
     for x, y in task.batches(split):
         with in_words(x):
             outputs = function(x)
-        check_outputs(loss, outputs, y)
+        with suppress(NothingCountsError):  # of one batch; the others may have what counts
+            check_outputs(loss, outputs, y)
         total += loss.total(outputs, y).item()
         count += float(loss.count(y))
         examples += len(y)
@@ -70,4 +72,6 @@ def score(function: Callable[[Any], Tensor], task: TaskLike, split: str, *, loss
             wrong += int(mistakes.sum())
             answers += mistakes.numel()
     check_examples(examples, split)
+    if count == 0:
+        raise ValueError(f"None of the targets of the split {split!r} counts: give some that do.")
     return Score(total / count, wrong / answers if answers else math.nan)

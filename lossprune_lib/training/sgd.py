@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from torch import Tensor, nn, optim
 from lossprune_lib.checks import check_callable, check_int
 from lossprune_lib.data.inputs import OnCopies, call
 from lossprune_lib.data.task import TaskLike
-from lossprune_lib.loss_modelling.loss import Loss, check_loss
+from lossprune_lib.loss_modelling.loss import Loss, NothingCountsError, check_loss
 from lossprune_lib.loss_modelling.losses import check_outputs, cross_entropy
 from lossprune_lib.networks.masks import Mask
 from lossprune_lib.networks.validation import check_place, in_words
@@ -191,7 +192,8 @@ def train_epoch(
         with precision, in_words(x):
             outputs = network(x)
         if epoch == 1:
-            check_outputs(loss, outputs, y)
+            with suppress(NothingCountsError):  # then its gradient is zero
+                check_outputs(loss, outputs, y)
         loss.mean(outputs.to(dtype), y).backward()
         optimizer.step()
         if enforce is not None:

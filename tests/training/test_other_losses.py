@@ -154,6 +154,30 @@ def test_positions_that_are_labelled_count(last: bool) -> None:
     assert found.accuracy > 0.8
 
 
+@pytest.mark.parametrize("kind", ["ignored", "weightless"])
+def test_a_batch_of_which_nothing_counts_is_no_obstacle(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    loss = CrossEntropy(label_smoothing=0.1, class_weights=(0.0, 1.0, 2.0) if kind == "weightless" else None)
+    x = torch.randn(60, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    y = 1 + (x[:, 0] > 0).long()
+    y[10:20] = -100 if kind == "ignored" else 0
+    task = data.Task.from_tensors(x, y, x, y, x, y, classes=3)
+    batches = data.Task.batches
+    monkeypatch.setattr(data.Task, "batches", lambda self, split, *_: batches(self, split, 10))
+    torch.manual_seed(0)
+    net = nn.Linear(6, 3).double()
+    found = training.evaluate(net, task, loss=loss)
+    weight = None if loss.class_weights is None else torch.tensor(loss.class_weights).double()
+    expected = F.cross_entropy(net(x), y, weight, label_smoothing=0.1).item()
+    assert found.loss == pytest.approx(expected, rel=1e-12)
+    recipe = training.Recipe(epochs=1, momentum=0.0, weight_decay=0.0, lr=0.1)
+    fitted = training.fit(net, task, recipe=recipe, loss=loss, progress=False)
+    rest = replace(task, x_train=torch.cat([x[:10], x[20:]]), y_train=torch.cat([y[:10], y[20:]]))
+    assert torch.equal(fitted.weight, training.fit(net, rest, recipe=recipe, loss=loss, progress=False).weight)
+    nothing = replace(task, y_valid=y[10:20].repeat(6))
+    with pytest.raises(ValueError, match="None of the targets"):
+        training.evaluate(net, nothing, loss=loss)
+
+
 def test_gradual_pruning_by_another_loss() -> None:
     loss, targets, outputs, _ = KINDS["regression"]
     task = task_of(targets, outputs)
