@@ -135,6 +135,7 @@ def _scores(call: Callable[[Tensor], Tensor], networks: int, task: Task, split: 
     ]
 
 
+@torch.inference_mode(False)  # and with gradients, wherever it is called
 def fit(
     ensemble: Ensemble,
     task: Task,

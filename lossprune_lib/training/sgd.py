@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -85,6 +85,7 @@ def fit(
     )[0]
 
 
+@torch.inference_mode(False)  # and with gradients, wherever it is called
 def fit_and_mask(
     net: nn.Module,
     task: TaskLike,
@@ -184,13 +185,14 @@ def train_epoch(
     net.train()
     precision = torch.autocast(task.device.type, torch.bfloat16, enabled=recipe.precision == "bfloat16")
     dtype = optimizer.param_groups[0]["params"][0].dtype
-    draws, network = generator(seed, "augment", epoch), OnCopies(partial(call, net))
+    draws, network, seen = generator(seed, "augment", epoch), OnCopies(partial(call, net)), 0
     for x, y in task.batches("train", recipe.batch_size, generator(seed, "order", epoch)):
         if recipe.augment is not None:
             x = recipe.augment(x, draws)
         optimizer.zero_grad()
-        with precision, in_words(x):
+        with precision, in_words(x), _single_in_words(len(y), seen, recipe.batch_size):
             outputs = network(x)
+        seen += len(y)
         if epoch == 1:
             with suppress(NothingCountsError):  # then its gradient is zero
                 check_outputs(loss, outputs, y)
@@ -198,3 +200,18 @@ def train_epoch(
         optimizer.step()
         if enforce is not None:
             enforce()
+
+
+@contextmanager
+def _single_in_words(examples: int, before: int, batch_size: int) -> Iterator[None]:
+    """Say in words that batch norm cannot be trained on a single example, which comes after those `before` it."""
+    try:
+        yield
+    except ValueError as error:
+        if examples > 1 or "more than 1 value per channel" not in str(error):
+            raise
+        larger = (size for size in range(batch_size + 1, before + 2) if (before + 1) % size != 1)
+        raise ValueError(
+            f"With a batch_size of {batch_size} a training batch has just one example, and batch norm needs two: "
+            f"choose another one, such as {next(larger, batch_size + 1)}, which leaves no single example over."
+        ) from error

@@ -6,7 +6,9 @@ import copy
 import itertools
 import math
 import re
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +19,7 @@ from torch import Tensor, nn, optim
 from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from lossprune_lib import LocalPruner, Mask, WeightSpace, models, training
+from lossprune_lib import LocalPruner, Mask, WeightSpace, ensembles, models, training
 from lossprune_lib.data import Task
 from lossprune_lib.loss_modelling import CrossEntropy, Loss, binary_cross_entropy, cross_entropy, mean_squared_error
 from lossprune_lib.seeds import generator
@@ -747,6 +749,31 @@ def test_an_augmentation_by_name_keeps_the_shape_and_repeats(name: str, digits: 
     assert torch.equal(first, again)
     assert not torch.equal(first, x)
     assert augment.__name__ == name
+
+
+@pytest.mark.parametrize(("examples", "size", "larger"), [(90, 89, 90), (7, 2, 4), (90, 1, 2)])
+def test_a_batch_of_one_is_too_small_for_batch_norm_and_a_larger_one_is_named(
+    examples: int, size: int, larger: int, small: Task
+) -> None:
+    task = replace(small, x_train=small.x_train[:examples], y_train=small.y_train[:examples])
+    with pytest.raises(ValueError, match=f"batch_size of {size} .* such as {larger},"):
+        fit(perceptron(norm=True), task, 1, recipe=Recipe(batch_size=size), progress=False)
+    fit(perceptron(norm=True), task, 1, recipe=Recipe(batch_size=larger), progress=False)
+    fit(perceptron(norm=False), task, 1, recipe=Recipe(batch_size=size), progress=False)
+
+
+@pytest.mark.parametrize("without", [torch.no_grad, torch.inference_mode])
+def test_training_takes_its_gradients_where_there_are_none(without: Callable[[], Any], small: Task) -> None:
+    net = perceptron()
+    expected = fit(net, small, recipe=QUICK, progress=False)
+    together = ensembles.fit(ensembles.Ensemble.of([net]), small, recipe=QUICK, progress=False).network(0)
+    with without():
+        fitted = fit(net, small, recipe=QUICK, progress=False)
+        again = ensembles.fit(ensembles.Ensemble.of([net]), small, recipe=QUICK, progress=False).network(0)
+        assert not torch.is_grad_enabled()
+    assert same(fitted, expected)
+    assert same(again, together)
+    assert not fitted[1].weight.is_inference()
 
 
 @pytest.mark.parametrize(("epochs", "error"), [(-1, ValueError), (2.0, TypeError), (True, TypeError)])
