@@ -21,8 +21,11 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 
 @contextmanager
-def _plain_attention() -> Iterator[None]:
-    """Compute attention one operation after another: what torch fuses has no derivative forward, and no second."""
+def plain_attention() -> Iterator[None]:
+    """Compute attention one operation after another.
+
+    What torch fuses has no derivative forward, no second one, and cannot be stacked.
+    """
     fast = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
     try:
@@ -32,7 +35,7 @@ def _plain_attention() -> Iterator[None]:
         torch.backends.mha.set_fastpath_enabled(fast)
 
 
-@_plain_attention()
+@plain_attention()
 def ggn_quadratic_form(
     outputs: Callable[[Tensor], Tensor], loss: Callable[[Tensor], Tensor], weights: Tensor, step: Tensor
 ) -> Tensor:
@@ -52,7 +55,7 @@ def ggn_quadratic_form(
     return (moved * curved).sum().clamp_min(0)
 
 
-@_plain_attention()
+@plain_attention()
 def hessian_quadratic_form(
     outputs: Callable[[Tensor], Tensor], loss: Callable[[Tensor], Tensor], weights: Tensor, step: Tensor
 ) -> Tensor:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from lossprune_lib.loss_modelling.products import plain_attention
 from lossprune_lib.networks.weights import WeightSpace
-from lossprune_lib.training.stackable import plain_attention
 
 
 class DenseStack:

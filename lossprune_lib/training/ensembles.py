@@ -18,6 +18,7 @@ from torch import Tensor, nn, optim
 from lossprune_lib.checks import check_callable, check_instance, check_int
 from lossprune_lib.data.inputs import OnCopies
 from lossprune_lib.data.task import Task
+from lossprune_lib.loss_modelling.products import plain_attention
 from lossprune_lib.networks.mlps import is_mlp
 from lossprune_lib.networks.validation import check_examples, check_place, in_words
 from lossprune_lib.networks.weights import WeightSpace
@@ -35,7 +36,6 @@ from lossprune_lib.training.stackable import (
     check_seeds,
     check_stackable,
     check_trains_as_it_stands,
-    plain_attention,
 )
 from lossprune_lib.training.stacked_batches import batches_of, summed_loss
 from lossprune_lib.training.structure import structure

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from numbers import Integral
 
 import torch
@@ -41,17 +40,6 @@ def check_trains_as_it_stands(net: nn.Module, task: Task) -> None:
             "The network draws random numbers in training, or computes otherwise than in eval mode (functional "
             "dropout?), and cannot be stacked: train it alone."
         )
-
-
-@contextmanager
-def plain_attention() -> Iterator[None]:
-    """Let attention run as its modules are written: the fast path that torch takes in eval mode cannot be stacked."""
-    before = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)
-    try:
-        yield
-    finally:
-        torch.backends.mha.set_fastpath_enabled(before)
 
 
 def check_recipe_of_ensemble(recipe: Recipe | None) -> Recipe:

@@ -340,7 +340,7 @@ def test_a_network_is_trained_as_alone_or_refused(name: str, small: data.Task) -
     assert difference(together.network(0), training.fit(net, small, recipe=RECIPE, progress=False)) < 1e-9
 
 
-@pytest.mark.filterwarnings("ignore:There is a performance drop")  # torch's attention, stacked
+@pytest.mark.filterwarnings("error:There is a performance drop")  # of torch's fused attention, stacked
 @pytest.mark.parametrize("training_mode", [False, True])
 @pytest.mark.parametrize("make", [Tied, lambda: nn.Sequential(Attention(), nn.Linear(64, 10))], ids=["tied", "attends"])
 def test_an_unusual_network_is_trained_as_alone(
