@@ -28,6 +28,7 @@ from lossprune_lib.seeds import generator
 from lossprune_lib.studies.jobs import Job
 from lossprune_lib.studies.store import Store
 from lossprune_lib.training import ensembles, sgd
+from lossprune_lib.training.stacked_batches import batches_of, summed_loss
 
 _EAGER = 2  # steps at the beginning of an epoch: they make what a recording needs, such as momenta
 
@@ -110,11 +111,11 @@ class Replayed:
 
         def step(x: Tensor, y: Tensor) -> None:
             optimizer.zero_grad()
-            ensembles._loss(stack.call(x), y).backward()
+            summed_loss(stack.call(x), y).backward()
             stack.mask_gradients()
             optimizer.step()
 
-        self._epoch(step, ensembles._batches(task, recipe.batch_size, seeds, epoch))
+        self._epoch(step, batches_of(task, recipe.batch_size, seeds, epoch))
 
     def _epoch(self, step: Callable[[Tensor, Tensor], None], batches: Iterable[Batch]) -> None:
         self.stream.wait_stream(torch.cuda.current_stream())
