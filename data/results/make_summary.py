@@ -11,12 +11,13 @@ from make_findings import GUESSING, NAMES, TRAINED, chaos_table, first_round, tr
 
 from lossprune_lib import files, results
 from lossprune_lib.results.chaos import moves
-from lossprune_lib.results.findings import VERDICTS, between_orders
+from lossprune_lib.results.findings import LOWEST_CEILING, VERDICTS, between_orders
 from lossprune_lib.results.statistics import FEWEST_SEEDS
 
 HERE = Path(__file__).parent
 LAYERS = "density."
 PAIR = ["mp", "magnitude"]
+CLEAR = ["better", "worse"]
 CALLED = {
     "cifar10_small_vgg": "small VGG, CIFAR-10",
     "cifar10_resnet": "ResNet, CIFAR-10",
@@ -155,12 +156,10 @@ def of_orders(table: pd.DataFrame) -> str:
     share, change = between_orders(table), results.changes_by_seed(table)
     lead = results.paired(change["qm"].iloc[:, -1], change["mp"].iloc[:, 0])
     lost = int((table["pruned_train_loss"] > GUESSING).sum())
-    broken = (
-        f"; {lost} of {len(table)} pruned networks have a loss above that of guessing" if lost > len(table) / 2 else ""
-    )
+    broken = f"; {lost} of {len(table)} pruned networks have more loss than guessing" if lost > len(table) / 2 else ""
     apart = f"LM less QM {results.paired(change['lm'].iloc[:, -1], change['qm'].iloc[:, -1]).words('.2f')} nats"
     if lead.verdict() != "better":
-        return f"QM less MP {lead.words('.2f')} nats, not clear; {apart}{broken}"
+        return f"QM less MP {lead.words('.2f')} nats, not clear, hence refuted; {apart}{broken}"
     return f"{apart}, or {share.words('.0f', ' %')} of what lies between MP and QM"
 
 
@@ -168,9 +167,10 @@ def of_preserving(table: pd.DataFrame) -> str:
     found = results.preserving(table)
     if not found.near.n:
         return "too few runs near the best one"
+    low = ", too low to decide" * (found.near_ceiling < LOWEST_CEILING)
     return (
-        f"near the best run, change and gap correlate by {found.near.words('.2f')}, half the ceiling: "
-        f"{found.near_ceiling / 2:.2f}; choosing by change costs {found.cost.words('.2f')} points"
+        f"near the best run, change and gap correlate by {found.near.words('.2f')}, ceiling: {found.near_ceiling:.2f}"
+        f"{low}; choosing by change costs {found.cost.words('.2f')} points"
     )
 
 
@@ -191,7 +191,7 @@ def layer_shares() -> Iterable[str]:
         yield f"{said} correlate by {found.within.words('.2f')}; with the shares held fixed, by {fixed}."
     yield (
         "Test error against QM's in 14 stages, at one step penalty (first MP, then magnitude at QM's shares; "
-        "plus: worse; star: clear):"
+        "plus: worse; star: clear among all):"
     )
     tables = longest({name: results.together(name) for name in findings.of_controls()})
     yield " ".join(of_controls(name, table) for name, table in tables.items())
@@ -218,25 +218,15 @@ def starved(part: pd.DataFrame) -> str:
 
 def of_controls(name: str, table: pd.DataFrame) -> str:
     """Say what the controls say of QM in 14 stages; the others are in FINDINGS.md."""
-    found = results.controls(table)
+    found, _ = findings.of_many(results.controls(table), results.between_criteria(table))
     found = found[(found["criterion"] == "qm") & (found["stages"] == 14) & (found["second"] == "qm")]
     said = []
     for sparsity, part in found.groupby("sparsity"):
         beside = [
-            f"{r.mean:+.2f}{'*' * (r.low > 0 or r.high < 0)}" for r in part.set_index("first").loc[PAIR].itertuples()
+            f"{r.mean:+.2f}{'*' * (r.verdict in CLEAR and not r.alone)}"
+            for r in part.set_index("first").loc[PAIR].itertuples()
         ]
         said.append(f"at {percent(sparsity)} **{part['sentence'].iloc[0]}** ({'; '.join(beside)})")
-    others = results.between_criteria(table[table["stages"].isin([1, 14])])
-    for other in others[others["verdict"].isin(["better", "worse"])].itertuples():
-        own, of_qm = (
-            table[(table["criterion"] == name) & (table["control"].fillna("") == "")]["true_change"].mean()
-            for name in (other.first, "qm")
-        )
-        said.append(
-            f"{other.first.upper()}, whose loss change was {own:.2f} nats (QM's {of_qm:.2f}), "
-            f"{'beats it' if other.mean < 0 else 'trails'} by {abs(other.mean):.2f} "
-            f"({min(abs(other.low), abs(other.high)):.2f} to {max(abs(other.low), abs(other.high)):.2f})"
-        )
     return f"{opening(name)}, {int(table['tuning_epochs'].max())} epochs, {'; '.join(said)}."
 
 
@@ -267,12 +257,16 @@ def of_own_masks(name: str, table: pd.DataFrame) -> str:
     ]
     if len(apart):
         told.append(
-            f"; the others share {percent(apart['overlap'].mean())}, their loss changes {apart['move'].mean():.2f} "
-            f"nats apart (criteria's: {apart['distance'].mean():.2f})"
+            f"; the others share {percent(apart['overlap'].median())} (median), their loss changes "
+            f"{apart['move'].mean():.2f} nats apart (criteria's: {apart['distance'].mean():.2f})"
         )
     told.append(f". In float64: {(control['overlap'] == 1).sum()} of {len(control)}. ")
-    one = "" if runs["seed"].nunique() > 1 and name == "digits" else ", for one network"
-    told.append(f"Masks chaotic, losses not: **{results.chaos_verdicts(runs)[name]}**{one}.")
+    settings = results.chaos(runs).query("dtype == 'float32' and how == 'reordered'")["masks"]
+    one = "" if name == "digits" else "one network, "
+    told.append(
+        f"Masks chaotic, losses not: **{results.chaos_verdicts(runs)[name]}** ({one}{(settings == 'chaotic').sum()} of "
+        f"{len(settings)} settings clearly chaotic)."
+    )
     return "".join(told)
 
 

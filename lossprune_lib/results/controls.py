@@ -101,16 +101,20 @@ def controls_in_words(
 def controls_of_loss(table: pd.DataFrame) -> pd.DataFrame:
     """Return paired differences of loss change (nats): other weights at a criterion's shares, less the criterion.
 
-    Columns as those of `controls`, but for sentence. First is "magnitude" (the largest weights of each layer) or
-    "shuffled" (random ones); where the interval lies above zero, the criterion's lead is not one of shares.
+    Columns as those of `controls`, but for sentence. First is "mp", for the lead itself at this step penalty, then
+    "magnitude" (the largest weights of each layer) and "shuffled" (random ones); where the interval of one of these
+    lies above zero, the criterion's lead is not one of shares.
     """
     runs = of_one_curvature(distinct(table))
     runs, rows = runs[runs["control"] != "gradual"], []
     runs = runs.assign(change=loss_change(runs))
     for cell, part in runs[~runs["criterion"].map(has_no_model)].groupby(CELL, sort=False):
         criterion = str(cell[1])
-        changes = _by_seed(part, "change", criterion)
-        for first in ("magnitude", "shuffled"):
+        if not set(part["control"]) & {"magnitude", "shuffled"}:
+            continue
+        of_magnitude = runs[(runs["sparsity"] == cell[0]) & (runs["criterion"] == "mp")]
+        changes = _by_seed(part, "change", criterion) | _by_seed(of_magnitude, "change", "mp")
+        for first in ("mp", "magnitude", "shuffled"):
             if first in changes and criterion in changes:
                 found = paired(changes[first], changes[criterion])
                 rows.append((*cell, first, criterion, found.mean, found.low, found.high, found.n, found.verdict()))
@@ -154,4 +158,6 @@ def _sentence(errors: dict[str, pd.Series], criterion: str, margin: float) -> st
         says = ["there is no lead to explain"]
     if weights.verdict() == "worse":
         says.append("single weights matter")
+    if weights.verdict() == "better":
+        says.append("the largest weights at its shares are better")
     return "; ".join(says) or "undecided"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 
 import pandas as pd
 
@@ -14,13 +15,18 @@ from lossprune_lib.results.statistics import FEWEST_SEEDS, Interval, interval, p
 
 VERDICTS = ("refuted", "not judged", "undecided", "reproduced")  # the weakest first
 _SIMILAR = 25  # %, of what lies between MP and QM
-_LOWEST_CEILING = 0.5
+LOWEST_CEILING = 0.5
 
 
-def judge(table: pd.DataFrame) -> pd.DataFrame:
+def judge(table: pd.DataFrame, *, held_out: bool = False) -> pd.DataFrame:
     """Return for each finding and sparsity whether the table reproduces it.
 
     Controls do not count. Several sparsities are one case: see `cases`.
+
+    Parameters
+    ----------
+    held_out : choose each seed's step penalty on the other seeds, for findings 1 and 2
+        The best penalty of all seeds favours what has more of them to choose from.
 
     Returns
     -------
@@ -29,7 +35,11 @@ def judge(table: pd.DataFrame) -> pd.DataFrame:
         is not enough); sparsity; verdict: "reproduced", "refuted", "undecided" or "not judged"; evidence: the numbers
         with their intervals and what refutes the finding, or what the table lacks.
     """
-    findings: list[Callable[[pd.DataFrame], tuple[str, str]]] = [_locality, _orders, _preserving]
+    findings: list[Callable[[pd.DataFrame], tuple[str, str]]] = [
+        partial(_locality, held_out=held_out),
+        partial(_orders, held_out=held_out),
+        _preserving,
+    ]
     rows = [
         (number, sparsity, *finding(part))
         for number, finding in enumerate(findings, start=1)
@@ -46,12 +56,12 @@ def cases(judged: pd.DataFrame) -> dict[int, str]:
     return found
 
 
-def _locality(runs: pd.DataFrame) -> tuple[str, str]:
+def _locality(runs: pd.DataFrame, held_out: bool) -> tuple[str, str]:
     lacking = _lacking(runs, criteria=("mp", "lm", "qm"))
     stages = _stages_of_both(runs)
     if lacking or len(stages) < 2:
         return "not judged", lacking or "LM and QM were not both run with several numbers of stages."
-    change = changes_by_seed(runs)
+    change = changes_by_seed(runs, held_out=held_out)
     gains = {
         f"{name.upper()} in {more} minus in {fewer}": paired(change[name][more], change[name][fewer])
         for name in ("lm", "qm")
@@ -67,35 +77,38 @@ def _locality(runs: pd.DataFrame) -> tuple[str, str]:
     )
 
 
-def _orders(runs: pd.DataFrame) -> tuple[str, str]:
+def _orders(runs: pd.DataFrame, held_out: bool) -> tuple[str, str]:
     lacking = _lacking(runs, criteria=("mp", "lm", "qm"))
     stages = _stages_of_both(runs)
     if lacking or not stages or stages[-1] == 1:
         return "not judged", lacking or "LM and QM were not both run in several stages, so no step was local."
-    change = changes_by_seed(runs)
+    change = changes_by_seed(runs, held_out=held_out)
     mp, lm, qm = change["mp"].iloc[:, 0], change["lm"][stages[-1]], change["qm"][stages[-1]]
-    lead, apart, share = paired(qm, mp), paired(lm, qm), between_orders(runs)
+    lead, apart, share = paired(qm, mp), paired(lm, qm), between_orders(runs, held_out=held_out)
+    beyond = paired((lm - qm).abs(), _SIMILAR / 100 * (mp - qm))
     always = share.n == len(mp)
     between = f"of what lies between MP and QM, LM and QM differ by {share.words(unit=' %')}"
     evidence = (
         f"Best loss changes at {stages[-1]} stages: MP {mp.mean():#.3g}, LM {lm.mean():#.3g}, QM {qm.mean():#.3g}; "
         f"QM minus MP {lead.words()}, LM minus QM {apart.words()}; "
-        f"{between if always else 'QM does not lead in every seed'}; {_seeds([lead])}. "
+        f"{between if always else 'QM does not lead in every seed'}; their distance less a quarter of that of MP and "
+        f"QM {beyond.words()}; {_seeds([lead])}. "
     )
     if lead.n >= FEWEST_SEEDS and lead.verdict() != "better":
-        return "refuted", f"{evidence}QM is not better than MP."
+        return "refuted", f"{evidence}QM is not clearly better than MP, which by the rule refutes it."
     evidence += f"An interval that begins above {_SIMILAR} %, or no lead of QM over MP, refutes it."
     if not always:
         return "undecided", evidence
     return "reproduced" if share.high <= _SIMILAR else "refuted" if share.low > _SIMILAR else "undecided", evidence
 
 
-def between_orders(runs: pd.DataFrame) -> Interval:
+def between_orders(runs: pd.DataFrame, *, held_out: bool = False) -> Interval:
     """Return the difference of LM and QM as a share of that of MP and QM (%), at one sparsity and the most stages.
 
-    Each is at its best step penalty. A seed in which QM has no lead over MP has no share, and does not count.
+    Each is at its best step penalty, as in `changes_by_seed`. A seed in which QM has no lead over MP has no share, and
+    does not count.
     """
-    change, most = changes_by_seed(runs), _stages_of_both(runs)[-1]
+    change, most = changes_by_seed(runs, held_out=held_out), _stages_of_both(runs)[-1]
     mp, lm, qm = change["mp"].iloc[:, 0], change["lm"][most], change["qm"][most]
     return interval(100 * (lm - qm).abs() / (mp - qm).where(mp > qm))
 
@@ -112,7 +125,7 @@ def _preserving(runs: pd.DataFrame) -> tuple[str, str]:
     found = preserving(runs)
     half = found.near_ceiling / 2
     verdict = "undecided"
-    if found.near_ceiling >= _LOWEST_CEILING:
+    if found.near_ceiling >= LOWEST_CEILING:
         verdict = "reproduced" if found.near.high < half else "refuted" if found.near.low > half else "undecided"
     return verdict, _of_preserving(found)
 
@@ -121,7 +134,7 @@ def _of_preserving(found: Preserving) -> str:
     few, many = min(found.near_runs), max(found.near_runs)
     all_of_them = found.near, found.within, found.near_fixed, found.within_fixed, found.cost
     refuted = f"An interval that begins above half the ceiling, {found.near_ceiling / 2:.2f}, refutes it."
-    if not found.near_ceiling >= _LOWEST_CEILING:
+    if not found.near_ceiling >= LOWEST_CEILING:
         refuted = "Without a ceiling of 0.5 at least, nothing can refute it, and nothing is decided."
     return (
         f"The rank correlation of loss change and validation gap is {found.near.words('.2f')} among the runs near a "
@@ -153,15 +166,22 @@ def _stages_of_both(runs: pd.DataFrame) -> list[int]:
     return sorted(lm & qm)
 
 
-def changes_by_seed(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
+def changes_by_seed(table: pd.DataFrame, *, held_out: bool = False) -> dict[str, pd.DataFrame]:
     """Return each criterion's loss changes at its best step penalty: a row per seed, a column per number of stages.
 
     Parameters
     ----------
     table : of one sparsity; controls do not count
+    held_out : the best penalty of the other seeds, in place of all; ValueError if there is only one seed
     """
     runs = themselves(table)
-    chosen = runs.assign(change=loss_change(runs)).merge(best_penalty(runs)[CELL])
+    runs = runs.assign(change=loss_change(runs))
+    if held_out and runs["seed"].nunique() < 2:
+        raise ValueError("A penalty is chosen on other seeds, but the table has one only: leave out held_out=True.")
+    parts = [(runs, runs)]
+    if held_out:
+        parts = [(runs[runs["seed"] == seed], runs[runs["seed"] != seed]) for seed in runs["seed"].unique()]
+    chosen = pd.concat([part.merge(best_penalty(others)[CELL]) for part, others in parts])
     return {
         str(name): of_one.pivot(index="seed", columns="stages", values="change")
         for name, of_one in chosen.groupby("criterion")

@@ -73,6 +73,8 @@ def best_penalty(table: pd.DataFrame) -> pd.DataFrame:
 def best_tuned(table: pd.DataFrame) -> pd.DataFrame:
     """Return stages and step penalty with the lowest mean validation gap over seeds, by sparsity and criterion.
 
+    Gaps that differ by less than the tables' digits tie; of these the fewest stages count, then the smallest penalty.
+
     Columns: sparsity, criterion, stages, step_penalty; valid_gap, valid_spread, test_gap and test_spread (percentage
     points; the test set chooses nothing); seeds; low and high of both 95 % intervals, as ``valid_low`` and so on.
     Raises ValueError as `gap` does.
@@ -89,7 +91,9 @@ def best_tuned(table: pd.DataFrame) -> pd.DataFrame:
             seeds=("valid", "count"),
         )
     )
-    best = _lowest(cells.reset_index(), "valid_gap", ["sparsity", "criterion"])
+    cells = cells.reset_index()
+    chosen = _lowest(cells.assign(rounded=cells["valid_gap"].round(4)), "rounded", ["sparsity", "criterion"])
+    best = chosen.drop(columns="rounded")
     return with_intervals(best, {"valid_": "valid_gap", "test_": "test_gap"})
 
 

@@ -15,6 +15,7 @@ import pandas as pd
 
 FEWEST_SEEDS = 4  # for an interval; below, the seeds themselves are shown
 _LEVEL = 0.05
+_FEWEST_FREE = 5  # in fewer dimensions a partial correlation of nothing is spread over nearly all of -1 to 1
 
 
 @dataclass(frozen=True)
@@ -120,7 +121,7 @@ def spearman(a: Any, b: Any, held: Any = None) -> float:
     ----------
     held : [N, K], optional
         Columns held fixed: the partial rank correlation, Pearson's of what least squares on their ranks leave of the
-        ranks of both. NaN where they leave too few runs, or nothing.
+        ranks of both. NaN where they leave fewer than five numbers that are free, or nothing.
     """
     from scipy.stats import rankdata
 
@@ -130,7 +131,7 @@ def spearman(a: Any, b: Any, held: Any = None) -> float:
     fixed = np.ones((len(a), 1))
     if held is not None:
         fixed = np.column_stack([fixed, rankdata(np.asarray(held, dtype=float), axis=0)])
-    if len(a) - np.linalg.matrix_rank(fixed) < 2:
+    if len(a) - np.linalg.matrix_rank(fixed) < (2 if held is None else _FEWEST_FREE):
         return math.nan
     ranks = np.column_stack([rankdata(a), rankdata(b)])
     left = ranks - fixed @ np.linalg.lstsq(fixed, ranks, rcond=None)[0]

@@ -124,7 +124,8 @@ def test_finding_2_in_numbers() -> None:
     assert evidence == (
         "Best loss changes at 14 stages: MP 2.02, LM 1.22, QM 1.05; QM minus MP -0.970 (-0.970 to -0.970), LM "
         "minus QM 0.170 (0.0781 to 0.262); of what lies between MP and QM, LM and QM differ by 17.5 % (8.05 to 27.0); "
-        "n = 4. An interval that begins above 25 %, or no lead of QM over MP, refutes it."
+        "their distance less a quarter of that of MP and QM -0.0725 (-0.164 to 0.0194); n = 4. An interval that begins "
+        "above 25 %, or no lead of QM over MP, refutes it."
     )
 
 
@@ -249,3 +250,32 @@ def test_each_sparsity_is_judged_alone_and_the_case_is_the_weakest() -> None:
 )
 def test_the_weakest_verdict(verdicts: list[str], case: str) -> None:
     assert results.cases(pd.DataFrame({"finding": 1, "verdict": verdicts})) == {1: case}
+
+
+def test_a_penalty_that_is_held_out_is_chosen_on_the_other_seeds() -> None:
+    changes = {("qm", 14, 0.0): [1.0, 5.0, 5.0], ("qm", 14, 1.0): [3.0, 2.0, 2.5], ("mp", 1, 0.0): [4.0] * 3}
+    runs = table(changes)
+    assert results.changes_by_seed(runs)["qm"][14].tolist() == [3.0, 2.0, 2.5]  # 1 is better in the mean
+    runs.loc[(runs["seed"] == 0) & (runs["step_penalty"] == 1), "true_change"] = 4.0
+    assert results.changes_by_seed(runs)["qm"][14].tolist() == [4.0, 2.0, 2.5]
+    # Without seed 0 it is still 1. Without seed 1 it is 0 (3.0, and 3.25 for 1); without seed 2 they tie, so 0 counts.
+    assert results.changes_by_seed(runs, held_out=True)["qm"][14].tolist() == [4.0, 5.0, 5.0]
+    with pytest.raises(ValueError, match="one only"):
+        results.changes_by_seed(runs[runs["seed"] == 0], held_out=True)
+
+
+def test_a_lead_that_needs_the_chosen_seeds_is_gone_without_them() -> None:
+    lucky = [[0.0 if i == j else 4.0 for i in range(4)] for j in range(4)]  # each penalty is good in one seed
+    changes = {("qm", 14, float(j)): values for j, values in enumerate(lucky)}
+    runs = table({("mp", 1, 0.0): [4.0] * 4, ("lm", 14, 0.0): [2.0] * 4} | changes)
+    best, held_out = (
+        results.judge(runs, held_out=way).query("finding == 2")["evidence"].item() for way in (False, True)
+    )
+    assert "QM 3.00" in best
+    assert "QM 4.00" in held_out
+    chosen, held_out = (
+        results.judge(runs, held_out=way).query("finding == 2")["verdict"].item() for way in (False, True)
+    )
+    assert (chosen, held_out) == ("refuted", "refuted")
+    assert results.changes_by_seed(runs)["qm"][14].mean() == 3.0
+    assert results.changes_by_seed(runs, held_out=True)["qm"][14].mean() == 4.0

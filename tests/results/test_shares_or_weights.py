@@ -26,7 +26,7 @@ def told(mp: float, magnitude: float, qm: float, **settings: float) -> str:
         (8, 5, 4, "the shares explain most of it; single weights matter"),
         (8, 7, 4, "single weights matter"),
         (8, 6, 4, "single weights matter"),  # half and half
-        (8, 3, 4, "the shares explain most of it"),  # magnitude at these shares is better than the criterion
+        (8, 3, 4, "the shares explain most of it; the largest weights at its shares are better"),
         (4, 4, 4, "there is no lead to explain"),
         (3, 5, 4, "there is no lead to explain; single weights matter"),
     ],
@@ -154,3 +154,15 @@ def test_controls_stand_apart_and_count_in_no_finding() -> None:
     assert len(selection.distinct(others[1])) == 4  # gradual pruning alone is a table, too
     sampled = alone.assign(curvature_columns=np.where(alone["criterion"] == "qm", 1, np.nan))
     pd.testing.assert_frame_equal(results.judge(sampled), results.judge(alone))
+
+
+def test_the_lead_itself_stands_beside_what_could_explain_it() -> None:
+    runs = with_controls({("mp", ""): 8.0, ("qm", ""): 4.0, ("qm", "magnitude"): 5.0})
+    change = {("mp", ""): 3.0, ("qm", ""): 1.0, ("qm", "magnitude"): 2.5}
+    runs["true_change"] = [
+        change[criterion, control] for criterion, control in runs[["criterion", "control"]].to_numpy()
+    ]
+    found = results.controls_of_loss(runs).set_index("first")
+    assert found["mean"].to_dict() == {"mp": 2.0, "magnitude": 1.5}
+    alone = runs[runs["control"] == ""]
+    assert results.controls_of_loss(alone).empty  # without controls there is nothing to explain it by
