@@ -121,7 +121,7 @@ BECAUSE: dict[str, dict[Any, str]] = {
     },
     "two convolutional networks": {
         "more than half a point behind": "QM raised the loss half as much; after six epochs nothing is left of that.",
-        "more than half a point ahead": "It is level with QM here. OBD is ahead, by a third of a point.",
+        "more than half a point ahead": "It is level with QM here.",
     },
     # 05 At scale
     "numbers that differ": {
