@@ -51,11 +51,8 @@ TOGETHER = {
         for name in (*CRITERIA, *landscape_plots._DIRECTIONS)
     },
     "predicted": {
-        **{
-            name: (plots.style(name)["color"], str(plots.style(name)["linestyle"]))
-            for name in ("mp", "lm", "qm", "obd")
-        },
-        "predicted": (locality_plots.PREDICTED["color"], locality_plots.PREDICTED["linestyle"]),
+        **{name: (plots.style(name)["color"], str(plots.style(name)["linestyle"])) for name in ("lm", "qm", "obd")},
+        "actual": (locality_plots.ACTUAL["color"], locality_plots.ACTUAL["linestyle"] + "thick"),
     },
     "ways": {
         name: (plots.style(name)["color"], plots.style(name)["marker"])
