@@ -124,7 +124,7 @@ class Staged:
         (self.errors,) = right.plot([], [], markersize=4)
         sparsity_axis(right)
         right.set_yscale("log")
-        right.set(ylim=(_SMALLEST, 10), ylabel="error of each stage's prediction (nats)")
+        right.set(ylim=(_SMALLEST, 10), ylabel="error of each stage (nats, logarithmic)")
         right.grid()
         self.title = figure.text(0.07, 0.94, "", ha="left", va="center", fontweight="bold")
         self.note = right.text(0.5, 0.5, "", ha="center", transform=right.transAxes)
