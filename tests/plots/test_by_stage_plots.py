@@ -51,7 +51,11 @@ def test_slices_are_labelled_at_their_ends() -> None:
     landscape.slices_by_sparsity(ax, at, {0.5: at, 0.9: 1.5 * at}, "mp")
     assert [text.get_text() for text in ax.texts] == ["50 %", "90 %"]
     ax = landscape.slices(landscape.frame(Figure().add_subplot(), 1, 2), at, {"qm": at, "gradient": 9 * at})
-    assert [text.get_text() for text in ax.texts] == ["QM, quadratic model"]  # the gradient's end is out of sight
+    leaving, ending = ax.texts  # the gradient's end is out of sight: its label is where it leaves
+    assert (leaving.get_text(), ending.get_text()) == ("gradient, uphill", "QM, quadratic model")
+    across, height = leaving.xy
+    assert height == pytest.approx(1.9)
+    assert across == pytest.approx(1.9 / 9)
 
 
 def test_what_a_choice_by_the_test_set_reports() -> None:
