@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _ACTUAL: dict[str, Any] = {"color": INK, "linewidth": 3}
 _SHORT = {"first": "1st order", "diagonal": "diagonal GGN", "ggn": "full GGN", "hessian": "full Hessian"}
-_MARKERS = ("o", "s", "^", "D")
+_CAUSES = (("o", "-"), ("s", "--"), ("^", "-."), ("D", ":"))
 
 
 def stage_by_stage(axes: Iterable[Axes], runs: Mapping[str, pd.DataFrame]) -> None:
@@ -51,12 +51,14 @@ def stage_by_stage(axes: Iterable[Axes], runs: Mapping[str, pd.DataFrame]) -> No
 def causes_by_stages(ax: Axes, table: pd.DataFrame) -> Axes:
     """Draw the size of each cause of error against the number of stages, as from `pruning.causes_by_stages`."""
     lines = {}
-    for (cause, sizes), marker in zip(table.abs().items(), _MARKERS, strict=False):
+    for (cause, sizes), (marker, dashes) in zip(table.abs().items(), _CAUSES, strict=False):
         colour, _ = CAUSES[str(cause)]
-        lines[ax.plot(table.index, sizes, color=colour, marker=marker, linewidth=2.2)[0]] = str(cause)
+        (line,) = ax.plot(table.index, sizes, color=colour, marker=marker, linestyle=dashes, linewidth=2.2)
+        lines[line] = str(cause)
     ax.set_xscale("log")
     ax.set_xticks(list(table.index), [str(number) for number in table.index])
     ax.xaxis.set_minor_locator(NullLocator())
-    ax.set(xlabel="number of stages", ylabel="size of the error (nats)", ylim=(0, 1.05 * table.abs().to_numpy().max()))
+    ax.set(xlabel="number of stages (logarithmic)", ylabel="size of the error (nats)")
+    ax.set_ylim(0, 1.05 * table.abs().to_numpy().max())
     ax.grid(axis="y")
     return label_lines(ax, lines)

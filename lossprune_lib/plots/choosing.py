@@ -79,7 +79,7 @@ def groups_in_order(ax: Axes, table: pd.DataFrame) -> Axes:
     (said,) = ax.plot(table.index, positive["predicted"], **order_style("diagonal", linewidth=2))
     ax.set_yscale("log")
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-    ax.set(xlabel="group of weights, lowest saliency first", ylabel="change of the loss (nats)")
+    ax.set(xlabel="group of weights, lowest saliency first", ylabel="change of the loss (nats, logarithmic)")
     ax.grid()
     last = table.iloc[-1]
     return label_lines(ax, {seen: f"actual {signed(last['actual'])}", said: f"predicted {signed(last['predicted'])}"})

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _MASKS = {"mp": "MP", "uniform": "equal shares", "magnitude": "QM's shares", "shuffled": "QM shuffled", "qm": "QM"}
 _ERRORS = (3, 5, 10, 20, 50, 90)
+_ASIDE = 0.12  # from dot to dot of one number of epochs
 _SHORT = {"mp": "MP", "obd": "OBD", "lm": "LM", "qm": "QM"}
 
 
@@ -50,7 +51,7 @@ def controls(axes: Sequence[Axes], table: pd.DataFrame, stages: int = 14) -> Non
         ax.xaxis.set_major_locator(FixedLocator(_ERRORS))
         ax.xaxis.set_minor_locator(NullLocator())
         ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g} %"))
-        ax.set_xlabel("test error after fine-tuning")
+        ax.set_xlabel("test error after fine-tuning\n(logarithmic)")
         ax.grid(axis="x")
 
 
@@ -97,20 +98,24 @@ def errors_by_epoch(ax: Axes, errors: Mapping[str, Sequence[float]], dense: floa
 
 
 def gaps_by_epochs(axes: Sequence[Axes], panels: Mapping[str, pd.DataFrame]) -> None:
-    """Draw gaps after fine-tuning, a line for each criterion from the short to the long one.
+    """Draw gaps after fine-tuning, a line for each criterion from the short to the long one; one number has dots only.
 
     Parameters
     ----------
     axes : one for each panel
     panels : title -> gaps (percentage points), a row for each number of epochs, a column for each criterion
     """
-    low = min(table.min().min() for table in panels.values())
+    low = min(0.0, *(table.min().min() - 0.2 for table in panels.values()))
     high = max(table.max().max() for table in panels.values())
     for ax, (title, table) in zip(axes, panels.items(), strict=True):
-        across = range(len(table))
-        lines = {ax.plot(across, table[name], **style(name))[0]: _SHORT[name] for name in map(str, table)}
+        across, alone = np.arange(len(table)), len(table) == 1
+        aside = _ASIDE * (np.arange(table.shape[1]) - (table.shape[1] - 1) / 2) * alone  # dots hide each other
+        lines = {
+            ax.plot(across + by, table[name], **style(name))[0]: _SHORT[name]
+            for name, by in zip(map(str, table), aside, strict=True)
+        }
         ax.set_xticks(across, [f"{epochs} epochs" for epochs in table.index])
-        ax.set(xlim=(-0.3, len(table) - 0.8), ylim=(low - 0.2, high + 0.2), title=title)
+        ax.set(xlim=(-0.5, 0.5) if alone else (-0.3, len(table) - 0.8), ylim=(low, high + 0.2), title=title)
         ax.grid(axis="y")
         label_lines(ax, lines)
     axes[0].set_ylabel("test gap (percentage points)")

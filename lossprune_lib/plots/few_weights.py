@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import BoundaryNorm
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FixedLocator, MaxNLocator, PercentFormatter
 
 from lossprune_lib.loss_modelling.few_weights import OneWeight, TwoWeights
@@ -23,6 +24,14 @@ if TYPE_CHECKING:
 MODELS = ("lm", "qm", "obd")
 _THOUSANDTHS = 1000  # what one weight changes is told in thousandths of a nat
 _ACTUAL: dict[str, Any] = {"color": INK, "linewidth": 3.2, "label": "actual"}
+_PRUNED: dict[str, Any] = {"color": INK, "linewidth": 1.2, "linestyle": (0, (2, 2)), "zorder": 3}
+_TRAINED: dict[str, Any] = {
+    "color": CARD,
+    "markersize": 11,
+    "markeredgewidth": 2,
+    "zorder": 3,
+    "path_effects": [withStroke(linewidth=4, foreground=INK)],
+}
 _LEVELS = 12
 _COLOURS = "YlGnBu_r"
 
@@ -118,21 +127,24 @@ class TwoWeightsView:
         for ax, title in zip(self.axes, self.TITLES, strict=True):
             ax.set(xlim=ends, ylim=ends)
             for axis, draw in ((ax.xaxis, ax.axvline), (ax.yaxis, ax.axhline)):
-                draw(0, color=INK, linewidth=1, linestyle=(0, (2, 2)), zorder=3)
+                draw(0, color=CARD, linewidth=2.2, zorder=3)  # seen on dark colours, as the dashes are on light ones
+                pruned = draw(0, **_PRUNED)
                 axis.set_major_locator(FixedLocator([0, 0.5, 1]))
                 axis.set_major_formatter(PercentFormatter(1, symbol=" %", decimals=0))
-            ax.plot([1], [1], "+", color=CARD, markersize=11, markeredgewidth=2, zorder=3)
+            (trained,) = ax.plot([1], [1], "+", **_TRAINED)
             self.titles.append(ax.set_title(title))
             dot = ax.plot([], [], "o", color=HIGHLIGHT, markersize=11, markeredgecolor=CARD, markeredgewidth=1.5)[0]
             self.dots.append(dot)
-            self.names.append(ax.set_xlabel(" "))
+            self.names.append(ax.set_xlabel(" ", fontsize=9))
         for ax in self.axes[1:]:
             ax.tick_params(labelleft=False)
-        self.names.append(self.axes[0].set_ylabel(" "))
+        self.names.append(self.axes[0].set_ylabel(" ", fontsize=9))
+        key = {"ncols": 2, "handlelength": 1.6, "handletextpad": 0.5, "columnspacing": 1.2}
+        figure.legend([trained, pruned], ["both as trained", "one pruned"], loc="upper right", **key)
         colours = ScalarMappable(BoundaryNorm(self.levels, colormaps[_COLOURS].N), _COLOURS)
-        key = figure.colorbar(colours, cax=figure.add_axes((0.9, 0.15, 0.015, 0.6)), format="%.1f")
-        key.set_label("change (thousandths of a nat)")
-        key.outline.set_visible(False)
+        bar = figure.colorbar(colours, cax=figure.add_axes((0.9, 0.15, 0.015, 0.6)), format="%.1f")
+        bar.set_label("change (thousandths of a nat)")
+        bar.outline.set_visible(False)
         self.moving: list[Artist] = [*self.dots, *self.titles, self.heading, *self.names]
 
     def draw(self, pair: TwoWeights) -> list[Artist]:
@@ -150,7 +162,7 @@ class TwoWeightsView:
             dot.set_data([first], [second])
             title.set_text(f"{name}\n{signed(_THOUSANDTHS * change)}")
         for label, text in zip(self.names, (*[names[0]] * 3, names[1]), strict=True):
-            label.set_text(text)
+            label.set_text(f"{text}, of its trained value")
         self.heading.set_text(heading)
 
 

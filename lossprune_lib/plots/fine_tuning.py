@@ -72,12 +72,13 @@ def place(lines: dict[str, Line2D], view: View, criterion: str) -> tuple[str, st
         if name == "mp":  # one run of each seed, among many of the others: filled and on top, or it is not seen
             points.set(markerfacecolor=points.get_color(), markersize=5, zorder=5)
         kept.set_data(across, view.best_kept(str(name))[columns].astype(float))
-        kept.set(linewidth=3.4 if chosen else 1.5, zorder=4 if chosen else 3)
+        kept.set(linewidth=3.4 if chosen else 1.5, zorder=3 if chosen else 4)
     lines["best run"].set_data([view.best["change"]], [view.best["gap"]])
     lines["best kept"].set_data(across, view.best[columns].astype(float))
     return (
         f"{100 * view.sparsity:.4g} % pruned, {stages_in_words(view.stages)}",
-        f"{criterion.upper()} (thick) at λ = {view.best_kept(criterion)['step_penalty']:g}",
+        f"{criterion.upper()} (thick) at λ = {view.best_kept(criterion)['step_penalty']:g}\n"
+        f"star: {view.best['criterion'].upper()}, λ = {view.best['step_penalty']:g}",
     )
 
 
@@ -111,4 +112,4 @@ def _frame_of_layers(ax: Axes, shares: pd.DataFrame) -> None:
     ax.yaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:.5g} %"))
     ax.yaxis.set_minor_locator(NullLocator())
     ax.set_xticks(range(len(shares.columns)), [name.removeprefix("density.") for name in shares.columns])
-    ax.set(xlabel="layer", ylabel="share of weights kept")
+    ax.set(xlabel="layer", ylabel="share of weights kept (logarithmic)")

@@ -17,7 +17,7 @@ from matplotlib.contour import QuadContourSet
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from lossprune_lib.plots.style import CARD, GUIDE, HIGHLIGHT, INK, MUTED, label_lines
+from lossprune_lib.plots.style import CARD, GUIDE, HIGHLIGHT, INK, MUTED, ink, label_lines
 from lossprune_lib.plots.style import style as criterion_style
 
 if TYPE_CHECKING:
@@ -55,10 +55,18 @@ def one_slice(ax: Axes, lengths: Tensor, losses: Tensor, direction: str, **chang
 
 
 def slices(ax: Axes, at: Tensor, losses: Mapping[str, Tensor]) -> Axes:
-    """Draw the loss along several directions, each labelled at its end where that is in sight; `frame` comes first."""
-    top = ax.get_ylim()[1]
-    lines = {one_slice(ax, at, of_one, name): of_one for name, of_one in losses.items()}
-    return label_lines(ax, {line: str(line.get_label()) for line, of_one in lines.items() if of_one[-1] < 1.3 * top})
+    """Draw the loss along several directions, each labelled at its end or where it leaves; `frame` comes first."""
+    top, (start, end) = ax.get_ylim()[1], ax.get_xlim()
+    lines = {one_slice(ax, at, of_one, name): of_one.cpu().numpy() for name, of_one in losses.items()}
+    for i, (line, of_one) in enumerate((line, of_one) for line, of_one in lines.items() if of_one[-1] > top):
+        height = (0.95 - 0.09 * i) * top
+        first = int(np.argmax(of_one > height))
+        place = np.interp(height, of_one[max(first - 1, 0) : first + 1], at[max(first - 1, 0) : first + 1].cpu())
+        right = place < (start + end) / 2
+        where: dict[str, Any] = {"ha": "left" if right else "right", "va": "center", "fontsize": 9}
+        look = where | {"textcoords": "offset points", "color": ink(line.get_color())}
+        ax.annotate(str(line.get_label()), (place, height), (6 if right else -6, 0), **look)
+    return label_lines(ax, {line: str(line.get_label()) for line, of_one in lines.items() if of_one[-1] <= top})
 
 
 def slices_by_sparsity(ax: Axes, at: Tensor, losses: Mapping[float, Tensor], criterion: str) -> Axes:

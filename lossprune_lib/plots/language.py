@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator, PercentFormatter
 from torch import Tensor
 
-from lossprune_lib.plots.style import HIGHLIGHT, MUTED, ink, label_lines, style
+from lossprune_lib.plots.style import GUIDE, HIGHLIGHT, INK, MUTED, label_lines, style
 from lossprune_lib.plots.writing import layers
 
 if TYPE_CHECKING:
@@ -64,20 +65,17 @@ def input_sizes(ax: Axes, norms: Mapping[str, Tensor]) -> Axes:
         (line,) = ax.plot(across, values.cpu(), color=colour, linestyle=dashes, linewidth=1.4)
         lines[kind] = line
     labels = {"query": "query, key, value", "proj": "proj", "up": "up", "down": "down"}
-    for i, (kind, line) in enumerate(lines.items()):
-        ax.annotate(
-            labels[kind],
-            (0.03, 0.93 - 0.1 * i),
-            xycoords="axes fraction",
-            color=ink(line.get_color()),
-            va="top",
-            fontsize=10,
-        )
+    ax.legend(list(lines.values()), [labels[kind] for kind in lines], loc="upper left", handlelength=3.5)
+    most = max(norms, key=lambda name: norms[name][-1].item())
+    largest = norms[most][-1].item()
+    ax.plot([1], [largest], "o", color=_KINDS.get(most.split(".")[-1], (INK, ""))[0])
+    ax.annotate(f"largest: {largest:.1f}", (1, largest), (4, 6), textcoords="offset points", ha="right")
+    ax.margins(y=0.12)
     ax.set_yscale("log")
-    ax.yaxis.set_major_locator(FixedLocator([0.1, 0.3, 1, 3, 10, 30]))
+    ax.yaxis.set_major_locator(FixedLocator([0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100]))
     ax.yaxis.set_minor_locator(NullLocator())
     ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    ax.set(xlim=(0, 1), xlabel="inputs of a layer, sorted by their norm", ylabel="norm / median")
+    ax.set(xlim=(0, 1.03), xlabel="inputs of a layer, sorted by their norm", ylabel="norm / median (logarithmic)")
     _per_cent(ax, 0, 0.25, 0.5, 0.75, 1)
     ax.grid()
     return ax
@@ -101,7 +99,7 @@ def errors(ax: Axes, table: pd.DataFrame) -> Axes:
         xlim=(table.index[0], table.index[-1]),
         ylim=(None, 2),
         xlabel="share of each row pruned",
-        ylabel="error of the layer",
+        ylabel="error of the layer (logarithmic)",
     )
     _per_cent(ax, 0.1, 0.3, 0.5, 0.7, 0.9)
     ax.grid()
@@ -109,14 +107,16 @@ def errors(ax: Axes, table: pd.DataFrame) -> Axes:
     return label_lines(ax, lines)
 
 
-def losses(ax: Axes, table: pd.DataFrame) -> Axes:
+def losses(ax: Axes, table: pd.DataFrame, dense: float) -> Axes:
     """Draw the loss against sparsity, a line for each way to prune; a thin bar from least to most over the seeds.
 
     Parameters
     ----------
     table : from `results.losses`
+    dense : the loss of the network that was pruned, to compare with
     """
-    lines = {}
+    ends = table["sparsity"].min(), table["sparsity"].max()
+    lines = {ax.plot(ends, [dense, dense], color=GUIDE, linewidth=1)[0]: "nothing pruned"}
     for label, looks in _WAYS.items():
         rows = table[table["label"] == label].sort_values("sparsity")
         if rows.empty:
@@ -125,7 +125,9 @@ def losses(ax: Axes, table: pd.DataFrame) -> Axes:
         (line,) = ax.plot(rows["sparsity"], rows["loss"], clip_on=False, **drawn)
         ax.vlines(rows["sparsity"], rows["loss_least"], rows["loss_most"], color=drawn["color"], linewidth=1)
         lines[line] = label
-    ax.set(xlabel="share of the weights pruned", ylabel="loss (nats a character)")
+    bottom = math.floor(min(dense, table["loss_least"].min()))
+    ax.set(xlabel="share of the weights pruned", ylabel=f"loss (nats a character), from {bottom} up")
+    ax.set_ylim(bottom=bottom)
     ax.margins(x=0)
     _per_cent(ax, *sorted(set(table["sparsity"])))
     ax.grid()

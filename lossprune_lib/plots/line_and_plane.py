@@ -80,11 +80,15 @@ class LineAndPlane:
         (self.first,) = slices.plot([], [], **style("mp", markevery=[-1]))
         self.lines = {name: slices.plot([], [], **style(name, markevery=[-1]))[0] for name in directions}
         (self.stops,) = slices.plot([], [], "o", markerfacecolor="none", color=GUIDE, markersize=5)
-        slices.legend([self.first, self.stops], ["MP, in one go", "after each stage"], loc="upper left")
+        named = [self.first, next(iter(self.lines.values())), self.stops]
+        # At some distance from the left, where the line along the gradient climbs.
+        said = ["MP, in one go", " ", "after each stage"]
+        self.legend = slices.legend(named, said, loc="upper left", bbox_to_anchor=(0.16, 1))
         self.arrows = {name: steps(self.field, {name: (0, 0)}) for name in ("mp", *self.lines)}
         self.marks = mark(self.field, {"θ": (0, 0)}, below=True) + mark(self.field, {"MP": (1, 0), "": (0, 1)})
         self.titles = slices.set_title(" "), self.field.set_title(" ")
         self.moving: list[Artist] = [self.first, *self.lines.values(), self.stops, *self.marks, *self.titles]
+        self.moving += [self.legend]
         self.moving += [line for pair in self.arrows.values() for line in pair]
 
     def show(self, view: View, direction: str, name: str, *titles: str) -> list[Artist]:
@@ -92,10 +96,13 @@ class LineAndPlane:
         while self.field.collections:
             self.field.collections[0].remove()
         drawn: list[Artist] = [_along(self.first, view.first, view.first_line)]
-        if view.path:
-            self.stops.set_data([length for length, _ in view.path], [loss for _, loss in view.path])
-            self.stops.set_color(self.lines[direction].get_color())
+        # The only stage of a finished step ends where its line does, which has a marker there.
+        stops = len(view.path) > (0 if view.step is None else 1)
+        self.stops.set_data([length for length, _ in view.path], [loss for _, loss in view.path])
+        self.stops.set_color(self.lines[direction].get_color())
+        if stops:
             drawn.append(self.stops)
+        self._explain(self.lines[direction], name, stops)
         if view.step is not None and view.line is not None:
             drawn.append(_along(self.lines[direction], view.step, view.line))
         if view.at is not None and view.plane is not None:
@@ -103,7 +110,17 @@ class LineAndPlane:
         drawn += self._in_plane(view, direction, name.split(",")[0].removesuffix(" direction"))
         for title, text in zip(self.titles, titles, strict=True):
             title.set_text(text)
-        return [*drawn, *self.titles]
+        return [*drawn, self.legend, *self.titles]
+
+    def _explain(self, line: Line2D, name: str, stops: bool) -> None:
+        """Give the legend the second step's look and name, and that of its stops where there are any."""
+        _, second, each = (handle for handle in self.legend.legend_handles if isinstance(handle, Line2D))
+        _, of_second, of_each = self.legend.get_texts()
+        second.set(color=line.get_color(), linestyle=line.get_linestyle(), marker=line.get_marker())
+        of_second.set_text(name)
+        each.set_color(line.get_color())
+        for part in (each, of_each):
+            part.set_visible(stops)
 
     def _in_plane(self, view: View, direction: str, name: str) -> list[Artist]:
         """Move both steps to where they end in the plane, and return what is drawn of them."""

@@ -13,21 +13,16 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from lossprune_lib.networks import selection
-from lossprune_lib.plots.style import GUIDE, HIGHLIGHT, INK, MUTED, label_lines, style
+from lossprune_lib.plots.style import CARD, GUIDE, INK, MUTED, label_lines, style
 from lossprune_lib.pruning import schedules
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-PREDICTED: dict[str, Any] = {
-    "color": HIGHLIGHT,
-    "linestyle": ":",
-    "marker": "x",
-    "linewidth": 2.5,
-    "markersize": 6,
-    "zorder": 5,
-}
+# What really happens is black and thick in every figure of the course; a prediction has its criterion's look.
+ACTUAL: dict[str, Any] = {"color": INK, "linestyle": "-", "marker": "o", "linewidth": 3, "markersize": 6}
+_PREDICTED: dict[str, Any] = {"markerfacecolor": CARD, "markersize": 6, "zorder": 5}
 _LOOKS = {"linear": (GUIDE, "--", "+"), "exponential": (INK, "-", "p"), "cubic": (MUTED, "-.", "1")}  # no criterion's
 _MANY = 40  # markers are drawn up to this many stages
 _TOPS = (0.1, 0.2, 0.5, 1, 2, 3, 5, 10, 20)  # nats; one step of these scales does for many settings
@@ -51,7 +46,7 @@ def schedule_curves(axes: Iterable[Axes], size: int, sparsity: float, stages: in
     for ax in (level, removed):
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
         ax.grid(axis="y")
-    label_lines(level)
+    level.legend(loc="lower right", handlelength=3)  # all end at one point, where labels would say nothing
     label_lines(removed)
 
 
@@ -67,15 +62,15 @@ def predicted_and_actual(ax: Axes, trace: pd.DataFrame, criterion: str) -> tuple
     Parameters
     ----------
     trace : of a `PruningRun`
-    criterion : whose look the actual change gets; a criterion without a loss model predicts nothing
+    criterion : whose look the prediction gets; a criterion without a loss model predicts nothing
 
     Returns
     -------
     Line2D, Line2D
         The actual and the predicted change, to be moved.
     """
-    (actual,) = ax.plot([], [], **style(criterion, label="actual"))
-    (predicted,) = ax.plot([], [], **PREDICTED, label="predicted")
+    (actual,) = ax.plot([], [], **ACTUAL, label="actual")
+    (predicted,) = ax.plot([], [], **style(criterion, **_PREDICTED, label="predicted"))
     move(actual, predicted, trace, criterion)
     ax.relim()
     ax.autoscale_view()
@@ -105,8 +100,8 @@ def move(actual: Line2D, predicted: Line2D, trace: pd.DataFrame, criterion: str)
     else:
         predicted.set_data(*path_points(trace, "predicted_change"))
     looks, few = style(criterion), len(trace) <= _MANY
-    actual.set(color=looks["color"], linestyle=looks["linestyle"], marker=looks["marker"] if few else "")
-    predicted.set_marker(PREDICTED["marker"] if few else "")
+    actual.set_marker(ACTUAL["marker"] if few else "")
+    predicted.set(color=looks["color"], linestyle=looks["linestyle"], marker=looks["marker"] if few else "")
 
 
 class Staged:
@@ -129,7 +124,7 @@ class Staged:
         (self.errors,) = right.plot([], [], markersize=4)
         sparsity_axis(right)
         right.set_yscale("log")
-        right.set(ylim=(_SMALLEST, 10), ylabel="error of each stage's prediction (nats)")
+        right.set(ylim=(_SMALLEST, 10), ylabel="error of each stage (nats, logarithmic)")
         right.grid()
         self.title = figure.text(0.07, 0.94, "", ha="left", va="center", fontweight="bold")
         self.note = right.text(0.5, 0.5, "", ha="center", transform=right.transAxes)
@@ -153,9 +148,9 @@ class Staged:
 
     def _explain(self, predicts: bool) -> None:
         """Give the legend the looks of the lines; without a model, it names no prediction."""
-        said, predicted = self.legend.legend_handles
-        said.set(color=self.actual.get_color(), linestyle=self.actual.get_linestyle(), marker=self.actual.get_marker())
-        for part in (predicted, self.legend.get_texts()[1]):
+        for said, line in zip(self.legend.legend_handles, (self.actual, self.predicted), strict=True):
+            said.set(color=line.get_color(), linestyle=line.get_linestyle(), marker=line.get_marker())
+        for part in (self.legend.legend_handles[1], self.legend.get_texts()[1]):
             part.set_visible(predicts)
 
 

@@ -120,16 +120,14 @@ def bars(ax: Axes, values: pd.Series, label: str, criteria: Sequence[str] = ()) 
 
     Parameters
     ----------
-    criteria : of each bar, whose colour and marker it gets; without them all bars are of one neutral colour
+    criteria : of each bar, whose colour it gets; without them all bars are of one neutral colour
     """
     if len(criteria) not in (0, len(values)):
         raise ValueError(f"There are {len(values)} bars and {len(criteria)} criteria: give one for each bar, or none.")
-    looks = [style(criterion) for criterion in criteria]
-    colours = [look["color"] for look in looks] or GUIDE
-    drawn = ax.barh(list(values.index), list(values), height=0.3 if looks else 0.8, color=colours)
-    for place, (value, look) in enumerate(zip(values, looks, strict=False)):
-        ax.plot(value, place, color=look["color"], marker=look["marker"], markersize=12, clip_on=False)
-    ax.bar_label(drawn, labels=[f" {100 * value:.0f} %" for value in values], padding=6 if looks else 0)
+    # No markers: at a bar's end they would make it longer than its value.
+    colours = [style(criterion)["color"] for criterion in criteria] or GUIDE
+    drawn = ax.barh(list(values.index), list(values), height=0.45 if criteria else 0.8, color=colours)
+    ax.bar_label(drawn, labels=[f" {100 * value:.0f} %" for value in values])
     ax.invert_yaxis()
     ax.set_xlim(0, 1.1)
     ax.xaxis.set_major_formatter(PercentFormatter(1, symbol=" %", decimals=0))

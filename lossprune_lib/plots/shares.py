@@ -31,7 +31,8 @@ class Way:
 def shares(ax: Axes, layers: Sequence[str], ways: Mapping[str, Way]) -> Axes:
     """Draw what share each layer keeps (logarithmic), a line for each way; names are those of `LABELS`."""
     ax.set_yscale("log")
-    ax.set(xlim=(-0.2, len(layers) - 0.8), ylim=(0.8 * _LOWEST, 1.3), ylabel="share of the layer's weights kept")
+    ax.set(xlim=(-0.2, len(layers) - 0.8), ylim=(0.8 * _LOWEST, 1.3))
+    ax.set_ylabel("share of the layer's weights kept (logarithmic)")
     ax.yaxis.set_major_locator(FixedLocator([0.001, 0.01, 0.1, 1]))
     ax.yaxis.set_minor_locator(NullLocator())
     ax.yaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:g} %"))

@@ -123,7 +123,8 @@ def _of_one_sparsity(table: pd.DataFrame) -> pd.DataFrame:
 
 def _finish(ax: Axes) -> Axes:
     ax.grid()
-    ax.legend(fontsize=9)
+    # Above the axes: keys inside them would look like runs.
+    ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=4, columnspacing=1.2, handletextpad=0.3)
     return ax
 
 

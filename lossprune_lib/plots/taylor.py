@@ -13,7 +13,7 @@ from matplotlib.patches import Polygon
 from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
 
 from lossprune_lib.loss_modelling.forecast import ORDERS
-from lossprune_lib.plots.style import CARD, GUIDE, HIGHLIGHT, here, ink, style
+from lossprune_lib.plots.style import CARD, GUIDE, HIGHLIGHT, MUTED, here, ink, style
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,8 +32,8 @@ _WIDEST = 150  # per cent: longer bars are cut
 _BEYOND, _BEFORE, _WIDE = 2.5, 0.06, 0.6  # of what a last stage is drawn in: see `window`
 CAUSES = {
     "beyond the 2nd order": ("#000000", ""),
-    "GGN for the Hessian": ("#E69F00", "//"),
-    "diagonal for the full GGN": ("#56B4E9", ".."),
+    "GGN for the Hessian": ("#882255", "//"),  # no model's colour: these are errors
+    "diagonal for the full GGN": ("#999933", ".."),
     "absolute values": (HIGHLIGHT, "xx"),
     "batch noise": ("#BBBBBB", "--"),
 }
@@ -213,10 +213,11 @@ class Bars:
         ax.axvspan(90, 110, **BAND)
         ax.axvline(100, color="#000000", linewidth=1.5)
         ax.axvline(0, color=GUIDE, linewidth=0.8)
-        colours = [order_style(name)["color"] for name in ORDERS] + [HIGHLIGHT]
+        colours = [order_style(name)["color"] for name in ORDERS] + [MUTED]  # no prediction
         drawn = ax.barh(range(len(labels)), [0] * len(labels), color=colours, height=0.5)
         self.bars = dict(zip(labels, drawn, strict=True))
         self.texts = {name: ax.text(_WIDEST + 8, i, "", va="center", fontsize=9) for i, name in enumerate(labels)}
+        ax.text(_WIDEST + 16, -0.45, "nats", va="center", fontsize=9, color=MUTED)
         self.title = ax.set_title(" ")
         self.moving: list[Artist] = [*self.bars.values(), *self.texts.values(), self.title]
 

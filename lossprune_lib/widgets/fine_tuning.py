@@ -56,8 +56,8 @@ def fine_tuning_slider(table: pd.DataFrame, start: tuple[float, int, str] | None
         "stages": control("stages", [(str(value), value) for value in stages], first[1]),
         "criterion": control("criterion", [(name.upper(), name) for name in criteria], first[2]),
     }
-    figure = Figure(figsize=(WIDTH, 4.5))
-    grid = {"left": 0.075, "right": 0.985, "bottom": 0.22, "top": 0.92, "wspace": 0.3}
+    figure = Figure(figsize=(WIDTH, 4.6))
+    grid = {"left": 0.075, "right": 0.985, "bottom": 0.21, "top": 0.89, "wspace": 0.3}
     axes = figure.subplots(1, 2, gridspec_kw=grid)
     close = {"columnspacing": 1.1, "handlelength": 1.8, "handletextpad": 0.5}
     figure.legend(handles=legend(criteria), loc="lower center", ncols=5, **close)

@@ -143,7 +143,7 @@ class _Surroundings:
         else:
             said += [self._line(name, view.step, view.line) + _nothing_left(view.emptied), _angle(view)]
         if done and view.plane is not None:
-            said.append(f"loss on it from {view.plane.min():.2f} to {view.plane.max():.2f}")
+            said.append(f"loss on their plane from {view.plane.min():.2f} to {view.plane.max():.2f}")
         return "; ".join(said) + "."
 
     def _line(self, name: str, step: Tensor, line: Tensor) -> str:

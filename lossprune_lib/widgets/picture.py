@@ -78,7 +78,8 @@ class Stills:
         for image in images:
             sheet.paste(image, (0, top))
             top += image.height
-        self.png, self.alt = _png(np.asarray(sheet)), " ".join(words for _, words in pictures)
+        named = (f"Picture {i} of {len(pictures)}: {words}" for i, (_, words) in enumerate(pictures, 1))
+        self.png, self.alt = _png(np.asarray(sheet)), " ".join(named)
 
     def _ipython_display_(self, **_: object) -> None:
         from IPython.display import display

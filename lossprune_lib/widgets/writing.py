@@ -59,7 +59,7 @@ def writing_slider(
             if not letter.isalpha() and clock.over():
                 shown.write(prompt, text)
                 shown.heading.set_text(f"{name}: it writes ...")
-                yield f"{name}: it writes {prompt}{text}"
+                yield f"{name}: it writes {_quoted(prompt + text)}"
                 seen[method, sparsity] = models.measured(method, sparsity)  # only now: the text comes first
                 shown.measured(seen, method, sparsity)
                 clock = Clock()
@@ -68,7 +68,8 @@ def writing_slider(
         strange = shown.write(prompt, text)
         words = f"{len(strange) or 'none'} of its words {'is' if len(strange) == 1 else 'are'} not in the reference"
         shown.heading.set_text(f"{name}: {words}")
-        yield f"{name}: loss {found.loss:.2f} nats a character, {words}. {prompt}{text} {_in_words(names, found)}"
+        said = f"{name}: loss {found.loss:.2f} nats a character, {words}. It writes {_quoted(prompt + text)}."
+        yield f"{said} {_in_words(names, found)}"
 
     controls = {
         "sparsity": control("sparsity", [(f"{100 * s:.0f} %", s) for s in SPARSITIES], start[0]),
@@ -76,6 +77,11 @@ def writing_slider(
         "prompt": ipywidgets.Text(prompt, description="prompt", layout={"width": "560px", "max_width": "95%"}),
     }
     return Sliders(controls, Picture(shown.figure, shown.moving), redraw)
+
+
+def _quoted(text: str) -> str:
+    """Return a text on one line and in quotation marks, so that a description does not run into it."""
+    return f"\N{LEFT DOUBLE QUOTATION MARK}{' '.join(text.split())}\N{RIGHT DOUBLE QUOTATION MARK}"
 
 
 def _words(text: str) -> frozenset[str]:

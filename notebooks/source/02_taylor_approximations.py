@@ -83,20 +83,21 @@ one
 
 # %% [markdown]
 # The thick curve is what really happens. All three models meet it at the trained value, and the markers at zero are their predictions for pruning.
-# Three of these weights once more, as still figures. (The trained value is always on the right; where it is negative, the axis runs backwards.)
+# Three of these weights once more, as still figures. (The trained value is always on the right; where it is negative, the axis runs backwards. Mind the axes: each weight has its own scale.)
 
 # %% [markdown] tags=["slide"]
 # ## One weight, three models
 #
 # **LM** is the tangent, **QM** the parabola, **OBD** the parabola that takes the slope to be zero.
 
-# %% tags=["on-slide", "hide-input"] alt="The loss over three single weights with the models of LM, QM and OBD. In the first two, QM lies on the actual curve up to zero; in the third, all three models stay below it."
+# %% tags=["on-slide", "hide-input"] alt="The loss over three single weights, named costly, welcome and mistaken, with the models of LM, QM and OBD. In the first two, QM lies on the actual curve up to zero; in the third, all three models stay below it."
 precise = BatchLoss(copy.deepcopy(net).double(), (task.x_train[:500].double(), task.y_train[:500]))
 telling, places = few_weights.telling_weights(precise), np.linspace(-0.5, 1.5, 41)
 curves = [few_weights.one_weight(precise, telling[name], places) for name in ("costly", "welcome", "mistaken")]
 figure, axes = plt.subplots(1, 3, figsize=(plots.WIDTH, 3.2), layout="constrained")
-for ax, curve in zip(axes, curves, strict=True):
+for ax, curve, name in zip(axes, curves, ("costly", "welcome", "mistaken"), strict=True):
     few_plots.one_weight(ax, curve, labels=ax is axes[2])
+    ax.set_title(name, pad=20)
     ax.set_ylabel(axes[0].get_ylabel() if ax is axes[0] else "")
 plt.show()
 
@@ -534,8 +535,8 @@ print(
 figure, axes = plt.subplots(1, 2, figsize=(plots.WIDTH, 3.0), sharey=True, layout="constrained")
 for ax, (name, found) in zip(axes, results.predictions().groupby("network", sort=False), strict=True):
     choosing.shares_by_chooser(ax, found)
-    ax.set_title(f"{name}, {100 * found['sparsity'].iloc[0]:.1f} % pruned")
-axes[0].legend(loc="upper left")
+    ax.set_title(f"{'MNIST' if name == 'mnist' else name}, {100 * found['sparsity'].iloc[0]:.1f} % pruned")
+figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper right", ncols=2)
 plt.show()
 
 # %% [markdown]

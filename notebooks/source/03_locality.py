@@ -403,12 +403,12 @@ table = pd.DataFrame([vars(pruner) for pruner in grid]).assign(true_change=[run.
 # The penalty $\tfrac12 \lambda \theta_k^2$ prefers small weights. Where it is huge, every criterion becomes MP.
 
 # %% tags=["on-slide"] alt="Heatmaps for OBD, LM and QM: 1 stage above, 14 below, step penalties from left to right. The changes below are smaller, except at the right end, where all are alike."
-figure, axes = plt.subplots(1, 3, figsize=(plots.WIDTH, 2.4), layout="constrained", sharey=True)
+figure, axes = plt.subplots(1, 3, figsize=(plots.WIDTH, 2.7), layout="constrained", sharey=True)
+figure.suptitle(f"change of training loss by pruning (nats); MP: {runs[0].true_change:.2f}", fontsize=10)
 for ax, criterion in zip(axes, ("obd", "lm", "qm"), strict=True):
     study_plots.change_heatmap(ax, table, criterion)
     ax.set(title=criterion.upper(), ylabel="stages" if criterion == "obd" else "")
 plt.show()
-print(f"for comparison, MP: {runs[0].true_change:.2f}")
 
 # %% [markdown]
 # Each number is the change of the loss on *all* training images (so it differs a little from section 1, where each stage counts on its own batch); the best of each row is framed.
@@ -455,7 +455,8 @@ similar = exercises.guess(
 )
 
 # %%
-names = [name for name in ("digits", "mnist") if name in results.names()]
+titles = {"digits": "digits", "mnist": "MNIST"}
+names = [name for name in titles if name in results.names()]
 studies = {
     name: study[study["sparsity"] == study["sparsity"].min()] for name in names for study in [results.load(name)]
 }
@@ -476,10 +477,12 @@ found = {
 # ## Findings 1 and 2, paired by seed
 
 # %% tags=["on-slide", "hide-input"]
-figure, axes = plt.subplots(1, len(found), figsize=(plots.WIDTH, 3), layout="constrained", sharey=True, squeeze=False)
+figure, axes = plt.subplots(
+    1, len(found), figsize=(plots.WIDTH, 3), layout="constrained", sharex=True, sharey=True, squeeze=False
+)
 for ax, (name, differences) in zip(axes[0], found.items(), strict=True):
     seeds.differences(ax, differences).locator_params(axis="x", nbins=5)
-    ax.set_title(f"{name}, {100 * studies[name]['sparsity'].iloc[0]:.1f} %")
+    ax.set_title(f"{titles[name]}, {100 * studies[name]['sparsity'].iloc[0]:.1f} % pruned")
 digits = {label: difference.mean for label, difference in found["digits"].items()}
 stages, curvature = (
     -digits["QM: 14 stages minus 1"] - digits["QM: 140 stages minus 14"],
@@ -609,13 +612,14 @@ wins = int((outcome["trust region"] < outcome["fixed"]).sum())
 figure, ax = plt.subplots(figsize=(plots.WIDTH, 2), layout="constrained")
 seeds.differences(ax, gains)
 clear = {gain.verdict() for gain in gains.values()}
+said = "; ".join(f"{label}, mean {gain.words('+.2f')}" for label, gain in gains.items())
 named = {"better": "the trust region, clearly", "worse": "the fixed schedule, clearly"}
 bolder.reveal(
     figure,
     f"The trust region ends lower in {wins} of {len(outcome)}. The bars are the 95 % intervals of the mean: "
     "one network and five draws do not decide it.",
     answer=named.get(clear.pop(), "undecided") if len(clear) == 1 else "undecided",
-    alt="Paired differences of loss changes, trust region minus fixed schedule, five draws each at two tolerances. The means lie below zero, both intervals contain it.",
+    alt=f"Paired differences of loss changes in nats, five draws each at two tolerances, with intervals: {said}.",
 )
 
 # %% [markdown]

@@ -461,7 +461,7 @@ second = exercises.guess(
 table = results.losses(results.language_model())
 plain = table[(table["shares"] == "") & (table["scope"] != "2:4")]
 figure, ax = plt.subplots(figsize=(plots.WIDTH, 3.8), gridspec_kw={"right": 0.68, "bottom": 0.14})
-language.losses(ax, plain)
+language.losses(ax, plain, loss["dense"])
 plt.close(figure)
 of_choices = plain[(plain["sparsity"] == 0.6) & plain["label"].isin(second.choices)]
 second.reveal(

@@ -28,6 +28,15 @@ def test_the_right_class_stands_out_among_the_probabilities() -> None:
     assert colours[1] == to_rgba(HIGHLIGHT)
 
 
+@pytest.mark.parametrize(("answer", "at"), [(0, 2), (4, 4), (9, 7)])
+def test_the_answer_is_written_over_its_bar_or_beside_it(answer: int, at: int) -> None:
+    shares = torch.full((10,), 0.1)
+    shares[answer] += 1e-3
+    (said,) = breaking.probabilities(Figure().add_subplot(), shares, 1).texts
+    assert said.get_text() == f"says {answer}"
+    assert said.xy == pytest.approx((at, 0.101))
+
+
 def test_removals_are_drawn_in_thousandths_on_their_side_of_zero() -> None:
     sizes, changes = torch.tensor([0.1, 0.2, 0.3]), torch.tensor([0.002, -0.001, 0.004])
     ax = breaking.removals(Figure().add_subplot(), sizes, changes)

@@ -9,6 +9,8 @@ from matplotlib.figure import Figure
 
 from lossprune_lib import results
 from lossprune_lib.plots import by_stage, choosing, fine_tuning, landscape, locality, taylor
+from lossprune_lib.plots.style import INK, style
+from lossprune_lib.pruning import schedules
 from lossprune_lib.pruning.by_stage import CAUSES
 
 
@@ -49,7 +51,11 @@ def test_slices_are_labelled_at_their_ends() -> None:
     landscape.slices_by_sparsity(ax, at, {0.5: at, 0.9: 1.5 * at}, "mp")
     assert [text.get_text() for text in ax.texts] == ["50 %", "90 %"]
     ax = landscape.slices(landscape.frame(Figure().add_subplot(), 1, 2), at, {"qm": at, "gradient": 9 * at})
-    assert [text.get_text() for text in ax.texts] == ["QM, quadratic model"]  # the gradient's end is out of sight
+    leaving, ending = ax.texts  # the gradient's end is out of sight: its label is where it leaves
+    assert (leaving.get_text(), ending.get_text()) == ("gradient, uphill", "QM, quadratic model")
+    across, height = leaving.xy
+    assert height == pytest.approx(1.9)
+    assert across == pytest.approx(1.9 / 9)
 
 
 def test_what_a_choice_by_the_test_set_reports() -> None:
@@ -77,3 +83,20 @@ def test_shares_by_chooser_are_the_tables() -> None:
         assert hessian[row] == pytest.approx(100 * of[f"share by the full Hessian, {chooser} in 14 stages"])
     assert ax.get_yticklabels()[0].get_text().lower().startswith("random")
     assert ax.get_ylim()[0] > ax.get_ylim()[1]  # the first chooser is at the top
+
+
+def test_schedules_that_end_at_one_point_are_named_by_a_legend_there() -> None:
+    axes = Figure(figsize=(9, 3)).subplots(1, 2)
+    locality.schedule_curves(axes, 1000, 0.9, stages=5)
+    assert {text.get_text() for text in axes[0].get_legend().get_texts()} == set(schedules.SCHEDULES)
+    assert not axes[0].texts
+    assert {text.get_text() for text in axes[1].texts} == set(schedules.SCHEDULES)
+
+
+@pytest.mark.parametrize("criterion", ["qm", "obd", "lm"])
+def test_what_happens_is_black_and_what_is_predicted_has_the_criterions_colour(criterion: str) -> None:
+    trace = pd.DataFrame({"sparsity": [0.5, 0.9], "true_change": [0.1, 0.4], "predicted_change": [0.1, 0.0]})
+    actual, predicted = locality.predicted_and_actual(Figure().add_subplot(), trace, criterion)
+    assert actual.get_color() == INK
+    assert predicted.get_color() == style(criterion)["color"]
+    assert predicted.get_linewidth() < actual.get_linewidth()

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 
 from lossprune_lib import plots
 from lossprune_lib.loss_modelling.forecast import ORDERS
-from lossprune_lib.plots import fine_tuning, language, networks, shares
+from lossprune_lib.plots import fine_tuning, language, networks, penalties, shares
 from lossprune_lib.plots import landscape as landscape_plots
 from lossprune_lib.plots import locality as locality_plots
 from lossprune_lib.plots import taylor as taylor_plots
@@ -51,11 +51,8 @@ TOGETHER = {
         for name in (*CRITERIA, *landscape_plots._DIRECTIONS)
     },
     "predicted": {
-        **{
-            name: (plots.style(name)["color"], str(plots.style(name)["linestyle"]))
-            for name in ("mp", "lm", "qm", "obd")
-        },
-        "predicted": (locality_plots.PREDICTED["color"], locality_plots.PREDICTED["linestyle"]),
+        **{name: (plots.style(name)["color"], str(plots.style(name)["linestyle"])) for name in ("lm", "qm", "obd")},
+        "actual": (locality_plots.ACTUAL["color"], locality_plots.ACTUAL["linestyle"] + "thick"),
     },
     "ways": {
         name: (plots.style(name)["color"], plots.style(name)["marker"])
@@ -73,6 +70,10 @@ TOGETHER = {
         for name in ORDERS
     },
     "causes": taylor_plots.CAUSES,
+    "other numbers of stages": {
+        **{name: (plots.style(name)["color"], plots.style(name)["marker"]) for name in ("mp", "lm", "qm", "obd")},
+        "others": (penalties._OTHERS["color"], "thin"),
+    },
 }
 
 
@@ -104,6 +105,11 @@ def test_schedules_look_like_no_criterion() -> None:
     for colour, _, marker in locality_plots._LOOKS.values():
         assert colour not in [look["color"] for look in looks]
         assert marker not in [look["marker"] for look in looks]
+
+
+def test_causes_of_error_have_no_colour_of_a_model() -> None:
+    models = {taylor_plots.order_style(name)["color"] for name in ORDERS}
+    assert models.isdisjoint(colour for colour, _ in taylor_plots.CAUSES.values())
 
 
 def test_kinds_of_layers_and_obs_have_no_colour_of_a_criterion() -> None:

@@ -91,3 +91,9 @@ def test_correlations_have_their_ceilings_and_lines_their_ends() -> None:
     (ax,) = axes()
     comparisons.gaps_by_epochs([ax], {"seed 1": pd.DataFrame({"qm": {20: 2.0, 100: 1.0}})})
     assert [label.get_text() for label in ax.get_xticklabels()] == ["20 epochs", "100 epochs"]
+    assert ax.get_ylim()[0] == 0
+    (ax,) = axes()
+    comparisons.gaps_by_epochs([ax], {"alone": pd.DataFrame({"qm": {200: 1.8}, "lm": {200: 1.8}})})
+    one, other = (line.get_xydata()[0] for line in ax.lines)
+    assert abs(one[0] - other[0]) > 0.1  # equal ones do not hide each other
+    assert one[1] == other[1] == 1.8

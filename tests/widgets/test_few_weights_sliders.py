@@ -105,3 +105,10 @@ def test_all_three_maps_mark_the_same_place(two) -> None:
     two.controls["first"].value, two.controls["second"].value = 3, 7
     dots = [line for line in two.picture.moving if getattr(line, "get_marker", str)() == "o"]
     assert [(line.get_xdata()[0], line.get_ydata()[0]) for line in dots] == [(PAIR_SHARES[3], PAIR_SHARES[7])] * 3
+
+
+def test_axes_say_of_what_they_are_shares_and_a_key_says_what_is_marked(two: widgets.Sliders) -> None:
+    figure = two.picture.canvas.figure
+    labels = [ax.get_xlabel() for ax in figure.axes[:3]] + [figure.axes[0].get_ylabel()]
+    assert all(label.endswith(", of its trained value") for label in labels)
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["both as trained", "one pruned"]

@@ -150,3 +150,15 @@ def test_the_static_drawing_is_the_same(slider: widgets.Sliders, digits_table: p
         drawn, shown = ([list(line.get_ydata()) for line in each.lines] for each in (ax, other))
         assert drawn == shown
         assert ax.get_ylim() == other.get_ylim()
+
+
+def test_the_star_is_named_and_thin_lines_lie_above_the_thick_one(slider: widgets.Sliders) -> None:
+    text = move(slider, sparsity=0.95, stages=140, criterion="qm")
+    right = slider.picture.canvas.figure.axes[1]
+    star = right.get_title("left").splitlines()[-1]
+    assert star == "star: OBD, λ = 0.0001"
+    assert "OBD has the smallest gap, at λ = 0.0001" in text
+    drawn = [line for line in slider.picture.moving if line in right.lines]
+    widths = {str(line.get_label()): line.get_linewidth() for line in drawn}
+    assert next(iter(widths)).startswith("QM")
+    assert widths.pop(next(iter(widths))) > max(widths.values())

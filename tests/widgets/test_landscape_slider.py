@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from lossprune_lib import LocalPruner, WeightSpace, data, landscape, widgets
+from lossprune_lib.plots import landscape as landscape_plots
 from lossprune_lib.widgets.landscape import DIRECTIONS, SPARSITIES, STAGES
 
 
@@ -49,6 +50,25 @@ def test_the_words_are_what_pruning_and_the_landscape_say(
     assert len(circles.get_xdata()) == stages
     assert circles.get_xdata()[-1] == pytest.approx(step.norm().item(), rel=1e-4)
     assert circles.get_ydata()[-1] == pytest.approx(loss, rel=1e-3)
+
+
+def test_the_legend_names_both_steps_and_the_stops_that_are_drawn(slider: widgets.Sliders) -> None:
+    legend = slider.picture.canvas.figure.axes[0].get_legend()
+    for settings, name, stops in (
+        ({"stages": 1, "direction": "qm"}, "QM, 1 stage", False),
+        ({"stages": 3, "direction": "obd"}, "OBD, 3 stages", True),
+        ({"stages": 3, "direction": "random"}, "random direction", False),
+    ):
+        set_to(slider, sparsity=0.7, **settings)
+        assert [text.get_text() for text in legend.get_texts()][:2] == ["MP, in one go", name]
+        look = landscape_plots.style(str(settings["direction"]))
+        _, second, each = legend.legend_handles
+        assert (second.get_color(), second.get_marker()) == (look["color"], look["marker"])
+        assert each.get_visible() is stops
+        assert each.get_color() == look["color"]
+        assert legend in slider.picture.moving
+        circles = [line for line in slider.picture.moving if getattr(line, "get_markerfacecolor", str)() == "none"]
+        assert len(circles) == stops
 
 
 def test_the_second_line_ends_at_its_mask(slider: widgets.Sliders) -> None:
@@ -104,14 +124,14 @@ def test_the_kernel_gets_parts_and_the_last_move_wins(slider: widgets.Sliders) -
     first, last = asyncio.run(moves())
     assert "0 done so far" in first
     assert last.startswith("50 % pruned.")
-    assert "loss on it from" in last
+    assert "loss on their plane from" in last
 
 
 def test_what_was_computed_is_drawn_at_once(slider: widgets.Sliders) -> None:
     set_to(slider, sparsity=0.8, stages=2, direction="qm")
     parts = list(slider.redraw(sparsity=0.8, stages=2, direction="qm"))
     assert len(parts) == 1
-    assert "loss on it from" in parts[0]
+    assert "loss on their plane from" in parts[0]
     parts = list(slider.redraw(sparsity=0.8, stages=3, direction="obd"))
     assert len(parts) > 1
     assert "0 done so far" in parts[0]
@@ -130,7 +150,7 @@ def test_the_plane_is_that_of_both_steps(slider: widgets.Sliders, trained, digit
     across = rest / rest.norm()
     at = theta.norm() * torch.linspace(-0.15, 1.1, 13)
     losses = landscape.plane(trained, batch, along.float(), across.float(), at, at)
-    assert f"loss on it from {losses.min():.2f} to {losses.max():.2f}" in slider.picture.alt
+    assert f"loss on their plane from {losses.min():.2f} to {losses.max():.2f}" in slider.picture.alt
     field = slider.picture.canvas.figure.axes[1]
     assert field.get_aspect() == 1
     ends = [line.get_xydata()[-1] for line in field.lines if line.get_marker() == "o"]

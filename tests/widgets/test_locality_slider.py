@@ -8,7 +8,8 @@ import itertools
 import numpy as np
 import pytest
 
-from lossprune_lib import LocalPruner, widgets
+from lossprune_lib import LocalPruner, plots, widgets
+from lossprune_lib.plots.style import INK
 from lossprune_lib.widgets import locality
 
 
@@ -70,8 +71,10 @@ def test_the_legend_names_what_is_drawn(slider) -> None:
     legend = slider.picture.canvas.figure.axes[0].get_legend()
     for criterion, predicts in (("qm", True), ("mp", False), ("lm", True)):
         place(slider, criterion=criterion, sparsity=0.9, stages=3)
-        actual, said = slider.picture.moving[2], legend.legend_handles[0]
-        assert (said.get_color(), said.get_marker()) == (actual.get_color(), actual.get_marker())
+        drawn = slider.picture.moving[2:4]
+        assert [line.get_color() for line in drawn] == [INK, plots.style(criterion)["color"]]
+        for said, line in zip(legend.legend_handles, drawn, strict=True):
+            assert (said.get_color(), said.get_marker()) == (line.get_color(), line.get_marker())
         assert [text.get_visible() for text in legend.get_texts()] == [True, predicts]
 
 

@@ -105,6 +105,8 @@ def test_pictures_for_paper_leave_the_sliders_alone(slider) -> None:
     assert start != "95 %"
     assert f"{start} pruned, equal shares" in stills.alt
     assert "95 % pruned, MP's shares" in stills.alt
+    assert stills.alt.startswith("Picture 1 of 2: ")
+    assert " Picture 2 of 2: " in stills.alt
     width, height = slider.picture.canvas.get_width_height()
     assert stills.size == (width, 2 * height)
     assert slider.picture.html.value == before
