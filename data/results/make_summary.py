@@ -21,6 +21,7 @@ CLEAR = ["better", "worse"]
 CALLED = {
     "cifar10_small_vgg": "small VGG, CIFAR-10",
     "cifar10_resnet": "ResNet, CIFAR-10",
+    "cifar10_vgg_100_epochs": "VGG11 after 100 epochs",
     "cifar10_vgg": "VGG11, CIFAR-10",
     "mnist_800": "MNIST with 800 epochs",
     "mnist": "MNIST",
@@ -71,7 +72,7 @@ def by_verdict() -> Iterable[str]:
         yield "\n".join(said or ["Nothing, by the rules that were fixed beforehand."])
     few = [called(name) for name, table in every.items() if table["seed"].nunique() < FEWEST_SEEDS]
     if few:
-        yield f"Too few seeds (see FINDINGS.md): {', '.join(few)}."
+        yield f"Too few seeds: {', '.join(few)}."
     yield from of_training(studies)
     weaker = sum(
         first_round().get((name, r.finding, f"{r.sparsity:.4g}")) == "reproduced" != r.verdict
