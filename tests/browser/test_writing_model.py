@@ -54,7 +54,7 @@ def test_a_move_and_a_prompt_change_the_text(server: str, browser: sync_api.Brow
     prompt = cell.locator("input[type=text]").last
     prompt.fill("")
     prompt.press_sequentially("If an exception ")
-    third = settled("reference. If an exception ")
+    third = settled("reference. It writes “If an exception")
     assert third.startswith("MP, global, 60")
     prompt.press_sequentially("é")
     sync_api.expect(cell.locator(".jp-OutputArea")).to_contain_text("no 'é'")
