@@ -52,10 +52,10 @@ TURNS = (
         "03",
         (
             ("Small stages", "a fresh model at each"),
-            ("!The ranking", "low losses, other masks"),
-            ("The prediction", "stays far too low"),
+            ("!The choice", "low losses, other masks"),
+            ("The prediction", "far too low"),
         ),
-        ("improve", "but not"),
+        ("improve", "and leave"),
         "was it the single weights at all?",
     ),
     Turn(

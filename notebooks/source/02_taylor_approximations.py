@@ -83,7 +83,7 @@ one
 
 # %% [markdown]
 # The thick curve is what really happens. All three models meet it at the trained value, and the markers at zero are their predictions for pruning.
-# Three of these weights once more, as still figures. (The trained value is always on the right; where it is negative, the axis runs backwards. Mind the axes: each weight has its own scale.)
+# Three of these weights once more, as still figures. (The trained value is always on the right; where it is negative, the axis runs backwards. Mind the axes: each weight has its own scale. *Costly*: the loss rises most without it. *Welcome*: it falls most. *Mistaken*: there QM's prediction is furthest off.)
 
 # %% [markdown] tags=["slide"]
 # ## One weight, three models
@@ -500,7 +500,7 @@ plt.show()
 # %% [markdown]
 # In this network and this draw of the images, the more of the diagonal model goes into the choice, the more the model is fooled: nothing of it goes into random and MP, its slopes into LM, its curvatures into OBD, and all of it
 # into QM. It is the same kind of model each time! **Where the diagonal chooses, it picks the weights on which it
-# errs in its own favour.** Look at the two parts of its prediction:
+# errs in its own favour.** Split its prediction in two ways:
 
 # %% tags=["nbval-check-output"]
 for name in ("mp", "qm"):
@@ -513,7 +513,7 @@ print(
 )
 
 # %% [markdown]
-# QM takes the weights whose predicted change is small, up or down. What it predicts for those that raise the loss and for those that lower it is much the same, so that in the sum next to nothing is left. What its
+# In MP's steps slopes and curvatures add up; in QM's they cancel in the sum. The last line splits the same sum by weights. QM takes the weights whose predicted change is small, up or down. The rises and the falls that it predicts are of much the same size, so that next to nothing is left. What its
 # model has wrong about these weights, it has no way to see. You can watch the same thing without any network. Give things a true cost, estimate it with an error that is zero on average, and take the half whose estimates are smallest in size, as QM does:
 
 # %% tags=["nbval-check-output"]
@@ -540,7 +540,7 @@ figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper right", n
 plt.show()
 
 # %% [markdown]
-# Dots are means of five networks, bars 95 % intervals. QM is fooled by its own choice on both data sets: its model predicts 2 % (0 to 4) of what its steps cost on the digits and 15 % (12 to 17)
+# Marks are means of five networks, bars 95 % intervals. QM is fooled by its own choice on both data sets: its model predicts 2 % (0 to 4) of what its steps cost on the digits and 15 % (12 to 17)
 # on MNIST, while the full Hessian predicts about nine tenths. LM's steps come next on both (42 % and 39 %). Only OBD
 # changes its place: its steps are predicted worse than MP's on the digits (60 and 75 %), but not on MNIST (88 and 84 %).
 

@@ -378,7 +378,7 @@ asked = (found["claim"] == "ranks") | found["what"].isin(
 found[asked].pivot(index="what", columns="network", values="words")
 
 # %% [markdown]
-# By the rule that was fixed beforehand, *it ranks well although it predicts badly* holds on the digits and is **refuted** on MNIST, for the rule also asks that QM's last group cost more than MP's. Two of its three parts hold on both: the rank correlations are 0.95 and 0.98 (MP's are 0.98 and 0.98), and of its first six groups the model predicts less than half. On MNIST it predicts more than on the
+# *It ranks well although it predicts badly* has a rule of three parts, fixed beforehand. On the digits it holds; on MNIST it is **refuted**, by the third part: QM's last group must cost more than MP's. The other two hold on both. The rank correlations are 0.95 and 0.98 (MP's are 0.98 and 0.98), and of QM's first six groups the model predicts less than half. On MNIST it predicts more than on the
 # digits: a fifth of the cost in 140 stages, where the digits' networks show nothing. But *QM knows better what not to touch* is true of the digits alone. On MNIST QM's last group costs **less** than MP's, by
 # 0.21 nats (0.11 to 0.31), and yet QM's steps end at 1.27 nats, MP's at 2.08. What both data sets share is the other end: QM's first six groups cost less than MP's first six, by 0.06 nats (0.02 to 0.11) and 0.11 (0.04 to 0.18), so it may be that QM knows better what may go. (That was compared only when the table was there, so it judges nothing.)
 
@@ -402,7 +402,7 @@ table = pd.DataFrame([vars(pruner) for pruner in grid]).assign(true_change=[run.
 #
 # The penalty $\tfrac12 \lambda \theta_k^2$ prefers small weights. Where it is huge, every criterion becomes MP.
 
-# %% tags=["on-slide"] alt="Heatmaps for OBD, LM and QM: 1 stage above, 14 below, step penalties from left to right. The changes below are smaller, except at the right end, where all are alike."
+# %% tags=["on-slide"] alt="Heatmaps for OBD, LM and QM: 1 stage above, 14 below, step penalties from left to right. The changes below are smaller, except at the right end, where all are alike, and near the change of MP that the title names."
 figure, axes = plt.subplots(1, 3, figsize=(plots.WIDTH, 2.7), layout="constrained", sharey=True)
 figure.suptitle(f"change of training loss by pruning (nats); MP: {runs[0].true_change:.2f}", fontsize=10)
 for ax, criterion in zip(axes, ("obd", "lm", "qm"), strict=True):
@@ -411,7 +411,7 @@ for ax, criterion in zip(axes, ("obd", "lm", "qm"), strict=True):
 plt.show()
 
 # %% [markdown]
-# Each number is the change of the loss on *all* training images (so it differs a little from section 1, where each stage counts on its own batch); the best of each row is framed.
+# Each number is the change of the loss on *all* training images (so it differs a little from section 1, where each stage counts on its own batch); the best of each row is framed. MP's is in the title.
 # In 14 stages, LM gains from a small penalty, while OBD is best without any. And 14 stages beat 1, except in the right column, where all numbers are nearly alike. What happens there?
 #
 # ### Exercise 3.5: A huge penalty and many stages
@@ -519,7 +519,7 @@ for name, study in studies.items():
 # Read the evidence with the verdict. *Similar* does not mean equal: on both data sets LM ends above QM in 140 stages, and the intervals say so clearly. On the digits the interval lies on both
 # sides of a quarter, so finding 2 is undecided there. `cifar10_small_vgg` is a small convolutional network that was trained for too short a time (it gets about a third of the images wrong). By our rules three seeds are
 # too few for an interval, so it decides nothing. `mnist_200` has five other networks of MNIST, trained for 200 epochs. The last two are the paper's VGG11 and its residual network, a quarter as wide, with a sampled curvature (notebook 05), and not trained to the end. On the VGG stages
-# help in every comparison, and LM ends a little below QM: at 90 %, LM less QM is -0.06 (-0.09 to -0.03), n = 4; that is 14 % (-2 to 29) of what lies between MP and QM, so it is undecided whether they are similar. On the residual network four seeds cannot tell at 90 %. At 95.6 %, QM less MP is -1.24 (-2.59 to 0.12), n = 4. That interval decides nothing;
+# help in every comparison, and LM ends a little below QM: at 90 %, LM less QM is -0.06 (-0.09 to -0.03), n = 4. As a share of what lies between MP and QM that is 14 % (-2 to 29; wider, since that distance varies too). It reaches beyond a quarter, so *similar* is undecided. On the residual network four seeds cannot tell at 90 %. At 95.6 %, QM less MP is -1.24 (-2.59 to 0.12), n = 4. That interval decides nothing;
 # our rule still says *refuted*, for without a clear lead of QM there is nothing that finding 2 could measure.
 
 # %% [markdown]
@@ -538,7 +538,7 @@ shared = exercises.guess(
 )
 
 # %% [markdown] tags=["slide"]
-# ## There is no one set of important weights
+# ## QM without a penalty finds no one set of important weights
 
 # %% tags=["on-slide"]
 twice = prune_together([LocalPruner("qm", sparsity=0.95, stages=14, seed=seed) for seed in (0, 1)], net, task)
@@ -554,7 +554,7 @@ shared.reveal(
 # the *order* of the same images made a difference in some prunings, by rounding alone. In double precision it made none.
 
 # %% [markdown] tags=["slide"]
-# ## Chance moves the mask more than the loss
+# ## How far does chance move the mask, and the loss?
 
 # %% tags=["on-slide", "hide-input"] alt="Overlap of two masks with other draws of the images, and how far apart their losses end, for OBD, LM and QM with two penalties. Masks of LM and QM share little without penalty, more with one, those of OBD share most; losses are mostly apart by less than those of different criteria."
 chaos = pd.read_csv(shipped("results") / "chaos" / "chaos.csv")
@@ -661,14 +661,14 @@ def next_step(share, predicted, actual, tolerance):
 # ## What we saw
 #
 # - For LM and QM, many small stages keep the loss far better than one long step. First order comes close to second on MNIST; on the digits this is undecided.
-# - QM ranks well although it predicts badly (on MNIST not at every place).
-# - Without a penalty, which weights LM and QM keep is largely chance. The loss is not.
+# - On the digits QM ranks well although it predicts badly; on MNIST our rule says *refuted*.
+# - Without a penalty, which weights LM and QM keep is largely chance. The loss moves less: clear for one network of MNIST, undecided on the digits.
 
 # %% [markdown]
 # ## What we saw
 #
 # - For LM and QM, many small stages keep the loss far better than one long step, on digits and on MNIST, in every seed. First order comes close to second; how close, the digits leave undecided.
-# - QM ranks well although it predicts badly (on MNIST all but the weights that cost most): in 14 and 140 stages it predicts next to nothing of its own choices on the digits, and 15 to 20 % on MNIST; they cost far less than those of magnitude.
+# - On the digits QM ranks well although it predicts badly. On MNIST our rule says *refuted*: QM's last group costs less than MP's. In 14 and 140 stages the model predicts next to nothing of QM's own choices on the digits, and 15 to 20 % on MNIST; these choices cost far less than those of magnitude.
 # - Without a penalty, which weights LM and QM keep is largely chance; with one, less so. The loss moves less (clear for one network of MNIST, undecided on the digits).
 #
 # **Next**: [04 Fine-tuning](04_fine_tuning.ipynb). If the single weights are largely chance, what is it that QM gets right?

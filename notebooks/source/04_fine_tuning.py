@@ -227,7 +227,7 @@ def same_shares(weights, kept, sizes):
 budget = exercises.guess("share of the budget", "How much of MP's lag do QM's shares make up for?", unit="%")
 
 # %% [markdown] tags=["slide"]
-# ## Fine-tuning does not forgive a starved layer
+# ## Here 20 epochs do not make up for a starved layer
 
 # %% tags=["on-slide", "hide-input"]
 masks["magnitude"] = LocalPruner("mp", 0.95, stages=1, densities=masks["qm"].density()).prune(net, task).mask
@@ -252,8 +252,8 @@ budget.reveal(
 # 5. Long enough, and the rules written down beforehand.
 
 # %% [markdown]
-# Here fine-tuning makes up for most of the difference in single weights, and not for a starved layer. That is
-# a strong claim from one network, one sparsity and 20 epochs.
+# Here fine-tuning makes up for most of the difference in single weights, and not for a starved layer. One
+# network, one sparsity and 20 epochs carry no more than this *here*.
 #
 # ## 3. A fair comparison, with controls
 #
@@ -360,7 +360,7 @@ print(results.controls_in_words(on_mnist, decimals=2).to_string())
 
 # %% [markdown]
 # What to see: another story. MP trails QM by so little that five networks cannot tell, and magnitude at QM's shares is
-# *ahead* of QM; so is magnitude at ERK's, and at LAMP's. Random weights at QM's shares are two points behind: it does matter which weights stay, but the
+# *ahead* of QM; so is magnitude at ERK's, and at LAMP's (each by its own interval; section 7 comes back to that). Random weights at QM's shares are two points behind: it does matter which weights stay, but the
 # largest will do. Equal shares fail: they leave the last layer twelve weights. And gradual pruning is ahead of QM by a
 # whole point. After such long fine-tuning the model of the loss contributes at most a good budget.
 #
@@ -631,7 +631,7 @@ comparisons.correlations(ax, {n: p.near for n, p in found.items()}, {n: p.near_c
 plt.show()
 
 # %% [markdown]
-# What to see: the thick lines are ceilings, the thin ones half of them. Every interval holds zero, and every interval is wide. In the first two rows and the last the ceiling is so low that no
+# What to see: the thick upright marks are ceilings, the thin upright ones half of them; dots and bars are correlations and their intervals. Every interval holds zero, and every interval is wide. In the first two rows and the last the ceiling is so low that no
 # relation could have shown itself. Only the two in between could have said something: there the ceiling is high, but the
 # intervals still hold zero, and this row of MNIST has the 20 epochs that section 5 found too few.
 #
@@ -727,7 +727,7 @@ ends.reveal(
     figure,
     "Test error after fine-tuning, differences in points, paired by seed:",
     pd.DataFrame(in_words).drop(index=["lamp minus QM", "gradual minus QM"]),
-    "VGG: MP is as good as QM. OBD is ahead of it by a third of a point, which is clear only taken alone.",
+    "VGG: MP is as good as QM. OBD is ahead of QM by a third of a point, clear only taken alone (the end of this section says what that means).",
     "Residual network: OBD, and magnitude at QM's shares, end half a point ahead of QM.",
     "Dots are networks, upright bars their means; a grey line follows one network. The axes on the right do not begin at zero.",
     alt="Loss changes by pruning and test errors after fine-tuning of MP, OBD, LM and QM, a dot for each network. VGG11: the loss changes of LM and QM are half those of MP and OBD, and OBD's errors are the smallest. Residual network: QM's loss changes are the smallest, OBD's and MP's errors are.",
@@ -746,8 +746,9 @@ ends.reveal(
 # and 12 % from the residual network); one sparsity; one λ, which is not each criterion's best; six epochs, and in section 5
 # OBD lost the lead that it had after few. No rule said beforehand what OBD beside QM would mean: take it as a strong hint, not as a verdict.
 #
-# And mind how often we have looked. Of twenty differences that are none, one looks clear. `data/results/FINDINGS.md` corrects for that in each study, and some
-# that you have seen are then no longer clear: on digits at 98 % QM's lead over the largest and over random weights at its shares, on MNIST their lead and that of ERK's shares over QM in 14 stages, and on the VGG OBD's over QM.
+# And mind how often we have looked. On average, one in twenty differences that are none looks clear. `data/results/FINDINGS.md` corrects for that in each study. Some that you have seen are
+# **clear only taken alone**: clear by themselves, but no longer among all that were compared. On the digits at 98 % that is QM's lead over the largest and over random weights at its shares.
+# On MNIST, in 14 stages, it is the lead of the largest weights over QM, at QM's shares and at ERK's (LAMP's stays clear). On the VGG it is OBD's lead over QM.
 
 # %% [markdown] tags=["slide"]
 # ## What we saw
@@ -771,7 +772,7 @@ ends.reveal(
 #
 # - Was it the single weights at all? Give magnitude the model's shares of the layers: at 95 % on digits that makes up for
 #   nearly all of its lag, at 98 % for most, and what remains there looks like the single weights. On MNIST, fine-tuned for
-#   long, magnitude at the shares of the model in 14 stages ends no worse than it.
+#   long, the largest weights at QM's shares (14 stages) end no worse than QM's own.
 # - Pair by seed; let validation choose and the test set judge; fine-tune long enough. Leave out one of the three, and you may
 #   fool yourself.
 # - Over all runs a large loss change is a bad sign. Whether a smaller one makes a better network among the good ones, digits and
