@@ -56,7 +56,7 @@ def call(function: Callable[..., Any], x: Inputs) -> Any:
 class OnCopies:
     """A network, or a function, that may change its inputs in place: then it is given copies, and the data stay.
 
-    The first call is on a copy, and shows whether the others must be.
+    The first call is on a copy, and shows whether the others must be. ValueError if only a later one changes its own.
     """
 
     def __init__(self, function: Callable[[Inputs], Any]) -> None:
@@ -66,7 +66,13 @@ class OnCopies:
         given = change(x, Tensor.clone) if self.changes else x
         before = _versions(given)
         outputs = self.function(given)
-        self.changes = self.changes and (None in before or before != _versions(given))
+        changed = None in before or before != _versions(given)
+        if changed and not self.changes:
+            raise ValueError(
+                "The network changes its inputs in place, in some batches only, and with them your data: load these "
+                "again, and let its forward pass begin with a copy (x = x.clone())."
+            )
+        self.changes = changed
         return outputs
 
 

@@ -51,7 +51,7 @@ class Loss:
         """Return the mean loss of a batch, a scalar, without waiting for a GPU; zero where nothing counts."""
         total, count = self.total(outputs, targets), self.count(targets)
         if not isinstance(count, Tensor):
-            return total / count
+            return total / count if count else total * 0
         counts = count != 0
         return total * counts / (count + ~counts).to(total.dtype)
 

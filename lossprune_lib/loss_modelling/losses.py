@@ -227,6 +227,10 @@ def check_outputs(loss: Loss, outputs: object, targets: Tensor) -> None:
     if targets.dtype == torch.float64 != outputs.dtype:
         raise TypeError(f"The targets are torch.float64, the network's output {outputs.dtype}: convert one of them.")
     loss.check(tuple(outputs.shape), targets)
+
+
+def check_sum(loss: Loss, outputs: Tensor, targets: Tensor) -> None:
+    """Raise ValueError if a loss of one's own does not sum over the examples; once is enough for each loss."""
     if not is_shipped(loss):
         check_total(loss, outputs[:1], targets[:1])
 

@@ -11,28 +11,13 @@ Products for Second-Order Gradient Descent, section 3 (the GGN).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 from torch.func import grad, jvp
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
-
-@contextmanager
-def plain_attention() -> Iterator[None]:
-    """Compute attention one operation after another.
-
-    What torch fuses has no derivative forward, no second one, and cannot be stacked.
-    """
-    fast = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)
-    try:
-        with sdpa_kernel(SDPBackend.MATH):
-            yield
-    finally:
-        torch.backends.mha.set_fastpath_enabled(fast)
+from lossprune_lib.networks.attention import plain_attention
 
 
 @plain_attention()
@@ -60,6 +45,8 @@ def hessian_quadratic_form(
     outputs: Callable[[Tensor], Tensor], loss: Callable[[Tensor], Tensor], weights: Tensor, step: Tensor
 ) -> Tensor:
     """Return step^T H step, for H the Hessian of the same at weights [D]; it may be negative."""
+    if torch.is_inference_mode_enabled():
+        raise ValueError("There are no gradients in torch.inference_mode: leave it first (torch.no_grad is fine).")
     # Backward twice: forward twice, torch is silently wrong for layer norm, and has no rule for much else.
     at = weights.detach().requires_grad_()
     with torch.enable_grad():

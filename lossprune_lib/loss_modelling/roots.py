@@ -15,6 +15,7 @@ def check_total(loss: Loss, outputs: Tensor, targets: Tensor) -> None:
     Nothing is said where it is not finite, or so small that rounding decides.
     """
     z = outputs.detach().to(torch.promote_types(outputs.dtype, torch.float32))
+    z, targets = torch.cat([z, z]), torch.cat([targets, targets])  # one example alone may be squeezed to none
     with torch.no_grad():
         once, twice = loss.total(z, targets), loss.total(torch.cat([z, z]), torch.cat([targets, targets]))
     if all(isinstance(total, Tensor) and total.numel() == 1 for total in (once, twice)):

@@ -28,7 +28,7 @@ class WeightSpace:
     net : a network; of one that torch has compiled or made parallel, the network inside
     include : what is prunable, in place of the default: names or patterns of layers or parameters ("conv1", "block*"),
         types of modules, functions (name, parameter) -> bool, or a list of these; "default" in it is the default.
-        A layer's name and a type stand for all parameters, the bias too: exclude="*.bias" leaves it out
+        A layer's name and a type stand for all parameters, the bias too: ``exclude="*.bias"`` leaves it out
     exclude : what is left out of that
 
     Attributes

@@ -45,8 +45,8 @@ def probabilities(ax: Axes, shares: Tensor, label: int) -> Axes:
     drawn[label].set_color(HIGHLIGHT)
     answer = int(shares.argmax())
     # Bars of a lead by a hair end on the same row of pixels, so words say which is the longest.
-    place = min(max(answer, 2), len(shares) - 3), shares[answer].item()  # beside an outer bar: within the axes
-    ax.annotate(f"says {answer}", place, (0, 3), textcoords="offset points", ha="center")
+    side = "left" if answer < 2 else "right" if answer > len(shares) - 3 else "center"  # within the axes
+    ax.annotate(f"says {answer}", (answer, shares[answer].item()), (0, 3), textcoords="offset points", ha=side)
     ax.set_xticks(range(len(shares)))
     ax.set(ylim=(0, 1.15), xlabel="digit")
     ax.grid(axis="y")

@@ -107,7 +107,7 @@ def errors(ax: Axes, table: pd.DataFrame) -> Axes:
     return label_lines(ax, lines)
 
 
-def losses(ax: Axes, table: pd.DataFrame, dense: float) -> Axes:
+def losses(ax: Axes, table: pd.DataFrame, dense: float | None = None) -> Axes:
     """Draw the loss against sparsity, a line for each way to prune; a thin bar from least to most over the seeds.
 
     Parameters
@@ -116,7 +116,8 @@ def losses(ax: Axes, table: pd.DataFrame, dense: float) -> Axes:
     dense : the loss of the network that was pruned, to compare with
     """
     ends = table["sparsity"].min(), table["sparsity"].max()
-    lines = {ax.plot(ends, [dense, dense], color=GUIDE, linewidth=1)[0]: "nothing pruned"}
+    known = [] if dense is None else [dense]
+    lines = {ax.plot(ends, [value] * 2, color=GUIDE, linewidth=1)[0]: "nothing pruned" for value in known}
     for label, looks in _WAYS.items():
         rows = table[table["label"] == label].sort_values("sparsity")
         if rows.empty:
@@ -125,7 +126,7 @@ def losses(ax: Axes, table: pd.DataFrame, dense: float) -> Axes:
         (line,) = ax.plot(rows["sparsity"], rows["loss"], clip_on=False, **drawn)
         ax.vlines(rows["sparsity"], rows["loss_least"], rows["loss_most"], color=drawn["color"], linewidth=1)
         lines[line] = label
-    bottom = math.floor(min(dense, table["loss_least"].min()))
+    bottom = math.floor(min([*known, table["loss_least"].min()]))
     ax.set(xlabel="share of the weights pruned", ylabel=f"loss (nats a character), from {bottom} up")
     ax.set_ylim(bottom=bottom)
     ax.margins(x=0)

@@ -9,7 +9,9 @@ from lossprune_lib.results.selection import distinct, gap, of_one_curvature
 from lossprune_lib.results.statistics import paired
 
 _CASE = ["sparsity", "criterion", "control", "stages"]
-_SAME = ["task", "model"]
+# What may differ is the training alone.
+_SAME = ["task", "model", "width", "train_examples", "tuning_epochs", "schedule", "batch_size", "scope"]
+_SAME += ["include", "exclude"]
 
 
 def between_trainings(shorter: pd.DataFrame, longer: pd.DataFrame) -> pd.DataFrame:
@@ -30,7 +32,8 @@ def between_trainings(shorter: pd.DataFrame, longer: pd.DataFrame) -> pd.DataFra
     Raises
     ------
     ValueError
-        if they are of different networks, were trained for the same time, or have no case in common.
+        if they differ in more than the training, were trained for the same time, have no case in common, or were
+        fine-tuned at several step penalties.
     """
     both = [of_one_curvature(distinct(table)) for table in (shorter, longer)]
     _check(*both)
@@ -47,15 +50,19 @@ def between_trainings(shorter: pd.DataFrame, longer: pd.DataFrame) -> pd.DataFra
 
 def _check(shorter: pd.DataFrame, longer: pd.DataFrame) -> None:
     for name in _SAME:
-        first, second = shorter[name].iloc[0], longer[name].iloc[0]
-        if first != second:
-            raise ValueError(f"The tables are of different networks: their {name} is {first!r} and {second!r}.")
+        if name in shorter and name in longer:
+            first, second = ({str(value) for value in runs[name].unique()} for runs in (shorter, longer))
+            if first != second:
+                said = " and ".join(", ".join(sorted(values)) for values in (first, second))
+                raise ValueError(f"The tables differ in more than the training: their {name} is {said}.")
     times = [int(runs["training_epochs"].iloc[0]) for runs in (shorter, longer)]
     if times[0] >= times[1]:
         raise ValueError(f"The shorter training comes first, and the longer one second, not {times[0]} and {times[1]}.")
 
 
 def _gaps(runs: pd.DataFrame) -> dict[tuple[object, ...], pd.Series]:
+    if runs["step_penalty"][runs["stages"] > 1].nunique() > 1:
+        raise ValueError("Fine-tuned runs are compared at one step penalty, but there are several: choose one first.")
     runs = runs.assign(gap=gap(runs, "test"))
     return {case: part.set_index("seed")["gap"] for case, part in runs.groupby(_CASE, sort=False)}
 

@@ -17,7 +17,7 @@ from lossprune_lib.data.task import Task, TaskLike
 from lossprune_lib.loss_modelling.loss import Loss
 from lossprune_lib.networks.masks import Mask
 from lossprune_lib.training.recipe import Recipe
-from lossprune_lib.training.state import put
+from lossprune_lib.training.state import own_states, put
 from lossprune_lib.training.structure import structure
 
 _DATA = ("x_train", "y_train", "x_valid", "y_valid")  # of a task: what training reads
@@ -60,8 +60,8 @@ class Checkpoint:
         tensors, metadata = files.load_tensors(self.path)
         if metadata.get("training") != self._training:
             raise ValueError(
-                f"{self.path} is of another training (network, recipe, loss, seed, mask or data differ): give this "
-                "one another name, or delete that file."
+                f"{self.path} is of another training (network, settings, what is frozen, recipe, loss, seed, mask or "
+                "data differ), or was begun by an earlier version: give this one another name, or delete that file."
             )
         for name, place in places.items():
             put(tensors.pop(name), place)
@@ -111,6 +111,12 @@ def settings_of(
         raise ValueError(
             "A checkpoint cannot tell this function from others: give a mask, or for the augmentation a function that "
             "is defined at the top of a module; or leave the checkpoint out."
+        )
+    own = own_states(net)
+    if own:
+        raise ValueError(
+            f"A checkpoint keeps tensors only, but the module {next(iter(own))!r} has a state of its own "
+            "(get_extra_state): leave the checkpoint out."
         )
     if " at 0x" in repr(loss):  # an address, which would be another one when the training goes on
         raise ValueError(

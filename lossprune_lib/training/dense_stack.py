@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from lossprune_lib.loss_modelling.products import plain_attention
+from lossprune_lib.networks.attention import plain_attention
 from lossprune_lib.networks.weights import WeightSpace
 
 

@@ -18,7 +18,7 @@ from torch import Tensor, nn, optim
 from lossprune_lib.checks import check_callable, check_instance, check_int
 from lossprune_lib.data.inputs import OnCopies
 from lossprune_lib.data.task import Task
-from lossprune_lib.loss_modelling.products import plain_attention
+from lossprune_lib.networks.attention import plain_attention
 from lossprune_lib.networks.mlps import is_mlp
 from lossprune_lib.networks.validation import check_examples, check_place, in_words
 from lossprune_lib.networks.weights import WeightSpace

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from lossprune_lib.data.inputs import OnCopies, call
 from lossprune_lib.data.task import TaskLike
 from lossprune_lib.loss_modelling.loss import Loss, NothingCountsError, check_loss
-from lossprune_lib.loss_modelling.losses import check_outputs, cross_entropy
+from lossprune_lib.loss_modelling.losses import check_outputs, check_sum, cross_entropy
 from lossprune_lib.networks.validation import check_examples, check_place, in_words
 
 
@@ -64,6 +64,8 @@ def score(function: Callable[[Any], Tensor], task: TaskLike, split: str, *, loss
             outputs = function(x)
         with suppress(NothingCountsError):  # of one batch; the others may have what counts
             check_outputs(loss, outputs, y)
+        if examples == 0:
+            check_sum(loss, outputs, y)
         total += loss.total(outputs, y).item()
         count += float(loss.count(y))
         examples += len(y)

@@ -16,7 +16,7 @@ from lossprune_lib.checks import check_callable, check_int
 from lossprune_lib.data.inputs import OnCopies, call
 from lossprune_lib.data.task import TaskLike
 from lossprune_lib.loss_modelling.loss import Loss, NothingCountsError, check_loss
-from lossprune_lib.loss_modelling.losses import check_outputs, cross_entropy
+from lossprune_lib.loss_modelling.losses import check_outputs, check_sum, cross_entropy
 from lossprune_lib.networks.masks import Mask
 from lossprune_lib.networks.validation import check_place, in_words
 from lossprune_lib.progress import progress_bar
@@ -26,7 +26,7 @@ from lossprune_lib.training.enforcer import Enforcer
 from lossprune_lib.training.evaluation import Score, evaluate
 from lossprune_lib.training.optimizers import copy_with_optimizer, set_rate
 from lossprune_lib.training.recipe import Recipe, check_recipe
-from lossprune_lib.training.state import copy_of, numbers_of, put_back
+from lossprune_lib.training.state import copy_of, numbers_of, own_states, put_back
 
 MaskAt = Callable[[int, nn.Module], Mask | None]  # an epoch, from 1, and the network so far -> a new mask, or None
 
@@ -110,7 +110,7 @@ def fit_and_mask(
     enforce = None if last is None else Enforcer(last, net, optimizer)
     if epochs == 0:
         evaluate(net, task, "valid", loss=loss)  # refuses a network that does not go with the task
-    best, best_state, done, kept = math.inf, copy_of(net), 0, None
+    best, best_state, best_own, done, kept = math.inf, copy_of(net), own_states(net), 0, None
     if checkpoint is not None:
         kept = Checkpoint(
             checkpoint,
@@ -135,7 +135,7 @@ def fit_and_mask(
             score = evaluate(net, task, "valid", loss=loss)
             check_score(score, recipe, epoch)
             if score.chosen_by < best:
-                best, best_state = score.chosen_by, copy_of(net)
+                best, best_state, best_own = score.chosen_by, copy_of(net), own_states(net)
             if kept is not None:
                 notes = {"epoch": epoch, "best": best, "layout": last.layout if last else None}
                 others = {"kept": last.kept} if last and callable(mask) else {}
@@ -143,7 +143,7 @@ def fit_and_mask(
             _show(bar, score, best)
             if on_epoch is not None:
                 on_epoch(epoch, score)
-    put_back(net, best_state)
+    put_back(net, best_state, best_own)
     net.zero_grad(set_to_none=True)
     return net.eval(), last
 
@@ -196,6 +196,8 @@ def train_epoch(
         if epoch == 1:
             with suppress(NothingCountsError):  # then its gradient is zero
                 check_outputs(loss, outputs, y)
+            if seen == len(y):
+                check_sum(loss, outputs, y)
         loss.mean(outputs.to(dtype), y).backward()
         optimizer.step()
         if enforce is not None:
@@ -211,7 +213,8 @@ def _single_in_words(examples: int, before: int, batch_size: int) -> Iterator[No
         if examples > 1 or "more than 1 value per channel" not in str(error):
             raise
         larger = (size for size in range(batch_size + 1, before + 2) if (before + 1) % size != 1)
+        such = f"such as {next(larger, batch_size + 1)}, which leaves" if before else "which leaves"
         raise ValueError(
             f"With a batch_size of {batch_size} a training batch has just one example, and batch norm needs two: "
-            f"choose another one, such as {next(larger, batch_size + 1)}, which leaves no single example over."
+            f"choose a larger one, {such} no single example over."
         ) from error

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.dropout import _DropoutNd
 
-from lossprune_lib.checks import check_instance, check_int, check_list
+from lossprune_lib.checks import check_finite, check_instance, check_int, check_list
+from lossprune_lib.data.inputs import call
 from lossprune_lib.data.task import Task
 from lossprune_lib.loss_modelling.confirm import close
 from lossprune_lib.loss_modelling.losses import check_outputs, cross_entropy
@@ -34,7 +35,8 @@ def check_trains_as_it_stands(net: nn.Module, task: Task) -> None:
     x, _ = next(task.batches("valid", 4))
     with own_draws(task.device, 0, "stackable"), in_words(x):
         # Twice in training, as what is drawn may happen to change nothing once.
-        outputs, *in_training = [net.train(mode)(x.clone()) for mode in (False, True, True)]
+        outputs, *in_training = [call(net.train(mode), x.clone()) for mode in (False, True, True)]
+    check_finite(outputs, "The network's output")
     if not all(close(again, outputs) for again in in_training):
         raise ValueError(
             "The network draws random numbers in training, or computes otherwise than in eval mode (functional "

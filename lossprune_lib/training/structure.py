@@ -5,11 +5,16 @@ from __future__ import annotations
 import dataclasses
 from argparse import Namespace
 from collections.abc import Mapping
+from enum import Enum
+from functools import partial
 from numbers import Number
 from types import SimpleNamespace
 
+import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
+
+from lossprune_lib import files
 
 _OF_EVERY_MODULE = frozenset(vars(nn.Module()))  # its parameters, hooks and mode, which are compared elsewhere
 
@@ -34,6 +39,13 @@ def _in_words(value: object) -> str:
     """
     if value is None or isinstance(value, (str, bytes, Number, torch.dtype, torch.device, torch.Size)):
         return repr(value)
+    if isinstance(value, Enum):
+        return f"{_name(type(value))}.{value.name}"
+    if isinstance(value, partial):
+        return f"{_in_words(value.func)}{_in_words(value.args)}{_in_words(value.keywords)}"
+    if isinstance(value, (Tensor, np.ndarray)) and not isinstance(value, nn.Parameter):
+        numbers = torch.as_tensor(value).detach().cpu().contiguous()
+        return f"{numbers.dtype}{list(numbers.shape)}{files.fingerprint({'numbers': numbers}, {})}"
     if isinstance(value, (list, tuple)):
         return f"[{', '.join(map(_in_words, value))}]"
     if isinstance(value, Mapping):
@@ -48,4 +60,4 @@ def _in_words(value: object) -> str:
 
 
 def _name(kind: object) -> str:
-    return f"{getattr(kind, '__module__', '')}.{getattr(kind, '__qualname__', '')}"
+    return str(getattr(kind, "__qualname__", ""))  # a class that moves to another module is the same one

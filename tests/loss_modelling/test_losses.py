@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import pytest
 import torch
 from sample_losses import HALF_SQUARES, RISING_SQUARES, SQUARES, Squares
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lossprune_lib import LocalPruner, data, training
@@ -460,3 +460,33 @@ def test_a_loss_that_cannot_be_hashed_is_refused_by_a_pruner() -> None:
 
     with pytest.raises(TypeError, match="frozen=True"):
         LocalPruner("qm", loss=Changeable())
+
+
+@dataclass(frozen=True)
+class Squeezed(Loss):
+    """The usual way to write a loss of one logit, which for a single example leaves no dimension."""
+
+    def total(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        return F.binary_cross_entropy_with_logits(outputs.squeeze(), targets, reduction="sum")
+
+    def hessian_root(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        p = torch.sigmoid(outputs)
+        return (p * (1 - p)).sqrt()[None]
+
+    def count(self, targets: Tensor) -> int:
+        return len(targets)
+
+
+def test_a_loss_that_squeezes_its_outputs_is_tried_on_more_than_one_example() -> None:
+    torch.manual_seed(0)
+    x, y = torch.randn(20, 4), torch.randint(2, (20,)).float()
+    task = data.Task.from_tensors(x, y, x, y, x, y)
+    for net in (nn.Linear(4, 1), nn.Sequential(nn.Linear(4, 3), nn.Tanh(), nn.Linear(3, 1))):
+        tuned = training.fit(net, task, 1, loss=Squeezed(), progress=False)
+        model = LossModel.at(tuned, (x, y), loss=Squeezed())
+        assert model.loss == pytest.approx(F.binary_cross_entropy_with_logits(tuned(x).squeeze(), y).item())
+
+
+def test_a_mean_over_nothing_is_zero_whatever_kind_of_number_counts() -> None:
+    nothing = torch.zeros(0, 1), torch.zeros(0)
+    assert Squeezed().mean(*nothing) == 0

@@ -182,3 +182,19 @@ def test_what_does_not_fit_is_refused(weights: Tensor, step: Tensor, matrix: str
     net, x, y = make("linear")
     with pytest.raises(ValueError, match=keyword):
         BatchLoss(net, (x, y)).quadratic_form(weights.double(), step.double(), matrix)
+
+
+@pytest.mark.parametrize("matrix", ["ggn", "hessian"])
+def test_no_form_is_silently_zero_where_there_are_no_gradients(matrix: str) -> None:
+    net, x, y = make("mlp")
+    risk = BatchLoss(net, (x, y))
+    weights = risk.space.read()
+    expected = risk.quadratic_form(weights, weights, matrix)
+    with torch.no_grad():
+        assert risk.quadratic_form(weights, weights, matrix) == expected
+    with torch.inference_mode():
+        if matrix == "ggn":  # which goes forward
+            assert risk.quadratic_form(weights, weights, matrix) == pytest.approx(expected)
+            return
+        with pytest.raises(ValueError, match="leave it first"):
+            risk.quadratic_form(weights, weights, matrix)

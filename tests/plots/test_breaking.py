@@ -28,13 +28,17 @@ def test_the_right_class_stands_out_among_the_probabilities() -> None:
     assert colours[1] == to_rgba(HIGHLIGHT)
 
 
-@pytest.mark.parametrize(("answer", "at"), [(0, 2), (4, 4), (9, 7)])
-def test_the_answer_is_written_over_its_bar_or_beside_it(answer: int, at: int) -> None:
-    shares = torch.full((10,), 0.1)
+@pytest.mark.parametrize(
+    ("answer", "classes", "side"),
+    [(0, 10, "left"), (4, 10, "center"), (9, 10, "right"), (1, 3, "left"), (2, 3, "right")],
+)
+def test_the_answer_is_written_over_its_bar_and_within_the_axes(answer: int, classes: int, side: str) -> None:
+    shares = torch.full((classes,), 0.1)
     shares[answer] += 1e-3
     (said,) = breaking.probabilities(Figure().add_subplot(), shares, 1).texts
     assert said.get_text() == f"says {answer}"
-    assert said.xy == pytest.approx((at, 0.101))
+    assert said.xy == pytest.approx((answer, 0.101))
+    assert said.get_horizontalalignment() == side
 
 
 def test_removals_are_drawn_in_thousandths_on_their_side_of_zero() -> None:

@@ -55,7 +55,8 @@ def test_only_seeds_and_cases_that_both_have_count() -> None:
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"model": "vgg11"}, "different networks: their model is 'mlp_300_100' and 'vgg11'"),
+        ({"model": "vgg11"}, "more than the training: their model is mlp_300_100 and vgg11"),
+        ({"width": 0.25}, "their width is 1.0 and 0.25"),
         ({"training_epochs": 30}, "not 30 and 30"),
         ({"sparsity": 0.5}, "no pruning in common"),
     ],
@@ -63,3 +64,10 @@ def test_only_seeds_and_cases_that_both_have_count() -> None:
 def test_what_does_not_compare_is_refused(changed: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         results.between_trainings(untuned(SHORT, 30), untuned(LONG, 100).assign(**changed))
+
+
+def test_fine_tuned_masks_of_several_penalties_are_refused() -> None:
+    masks = {("mp", ""): 8.0, ("qm", ""): 4.0}
+    shorter = pd.concat([with_controls(masks).assign(training_epochs=30, step_penalty=value) for value in (0.0, 0.1)])
+    with pytest.raises(ValueError, match="at one step penalty"):
+        results.between_trainings(shorter, shorter.assign(training_epochs=100))

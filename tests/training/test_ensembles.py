@@ -454,3 +454,18 @@ def test_an_accelerator_gives_the_same_networks(nets: list[nn.Module], small: da
     found = ensembles.fit(there, small.to("cuda"), recipe=RECIPE, kept=kept.cuda(), progress=False)
     here = ensembles.fit(ensembles.Ensemble.of(nets), small, recipe=RECIPE, kept=kept, progress=False)
     assert (found.weights.cpu() - here.weights).abs().max() < 1e-9
+
+
+class WithLogits(nn.Linear):
+    """Gives an object that holds the logits, as models of transformers do."""
+
+    def forward(self, x: Tensor) -> SimpleNamespace:
+        return SimpleNamespace(logits=super().forward(x.flatten(1)))
+
+
+def test_networks_that_give_objects_with_logits_are_stacked(small: data.Task) -> None:
+    torch.manual_seed(0)
+    nets = [WithLogits(64, 10).double() for _ in range(2)]
+    together = ensembles.fit(ensembles.Ensemble.of(nets), small, 1, progress=False)
+    alone = training.fit(nets[1], small, 1, progress=False)
+    torch.testing.assert_close(together.network(1).weight, alone.weight, rtol=1e-9, atol=1e-12)
