@@ -89,7 +89,7 @@ writer = widgets.writing_slider(net, task)
 writer
 
 # %% [markdown] tags=["slide"]
-# ## A third costs little; past half the loss climbs fast
+# ## A third costs little, a half and more a lot
 #
 # More and more words are none. The loss counts that in one number.
 
