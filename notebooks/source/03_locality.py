@@ -660,9 +660,9 @@ def next_step(share, predicted, actual, tolerance):
 # %% [markdown] tags=["slide"]
 # ## What we saw
 #
-# - For LM and QM, many small stages keep the loss far better than one long step. First order comes close to second on MNIST; on the digits this is undecided.
+# - For LM and QM, many small stages keep the loss far better than one long step. First order comes close to second on MNIST (digits: undecided).
 # - On the digits QM ranks well although it predicts badly; on MNIST our rule says *refuted*.
-# - Without a penalty, which weights LM and QM keep is largely chance. The loss moves less: clear for one network of MNIST, undecided on the digits.
+# - Without a penalty, which weights LM and QM keep is largely chance. The loss moves less (clear on MNIST, undecided on digits).
 
 # %% [markdown]
 # ## What we saw
