@@ -67,8 +67,8 @@ class BatchPasses:
         self.shape = (self.examples, *(self.space.layout[-1][1][:1] if mlp else self.footprint.outputs.shape[1:]))
         self.loss.check(self.shape, self.y)
         if not is_shipped(self.loss):
-            any_outputs = self.x.new_zeros(1, *self.shape[1:]) if isinstance(self.x, Tensor) and mlp else None
-            check_total(self.loss, self.footprint.outputs if any_outputs is None else any_outputs, self.y[:1])
+            any_outputs = self.space.read().new_zeros(1, *self.shape[1:]) if mlp else self.footprint.outputs
+            check_total(self.loss, any_outputs, self.y[:1])
         if not mlp and self.footprint.least > self.examples:
             # Torch's gradient is wrong for one example alone. Counted twice, it has the same mean.
             self.x, self.y, self.examples = part(self.x, torch.tensor([0, 0])), self.y[[0, 0]], 2

@@ -12,6 +12,7 @@ _CASE = ["sparsity", "criterion", "control", "stages"]
 # What may differ is the training alone.
 _SAME = ["task", "model", "width", "train_examples", "tuning_epochs", "schedule", "batch_size", "scope"]
 _SAME += ["include", "exclude"]
+_NOTHING = "The tables have no pruning of one seed in common: give those of plans that differ in the training alone."
 
 
 def between_trainings(shorter: pd.DataFrame, longer: pd.DataFrame) -> pd.DataFrame:
@@ -37,14 +38,20 @@ def between_trainings(shorter: pd.DataFrame, longer: pd.DataFrame) -> pd.DataFra
     """
     both = [of_one_curvature(distinct(table)) for table in (shorter, longer)]
     _check(*both)
+    seeds = set(both[0]["seed"]) & set(both[1]["seed"])  # also for the choice of the step penalty
+    both = [runs[runs["seed"].isin(seeds)] for runs in both]
+    if not seeds:
+        raise ValueError(_NOTHING)
     tuned = all("tuned_test_error" in runs and runs["tuned_test_error"].notna().all() for runs in both)
     found = [_gaps(runs) if tuned else _changes(runs) for runs in both]
     dense = [100 * runs.drop_duplicates("seed").set_index("seed")["dense_test_error"] for runs in both]
     rows = [_row((float("nan"), "", "", 0), "dense test error", *dense)]
     measure = "test gap" if tuned else "loss change"
     rows += [_row(case, measure, found[0][case], found[1][case]) for case in found[0] if case in found[1]]
-    if len(rows) == 1:
-        raise ValueError("The two tables have no pruning in common: give those of plans that differ in training alone.")
+    if len(rows) == 1 or not seeds:
+        raise ValueError(
+            "The two tables have no pruning of one seed in common: give those of plans that differ in training alone."
+        )
     return pd.DataFrame(rows, columns=[*_CASE, "measure", "shorter", "longer", "mean", "low", "high", "seeds"])
 
 

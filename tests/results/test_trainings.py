@@ -58,7 +58,7 @@ def test_only_seeds_and_cases_that_both_have_count() -> None:
         ({"model": "vgg11"}, "more than the training: their model is mlp_300_100 and vgg11"),
         ({"width": 0.25}, "their width is 1.0 and 0.25"),
         ({"training_epochs": 30}, "not 30 and 30"),
-        ({"sparsity": 0.5}, "no pruning in common"),
+        ({"sparsity": 0.5}, "no pruning of one seed"),
     ],
 )
 def test_what_does_not_compare_is_refused(changed: dict[str, object], message: str) -> None:
@@ -71,3 +71,12 @@ def test_fine_tuned_masks_of_several_penalties_are_refused() -> None:
     shorter = pd.concat([with_controls(masks).assign(training_epochs=30, step_penalty=value) for value in (0.0, 0.1)])
     with pytest.raises(ValueError, match="at one step penalty"):
         results.between_trainings(shorter, shorter.assign(training_epochs=100))
+
+
+def test_the_penalty_is_chosen_on_the_seeds_that_both_have() -> None:
+    short = {("qm", 14, 0.1): [1.0, 1.0, 9.0, 9.0], ("qm", 14, 1.0): [2.0] * 4}  # of all four, 1 is the best
+    long = untuned({("qm", 14, 0.1): [3.0] * 4, ("qm", 14, 1.0): [4.0] * 4}, 100).query("seed < 2")
+    _, qm = results.between_trainings(untuned(short, 30), long).itertuples()
+    assert (qm.shorter, qm.longer, qm.seeds) == (1.0, 3.0, 2)
+    with pytest.raises(ValueError, match="no pruning of one seed"):
+        results.between_trainings(untuned(short, 30).query("seed > 1"), long)
