@@ -120,12 +120,12 @@ def trained_as(plan: str, seed: int, work: Path) -> tuple[nn.Module, Task]:
     from safetensors.torch import load
 
     baseline = Study.read(HERE / f"{plan}.toml").only([seed]).runs[0].baseline
-    path = work / f"{plan}-{seed}.safetensors"
+    path = work / f"{Path(plan).name}-{seed}.safetensors"
     if not path.is_file():
         trained = experiment.train(baseline, "cpu")
         files.replace(path, lambda temporary: temporary.write_bytes(trained.network))
-    task = data.load(plan, device="cpu", seed=seed, progress=False)
-    net = models.make(baseline.model, task, seed=seed)
+    task = experiment.load_task(baseline.task, seed, baseline.train_examples, "cpu")
+    net = models.make(baseline.model, task, seed=seed, width=baseline.width)
     net.load_state_dict(load(path.read_bytes()))
     return net.eval(), task
 

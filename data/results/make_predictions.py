@@ -1,18 +1,21 @@
 """Ask models what prunings of several networks will cost: python data/results/make_predictions.py [--help]
 
 The question and the rules stand in JUDGING.md, under "Predictions". What is finished is kept in artefacts/predictions,
-so that the same command goes on where it was stopped; `--write` writes predictions/predictions.csv and predictions.md
-from what is there. MNIST is read from the folder that LOSSPRUNE_DATA names.
+so that the same command goes on where it was stopped; `--network` and `--seeds` do a part, for several processes side
+by side. `--write` writes predictions/predictions.csv and predictions.md from what is there. Trained networks are taken
+from `--store`, where it has them. MNIST and CIFAR-10 are read from the folder that LOSSPRUNE_DATA names.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
 import platform
 import time
 import warnings
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -21,41 +24,60 @@ import pandas as pd
 from make_chaos import trained_as
 from torch import nn
 
-from lossprune_lib import files
+from lossprune_lib import Study, files
 from lossprune_lib.data.task import Task
-from lossprune_lib.loss_modelling.batch_loss import BatchLoss
 from lossprune_lib.pruning import causes_by_stages, cost_of_groups, stage_by_stage
 from lossprune_lib.pruning.local import LocalPruner
-from lossprune_lib.pruning.stage import EmptyLayerWarning
+from lossprune_lib.pruning.stage import EmptyLayerWarning, losses_of
 from lossprune_lib.results.statistics import spearman
-from lossprune_lib.seeds import generator
 from lossprune_lib.studies import experiment
+from lossprune_lib.studies.store import Store
 
 HERE = Path(__file__).parent
 WORK = HERE.parents[1] / "artefacts" / "predictions"
-NETWORKS = {"digits": 0.9, "mnist": 0.9884707849539315}  # and their sparsities
-SEEDS = (1111, 1112, 1113, 1114, 1115)
-STEPS = [("random", 14), ("mp", 14), ("obd", 14), ("lm", 14), ("qm", 14), ("qm", 1), ("qm", 140)]
+STEPS = [("random", 14), ("mp", 14), ("obd", 14), ("lm", 14), ("qm", 14), ("qm", 1)]
 ORDERS = ("first", "diagonal", "ggn", "hessian")
 STAGES = (1, 2, 4, 7, 14, 28)
 
 
-def measured(net: nn.Module, task: Task, sparsity: float, seed: int) -> Iterator[dict[str, Any]]:
+@dataclass(frozen=True)
+class Asked:
+    """Which networks of a plan are pruned, and how."""
+
+    sparsity: float
+    seeds: tuple[int, ...] = (1111, 1112, 1113, 1114, 1115)
+    curvature_columns: int | None = None
+    many_stages: bool = True  # QM in 140
+
+
+NETWORKS = {
+    "digits": Asked(0.9),
+    "mnist": Asked(0.9884707849539315),
+    "longer_training/cifar10_vgg_100_epochs": Asked(0.9, (1111, 1112, 1113, 1114), 1, many_stages=False),
+}
+
+
+def measured(net: nn.Module, task: Task, asked: Asked, seed: int) -> Iterator[dict[str, Any]]:
     """Yield what is predicted of steps, the causes of error, and the costs of groups, a number a row."""
 
     def rows(part: str, chooser: str, stages: int, numbers: dict[str, float]) -> Iterator[dict[str, Any]]:
         for quantity, value in numbers.items():
             yield {"part": part, "chooser": chooser, "stages": stages, "quantity": quantity, "value": float(value)}
 
-    for chooser, stages in STEPS:
-        pruner = LocalPruner(chooser, sparsity=sparsity, stages=stages, seed=seed)
+    def pruning(chooser: str, stages: int = 14) -> LocalPruner:
+        return LocalPruner(
+            chooser, asked.sparsity, stages, batch_size=1000, seed=seed, curvature_columns=asked.curvature_columns
+        )
+
+    for chooser, stages in [*STEPS, *[("qm", 140)] * asked.many_stages]:
+        pruner = pruning(chooser, stages)
         total = stage_by_stage(pruner, net, task, ORDERS)[["true_change", *ORDERS]].sum()
         yield from rows("steps", chooser, stages, total.rename({"true_change": "actual"}).to_dict())
-    pruner = LocalPruner("mp", sparsity=sparsity, seed=seed)
-    for stages, errors in causes_by_stages(pruner, net, task, STAGES).iterrows():
+    for stages, errors in causes_by_stages(pruning("mp"), net, task, STAGES).iterrows():
         yield from rows("causes", "mp", int(str(stages)), errors.abs().to_dict())
-    state = list(LocalPruner("qm", sparsity=sparsity, stages=14, seed=seed).stream(net, task))[6]
-    risk = BatchLoss(net, task.sample(1000, generator(seed, "batch", 8)))  # the batch of the stage that comes next
+    pruner = pruning("qm")
+    state = next(itertools.islice(pruner.stream(net, task), 6, None))
+    risk = losses_of(state)(pruner)  # on the batch of the stage that comes next
     for chooser in ("mp", "qm"):
         costs = cost_of_groups(risk, state, chooser)
         numbers = {
@@ -67,16 +89,32 @@ def measured(net: nn.Module, task: Task, sparsity: float, seed: int) -> Iterator
         yield from rows("groups", chooser, 14, numbers)
 
 
-def run(name: str, seed: int) -> None:
+def path_of(plan: str, seed: int) -> Path:
+    """Return where the numbers of one network are kept."""
+    return WORK / f"{Path(plan).name}-{seed}.csv"
+
+
+def take_from(store: Path, plan: str, seed: int) -> None:
+    """Put a store's trained network where `trained_as` looks, unless it has none or there is one."""
+    path = path_of(plan, seed).with_suffix(".safetensors")
+    with Store(store, must_exist=True) as opened:
+        trained = opened.baseline(Study.read(HERE / f"{plan}.toml").only([seed]).runs[0].baseline)
+    if trained is not None and not path.is_file():
+        files.replace(path, lambda temporary: temporary.write_bytes(trained.network))
+
+
+def run(plan: str, seed: int, store: Path | None = None) -> None:
     """Measure one network, unless that is done."""
-    path = WORK / f"{name}-{seed}.csv"
+    path, name = path_of(plan, seed), Path(plan).name
     if path.is_file():
         return
-    net, task = trained_as(name, seed, WORK)
+    if store is not None:
+        take_from(store, plan, seed)
+    net, task = trained_as(plan, seed, WORK)
     start = time.process_time()
-    table = pd.DataFrame(measured(net, task, NETWORKS[name], seed))
+    table = pd.DataFrame(measured(net, task, NETWORKS[plan], seed))
     table.insert(0, "network", name)
-    table.insert(1, "sparsity", NETWORKS[name])
+    table.insert(1, "sparsity", NETWORKS[plan].sparsity)
     table.insert(2, "seed", seed)
     table["seconds"] = (time.process_time() - start) / len(table)
     table["finished"], table["versions"] = datetime.now(UTC).isoformat(timespec="seconds"), experiment.versions()
@@ -85,7 +123,7 @@ def run(name: str, seed: int) -> None:
 
 
 def write() -> None:
-    paths = [WORK / f"{name}-{seed}.csv" for name in NETWORKS for seed in SEEDS]
+    paths = [path_of(plan, seed) for plan, asked in NETWORKS.items() for seed in asked.seeds]
     table = pd.concat([pd.read_csv(path) for path in paths if path.is_file()], ignore_index=True)
     csv = table.drop(columns=["seconds", "finished", "versions"])
     folder = HERE / "predictions"
@@ -111,8 +149,8 @@ Made by `python data/results/make_predictions.py`. The same machine and versions
 | where | cpu ({platform.machine()}, {os.cpu_count()} cores), {minutes:.0f} minutes of processor time |
 | from | {"; ".join(sorted(table["versions"].unique()))} |
 
-The networks are those of `digits.toml` and `mnist.toml`, trained again, one a seed. Each row of `predictions.csv` is
-one number, in nats but for `order`. *steps*: the actual change of the loss over the stages of a pruning, each on its
+The networks are those of the plans that the table names, one a seed. Each row of `predictions.csv` is one number, in
+nats but for `order`. *steps*: the actual change of the loss over the stages of a pruning, each on its
 own batch, and what the slopes (`first`), the diagonal model, the full GGN and the full Hessian predict of the same
 steps. *causes*: the sizes of three errors of the diagonal model for MP's steps. *groups*: the weights that are left
 after half of QM's stages, in twelve groups; `order` is the rank correlation of a group's place and its actual cost.
@@ -123,13 +161,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="What models of several orders predict of prunings.")
     parser.add_argument("--network", choices=NETWORKS, action="append", help="only this one; may be given again")
     parser.add_argument("--write", action="store_true", help="only write the table of what is finished")
+    parser.add_argument("--seeds", type=int, nargs="+", help="only these")
+    parser.add_argument("--store", type=Path, help="a study's store, whose trained networks are taken")
     given = parser.parse_args()
     if not given.write:
         warnings.simplefilter("ignore", EmptyLayerWarning)
-        for name in given.network or NETWORKS:
-            for seed in SEEDS:
-                run(name, seed)
-    if given.write or not given.network:
+        for plan in given.network or NETWORKS:
+            for seed in NETWORKS[plan].seeds:
+                if seed in (given.seeds or [seed]):
+                    run(plan, seed, given.store)
+    if given.write or not (given.network or given.seeds):
         write()
 
 

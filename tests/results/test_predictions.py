@@ -10,8 +10,10 @@ import pytest
 import torch
 from scipy.stats import ttest_1samp
 
-from lossprune_lib import data, models, results
+from lossprune_lib import Study, data, models, results
 from lossprune_lib.results.predictions import KEY
+from lossprune_lib.studies.experiment import Trained
+from lossprune_lib.studies.store import Store
 
 FOLDER = Path(__file__).parents[2] / "data" / "results"
 CAUSES = ("beyond the 2nd order", "GGN for the Hessian", "diagonal for the full GGN")
@@ -79,6 +81,14 @@ def test_each_claim_can_fail_and_no_other_does(
     assert set(found.values()) == {"holds"}
 
 
+def test_140_stages_decide_nothing_and_may_be_missing() -> None:
+    whole = made_up()
+    without = whole[whole["stages"] != 140]
+    assert verdicts(without) == verdicts(whole)
+    gone = set(results.predictions(whole)["what"]) - set(results.predictions(without)["what"])
+    assert gone == {"share by the diagonal, QM in 140 stages"}
+
+
 def test_means_and_intervals_are_those_of_scipy(table: pd.DataFrame) -> None:
     found = results.predictions(table).set_index(["network", "what"])
     for network, part in table.groupby("network"):
@@ -104,7 +114,8 @@ def test_the_script_measures_what_it_says(monkeypatch: pytest.MonkeyPatch) -> No
     task = data.load("digits", device="cpu")
     short = data.Task(*(part[:60] for split in data.SPLITS for part in task.split(split)), classes=10)
     script["measured"].__globals__.update(STEPS=[("mp", 2), ("qm", 2)], STAGES=(1, 2))
-    rows = pd.DataFrame(script["measured"](models.pretrained("mlp_300_100", task), short, 0.5, 3))
+    asked = script["Asked"](0.5, many_stages=False)
+    rows = pd.DataFrame(script["measured"](models.pretrained("mlp_300_100", task), short, asked, 3))
     value = rows.set_index(KEY)["value"].sort_index()
     assert not value.index.duplicated().any()
     for stages in (1, 2):
@@ -114,3 +125,17 @@ def test_the_script_measures_what_it_says(monkeypatch: pytest.MonkeyPatch) -> No
     assert value["causes", "mp", 2, CAUSES[1]] == pytest.approx(abs(errors["hessian"] - errors["ggn"]), abs=1e-6)
     assert value["causes", "mp", 2, CAUSES[2]] == pytest.approx(abs(errors["ggn"] - errors["diagonal"]), abs=1e-6)
     assert torch.isfinite(torch.tensor(value.to_numpy())).all()
+
+
+def test_the_script_takes_a_trained_network_from_a_store(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.syspath_prepend(FOLDER)
+    script = runpy.run_path(str(FOLDER / "make_predictions.py"))
+    plan = "longer_training/cifar10_vgg_100_epochs"
+    baseline = Study.read(FOLDER / f"{plan}.toml").only([1112]).runs[0].baseline
+    with Store(tmp_path / "runs.sqlite") as store:
+        store.add_baseline(baseline, Trained(b"weights", {}))
+    script["take_from"].__globals__["WORK"] = tmp_path / "work"
+    for seed in (1111, 1112):
+        script["take_from"](tmp_path / "runs.sqlite", plan, seed)
+    assert [path.name for path in (tmp_path / "work").iterdir()] == ["cifar10_vgg_100_epochs-1112.safetensors"]
+    assert script["path_of"](plan, 1112).with_suffix(".safetensors").read_bytes() == b"weights"
