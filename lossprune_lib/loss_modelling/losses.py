@@ -32,7 +32,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from lossprune_lib.loss_modelling.loss import Loss, NothingCountsError, random_signs
-from lossprune_lib.loss_modelling.roots import check_total
+from lossprune_lib.loss_modelling.roots import TRIED, check_total
 from lossprune_lib.loss_modelling.softmax import class_dimension, softmax_hessian_root
 from lossprune_lib.networks.validation import check_rows
 
@@ -232,7 +232,7 @@ def check_outputs(loss: Loss, outputs: object, targets: Tensor) -> None:
 def check_sum(loss: Loss, outputs: Tensor, targets: Tensor) -> None:
     """Raise ValueError if a loss of one's own does not sum over the examples; once is enough for each loss."""
     if not is_shipped(loss):
-        check_total(loss, outputs[:1], targets[:1])
+        check_total(loss, outputs[:TRIED], targets[:TRIED])
 
 
 def is_shipped(loss: Loss) -> bool:

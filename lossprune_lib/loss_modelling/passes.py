@@ -27,7 +27,7 @@ from lossprune_lib.loss_modelling.losses import CrossEntropy, is_shipped
 from lossprune_lib.loss_modelling.model import LossModel
 from lossprune_lib.loss_modelling.preflight import are_different, preflight, two_of
 from lossprune_lib.loss_modelling.restriction import Restriction
-from lossprune_lib.loss_modelling.roots import check_root, check_total
+from lossprune_lib.loss_modelling.roots import TRIED, check_root, check_total
 from lossprune_lib.networks.mlps import is_mlp
 from lossprune_lib.networks.sparse import Pattern
 from lossprune_lib.networks.validation import check_batch, check_mode
@@ -66,12 +66,12 @@ class BatchPasses:
         mlp = self.is_mlp = isinstance(self.x, Tensor) and is_mlp(self.space, tuple(self.x.shape[1:]))
         self.shape = (self.examples, *(self.space.layout[-1][1][:1] if mlp else self.footprint.outputs.shape[1:]))
         self.loss.check(self.shape, self.y)
-        if not is_shipped(self.loss):
-            any_outputs = self.space.read().new_zeros(1, *self.shape[1:]) if mlp else self.footprint.outputs
-            check_total(self.loss, any_outputs, self.y[:1])
         if not mlp and self.footprint.least > self.examples:
             # Torch's gradient is wrong for one example alone. Counted twice, it has the same mean.
             self.x, self.y, self.examples = part(self.x, torch.tensor([0, 0])), self.y[[0, 0]], 2
+        if not is_shipped(self.loss):
+            few = slice(TRIED)
+            check_total(self.loss, self.space.run(self.space.read(), self.rest, part(self.x, few)), self.y[few])
         self._apart = self.is_mlp or self.examples == 1
 
     @cached_property

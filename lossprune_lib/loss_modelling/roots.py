@@ -8,6 +8,8 @@ from torch import Tensor
 from lossprune_lib.loss_modelling.loss import Loss
 from lossprune_lib.seeds import generator
 
+TRIED = 8  # examples on which a total is tried: a few may have no loss
+
 
 def check_total(loss: Loss, outputs: Tensor, targets: Tensor) -> None:
     """Raise ValueError unless a loss's total is a sum over the examples [N, ...]: of all of them twice, twice as much.
@@ -15,16 +17,18 @@ def check_total(loss: Loss, outputs: Tensor, targets: Tensor) -> None:
     Nothing is said where it is not finite, or so small that rounding decides.
     """
     z = outputs.detach().to(torch.promote_types(outputs.dtype, torch.float32))
-    z, targets = torch.cat([z, z]), torch.cat([targets, targets])  # one example alone may be squeezed to none
-    with torch.no_grad():
-        once, twice = loss.total(z, targets), loss.total(torch.cat([z, z]), torch.cat([targets, targets]))
-    if all(isinstance(total, Tensor) and total.numel() == 1 for total in (once, twice)):
-        tolerance = 1e-6 if z.dtype == torch.float64 else 1e-3
-        finite = once.isfinite() and twice.isfinite()
-        if not finite or torch.allclose(twice, 2 * once, rtol=tolerance, atol=tolerance / 100):
-            return
-    fault = 'must be a scalar, the sum over the examples and not their mean: write .sum() or reduction="sum"'
-    raise _refused(loss, "total", fault)
+    targets = torch.cat([targets, targets])  # one example alone may be squeezed to none
+    tolerance = 1e-6 if z.dtype == torch.float64 else 1e-3
+    for each in (z, z.flip(0)):  # a trained network's own answers may have no loss, but those to others do
+        rows = torch.cat([each, each])
+        with torch.no_grad():
+            once, twice = loss.total(rows, targets), loss.total(torch.cat([rows, rows]), torch.cat([targets, targets]))
+        if all(isinstance(total, Tensor) and total.numel() == 1 for total in (once, twice)):
+            finite = once.isfinite() and twice.isfinite()
+            if not finite or torch.allclose(twice, 2 * once, rtol=tolerance, atol=tolerance / 100):
+                continue
+        fault = 'must be a scalar, the sum over the examples and not their mean: write .sum() or reduction="sum"'
+        raise _refused(loss, "total", fault)
 
 
 def check_root(loss: Loss, outputs: Tensor, targets: Tensor) -> None:

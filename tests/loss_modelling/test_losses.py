@@ -417,6 +417,45 @@ def test_a_mean_in_place_of_the_sum_is_refused_before_anything_is_computed(kind:
         use(replace(WRONG_TOTAL, mistake=""))
 
 
+@dataclass(frozen=True)
+class Average(Loss):
+    """A mean, which shows where there is a loss: of squares, of logarithms of probabilities, or of margins."""
+
+    kind: str
+
+    def total(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        if self.kind == "squares":
+            return (outputs - targets).square().mean()
+        if self.kind == "logarithms":
+            return -(outputs.log() * targets).mean()
+        return (1 - outputs * targets).relu().mean()
+
+    def hessian_root(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        return outputs.new_zeros(1, *outputs.shape)
+
+
+@pytest.mark.parametrize("kind", ["mlp", "another"])
+@pytest.mark.parametrize("loss", ["squares", "logarithms", "margins", "all margins"])
+def test_a_mean_is_refused_where_some_examples_or_some_outputs_have_no_loss(kind: str, loss: str) -> None:
+    x, y = torch.linspace(5, 1, 20).reshape(20, 1), torch.ones(20, 1)
+    if loss == "squares":
+        y[0] = 0  # as the outputs of weights of zero
+    if loss == "margins":
+        x[1:] /= 10  # the first example's alone is wide
+    if loss == "all margins":
+        x[1::2], y[1::2] = -x[1::2], -1
+    net = nn.Sequential(nn.Linear(1, 1, bias=False), *([nn.Identity(), nn.Unflatten(1, (1,))] * (kind == "another")))
+    nn.init.constant_(net[0].weight, 2)
+    task = data.Task.from_tensors(*(x, y) * 3, classes=2)
+    for use in (
+        lambda: LossModel.at(net, (x, y), order=1, loss=Average(loss.split()[-1])),
+        lambda: training.evaluate(net, task, loss=Average(loss.split()[-1])),
+        lambda: training.fit(net, task, 1, loss=Average(loss.split()[-1]), progress=False),
+    ):
+        with pytest.raises(ValueError, match=r"total .* sum over the examples and not their mean"):
+            use()
+
+
 def test_a_wrong_root_is_refused_where_columns_are_drawn_from_it() -> None:
     class OwnColumns(Wrong):
         def sampled_column(self, outputs: Tensor, targets: Tensor, generator: torch.Generator) -> Tensor:
@@ -485,6 +524,20 @@ def test_a_loss_that_squeezes_its_outputs_is_tried_on_more_than_one_example() ->
         tuned = training.fit(net, task, 1, loss=Squeezed(), progress=False)
         model = LossModel.at(tuned, (x, y), loss=Squeezed())
         assert model.loss == pytest.approx(F.binary_cross_entropy_with_logits(tuned(x).squeeze(), y).item())
+
+
+def test_a_network_that_cannot_run_on_one_example_is_tried_on_two() -> None:
+    class Squeezing(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a = nn.Linear(4, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.a(x).squeeze().softmax(1)
+
+    net, x, y = Squeezing(), torch.ones(1, 4), torch.ones(1, 3)
+    expected = SQUARES.total(net(x.repeat(2, 1)), y.repeat(2, 1)).item() / 2
+    assert LossModel.at(net, (x, y), order=1, loss=SQUARES).loss == pytest.approx(expected)
 
 
 def test_a_mean_over_nothing_is_zero_whatever_kind_of_number_counts() -> None:
