@@ -11,6 +11,7 @@ from cachetools import LRUCache
 from torch import Tensor, nn
 
 from lossprune_lib.checks import check_choice
+from lossprune_lib.data.inputs import Inputs, change
 from lossprune_lib.data.task import Batch
 from lossprune_lib.loss_modelling.loss import Loss
 from lossprune_lib.loss_modelling.losses import cross_entropy
@@ -110,11 +111,14 @@ class BatchLoss(BatchPasses):
         self.space.check_point(step, "The step")
         form = {"ggn": ggn_quadratic_form, "hessian": hessian_quadratic_form}[matrix]
 
-        def of_part(x: Tensor, y: Tensor) -> Tensor:
-            outputs = partial(self.space.run, rest=self.rest, x=x)
-            return form(outputs, lambda z: self.loss.total(z, y), weights.detach(), step.detach())
+        def of_part(x: Inputs, y: Tensor) -> Tensor:
+            outputs, targets = partial(self.space.run, rest=rest, x=change(x, Tensor.clone)), y.clone()
+            return form(outputs, lambda z: self.loss.total(z, targets), weights, step)
 
-        total: Any = sum(of_part(*part) for part in self._parts(0, self.max_bytes // _GRAPHS))
+        with torch.inference_mode(False):  # there are no gradients in it, but of copies of what was made in it
+            weights, step = weights.detach().clone(), step.detach().clone()
+            rest = {name: tensor.clone() for name, tensor in self.rest.items()}
+            total: Any = sum(of_part(*part) for part in self._parts(0, self.max_bytes // _GRAPHS))
         return (total / float(self.loss.count(self.y))).item()
 
     def known(self, weights: Tensor, order: int, gradient: bool, restriction: Restriction | None = None) -> LossModel:

@@ -35,7 +35,10 @@ def ggn_quadratic_form(
         The sum over the examples.
     step : [D]
     """
-    at, moved = jvp(outputs, (weights,), (step,))[:2]
+    try:
+        at, moved = jvp(outputs, (weights,), (step,))[:2]
+    except RuntimeError:  # some layers have no forward derivative (LSTM); backward twice gives the same
+        at, moved = torch.autograd.functional.jvp(outputs, weights, step)
     curved = jvp(grad(loss), (at.detach(),), (moved.detach(),))[1]
     return (moved * curved).sum().clamp_min(0)
 
@@ -45,8 +48,6 @@ def hessian_quadratic_form(
     outputs: Callable[[Tensor], Tensor], loss: Callable[[Tensor], Tensor], weights: Tensor, step: Tensor
 ) -> Tensor:
     """Return step^T H step, for H the Hessian of the same at weights [D]; it may be negative."""
-    if torch.is_inference_mode_enabled():
-        raise ValueError("There are no gradients in torch.inference_mode: leave it first (torch.no_grad is fine).")
     # Backward twice: forward twice, torch is silently wrong for layer norm, and has no rule for much else.
     at = weights.detach().requires_grad_()
     with torch.enable_grad():
