@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from torch import Tensor
 
@@ -49,19 +52,33 @@ def check_root(loss: Loss, outputs: Tensor, targets: Tensor) -> None:
     """
     z, y = outputs.detach().double(), targets.double() if targets.is_floating_point() else targets
     z = z / z.abs().max().clamp_min(1)
-    check_total(loss, z, y)
-    z, y = torch.cat([z, z]), torch.cat([y, y])
-    root = loss.hessian_root(z, y)
+    v = torch.randn((2 * len(z), *z.shape[1:]), generator=generator(0, "root"), dtype=torch.float64).to(z)
+    with _constants_in_words(loss):
+        check_total(loss, z, y)
+        z, y = torch.cat([z, z]), torch.cat([y, y])
+        root, columns, expected = loss.hessian_root(z, y), loss.columns(z[:1], y[:1]), _hessian_times(loss, z, y, v)
     if root.shape[1:] != z.shape:
         fault = f"has the shape {list(root.shape)} for outputs {list(z.shape)}, but must be [S, *outputs.shape]"
         raise _refused(loss, "hessian_root", f"{fault}: S columns, which come first")
-    if loss.columns(z[:1], y[:1]) != len(root):
-        raise _refused(loss, "columns", f"is {loss.columns(z[:1], y[:1])}, but its hessian_root has {len(root)}")
-    v = torch.randn(z.shape, generator=generator(0, "root"), dtype=torch.float64).to(z)
+    if columns != len(root):
+        raise _refused(loss, "columns", f"is {columns}, but its hessian_root has {len(root)}")
     rows = root.reshape(*root.shape[:2], -1).transpose(0, 1)  # [N, S, K]
-    expected = _hessian_times(loss, z, y, v)
     if bool(expected.isfinite().all()) and not _close(_gram_times(rows, v), expected):
         raise _refused(loss, "hessian_root", _mistake(rows, v, expected))
+
+
+@contextmanager
+def _constants_in_words(loss: Loss) -> Iterator[None]:
+    """Say what is wrong with a loss that has numbers of another dtype than the outputs'."""
+    try:
+        yield
+    except RuntimeError as error:
+        if "dtype" not in str(error) and "scalar type" not in str(error):
+            raise
+        raise ValueError(
+            f"The loss {type(loss).__name__} cannot be computed in float64, in which its root is checked ({error}): "
+            "make its constants like the outputs, with outputs.new_tensor(...)."
+        ) from error
 
 
 def _mistake(rows: Tensor, v: Tensor, expected: Tensor) -> str:

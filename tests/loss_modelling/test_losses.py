@@ -372,6 +372,24 @@ def test_a_transposed_root_is_named() -> None:
         check_root(Transposed(label_smoothing=0.1), randn(1, 4), Y[:1])
 
 
+@pytest.mark.parametrize("where", ["total", "hessian_root"])
+def test_constants_of_another_dtype_are_told_from_other_mistakes(where: str) -> None:
+    class Mixed(Squares):
+        def total(self, outputs: Tensor, targets: Tensor) -> Tensor:
+            mixed = outputs @ (torch.eye(3) if where == "total" else torch.eye(3).to(outputs))
+            return super().total(mixed, targets)
+
+        def hessian_root(self, outputs: Tensor, targets: Tensor) -> Tensor:
+            return super().hessian_root(outputs, targets) @ torch.eye(3)
+
+    batch = randn(5, 4).float(), randn(5, 3).float()
+    LossModel.at(nn.Linear(4, 3), batch, order=1, loss=Mixed())
+    with pytest.raises(ValueError, match=r"Mixed .* constants like the outputs, with outputs.new_tensor"):
+        LossModel.at(nn.Linear(4, 3), batch, loss=Mixed())
+    with pytest.raises(RuntimeError, match=r"size mismatch|multiplied"):
+        check_root(Mixed(), randn(1, 4).float(), randn(1, 4).float())
+
+
 def test_a_loss_that_is_linear_in_the_outputs_has_no_curvature() -> None:
     class Linear(Squares):
         def total(self, outputs: Tensor, targets: Tensor) -> Tensor:
