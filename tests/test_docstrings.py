@@ -8,7 +8,7 @@ import importlib
 import pytest
 
 
-@pytest.mark.parametrize("module", ["data.loaders", "loss_modelling.losses", "training"])
+@pytest.mark.parametrize("module", ["data.loaders", "loss_modelling.loss", "loss_modelling.losses", "training"])
 def test_examples_run(module: str) -> None:
     found = doctest.testmod(importlib.import_module(f"lossprune_lib.{module}"))
     assert found.attempted > 0

@@ -1,7 +1,7 @@
 """Loss modelling: the loss of a batch as a function of the weights, and its Taylor model around a point."""
 
 from lossprune_lib.loss_modelling.batch_loss import BatchLoss
-from lossprune_lib.loss_modelling.loss import Loss
+from lossprune_lib.loss_modelling.loss import Loss, NothingCountsError
 from lossprune_lib.loss_modelling.losses import (
     BinaryCrossEntropy,
     CrossEntropy,
@@ -20,6 +20,7 @@ __all__ = [
     "Loss",
     "LossModel",
     "MeanSquaredError",
+    "NothingCountsError",
     "binary_cross_entropy",
     "check_root",
     "cross_entropy",

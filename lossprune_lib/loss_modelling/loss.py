@@ -9,7 +9,19 @@ from lossprune_lib.checks import check_instance
 
 
 class NothingCountsError(ValueError):
-    """A batch none of whose targets counts: it has no mean loss, though the data set that it is of may have one."""
+    """A batch none of whose targets counts: it has no mean loss, though the data set that it is of may have one.
+
+    A loss of one's own raises it in its `check`, such as one of targets of which some are missing:
+
+    >>> from lossprune_lib.loss_modelling import Loss, NothingCountsError
+    >>> class OfKnown(Loss):
+    ...     def check(self, shape, targets):
+    ...         if targets.isnan().all():
+    ...             raise NothingCountsError("All targets are missing.")
+    >>> OfKnown().check((2, 1), torch.tensor([[torch.nan], [torch.nan]]))
+    Traceback (most recent call last):
+    lossprune_lib.loss_modelling.loss.NothingCountsError: All targets are missing.
+    """
 
 
 class Loss:
