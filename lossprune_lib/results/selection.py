@@ -16,7 +16,7 @@ CELL = ["sparsity", "criterion", "stages", "step_penalty"]
 # What later tables have beside these, and what its absence means: no control, the exact curvature, the paper's width,
 # the layers that are prunable by default.
 _ADDED: dict[str, Any] = {"control": "", "curvature_columns": 0, "width": 1.0, "include": "", "exclude": ""}
-_SAME = [
+SAME = [
     "task",
     "model",
     "width",
@@ -147,7 +147,7 @@ def distinct(table: pd.DataFrame) -> pd.DataFrame:
     pruned_at_once = table[table["control"] != "gradual"]  # pruned while it is trained: there is no before
     if not pruned_at_once.empty:
         check_table(pruned_at_once, "true_change")
-    mixed = [name for name in _SAME if name in table and table[name].nunique(dropna=False) > 1]
+    mixed = [name for name in SAME if name in table and table[name].nunique(dropna=False) > 1]
     if mixed:
         raise ValueError(
             f"The table mixes runs that differ in {' and '.join(mixed)}, which do not compare: give each alone."
@@ -179,9 +179,14 @@ def has_no_model(criterion: str) -> bool:
     return criterion in CRITERIA and not CRITERIA[criterion].models_loss
 
 
+def of_second_order(runs: pd.DataFrame) -> pd.Series:
+    """Return of each run whether its criterion depends on the curvature."""
+    return runs["criterion"].isin([name for name, criterion in CRITERIA.items() if criterion.order == 2])
+
+
 def of_one_curvature(runs: pd.DataFrame) -> pd.DataFrame:
     """Return runs with one kind of curvature: of several the exact one, else that with the most sampled columns."""
-    second = runs["criterion"].isin([name for name, criterion in CRITERIA.items() if criterion.order == 2])
+    second = of_second_order(runs)
     kinds = set(runs.loc[second, "curvature_columns"])
     kind = 0 if 0 in kinds else max(kinds, default=0)
     return runs[~second | (runs["curvature_columns"] == kind)]

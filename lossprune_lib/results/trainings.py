@@ -5,13 +5,12 @@ from __future__ import annotations
 import pandas as pd
 
 from lossprune_lib.results.findings import changes_by_seed
-from lossprune_lib.results.selection import distinct, gap, of_one_curvature
+from lossprune_lib.results.selection import SAME, distinct, gap, has_no_model, of_one_curvature, of_second_order
 from lossprune_lib.results.statistics import paired
 
 _CASE = ["sparsity", "criterion", "control", "stages"]
 # What may differ is the training alone.
-_SAME = ["task", "model", "width", "train_examples", "tuning_epochs", "schedule", "batch_size", "scope"]
-_SAME += ["include", "exclude"]
+_SAME = [name for name in SAME if name != "training_epochs"]
 _NOTHING = "The tables have no pruning of one seed in common: give those of plans that differ in the training alone."
 
 
@@ -20,7 +19,7 @@ def between_trainings(shorter: pd.DataFrame, longer: pd.DataFrame) -> pd.DataFra
 
     Parameters
     ----------
-    shorter, longer : tables of the same prunings; cases and seeds that only one of them has are left out
+    shorter, longer : tables of the same prunings; cases, and seeds of a case, that only one of them has are left out
 
     Returns
     -------
@@ -33,42 +32,53 @@ def between_trainings(shorter: pd.DataFrame, longer: pd.DataFrame) -> pd.DataFra
     Raises
     ------
     ValueError
-        if they differ in more than the training, were trained for the same time, have no case in common, or were
-        fine-tuned at several step penalties.
+        if they differ in more than the training, were trained for the same time, have no case in common, were
+        fine-tuned at several step penalties, or only in part.
     """
     both = [of_one_curvature(distinct(table)) for table in (shorter, longer)]
-    _check(*both)
+    tuned = _are_tuned(both)
+    _check(both, tuned)
     seeds = set(both[0]["seed"]) & set(both[1]["seed"])  # also for the choice of the step penalty
     both = [runs[runs["seed"].isin(seeds)] for runs in both]
     if not seeds:
         raise ValueError(_NOTHING)
-    tuned = all("tuned_test_error" in runs and runs["tuned_test_error"].notna().all() for runs in both)
     found = [_gaps(runs) if tuned else _changes(runs) for runs in both]
     dense = [100 * runs.drop_duplicates("seed").set_index("seed")["dense_test_error"] for runs in both]
     rows = [_row((float("nan"), "", "", 0), "dense test error", *dense)]
     measure = "test gap" if tuned else "loss change"
     rows += [_row(case, measure, found[0][case], found[1][case]) for case in found[0] if case in found[1]]
-    if len(rows) == 1 or not seeds:
-        raise ValueError(
-            "The two tables have no pruning of one seed in common: give those of plans that differ in training alone."
-        )
+    rows = [row for row in rows if row[-1]]  # of cases with a seed in common
+    if len(rows) == 1:
+        raise ValueError(_NOTHING)
     return pd.DataFrame(rows, columns=[*_CASE, "measure", "shorter", "longer", "mean", "low", "high", "seeds"])
 
 
-def _check(shorter: pd.DataFrame, longer: pd.DataFrame) -> None:
-    for name in _SAME:
-        if name in shorter and name in longer:
-            first, second = ({str(value) for value in runs[name].unique()} for runs in (shorter, longer))
+def _are_tuned(tables: list[pd.DataFrame]) -> bool:
+    found = pd.concat([runs.reindex(columns=["tuned_test_error"]) for runs in tables])["tuned_test_error"].notna()
+    if found.nunique() > 1:
+        raise ValueError("Some of the runs were fine-tuned, and others were not: give tables of one kind.")
+    return bool(found.all())
+
+
+def _check(both: list[pd.DataFrame], tuned: bool) -> None:
+    compared = dict.fromkeys(_SAME, both)
+    compared["curvature_columns"] = [runs[of_second_order(runs)] for runs in both]
+    if tuned:  # else each has its own best one
+        compared["step_penalty"] = [runs[~runs["criterion"].map(has_no_model)] for runs in both]
+    for name, parts in compared.items():
+        if all(name in part and len(part) for part in parts):
+            first, second = ({str(value) for value in part[name].unique()} for part in parts)
             if first != second:
                 said = " and ".join(", ".join(sorted(values)) for values in (first, second))
                 raise ValueError(f"The tables differ in more than the training: their {name} is {said}.")
-    times = [int(runs["training_epochs"].iloc[0]) for runs in (shorter, longer)]
+    times = [int(runs["training_epochs"].iloc[0]) for runs in both]
     if times[0] >= times[1]:
         raise ValueError(f"The shorter training comes first, and the longer one second, not {times[0]} and {times[1]}.")
 
 
 def _gaps(runs: pd.DataFrame) -> dict[tuple[object, ...], pd.Series]:
-    if runs["step_penalty"][runs["stages"] > 1].nunique() > 1:
+    modelled = runs[~runs["criterion"].map(has_no_model)]
+    if modelled["step_penalty"].nunique() > 1 or runs.duplicated([*_CASE, "seed"]).any():
         raise ValueError("Fine-tuned runs are compared at one step penalty, but there are several: choose one first.")
     runs = runs.assign(gap=gap(runs, "test"))
     return {case: part.set_index("seed")["gap"] for case, part in runs.groupby(_CASE, sort=False)}
@@ -76,7 +86,7 @@ def _gaps(runs: pd.DataFrame) -> dict[tuple[object, ...], pd.Series]:
 
 def _changes(runs: pd.DataFrame) -> dict[tuple[object, ...], pd.Series]:
     return {
-        (sparsity, criterion, "", stages): of_stages
+        (sparsity, criterion, "", stages): of_stages.dropna()
         for sparsity, part in runs.groupby("sparsity", sort=False)
         for criterion, by_stages in changes_by_seed(part).items()
         for stages, of_stages in by_stages.items()

@@ -59,6 +59,8 @@ def test_only_seeds_and_cases_that_both_have_count() -> None:
         ({"width": 0.25}, "their width is 1.0 and 0.25"),
         ({"training_epochs": 30}, "not 30 and 30"),
         ({"sparsity": 0.5}, "no pruning of one seed"),
+        ({"curvature_columns": 1}, "their curvature_columns is 0 and 1"),
+        ({"tuned_test_error": 0.5}, "Some of the runs were fine-tuned, and others were not"),
     ],
 )
 def test_what_does_not_compare_is_refused(changed: dict[str, object], message: str) -> None:
@@ -71,6 +73,43 @@ def test_fine_tuned_masks_of_several_penalties_are_refused() -> None:
     shorter = pd.concat([with_controls(masks).assign(training_epochs=30, step_penalty=value) for value in (0.0, 0.1)])
     with pytest.raises(ValueError, match="at one step penalty"):
         results.between_trainings(shorter, shorter.assign(training_epochs=100))
+
+
+def test_what_was_pruned_at_once_is_refused_at_several_penalties_too() -> None:
+    def tuned(penalties: tuple[float, ...], epochs: int) -> pd.DataFrame:
+        errors = {("lm", 1, value): [4.0] * 4 for value in penalties}
+        return table(errors, errors, training_epochs=epochs)
+
+    several, one, another = (1e-3, 1e-2), (1e-3,), (1e-2,)
+    with pytest.raises(ValueError, match="at one step penalty"):
+        results.between_trainings(tuned(several, 30), tuned(several, 100))
+    with pytest.raises(ValueError, match=r"their step_penalty is 0\.001 and 0\.01"):
+        results.between_trainings(tuned(one, 30), tuned(another, 100))
+    assert results.between_trainings(tuned(one, 30), tuned(one, 100))["seeds"].tolist() == [4, 4]
+
+
+def test_magnitude_does_not_depend_on_the_penalty() -> None:
+    shorter = with_controls({("mp", ""): 8.0, ("qm", ""): 4.0}).assign(training_epochs=30)
+    longer = shorter.assign(training_epochs=100)
+    longer.loc[longer["criterion"] == "mp", "step_penalty"] = 1.0
+    assert results.between_trainings(shorter, longer)["seeds"].tolist() == [5, 5, 5]
+
+
+@pytest.mark.parametrize("tuned", [False, True])
+def test_a_case_without_a_seed_in_common_is_left_out(tuned: bool) -> None:
+    changes = {("mp", 1, 0.0): [3.0] * 4, ("qm", 14, 0.1): [1.0] * 4, ("qm", 1, 0.1): [2.0] * 4}
+    shorter = table(changes, changes if tuned else None, training_epochs=30)
+    longer = shorter.assign(training_epochs=100).query("stages == 14 or criterion == 'mp' or seed > 1")
+    shorter = shorter.query("stages == 14 or criterion == 'mp' or seed < 2")
+    found = results.between_trainings(shorter, longer)
+    assert found[["criterion", "stages", "seeds"]].to_numpy().tolist() == [["", 0, 4], ["mp", 1, 4], ["qm", 14, 4]]
+
+
+def test_means_are_of_the_seeds_that_both_have() -> None:
+    longer = untuned(SHORT, 100).query("criterion == 'mp' or stages == 14 and seed > 1")
+    longer = pd.concat([longer, untuned({("qm", 1, 0.1): [2.0] * 4}, 100)])
+    qm = results.between_trainings(untuned(SHORT, 30), longer).query("criterion == 'qm'")
+    assert qm[["shorter", "longer", "mean", "seeds"]].to_numpy().tolist() == [[pytest.approx(1.05)] * 2 + [0, 2]]
 
 
 def test_the_penalty_is_chosen_on_the_seeds_that_both_have() -> None:
