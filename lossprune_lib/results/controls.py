@@ -44,7 +44,7 @@ def controls(table: pd.DataFrame) -> pd.DataFrame:
         if "magnitude" not in set(part["control"]):
             continue
         sparsity, criterion = cell[0], str(cell[1])
-        of_magnitude = runs[(runs["sparsity"] == sparsity) & (runs["criterion"] == "mp")]
+        of_magnitude = _of_magnitude(runs, sparsity)
         errors = _by_seed(part, "error", criterion) | _by_seed(of_magnitude, "error", "mp")
         says = _sentence(errors, criterion, margin(runs))
         others = [name for name in errors if name not in ("mp", "magnitude", criterion)]
@@ -112,7 +112,7 @@ def controls_of_loss(table: pd.DataFrame) -> pd.DataFrame:
         criterion = str(cell[1])
         if not set(part["control"]) & {"magnitude", "shuffled"}:
             continue
-        of_magnitude = runs[(runs["sparsity"] == cell[0]) & (runs["criterion"] == "mp")]
+        of_magnitude = _of_magnitude(runs, cell[0])
         changes = _by_seed(part, "change", criterion) | _by_seed(of_magnitude, "change", "mp")
         for first in ("mp", "magnitude", "shuffled"):
             if first in changes and criterion in changes:
@@ -136,6 +136,12 @@ def between_criteria(table: pd.DataFrame) -> pd.DataFrame:
             found = paired(errors[first], errors["qm"])
             rows.append((*cell, first, "qm", found.mean, found.low, found.high, found.n, found.verdict(margin(runs))))
     return pd.DataFrame(rows, columns=[*settings, "first", "second", "mean", "low", "high", "seeds", "verdict"])
+
+
+def _of_magnitude(runs: pd.DataFrame, sparsity: object) -> pd.DataFrame:
+    """Return MP's runs, each once: it does not depend on the number of stages."""
+    found = runs[(runs["sparsity"] == sparsity) & (runs["criterion"] == "mp")]
+    return found.drop_duplicates(["control", "seed"])
 
 
 def _by_seed(runs: pd.DataFrame, column: str, itself: str) -> dict[str, pd.Series]:

@@ -166,3 +166,10 @@ def test_the_lead_itself_stands_beside_what_could_explain_it() -> None:
     assert found["mean"].to_dict() == {"mp": 2.0, "magnitude": 1.5}
     alone = runs[runs["control"] == ""]
     assert results.controls_of_loss(alone).empty  # without controls there is nothing to explain it by
+
+
+def test_magnitude_counts_each_seed_once_however_many_stages_it_was_run_in() -> None:
+    runs = with_controls({("mp", ""): 8.0, ("qm", ""): 4.0, ("qm", "magnitude"): 5.0})
+    twice = pd.concat([runs, runs[runs["criterion"] == "mp"].assign(stages=14)])
+    for function in (results.controls, results.controls_of_loss):
+        pd.testing.assert_frame_equal(function(twice), function(runs))
