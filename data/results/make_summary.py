@@ -65,7 +65,7 @@ def by_verdict() -> Iterable[str]:
             ]
             said += [f"- **{NAMES[number].capitalize()}**: {'; '.join(found)}."] if found else []
         if verdict == "undecided":
-            said.append(beside_the_paper(every))
+            said += filter(None, [beside_the_paper(every)])
             said.append(
                 "- *Gap*: error after fine-tuning less that before pruning. *Ceiling*: what noise lets correlate."
             )
@@ -123,17 +123,19 @@ def longest(studies: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
 
 def beside_the_paper(studies: dict[str, pd.DataFrame]) -> str:
     """Say how many of the paper's numbers those of each study of enough seeds differ from, if there are any."""
-    said = []
-    for table in studies.values():
+    said: dict[str, list[str]] = {}
+    for name, table in studies.items():
         if table["seed"].nunique() < FEWEST_SEEDS or table["tuning_epochs"].isna().any():
             continue
         both = pd.concat([results.beside_paper(table, number) for number in (1, 2)])
         both = both[both["paper_mean"].notna()]
         epochs = " + ".join(f"{table[f'{when}_epochs'].iloc[0]:.0f}" for when in ("training", "tuning"))
         if not both.empty:
-            said.append(f"after {epochs} epochs {both['differs'].sum()} of {len(both)}")
-    counts = f"{', '.join(said)} differ clearly (Welch, 5 %)"
-    return f"- **The paper's numbers**, MNIST: {counts}; the others need not be equal."
+            said.setdefault(called(name), []).append(f"after {epochs} epochs {both['differs'].sum()} of {len(both)}")
+    if not said:
+        return ""
+    counts = "; ".join(f"{network}: {', '.join(of_network)}" for network, of_network in said.items())
+    return f"- **The paper's numbers**, {counts} differ clearly (Welch, 5 %); the others need not be equal."
 
 
 def told(number: int, table: pd.DataFrame, judged: pd.DataFrame) -> str:

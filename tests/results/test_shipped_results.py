@@ -121,6 +121,15 @@ def test_the_summary_is_one_page() -> None:
     assert len((FOLDER / "SUMMARY.md").read_text("utf-8").split()) < 1000  # 200 words a minute
 
 
+def test_the_papers_numbers_stand_beside_the_studies_that_they_are_compared_with(
+    script: Callable[[str], dict[str, Any]],
+) -> None:
+    beside_the_paper, mnist = script("summary")["beside_the_paper"], results.load("mnist")
+    said = beside_the_paper({"mnist": mnist, "mnist_800": mnist.assign(training_epochs=800)})
+    assert "MNIST: after 60 + 20 epochs 4 of 8; MNIST with 800 epochs: after 800 + 20 epochs 4 of 8 differ" in said
+    assert beside_the_paper({"digits": results.load("digits")}) == ""
+
+
 def test_the_first_round_is_on_record(script: Callable[[str], dict[str, Any]]) -> None:
     found = script("findings")["first_round"]()
     assert len(found) == 15
