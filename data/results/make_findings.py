@@ -313,8 +313,8 @@ def controls(name: str) -> str:
     remain = (clear & ~every["alone"]).sum()
     lines.append(
         f"So many comparisons: {clear.sum()} of these {every['low'].notna().sum()} differences with intervals are "
-        f"clear, each by itself. Of {remain} it can be said that on average at most one in twenty is none (Benjamini "
-        f"and Hochberg 1995); the others are marked *{ALONE.strip(', ')}*.\n"
+        f"clear, each by itself. Of {remain} it can be said that on average at most one in twenty is none, were the "
+        f"comparisons independent (Benjamini and Hochberg 1995); the others are marked *{ALONE.strip(', ')}*.\n"
     )
     return "\n".join(lines)
 

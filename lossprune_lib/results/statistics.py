@@ -96,8 +96,8 @@ def paired(first: pd.Series, second: pd.Series) -> Interval:
 def adjusted_p(found: pd.DataFrame) -> pd.Series:
     """Return the p-values of many differences, adjusted for their number; NaN where there is no interval.
 
-    A difference below 0.05 is among those of which, on average, at most one in twenty is none. Source: Benjamini and
-    Hochberg 1995, by SciPy.
+    A difference below 0.05 is among those of which, on average, at most one in twenty is none, were the comparisons
+    independent. Source: Benjamini and Hochberg 1995, by SciPy.
 
     Parameters
     ----------
