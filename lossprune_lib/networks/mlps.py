@@ -26,7 +26,7 @@ def is_mlp(space: WeightSpace, shape: tuple[int, ...]) -> bool:
     return (
         flat
         and all(type(step) in (nn.Linear, *_ELEMENTWISE) for step in steps)
-        and not any(_is_changed(module) for module in net.modules())
+        and not any(is_changed(module) for module in net.modules())
         and list(space.modules) == layers
         and len({id(bias) for bias in biases}) == len(biases)
         and layers[0].in_features == math.prod(shape)
@@ -34,7 +34,7 @@ def is_mlp(space: WeightSpace, shape: tuple[int, ...]) -> bool:
     )
 
 
-def _is_changed(module: nn.Module) -> bool:
+def is_changed(module: nn.Module) -> bool:
     """Return whether a module has hooks, or a forward pass that is not its class's."""
     hooks = module._forward_hooks, module._forward_pre_hooks, module._backward_hooks, module._backward_pre_hooks
     return any(hooks) or "forward" in vars(module)

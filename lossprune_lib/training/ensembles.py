@@ -38,7 +38,7 @@ from lossprune_lib.training.stackable import (
     check_trains_as_it_stands,
 )
 from lossprune_lib.training.stacked_batches import batches_of, summed_loss
-from lossprune_lib.training.structure import structure
+from lossprune_lib.training.structure import difference
 
 Stack = DenseStack | SparseStack  # the trainable numbers of R networks, in whichever form is faster
 # The share of kept weights below which sparse products are faster on a CPU (two cores, 784-300-100-10, batches of 100);
@@ -69,7 +69,8 @@ class Ensemble:
         ------
         ValueError
             if there is none, they differ in architecture or in a module's settings, or they have buffers (such as batch
-            norm's statistics), dropout or frozen parameters: train those one by one.
+            norm's statistics), dropout, frozen parameters, hooks or a forward pass that was replaced: train those one
+            by one.
         """
         if not isinstance(nets, (Sequence, nn.ModuleList)):
             raise TypeError(f"An ensemble is made of a list of networks, not of a {type(nets).__name__}: write [net].")
@@ -77,10 +78,11 @@ class Ensemble:
             raise ValueError("An ensemble needs at least one network.")
         spaces = [WeightSpace(net) for net in nets]
         for net, space in zip(nets, spaces, strict=True):
-            if space.layout != spaces[0].layout or structure(net) != structure(nets[0]):
+            differs = difference(nets[0], net)
+            if differs or space.layout != spaces[0].layout:
                 raise ValueError(
-                    "The networks of an ensemble must have one architecture; these differ in their layers or their "
-                    "settings: train them one by one."
+                    "The networks of an ensemble must have one architecture and the same settings, but "
+                    f"{differs or 'their prunable weights differ'}: make them alike, or train them one by one."
                 )
             check_stackable(net)
         rests = [space.rest() for space in spaces]

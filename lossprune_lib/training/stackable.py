@@ -14,19 +14,25 @@ from lossprune_lib.data.inputs import call
 from lossprune_lib.data.task import Task
 from lossprune_lib.loss_modelling.confirm import close
 from lossprune_lib.loss_modelling.losses import check_outputs, cross_entropy
+from lossprune_lib.networks.mlps import is_changed
 from lossprune_lib.networks.validation import in_words
 from lossprune_lib.seeds import own_draws
 from lossprune_lib.training.recipe import Recipe, check_recipe
 
 
 def check_stackable(net: nn.Module) -> None:
-    """Raise ValueError for buffers, dropout or frozen parameters."""
+    """Raise ValueError for buffers, dropout, frozen parameters, hooks, or a forward pass that was replaced."""
     if next(net.buffers(), None) is not None:
         raise ValueError("A network with buffers, such as batch norm's, cannot be stacked: train it alone.")
     if any(isinstance(module, (_DropoutNd, nn.RReLU)) for module in net.modules()):
         raise ValueError("A network with dropout cannot be stacked, as each would drop the same: train it alone.")
     if not all(parameter.requires_grad for parameter in net.parameters()):
         raise ValueError("A network with frozen parameters cannot be stacked: train it alone.")
+    if any(is_changed(module) for module in net.modules()):
+        raise ValueError(
+            "A network with hooks, or with a forward pass that is not its class's, cannot be stacked, as they may hold "
+            "on to one network's own modules: train it alone."
+        )
 
 
 @torch.no_grad()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from argparse import Namespace
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from enum import Enum
 from functools import partial
 from numbers import Number
-from types import SimpleNamespace
+from types import CellType, CodeType, SimpleNamespace
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,47 +18,118 @@ from torch import Tensor, nn
 
 from lossprune_lib import files
 
-_OF_EVERY_MODULE = frozenset(vars(nn.Module()))  # its parameters, hooks and mode, which are compared elsewhere
+# Its parameters and buffers, which are compared as numbers, its modules, which have their own turn, its mode, which
+# training sets, and its hooks, of which those that change what it computes are added again.
+_OF_EVERY_MODULE = frozenset(vars(nn.Module()))
+_HOOKS = ("_forward_pre_hooks", "_forward_hooks", "_backward_pre_hooks", "_backward_hooks")
+_PLAIN = (type(None), type(...), str, bytes, slice, Number, np.generic, torch.dtype, torch.device, torch.Size)
 
 
 def structure(net: nn.Module) -> list[tuple[str, str, str, str]]:
     """Return the name, type and settings of each module: equal for networks of one architecture, in any process."""
     return [
-        (name, _name(type(module)), module.extra_repr(), _in_words(_settings(module)))
+        (name, _name(type(module)), module.extra_repr(), described(_settings(module)))
         for name, module in net.named_modules()
     ]
 
 
+def difference(one: nn.Module, other: nn.Module) -> str:
+    """Say where the structures of two networks first differ; "" if nowhere. Two classes of one name differ."""
+    first, second = (dict(_entries(net)) for net in (one, other))
+    for place in first | second:
+        ours, theirs = first.get(place, "missing"), second.get(place, "missing")
+        if ours != theirs:
+            twice = " (defined twice: a cell that is run again makes a new class)" if str(ours) == str(theirs) else ""
+            texts = str(ours), str(theirs)
+            differs = (i for i, (a, b) in enumerate(zip(*texts, strict=False)) if a != b)
+            at = max(0, next(differs, 0) - 20)
+            one_is, other_is = (text if len(text) <= 100 else f"...{text[at : at + 100]}..." for text in texts)
+            return f"{place} is {one_is} in one and {other_is} in another{twice}"
+    return ""
+
+
+def _entries(net: nn.Module) -> Iterator[tuple[str, object]]:
+    for name, module in net.named_modules():
+        where = f"module {name!r}" if name else "the network"
+        yield f"the class of {where}", type(module)
+        yield from ((f"{key!r} of {where}", described(value)) for key, value in _settings(module).items())
+        yield f"extra_repr() of {where}", module.extra_repr()
+
+
 def _settings(module: nn.Module) -> dict[str, object]:
     """Return a module's own attributes: its forward pass may read them, though `extra_repr` leaves them out."""
-    return {name: value for name, value in sorted(vars(module).items()) if name not in _OF_EVERY_MODULE}
+    own = {name: value for name, value in sorted(vars(module).items()) if name not in _OF_EVERY_MODULE}
+    hooks = {name: list(vars(module)[name].values()) for name in _HOOKS}
+    return own | {name: functions for name, functions in hooks.items() if functions}
 
 
-def _in_words(value: object) -> str:
-    """Describe a setting: plain values, functions and what is made of them; of anything else, its type alone.
+def _type_of(value: object) -> str:
+    return _name(type(value))
+
+
+def described(value: object, otherwise: Callable[[object], str] = _type_of, within: tuple[int, ...] = ()) -> str:
+    """Describe a setting: plain values, tensors, functions and what is made of them, in words that stay the same.
 
     The usual description of an object has its address, which is another one in each process.
+
+    Parameters
+    ----------
+    otherwise : what to say of anything else, and of tensors whose numbers cannot be read; by default its type
+    within : the ids of what this value is a part of, as something may contain itself
     """
-    if value is None or isinstance(value, (str, bytes, Number, torch.dtype, torch.device, torch.Size)):
+    if isinstance(value, _PLAIN):
         return repr(value)
-    if isinstance(value, Enum):
-        return f"{_name(type(value))}.{value.name}"
-    if isinstance(value, partial):
-        return f"{_in_words(value.func)}{_in_words(value.args)}{_in_words(value.keywords)}"
-    if isinstance(value, (Tensor, np.ndarray)) and not isinstance(value, nn.Parameter):
-        numbers = torch.as_tensor(value).detach().cpu().contiguous()
-        return f"{numbers.dtype}{list(numbers.shape)}{files.fingerprint({'numbers': numbers}, {})}"
+    if id(value) in within:
+        return "..."
+    say = partial(described, otherwise=otherwise, within=(*within, id(value)))
+    if isinstance(value, Tensor) and not isinstance(value, nn.Parameter):
+        return _of_tensor(value, say, otherwise)
+    if isinstance(value, np.ndarray):
+        numbers = say(value.tolist()) if value.dtype.hasobject else hashlib.sha256(value.tobytes()).hexdigest()
+        return f"{value.dtype}{list(value.shape)}{numbers}"
     if isinstance(value, (list, tuple)):
-        return f"[{', '.join(map(_in_words, value))}]"
+        return f"[{', '.join(map(say, value))}]"
     if isinstance(value, Mapping):
-        return f"{{{', '.join(f'{_in_words(key)}: {_in_words(entry)}' for key, entry in value.items())}}}"
+        return f"{{{', '.join(f'{say(key)}: {say(entry)}' for key, entry in value.items())}}}"
     if isinstance(value, (set, frozenset)):
-        return f"{{{', '.join(sorted(map(_in_words, value)))}}}"
+        return f"{{{', '.join(sorted(map(say, value)))}}}"
+    return _of_object(value, say) or otherwise(value)
+
+
+def _of_tensor(value: Tensor, say: Callable[[object], str], otherwise: Callable[[object], str]) -> str:
+    kind = f"{value.dtype}{list(value.shape)}"
+    try:
+        numbers = value.detach().resolve_conj().resolve_neg()
+        if numbers.layout is not torch.strided:
+            entries = numbers.to_sparse_coo().coalesce()
+            return f"{kind}{say([entries.indices(), entries.values()])}"
+        return f"{kind}{files.fingerprint({'numbers': numbers.cpu().contiguous()}, {})}"
+    except (RuntimeError, TypeError):  # it has none that can be read, as on the device meta
+        return f"{kind}{otherwise(value)}"
+
+
+def _of_object(value: Any, say: Callable[[object], str]) -> str:
+    """Describe a function, or an object that is nothing but its attributes; return "" for any other."""
+    if isinstance(value, Enum):
+        return f"{_type_of(value)}.{value.name}"
+    if isinstance(value, partial):
+        return f"{say(value.func)}{say(value.args)}{say(value.keywords)}"
+    if isinstance(value, CodeType):
+        shape = value.co_argcount, value.co_kwonlyargcount, value.co_flags
+        text = say([*shape, value.co_code, value.co_names, value.co_consts])
+        return f"code {hashlib.sha256(text.encode()).hexdigest()[:16]}"
+    if hasattr(value, "__code__"):  # two that are made in one place, or in two versions of a cell, have one name
+        # A cell is empty until what it names is defined.
+        cells = [entry.cell_contents for entry in value.__closure__ or () if entry != CellType()]
+        beside = value.__defaults__, value.__kwdefaults__, getattr(value, "__self__", None)
+        holds = [*cells, *(part for part in beside if part is not None)]
+        return f"{_name(value)}{say(holds)} {say(value.__code__)}"
     if isinstance(value, (SimpleNamespace, Namespace)):
-        return _name(type(value)) + _in_words(vars(value))
+        return _type_of(value) + say(vars(value))
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return _name(type(value)) + _in_words({e.name: getattr(value, e.name, None) for e in dataclasses.fields(value)})
-    return _name(value if hasattr(value, "__qualname__") else type(value))
+        fields = [f"{field.name}={say(getattr(value, field.name, None))}" for field in dataclasses.fields(value)]
+        return f"{_type_of(value)}({', '.join(fields)})"
+    return _name(value)
 
 
 def _name(kind: object) -> str:

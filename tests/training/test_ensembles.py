@@ -399,6 +399,37 @@ def test_networks_that_differ_in_their_activations_are_no_ensemble() -> None:
         ensembles.Ensemble.of(nets)
 
 
+def cell(forward: str) -> nn.Module:
+    """Return a network of a class that a notebook defines, always by the same name."""
+    names: dict[str, type[nn.Module]] = {"Linear": nn.Linear}
+    exec(f"class Net(Linear):\n    def forward(self, x):\n        return {forward}", names)
+    return names["Net"](6, 3)
+
+
+def test_two_classes_of_one_name_are_no_ensemble() -> None:
+    with pytest.raises(ValueError, match=r"class 'Net'.*class 'Net'.*defined twice"):
+        ensembles.Ensemble.of([cell("super(Net, self).forward(x)"), cell("super(Net, self).forward(x) ** 2")])
+
+
+def test_a_setting_that_differs_is_named_with_both_values() -> None:
+    nets = [nn.Sequential(Scaled(name)) for name in ("first", "second")]
+    with pytest.raises(ValueError, match=r"'factor' of module '0' is 'first' in one and 'second' in another.*alike"):
+        ensembles.Ensemble.of(nets)
+
+
+@pytest.mark.parametrize("change", ["hook", "forward"])
+def test_networks_that_were_changed_are_no_ensemble(change: str) -> None:
+    nets = [nn.Sequential(nn.Linear(6, 3)) for _ in range(2)]
+    for net in nets:
+        layer, old = net[0], net[0].forward
+        if change == "hook":
+            layer.register_forward_hook(lambda module, inputs, output: 2 * output)
+        else:
+            layer.forward = lambda x, old=old: 2 * old(x)
+    with pytest.raises(ValueError, match=r"hooks, or with a forward pass .* train it alone"):
+        ensembles.Ensemble.of(nets)
+
+
 def wrong_masks(nets: list[nn.Module], task: data.Task) -> object:
     return ensembles.fit(ensembles.Ensemble.of(nets), task, 1, kept=torch.ones(3, 5, dtype=torch.bool))
 
