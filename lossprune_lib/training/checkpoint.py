@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,8 @@ from lossprune_lib.data.task import Task, TaskLike
 from lossprune_lib.loss_modelling.loss import Loss
 from lossprune_lib.networks.masks import Mask
 from lossprune_lib.training.recipe import Recipe
-from lossprune_lib.training.state import own_states, put
-from lossprune_lib.training.structure import structure
+from lossprune_lib.training.state import numbers_of, own_states, put
+from lossprune_lib.training.structure import described, structure
 
 _DATA = ("x_train", "y_train", "x_valid", "y_valid")  # of a task: what training reads
 _SECONDS = 20.0  # between two states that are kept: to write one for each epoch would slow small networks down
@@ -40,6 +41,7 @@ class Checkpoint:
             raise IsADirectoryError(f"{self.path} is a folder: name a file in it.")
         on_cpu = {name: tensor.detach().cpu().contiguous() for name, tensor in begins.items()}
         self._training = files.fingerprint(on_cpu, {"settings": json.dumps(settings, sort_keys=True)})
+        self._names = set(begins)
         self._written = time.monotonic()
 
     @torch.no_grad()
@@ -79,7 +81,16 @@ class Checkpoint:
     def keep(
         self, tensors: Mapping[str, Tensor], optimizer: optim.Optimizer, notes: dict[str, Any], last: bool
     ) -> None:
-        """Write the state, if that is due or this is the last one."""
+        """Write the state, if that is due or this is the last one; ValueError if tensors came or went since the start.
+
+        Those that begin with "now " are the network's own.
+        """
+        others = self._names ^ {name.removeprefix("now ") for name in tensors if name.startswith("now ")}
+        if others:
+            raise ValueError(
+                f"The buffer {min(others)!r} came or went while the network was trained, and a checkpoint could not "
+                "bring it back: register it in __init__ and keep it, or leave the checkpoint out."
+            )
         if not last and time.monotonic() - self._written < _SECONDS:
             return
         of_optimizer = {
@@ -101,7 +112,7 @@ def settings_of(
     Raises
     ------
     ValueError
-        if a function or the loss cannot be told from others.
+        if a function or the loss cannot be told from others, or the network's state is not of dense tensors alone.
     """
     data = {name: tensor for name, tensor in vars(task).items() if name in _DATA} if isinstance(task, Task) else {}
     augment = None
@@ -118,21 +129,30 @@ def settings_of(
             f"A checkpoint keeps tensors only, but the module {next(iter(own))!r} has a state of its own "
             "(get_extra_state): leave the checkpoint out."
         )
-    if " at 0x" in repr(loss):  # an address, which would be another one when the training goes on
+    sparse = [name for name, tensor in numbers_of(net).items() if tensor.layout is not torch.strided]
+    if sparse:
         raise ValueError(
-            f"A checkpoint cannot tell this {type(loss).__name__} from other losses: make it a frozen dataclass of "
-            "plain values, or leave the checkpoint out."
+            f"A checkpoint keeps dense tensors only, but the buffer {sparse[0]!r} is sparse: store it with "
+            ".to_dense(), or leave the checkpoint out."
         )
     return {
         "network": structure(net),
         "trained": [name for name, parameter in net.named_parameters() if parameter.requires_grad],
         "epochs": epochs,
-        "loss": repr(loss),
+        "loss": described(loss, partial(_refuse, loss)),
         "recipe": {**vars(recipe), "augment": augment},
         "seed": seed,
         "mask": files.fingerprint({"kept": mask.kept.cpu()}, {}) if isinstance(mask, Mask) else mask,
         "data": files.fingerprint({name: tensor.cpu().contiguous() for name, tensor in data.items()}, {}),
     }
+
+
+def _refuse(loss: Loss, part: object) -> str:
+    raise ValueError(
+        f"A checkpoint cannot tell this {type(loss).__name__} from other losses, as it can compare no "
+        f"{type(part).__name__}: make it a frozen dataclass of plain values, tensors or functions, or leave the "
+        "checkpoint out."
+    )
 
 
 def _parameters(optimizer: optim.Optimizer) -> list[Tensor]:

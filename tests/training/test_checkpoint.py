@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,9 +18,10 @@ from torch import Tensor, nn
 
 from lossprune_lib import Mask, WeightSpace, files, models, training
 from lossprune_lib.data import Task
-from lossprune_lib.loss_modelling import CrossEntropy, Loss
+from lossprune_lib.loss_modelling import CrossEntropy, Loss, binary_cross_entropy, cross_entropy, mean_squared_error
 from lossprune_lib.training import Recipe, checkpoint, crop_and_flip, sgd
 from lossprune_lib.training.gradual import fit_gradually
+from lossprune_lib.training.structure import described
 
 QUICK = Recipe(epochs=8, batch_size=30, lr=0.1, schedule="one_cycle")
 
@@ -172,6 +173,40 @@ def test_buffers_that_grow_or_are_expanded_are_no_obstacle(small: Task, tmp_path
     assert same(training.fit(**how), undisturbed)
 
 
+class Changing(nn.Module):
+    """Has a buffer only from its first forward pass on, or only until then."""
+
+    def __init__(self, comes: bool) -> None:
+        super().__init__()
+        self.comes = comes
+        if not comes:
+            self.register_buffer("shift", torch.zeros(5).double())
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.comes:
+            self.shift = None
+        elif not hasattr(self, "shift"):
+            self.register_buffer("shift", torch.ones(5).double())
+        return x if self.shift is None else x + self.shift
+
+
+@pytest.mark.parametrize("comes", [True, False], ids=["comes", "goes"])
+def test_buffers_that_come_or_go_have_no_checkpoint(comes: bool, small: Task, tmp_path: Path) -> None:
+    net, path = with_layer(Changing(comes)), tmp_path / "state"
+    with pytest.raises(ValueError, match=r"buffer '2\.shift' came or went .* register it in __init__"):
+        training.fit(net, small, 2, progress=False, checkpoint=path)
+    assert not path.exists()
+    training.fit(net, small, 1, progress=False)
+
+
+def test_a_sparse_buffer_has_no_checkpoint(small: Task, tmp_path: Path) -> None:
+    net = with_layer(nn.Tanh())
+    net[2].register_buffer("table", torch.eye(5).to_sparse(), persistent=False)
+    with pytest.raises(ValueError, match=r"buffer '2\.table' is sparse"):
+        training.fit(net, small, 1, progress=False, checkpoint=tmp_path / "state")
+    training.fit(net, small, 1, progress=False)
+
+
 def test_a_finished_training_is_not_done_again(small: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = training.fit(convolutions(), small, recipe=QUICK, progress=False, checkpoint=tmp_path / "state")
     monkeypatch.setattr(sgd, "train_epoch", lambda *_: pytest.fail("it was done"))
@@ -263,6 +298,47 @@ def test_a_loss_that_cannot_be_told_from_others_has_no_checkpoint(small: Task, t
     with pytest.raises(ValueError, match="frozen dataclass"):
         training.fit(convolutions(), small, 1, loss=Plain(), progress=False, checkpoint=tmp_path / "state")
     training.fit(convolutions(), small, 1, loss=Plain(), progress=False)
+
+
+@dataclass(frozen=True, eq=False)
+class Weighed(Plain):
+    """Has a setting that is printed with few digits, or none."""
+
+    setting: object
+
+    def total(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        return super().total(outputs, targets)
+
+
+def power(p: float) -> Callable[[Tensor], Tensor]:
+    return lambda h: h**p
+
+
+SETTINGS = {
+    "digits": lambda value: torch.tensor([1, 1 + 1e-5 * value]),
+    "many numbers": lambda value: np.r_[np.zeros(2000), value, np.zeros(2000)],
+    "function": power,
+}
+
+
+@pytest.mark.parametrize("what", SETTINGS)
+def test_losses_are_told_apart_by_all_that_they_hold(what: str, small: Task, tmp_path: Path) -> None:
+    how = {"net": with_layer(nn.Tanh()), "task": small, "epochs": 1, "progress": False}
+    how["checkpoint"] = tmp_path / "state"
+    first = training.fit(loss=Weighed(SETTINGS[what](1)), **how)
+    assert same(training.fit(loss=Weighed(SETTINGS[what](1)), **how), first)
+    with pytest.raises(ValueError, match="is of another training"):
+        training.fit(loss=Weighed(SETTINGS[what](4)), **how)
+
+
+def test_a_loss_that_holds_what_cannot_be_compared_has_no_checkpoint(small: Task, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"this Weighed .* no Linear: .* frozen dataclass"):
+        training.fit(convolutions(), small, 1, loss=Weighed([nn.Linear(1, 1)]), checkpoint=tmp_path / "state")
+
+
+@pytest.mark.parametrize("loss", [cross_entropy, mean_squared_error, binary_cross_entropy], ids=str)
+def test_states_that_were_kept_under_a_losss_printed_form_stay_valid(loss: Loss) -> None:
+    assert described(loss) == repr(loss)
 
 
 @pytest.mark.parametrize("what", ["mask", "augmentation"])
