@@ -10,14 +10,14 @@ from torch import Tensor
 Inputs = Any  # a Tensor, or a tuple, list or mapping of Inputs
 
 
-def tensors_of(x: Inputs) -> Iterator[Tensor]:
-    """Yield all tensors of some inputs; raise TypeError for what is neither a tensor nor made of tensors."""
+def tensors_of(x: Inputs, *, only: bool = True) -> Iterator[Tensor]:
+    """Yield all tensors of some inputs; if there must be `only` such, raise TypeError for what is made of none."""
     if isinstance(x, Tensor):
         yield x
     elif isinstance(x, (Mapping, tuple, list)) and len(x):
         for entry in x.values() if isinstance(x, Mapping) else x:
-            yield from tensors_of(entry)
-    else:
+            yield from tensors_of(entry, only=only)
+    elif only:
         raise TypeError(
             "Inputs are a torch tensor [N, ...], or a tuple or dict of such, not "
             f"{type(x).__name__}: convert arrays with torch.from_numpy."
@@ -25,12 +25,15 @@ def tensors_of(x: Inputs) -> Iterator[Tensor]:
 
 
 def change(x: Inputs, function: Callable[[Tensor], Tensor]) -> Inputs:
-    """Return inputs of the same structure, each tensor changed by a function."""
+    """Return inputs of the same structure, each tensor changed by a function; what is no input stays what it is."""
     if isinstance(x, Tensor):
         return function(x)
     if isinstance(x, Mapping):
         return {name: change(entry, function) for name, entry in x.items()}
-    return tuple(change(entry, function) for entry in x)
+    if isinstance(x, (tuple, list)):
+        make = list if isinstance(x, list) else getattr(x, "_make", tuple)  # of a named tuple, one of its kind
+        return make(change(entry, function) for entry in x)
+    return x
 
 
 def count(x: Inputs) -> int:
@@ -57,6 +60,7 @@ class OnCopies:
     """A network, or a function, that may change its inputs in place: then it is given copies, and the data stay.
 
     The first call is on a copy, and shows whether the others must be. ValueError if only a later one changes its own.
+    What a task of the user's own gives beside tensors, such as None for a mask or an object, is handed on as it is.
     """
 
     def __init__(self, function: Callable[[Inputs], Any]) -> None:
@@ -78,7 +82,7 @@ class OnCopies:
 
 def _versions(x: Inputs) -> list[int | None]:
     """Return torch's count of the changes of each tensor; None where it does not count them, in inference mode."""
-    return [None if tensor.is_inference() else tensor._version for tensor in tensors_of(x)]
+    return [None if tensor.is_inference() else tensor._version for tensor in tensors_of(x, only=False)]
 
 
 def kind(x: Inputs) -> tuple[Any, ...]:

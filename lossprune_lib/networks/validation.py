@@ -63,9 +63,10 @@ def in_words(x: Inputs) -> Iterator[None]:
         raise
     except (RuntimeError, TypeError, IndexError, AttributeError, KeyError, AssertionError) as error:
         reason = str(error).partition("\n")[0].rstrip(".")
-        shapes = ", ".join(str(list(tensor.shape[1:])) for tensor in tensors_of(x))
+        shapes = ", ".join(str(list(tensor.shape[1:])) for tensor in tensors_of(x, only=False))
         raise ValueError(
-            f"The network cannot run on inputs of shape {shapes}: {reason}. Give it the inputs that it was made for."
+            f"The network cannot run on inputs of shape {shapes or 'unknown'}: {reason}. Give it the "
+            "inputs that it was made for."
         ) from error
 
 

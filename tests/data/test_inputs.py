@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence, pack_sequence
 
+from lossprune_lib import training
 from lossprune_lib.data.inputs import OnCopies
 
 
@@ -28,3 +33,70 @@ def test_a_change_that_comes_later_is_said() -> None:
     function(torch.zeros(3))
     with pytest.raises(ValueError, match=r"some batches only.*x\.clone"):
         function(torch.full((3,), 2.0))
+
+
+class OwnTask:
+    """A task of the user's own, whose inputs are what a function makes of tensors."""
+
+    device, dtype = torch.device("cpu"), torch.float64
+
+    def __init__(self, inputs: Callable[[Tensor], object]) -> None:
+        self.inputs = inputs
+
+    def sample(self, examples: int, generator: torch.Generator) -> tuple[object, Tensor]:
+        return next(self.batches("train"))
+
+    def batches(self, split: str, *settings: object) -> Iterator[tuple[object, Tensor]]:
+        for first in (1, 2):
+            yield self.inputs(torch.full((4, 3), float(first), dtype=torch.float64)), torch.arange(4) % 2
+
+
+class Taking(nn.Module):
+    """Takes a tensor, or an object that has one, and what comes beside it; changes the tensor in place."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.layer = nn.Linear(3, 2).double()
+
+    def forward(self, x: Tensor | SimpleNamespace, mask: object = None, flag: bool = True) -> Tensor:
+        assert mask is None
+        assert flag is True
+        return self.layer(x.values if isinstance(x, SimpleNamespace) else x.mul_(1))
+
+
+BESIDE: dict[str, Callable[[Tensor], object]] = {
+    "None": lambda x: {"x": x, "mask": None},
+    "a flag": lambda x: {"x": x, "flag": True},
+    "None in a tuple": lambda x: (x, None),
+    "an object": lambda x: SimpleNamespace(values=x),
+}
+
+
+@pytest.mark.parametrize("what", BESIDE)
+def test_a_task_may_give_other_things_beside_tensors(what: str) -> None:
+    expected, found = (
+        (training.evaluate(net, task), list(training.fit(net, task, 1, progress=False).parameters()))
+        for net, task in ((Taking(), OwnTask(lambda x: x)), (Taking(), OwnTask(BESIDE[what])))
+    )
+    assert found[0] == expected[0]
+    assert all(map(torch.equal, found[1], expected[1]))
+
+
+def test_what_a_network_cannot_run_on_is_said_of_such_inputs_too() -> None:
+    with pytest.raises(ValueError, match=r"cannot run on inputs of shape \[2\]"):
+        training.evaluate(Taking(), OwnTask(lambda x: (x[:, :2], None)))
+
+
+def test_nested_inputs_keep_their_kinds() -> None:
+    seen: list[tuple[object, ...]] = []
+    packed = pack_sequence([torch.ones(3, 2), torch.ones(2, 2)])
+    x = (packed, [torch.zeros(2)])
+    function = OnCopies(lambda x: seen.append(x))
+    for _ in range(2):
+        function(x)
+    for given in seen:
+        assert isinstance(given[0], PackedSequence)
+        assert isinstance(given[1], list)
+    assert seen[0][0].data is not packed.data
+    assert torch.equal(seen[0][0].data, packed.data)
