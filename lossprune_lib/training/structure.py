@@ -85,7 +85,9 @@ def described(value: object, otherwise: Callable[[object], str] = _type_of, with
     if isinstance(value, Tensor) and not isinstance(value, nn.Parameter):
         return _of_tensor(value, say, otherwise)
     if isinstance(value, np.ndarray):
-        numbers = say(value.tolist()) if value.dtype.hasobject else hashlib.sha256(value.tobytes()).hexdigest()
+        # Of objects, records and long numbers the bytes are addresses, or have gaps in which anything may be.
+        as_list = value.dtype.char in "OVgG"
+        numbers = say(value.tolist()) if as_list else hashlib.sha256(value.tobytes()).hexdigest()
         return f"{value.dtype}{list(value.shape)}{numbers}"
     if isinstance(value, (list, tuple)):
         return f"[{', '.join(map(say, value))}]"

@@ -84,6 +84,8 @@ PAIRS: dict[str, tuple[Callable[[], object], Callable[[], object]]] = {
     "arrays": (lambda: np.ones(2), lambda: np.ones(3)),
     "arrays of words": (lambda: np.array(["a"]), lambda: np.array(["b"])),
     "arrays of objects": (lambda: np.array([None, {1}]), lambda: np.array([None, {2}])),
+    "long numbers": (lambda: np.ones(9, np.longdouble) * 1.5, lambda: np.ones(9, np.longdouble) * 2.5),
+    "records": (lambda: np.array([(1, 2.0)], "i1, f8"), lambda: np.array([(1, 3.0)], "i1, f8")),
     "dicts": (lambda: {"a": [1]}, lambda: {"a": [2]}),
     "lists that contain themselves": (lambda: looped(1), lambda: looped(2)),
     "functions": (lambda: F.relu, lambda: F.gelu),
