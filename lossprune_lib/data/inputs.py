@@ -31,7 +31,7 @@ def change(x: Inputs, function: Callable[[Tensor], Tensor]) -> Inputs:
     if isinstance(x, Mapping):
         return {name: change(entry, function) for name, entry in x.items()}
     if isinstance(x, (tuple, list)):
-        make = list if isinstance(x, list) else getattr(x, "_make", tuple)  # of a named tuple, one of its kind
+        make = getattr(x, "_make", tuple)  # of a named tuple, such as a packed sequence, another of its kind
         return make(change(entry, function) for entry in x)
     return x
 
