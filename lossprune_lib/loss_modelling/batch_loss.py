@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from functools import partial
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import cached_property, partial
 from numbers import Integral
 from typing import Any
 
@@ -10,22 +12,27 @@ import torch
 from cachetools import LRUCache
 from torch import Tensor, nn
 
-from lossprune_lib.checks import check_choice
-from lossprune_lib.data.inputs import Inputs, change
+from lossprune_lib.checks import check_choice, check_int
+from lossprune_lib.data.inputs import Inputs, change, kind, part
 from lossprune_lib.data.task import Batch
-from lossprune_lib.loss_modelling.loss import Loss
-from lossprune_lib.loss_modelling.losses import cross_entropy
+from lossprune_lib.loss_modelling.footprint import Footprint
+from lossprune_lib.loss_modelling.loss import Loss, check_loss
+from lossprune_lib.loss_modelling.losses import cross_entropy, is_shipped
 from lossprune_lib.loss_modelling.model import LossModel
-from lossprune_lib.loss_modelling.passes import BatchPasses
+from lossprune_lib.loss_modelling.passes import evaluate
+from lossprune_lib.loss_modelling.preflight import are_different, preflight, two_of
 from lossprune_lib.loss_modelling.products import ggn_quadratic_form, hessian_quadratic_form
 from lossprune_lib.loss_modelling.restriction import Restriction, warn_of_dense_products
+from lossprune_lib.loss_modelling.roots import TRIED, check_total
+from lossprune_lib.networks.mlps import is_mlp
+from lossprune_lib.networks.validation import check_batch, check_mode
 from lossprune_lib.networks.weights import WeightSpace
 
 MATRICES = ("ggn", "hessian")
 _GRAPHS = 4  # what a derivative of a derivative keeps, in graphs of a plain backward pass
 
 
-class BatchLoss(BatchPasses):
+class BatchLoss:
     """The mean loss of one batch as a function of a network's prunable weights: bound once, and checked once.
 
     A model that was made at some weights is kept, within another `max_bytes`, and not made again.
@@ -69,9 +76,62 @@ class BatchLoss(BatchPasses):
         seed: int | tuple[int, ...] = 0,
         max_bytes: int = 2**30,
     ) -> None:
-        space = net if isinstance(net, WeightSpace) else WeightSpace(net)
-        super().__init__(space, batch, loss, curvature_columns, seed, max_bytes)
+        self.space = net if isinstance(net, WeightSpace) else WeightSpace(net)
+        self.loss, self.max_bytes = check_loss(loss), check_int(max_bytes, "max_bytes")
+        self.curvature_columns, self.seed = curvature_columns, seed if isinstance(seed, tuple) else (seed,)
+        if curvature_columns is not None:
+            check_int(curvature_columns, "curvature_columns")
+        self.x, self.y = check_batch(self.space, batch)
+        check_mode(self.space.net)
+        self.rest, self.examples = self.space.rest(), len(self.y)
+        # Nothing that the preflight looks for can happen in a multilayer perceptron, so there it waits for a model.
+        mlp = self.is_mlp = isinstance(self.x, Tensor) and is_mlp(self.space, tuple(self.x.shape[1:]))
+        self.shape = (self.examples, *(self.space.layout[-1][1][:1] if mlp else self.footprint.outputs.shape[1:]))
+        self.loss.check(self.shape, self.y)
+        if not mlp and self.footprint.least > self.examples:
+            # Torch's gradient is wrong for one example alone. Counted twice, it has the same mean.
+            self.x, self.y, self.examples = part(self.x, torch.tensor([0, 0])), self.y[[0, 0]], 2
+        if not is_shipped(self.loss):
+            few = slice(TRIED)
+            check_total(self.loss, self.space.run(self.space.read(), self.rest, part(self.x, few)), self.y[few])
+        self.apart = mlp or self.examples == 1  # else passes see whether examples influence one another
         self._models: LRUCache[_Point, LossModel] = LRUCache(max_bytes, getsizeof=_bytes_of)
+
+    @cached_property
+    def footprint(self) -> Footprint:
+        """What one example takes, from a preflight; the space keeps it for inputs of this kind."""
+        one, other = (part(two_of(self.x), slice(i, i + 1)) for i in range(2))
+        self._kind = kind(self.x), are_different(one, other)  # equal examples show less
+        if self._kind not in self.space.footprints:
+            self.space.footprints[self._kind] = preflight(self.space, self.rest, self.x)
+        return self.space.footprints[self._kind]
+
+    def note(self, **found: bool) -> None:
+        """Keep what was found out about the network after its preflight."""
+        self.footprint = self.space.footprints[self._kind] = replace(self.footprint, **found)  # type: ignore[arg-type]
+
+    def parts(self, columns: int, max_bytes: int, by_units: bool = False) -> Iterator[tuple[Inputs, Tensor]]:
+        """Yield the batch in parts that stay within a budget; whole where its examples influence one another.
+
+        Parameters
+        ----------
+        by_units : whether the inputs are stored unit by unit, as sparse products read them
+        """
+        return self.cut(self.footprint.examples_within(self.space, columns, max_bytes), by_units)
+
+    def cut(self, at_once: int, by_units: bool = False) -> Iterator[tuple[Inputs, Tensor]]:
+        """Yield the batch so many examples at once, where the network allows it; of an MLP without a preflight."""
+        mixes, least = (False, 1) if self.is_mlp else (self.footprint.mixes, self.footprint.least)
+        starts = list(range(0, self.examples, self.examples if mixes else max(at_once, least)))
+        if len(starts) > 1 and self.examples - starts[-1] < least:
+            starts.pop()
+        for start, end in zip(starts, [*starts[1:], self.examples], strict=True):
+            yield part(self._by_units if by_units else self.x, slice(start, end)), self.y[start:end]
+
+    @cached_property
+    def _by_units(self) -> Tensor:
+        """The inputs, stored once in the order that would be made for each sparse product with them."""
+        return self.x.movedim(0, -1).contiguous().movedim(-1, 0)
 
     def value(self, weights: Tensor) -> Tensor:
         """Return the mean loss at weights [D], or at each of R vectors [R, D], as float64 [] or [R] on the CPU."""
@@ -79,7 +139,7 @@ class BatchLoss(BatchPasses):
             return torch.tensor([self.value(row).item() for row in weights], dtype=torch.float64)
         self.space.check_point(weights, "The point")
         weights = weights.detach()
-        found = self._models.get(_Point(weights)) or self._evaluate(weights, 0, False)
+        found = self._models.get(_Point(weights)) or evaluate(self, weights, 0, False)
         return torch.tensor(found.loss, dtype=torch.float64)
 
     def model(self, weights: Tensor, order: int = 2, *, gradient: bool = True) -> LossModel:
@@ -118,7 +178,7 @@ class BatchLoss(BatchPasses):
         with torch.inference_mode(False):  # there are no gradients in it, but of copies of what was made in it
             weights, step = weights.detach().clone(), step.detach().clone()
             rest = {name: tensor.clone() for name, tensor in self.rest.items()}
-            total: Any = sum(of_part(*part) for part in self._parts(0, self.max_bytes // _GRAPHS))
+            total: Any = sum(of_part(*part) for part in self.parts(0, self.max_bytes // _GRAPHS))
         return (total / float(self.loss.count(self.y))).item()
 
     def known(self, weights: Tensor, order: int, gradient: bool, restriction: Restriction | None = None) -> LossModel:
@@ -145,16 +205,16 @@ class BatchLoss(BatchPasses):
     ) -> LossModel:
         """Evaluate by the kept weights alone, or by all in a network that fails only with the former: this is said."""
         if restriction is None or self.footprint.dense or not restriction.patterns:
-            return self._evaluate(weights, order, gradient, restriction)
+            return evaluate(self, weights, order, gradient, restriction)
         try:
-            return self._evaluate(weights, order, gradient, restriction, restriction.patterns)
+            return evaluate(self, weights, order, gradient, restriction, restriction.patterns)
         except torch.OutOfMemoryError:
             raise
         except RuntimeError as error:
             # Such as for a view, for which the outputs of sparse products are stored in the wrong order.
             reason = str(error).partition("\n")[0].partition(". ")[0].rstrip(".")
-        found = self._evaluate(weights, order, gradient, restriction)  # what is wrong here too is raised
-        self._note(dense=True)
+        found = evaluate(self, weights, order, gradient, restriction)  # what is wrong here too is raised
+        self.note(dense=True)
         warn_of_dense_products(reason)
         return found
 

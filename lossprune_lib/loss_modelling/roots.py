@@ -15,17 +15,17 @@ TRIED = 8  # examples on which a total is tried: a few may have no loss
 
 
 def check_total(loss: Loss, outputs: Tensor, targets: Tensor) -> None:
-    """Raise ValueError unless a loss's total is a sum over the examples [N, ...]: of all of them twice, twice as much.
+    """Raise ValueError unless a loss's total is a sum over the examples [N, ...]: of each one twice, twice as much.
 
     Nothing is said where it is not finite, or so small that rounding decides.
     """
     z = outputs.detach().to(torch.promote_types(outputs.dtype, torch.float32))
-    targets = torch.cat([targets, targets])  # one example alone may be squeezed to none
     tolerance = 1e-6 if z.dtype == torch.float64 else 1e-3
-    for each in (z, z.flip(0)):  # a trained network's own answers may have no loss, but those to others do
-        rows = torch.cat([each, each])
-        with torch.no_grad():
-            once, twice = loss.total(rows, targets), loss.total(torch.cat([rows, rows]), torch.cat([targets, targets]))
+    # One by one, as losses may cancel. A trained network's own answers may have no loss, but those to others do.
+    answers, asked = [*z.split(1), *z.flip(0).split(1)], 2 * targets.split(1)
+    for rows, y in zip(answers, asked, strict=True):
+        with torch.no_grad():  # one example alone may be squeezed to none
+            once, twice = (loss.total(torch.cat(n * [rows]), torch.cat(n * [y])) for n in (2, 4))
         if all(isinstance(total, Tensor) and total.numel() == 1 for total in (once, twice)):
             finite = once.isfinite() and twice.isfinite()
             if not finite or torch.allclose(twice, 2 * once, rtol=tolerance, atol=tolerance / 100):

@@ -26,7 +26,7 @@ from lossprune_lib.loss_modelling import (
     cross_entropy,
     mean_squared_error,
 )
-from lossprune_lib.loss_modelling.losses import check_outputs
+from lossprune_lib.loss_modelling.losses import check_outputs, check_sum
 
 SMOOTH = CrossEntropy(label_smoothing=0.2)
 WEIGHTED = CrossEntropy(class_weights=(1.0, 0.5, 3.0, 0.25))
@@ -472,6 +472,15 @@ def test_a_mean_is_refused_where_some_examples_or_some_outputs_have_no_loss(kind
     ):
         with pytest.raises(ValueError, match=r"total .* sum over the examples and not their mean"):
             use()
+
+
+def test_a_total_whose_examples_cancel_is_no_mean() -> None:
+    class Linear(Squares):
+        def total(self, outputs: Tensor, targets: Tensor) -> Tensor:
+            return (outputs * targets).sum()
+
+    z = randn(4, 1).float() * 1e6
+    check_sum(Linear(), torch.cat([z, -z.flip(0)]), torch.ones(8, 1))
 
 
 def test_a_wrong_root_is_refused_where_columns_are_drawn_from_it() -> None:

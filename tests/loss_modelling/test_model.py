@@ -15,7 +15,7 @@ from torch.func import functional_call, jacrev
 from torch.nn import functional as F
 
 from lossprune_lib import BatchLoss, LossModel, WeightSpace
-from lossprune_lib.loss_modelling import Loss, cross_entropy, curvature, passes
+from lossprune_lib.loss_modelling import Loss, batch_loss, cross_entropy, curvature, passes
 from lossprune_lib.loss_modelling.forward import Recording
 from lossprune_lib.loss_modelling.losses import CrossEntropy
 
@@ -272,13 +272,13 @@ def test_a_model_knows_its_order(order: int | None) -> None:
 def made(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The orders of the models that are evaluated, in turn."""
     orders: list[int] = []
-    evaluate = BatchLoss._evaluate
+    evaluate = batch_loss.evaluate
 
-    def heard(self: BatchLoss, weights: Tensor, order: int, *rest: object) -> LossModel:
+    def heard(risk: BatchLoss, weights: Tensor, order: int, *rest: object) -> LossModel:
         orders.append(order)
-        return evaluate(self, weights, order, *rest)
+        return evaluate(risk, weights, order, *rest)
 
-    monkeypatch.setattr(BatchLoss, "_evaluate", heard)
+    monkeypatch.setattr(batch_loss, "evaluate", heard)
     return orders
 
 

@@ -21,7 +21,7 @@ from torch.nn import functional as F
 from torch.nn.utils import prune as torch_prune
 
 from lossprune_lib import BatchLoss, LocalPruner, LossModel, Mask, WeightSpace, data, models
-from lossprune_lib.loss_modelling import curvature, losses
+from lossprune_lib.loss_modelling import batch_loss, curvature, losses
 from lossprune_lib.loss_modelling.forward import Recording
 from lossprune_lib.networks import selection
 from lossprune_lib.pruning import EmptyLayerWarning, PrunerState, PruningRun, one_shot, prune_together
@@ -727,13 +727,13 @@ TOGETHER: dict[str, list[LocalPruner]] = {
 def models_made(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, Tensor]]:
     """The order and the weights of each loss model that is evaluated."""
     made: list[tuple[int, Tensor]] = []
-    evaluate = BatchLoss._evaluate
+    evaluate = batch_loss.evaluate
 
-    def heard(self: BatchLoss, weights: Tensor, order: int, *rest: object) -> LossModel:
+    def heard(risk: BatchLoss, weights: Tensor, order: int, *rest: object) -> LossModel:
         made.append((order, weights.clone()))
-        return evaluate(self, weights, order, *rest)
+        return evaluate(risk, weights, order, *rest)
 
-    monkeypatch.setattr(BatchLoss, "_evaluate", heard)
+    monkeypatch.setattr(batch_loss, "evaluate", heard)
     return made
 
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from lossprune_lib import BatchLoss, LocalPruner, LossModel
+from lossprune_lib.loss_modelling import batch_loss
 from lossprune_lib.networks import selection
 from lossprune_lib.pruning.trust_region import Trial, finished, trust_region
 
@@ -30,13 +31,13 @@ def test_it_ends_at_exactly_the_sparsity(trials: list[Trial], trained, digits) -
 
 
 def test_only_loss_models_that_were_built_are_counted(trained, digits, monkeypatch: pytest.MonkeyPatch) -> None:
-    built, evaluate = [], BatchLoss._evaluate
+    built, evaluate = [], batch_loss.evaluate
 
-    def counted(self: BatchLoss, weights: Tensor, order: int, *rest: object) -> LossModel:
+    def counted(risk: BatchLoss, weights: Tensor, order: int, *rest: object) -> LossModel:
         built.append(order)
-        return evaluate(self, weights, order, *rest)
+        return evaluate(risk, weights, order, *rest)
 
-    monkeypatch.setattr(BatchLoss, "_evaluate", counted)
+    monkeypatch.setattr(batch_loss, "evaluate", counted)
     found = [(trial, built.count(2)) for trial in trust_region(PRUNER, trained, digits, 0.05)]
     assert not all(trial.accepted for trial, _ in found)
     assert all(trial.evaluations == number == 1 + trial.state.stage - 1 for trial, number in found)
