@@ -45,7 +45,7 @@ METHODS = (
     Method("OBS", "the loss", "pairs", "GGN", True, "all", "none", "Hassibi and Stork 1993"),
     Method("Magnitude", "nothing", "none", "", False, "each layer", "between", "Han et al. 2015"),
     Method("Gradual magnitude", "nothing", "none", "", False, "each layer", "throughout", "Zhu and Gupta 2017"),
-    Method("Lottery tickets", "nothing", "none", "", False, "layer or all", "from anew", "Frankle and Carbin 2019"),
+    Method("Lottery tickets", "nothing", "none", "", False, "layer or all", "anew", "Frankle and Carbin 2019"),
     Method("SNIP", "the loss", "none", "", False, "all", "afterwards", "Lee et al. 2019"),
     Method("SynFlow", "nothing", "none", "", False, "all", "afterwards", "Tanaka et al. 2020"),
     Method("WoodFisher", "the loss", "pairs", "Fisher, in blocks", True, "all", "between", "Singh and Alistarh 2020"),

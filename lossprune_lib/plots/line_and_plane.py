@@ -75,7 +75,7 @@ class LineAndPlane:
         lengths_frame(self.field, low, high)
         slices.axvline(size, color=GUIDE, linewidth=0.9, linestyle=":")
         slices.annotate(
-            "|θ|", (size, 0.94), (-4, 0), ("data", "axes fraction"), "offset points", ha="right", fontsize=9
+            "‖θ‖", (size, 0.94), (-4, 0), ("data", "axes fraction"), "offset points", ha="right", fontsize=9
         )
         (self.first,) = slices.plot([], [], **style("mp", markevery=[-1]))
         self.lines = {name: slices.plot([], [], **style(name, markevery=[-1]))[0] for name in directions}

@@ -33,7 +33,7 @@ def reach(ax: Axes, shares: Tensor, lengths: Tensor, training: float, size: floa
     ax.plot(shares.tolist(), lengths.tolist(), **style("mp", marker=""))
     ax.axhline(training, color=HIGHLIGHT, linewidth=1.2)
     ax.axhline(size, color=GUIDE, linewidth=1.2, linestyle=":")
-    for height, text in ((training, "all of the training"), (size, "|θ|: no weight left")):
+    for height, text in ((training, "all of the training"), (size, "‖θ‖: no weight left")):
         ax.annotate(text, (0.01, height), (0, 3), textcoords="offset points", color=MUTED)
     ax.xaxis.set_major_formatter(lambda share, _: f"{100 * share:.0f} %")
     ax.set(xlim=(0, 1), ylim=(0, 1.12 * size), xlabel="sparsity", ylabel="length of the shortest step")

@@ -251,7 +251,7 @@ larger.reveal(
     f"The larger weight costs more in {100 * agree.float().mean():.0f} % of all pairs.\n"
     f"{100 * (alone < 0).float().mean():.0f} % of the weights lower the loss when they go.",
     "The points open like a fan. Small weights change little, but some large ones could go for nothing, and the removal "
-    "of others helps. Tossing a coin would be right in half of the pairs; size does better, and is wrong in every third.",
+    "of others helps. Tossing a coin would be right in half of the pairs; size does better, and is wrong in every third pair.",
     answer=agree.float().mean().item(),
     alt="Change of the loss against size, for 300 weights removed alone: a fan that opens to the right. Larger weights "
     "can change more, up or down, and yet some large ones change nearly nothing.",

@@ -265,9 +265,9 @@ longer = exercises.guess(
 
 # %% tags=["stub"]
 def shortest_step(weights, sparsity):
-    """Return the length of the shortest step that sets round(sparsity * D) weights to zero, and its share of |weights|.
+    """Return the length of the shortest step that sets round(sparsity * D) weights to zero, and its share of ‖weights‖.
 
-    >>> shortest_step(torch.tensor([4.0, 0.0, -12.0, 3.0]), 0.75)  # three of four weights go; |weights| is 13
+    >>> shortest_step(torch.tensor([4.0, 0.0, -12.0, 3.0]), 0.75)  # three of four weights go; ‖weights‖ is 13
     (tensor(5.), tensor(0.3846))
     """
     # your code: return length, share
@@ -303,7 +303,7 @@ for name, start in (("its own start", theta_0), ("another start", other)):
 after_epoch = WeightSpace(training.fit(net, task, epochs=1)).read()
 lengths = {"one more epoch of training": after_epoch - theta, "all of the training": theta - theta_0}
 lengths |= {f"MP, {100 * sparsity:.0f} %": step for sparsity, step in to_mp.items()}
-lengths |= {"QM in 14 stages, 90 %": to_qm[0.9], "|θ|: all weights to zero": -theta}
+lengths |= {"QM in 14 stages, 90 %": to_qm[0.9], "‖θ‖: all weights to zero": -theta}
 lengths = pd.Series({name: step.norm().item() for name, step in lengths.items()})
 
 # %% [markdown] tags=["slide"]

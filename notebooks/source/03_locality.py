@@ -104,7 +104,9 @@ slider
 numbers = [1, 14, 140]
 runs = prune_together([LocalPruner("qm", sparsity=0.9, stages=n) for n in numbers], net, task)
 staged = dict(zip(numbers, runs, strict=True))
-sums = pd.DataFrame({n: run.trace[["predicted_change", "true_change"]].sum() for n, run in staged.items()}).T
+sums = pd.DataFrame(
+    {n: run.trace[["predicted_change", "saliency_sum", "true_change"]].sum() for n, run in staged.items()}
+).T
 
 # %% [markdown] tags=["slide"]
 # ## The loss ends lower. The predictions stay near zero.
@@ -119,7 +121,7 @@ axes[0].legend()
 predicted.reveal(
     figure,
     "With more stages, the loss ends lower. The predictions stay near zero, so it is not because they come true.",
-    sums.rename(columns={"predicted_change": "predicted (nats)", "true_change": "actual (nats)"}).round(2),
+    sums.set_axis(["predicted (nats)", "sum of saliencies", "actual (nats)"], axis=1).round(2),
     answer=sums.loc[140, "predicted_change"] / sums.loc[140, "true_change"],
     alt="Change of the loss against sparsity for QM in 1, 14 and 140 stages. The end of the actual change falls from panel to "
     "panel; the prediction stays close to zero in all three.",
@@ -277,7 +279,7 @@ plt.show()
 
 # %% [markdown]
 # A step's length is not the number of weights that go. It is the length of the vector that sets them to zero, and the weights that go last are large ones. So on the
-# exponential schedule the stages remove ever fewer weights, and still their steps do not become short:
+# exponential schedule the stages remove ever fewer weights, and still their steps do not become shorter from stage to stage (each is short beside the whole way):
 
 # %% tags=["nbval-check-output"]
 trace = staged[14].trace
@@ -355,7 +357,7 @@ my_reason = None  # "a", "b", "c" or "d"
 exercises.check("ranks and predicts", my_reason)
 
 # %% [markdown]
-# <details><summary>Hint 1</summary>Two of the four can be refuted with the figures of section 1 and of this section.</details>
+# <details><summary>Hint 1</summary>Three of the four can be refuted: look at the table of section 1 and at the figure of this section.</details>
 # <details><summary>Hint 2</summary>Add 1 to the cost of every weight, unseen by the model. What happens to the order, and what to the sum?</details>
 
 # %% tags=["solution"]
@@ -378,7 +380,7 @@ asked = (found["claim"] == "ranks") | found["what"].isin(
 found[asked].pivot(index="what", columns="network", values="words")
 
 # %% [markdown]
-# *It ranks well although it predicts badly* has a rule of three parts, fixed beforehand. On the digits it holds; on MNIST it is **refuted**, by the third part: QM's last group must cost more than MP's. The other two hold on both. The rank correlations are 0.95 and 0.98 (MP's are 0.98 and 0.98), and of QM's first six groups the model predicts less than half. On MNIST it predicts more than on the
+# *It ranks well although it predicts badly* has a rule of three parts, fixed beforehand: the groups' costs follow QM's order (a rank correlation above one half), the model predicts less than half of what its first six groups cost, and QM's last group costs more than MP's. On the digits it holds; on MNIST it is **refuted**, by the third part. The other two hold on both. The rank correlations are 0.95 and 0.98 (MP's are 0.98 and 0.98), and of QM's first six groups the model predicts less than half. On MNIST it predicts more than on the
 # digits: a fifth of the cost in 140 stages, where the digits' networks show nothing. But *QM knows better what not to touch* is true of the digits alone. On MNIST QM's last group costs **less** than MP's, by
 # 0.21 nats (0.11 to 0.31), and yet QM's steps end at 1.27 nats, MP's at 2.08. What both data sets share is the other end: QM's first six groups cost less than MP's first six, by 0.06 nats (0.02 to 0.11) and 0.11 (0.04 to 0.18), so it may be that QM knows better what may go. (That was compared only when the table was there, so it judges nothing.)
 

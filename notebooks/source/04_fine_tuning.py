@@ -525,7 +525,7 @@ gap_slider.stills(*({"sparsity": 0.95, "stages": stages, "criterion": "qm"} for 
 # **Spearman's rank correlation** replaces each number by its rank, and takes the ordinary (Pearson's) correlation of the
 # ranks: 1 for the same order, -1 for the reverse, near 0 if the two have nothing to do with each other. Gaps have many
 # **ties**, as few images allow only few different errors; equal numbers share the mean of their ranks: [0.5, 2, 2, 7] has
-# the ranks [1, 2.5, 2.5, 4]. Write it for two tensors `a` and `b` [n], without a library's rank or correlation.
+# the ranks [1, 2.5, 2.5, 4]. Write it for two tensors `a` and `b` [n], without a library's ranks or rank correlation.
 
 
 # %% tags=["stub"]
@@ -570,7 +570,7 @@ both = pd.concat([results.rank_correlation(runs, share) for share in (1, 0.25)])
 shown = both[["correlation", "low", "high"]].round(2).set_axis(["all runs", "best quarter"])
 of_all.reveal(shown.iloc[[0]], "A good guide: wrecks stay wrecks.", answer=both.loc[1, "correlation"], within=0.1)
 of_quarter.reveal(
-    shown.iloc[[1]], "No relation shows, and the interval is wide.", answer=both.loc[0.25, "correlation"], within=0.15
+    shown.iloc[[1]], "No relation shows, and the interval is wide.", answer=both.loc[0.25, "correlation"], within=0.42
 )
 
 # %% [markdown]
@@ -643,9 +643,17 @@ plt.show()
 # The rule for the verdict was fixed before the runs. **Reproduced**: near the best run, the correlation's interval ends
 # below half the ceiling. **Refuted**: it begins above. **Undecided**: all else, and whatever has a ceiling below one half.
 
+
 # %% tags=["nbval-check-output"]
+def all_runs(table):
+    """Return the rank correlation of loss change and gap over all runs, as words."""
+    of = results.rank_correlation(table, 1).iloc[0]
+    return f"{of['correlation']:.2f} ({of['low']:.2f} to {of['high']:.2f})"
+
+
 told = {
     name: {
+        "all runs": all_runs(cases[name]),
         "within a criterion": p.within.words(".2f"),
         "shares held fixed": p.within_fixed.words(".2f"),
         "verdict": results.judge(cases[name]).query("finding == 3")["verdict"].iloc[0],
@@ -655,16 +663,17 @@ told = {
 print(pd.DataFrame(told).T.to_string())
 
 # %% [markdown]
-# A good part of what the loss change tells of the gap, the layers' shares tell as well; not all of it. (On MNIST with
-# 200 epochs neither shows anything.)
+# Where the loss change tells something of the gap, the layers' shares tell a good part of it as well; not all. On MNIST with
+# 200 epochs the loss change tells nothing, not even over all runs. (Six runs of a criterion are too few to hold shares fixed among
+# them: that is what *not defined* says.)
 #
 # ### Exercise 4.6: What do the numbers carry?
 #
-# *medium, about 5 minutes*
+# *medium, about 5 minutes.* Which sentence do the numbers of sections 6 and 7 carry?
 #
 # - **a**: Preserving the loss does not matter for the network after fine-tuning.
 # - **b**: Preserving the loss matters, so the run with the smallest loss change is the one to fine-tune.
-# - **c**: A large loss change is a bad sign. Whether, among runs that preserve the loss well, preserving it better makes
+# - **c**: On the digits, and on MNIST after 20 epochs, a large loss change is a bad sign. Whether, among runs that preserve the loss well, preserving it better makes
 #   a better network, these data cannot decide.
 # - **d**: Near the best run the correlation is zero, so the third finding is proved.
 
@@ -755,7 +764,7 @@ ends.reveal(
 #
 # - Give magnitude the model's shares of the layers, and most of its lag is gone.
 # - Pair by seed, let validation choose, fine-tune long enough.
-# - A large loss change is a bad sign, but a smaller one need not end better.
+# - On the digits a large loss change is a bad sign. A smaller one need not end better.
 
 # %% [markdown]
 # ### Write it down
@@ -775,7 +784,7 @@ ends.reveal(
 #   long, the largest weights at QM's shares (14 stages) end no worse than QM's own.
 # - Pair by seed; let validation choose and the test set judge; fine-tune long enough. Leave out one of the three, and you may
 #   fool yourself.
-# - Over all runs a large loss change is a bad sign. Whether a smaller one makes a better network among the good ones, digits and
+# - Over all runs of the digits, and of MNIST after 20 epochs, a large loss change is a bad sign; on MNIST after 200 epochs it says nothing (0.03, -0.49 to 0.56). Whether a smaller one makes a better network among the good ones, digits and
 #   MNIST cannot decide; low ceilings and wide intervals say why. On two convolutional networks OBD's masks ended
 #   ahead of QM's, after six epochs (on the VGG not clearly, among so many comparisons). They had raised the loss more: clearly on the VGG, and in each of four residual
 #   networks, though there the interval of the mean holds zero.

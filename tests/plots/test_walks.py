@@ -28,7 +28,7 @@ def test_steps_are_seen_from_above_in_true_lengths_and_angles() -> None:
 def test_reach_compares_the_shortest_steps_with_training() -> None:
     ax = walks.reach(Figure().add_subplot(), torch.tensor([0.0, 1.0]), torch.tensor([0.0, 9.0]), 4.0, 9.0)
     assert [line.get_ydata()[0] for line in ax.lines] == [0, 4, 9]
-    assert {text.get_text() for text in ax.texts} == {"all of the training", "|θ|: no weight left"}
+    assert {text.get_text() for text in ax.texts} == {"all of the training", "‖θ‖: no weight left"}
 
 
 def test_corners_add_up_as_the_sides_of_a_box() -> None:
