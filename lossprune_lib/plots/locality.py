@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -79,17 +79,6 @@ def predicted_and_actual(ax: Axes, trace: pd.DataFrame, criterion: str) -> tuple
     ax.set_ylabel("change of the loss since the start (nats)")
     ax.grid()
     return actual, predicted
-
-
-def staged(axes: Iterable[Axes], traces: Mapping[str, pd.DataFrame], criterion: str) -> None:
-    """Draw `predicted_and_actual` for several prunings by one criterion, side by side on one scale."""
-    axes = list(axes)
-    lines = [predicted_and_actual(ax, trace, criterion) for ax, trace in zip(axes, traces.values(), strict=True)]
-    limits = [ax.get_ylim() for ax in axes]
-    for ax, title, (actual, predicted) in zip(axes, traces, lines, strict=True):
-        ax.set(title=title, ylim=(min(low for low, _ in limits), max(high for _, high in limits)))
-        label_lines(ax, {actual: "actual", predicted: "predicted"})
-        ax.label_outer()
 
 
 def move(actual: Line2D, predicted: Line2D, trace: pd.DataFrame, criterion: str) -> None:
