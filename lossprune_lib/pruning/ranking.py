@@ -14,7 +14,7 @@ from lossprune_lib import training
 from lossprune_lib.checks import check_choice, check_list
 from lossprune_lib.data.task import Batch, Task
 from lossprune_lib.loss_modelling.batch_loss import BatchLoss
-from lossprune_lib.loss_modelling.forecast import ORDERS, Forecast, forecast, loss_along, trust_radius
+from lossprune_lib.loss_modelling.forecast import ORDERS, Forecast, forecast
 from lossprune_lib.loss_modelling.model import LossModel
 from lossprune_lib.networks.masks import Mask
 from lossprune_lib.networks.selection import count
@@ -117,12 +117,6 @@ class Path:
     def forecast(self, sparsity: float, orders: tuple[str, ...] = tuple(ORDERS)) -> Forecast:
         """Return what the models predict along the straight step to a sparsity."""
         return forecast(self.risk, self.model.weights, self.step(sparsity), orders)
-
-    def radius(self, sparsity: float, order: str, tolerance: float = 0.1) -> float:
-        """Return the share of the step to a sparsity up to which a model is off by no more than the tolerance."""
-        found, step = self.forecast(sparsity, (order,)), self.step(sparsity)
-        actual = loss_along(self.risk, self.model.weights, step)
-        return trust_radius(actual, lambda share: found.change(order, share), tolerance)
 
 
 def path(
