@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from lossprune_lib import training
 from lossprune_lib.checks import check_choice, check_list
-from lossprune_lib.data.task import Batch, Task
+from lossprune_lib.data.task import Batch, TaskLike
 from lossprune_lib.loss_modelling.batch_loss import BatchLoss
 from lossprune_lib.loss_modelling.forecast import ORDERS, Forecast, forecast
 from lossprune_lib.loss_modelling.model import LossModel
@@ -120,7 +120,7 @@ class Path:
 
 
 def path(
-    net: torch.nn.Module, task: Task, batch: Batch, criterion: str = "mp", sparsity: float = 0.0, stages: int = 1
+    net: torch.nn.Module, task: TaskLike, batch: Batch, criterion: str = "mp", sparsity: float = 0.0, stages: int = 1
 ) -> Path:
     """Return the path that starts where a pruning to a sparsity stands before its last stage (of 1: at the network)."""
     pruner = LocalPruner(check_choice(criterion, CRITERIA, "criterion"), sparsity=sparsity, stages=stages)
@@ -132,7 +132,7 @@ def path(
 
 def one_shot(
     net: nn.Module,
-    task: Task,
+    task: TaskLike,
     sparsities: Sequence[float],
     criterion: str | Criterion | Rule = "mp",
     *,
