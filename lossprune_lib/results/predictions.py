@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from lossprune_lib.checks import check_instance
 from lossprune_lib.files import shipped
+from lossprune_lib.results.selection import check_columns
 from lossprune_lib.results.statistics import Interval, interval
 
 if TYPE_CHECKING:
@@ -91,11 +91,7 @@ def _all(table: pd.DataFrame | None) -> Iterator[tuple[tuple[str, float], str, s
 
     if table is None:
         table = pd.read_csv(shipped("results/predictions/predictions.csv"))
-    check_instance(table, pd.DataFrame, "A table", _REMEDY)
-    missing = [name for name in _COLUMNS if name not in table]
-    if missing or table.empty:
-        what = f"lacks the columns {', '.join(missing)}" if missing else "has no rows"
-        raise ValueError(f"The table {what}: {_REMEDY}.")
+    check_columns(table, _COLUMNS, _REMEDY)
     for network, part in table.groupby("network", sort=False):
         value = part.pivot_table(index="seed", columns=KEY, values="value")
         for claim, what, numbers in _quantities(value):
