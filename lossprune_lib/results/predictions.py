@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from lossprune_lib.files import shipped
+from lossprune_lib.pruning.by_stage import CAUSES
 from lossprune_lib.results.selection import check_columns
 from lossprune_lib.results.statistics import Interval, interval
 
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 KEY = ["part", "chooser", "stages", "quantity"]
 _COLUMNS = ["network", "sparsity", "seed", *KEY, "value"]
 _REMEDY = "give one such as data/results/predictions/predictions.csv"
-_CAUSES = ("beyond the 2nd order", "GGN for the Hessian", "diagonal for the full GGN")
 
 
 def predictions(table: pd.DataFrame | None = None) -> pd.DataFrame:
@@ -62,7 +62,7 @@ def prediction_verdicts(table: pd.DataFrame | None = None) -> pd.DataFrame:
 
 def _verdicts(of: dict[str, Interval]) -> dict[str, str]:
     own, less = of["share by the diagonal, QM in 14 stages"], of["share by the diagonal, MP less QM"]
-    second, *others = (of[f"{cause}, 28 stages less 1"] for cause in _CAUSES)
+    second, *others = (of[f"{cause}, 28 stages less 1"] for cause in CAUSES)
     order, last = of["rank correlation of cost and place, QM"], of["cost of the last group, QM less MP"]
     exact = of["share by the full Hessian, QM in 14 stages"]
     return {
@@ -114,7 +114,7 @@ def _quantities(value: pd.DataFrame) -> Iterator[tuple[str, str, pd.Series]]:
             what = f"share by the diagonal, QM in {stages} stage{'s' * (stages > 1)}"
             yield "fooled", what, share("diagonal", "qm", stages)
     yield "fooled", "share by the diagonal, MP less QM", share("diagonal", "mp", 14) - share("diagonal", "qm", 14)
-    for cause in _CAUSES:
+    for cause in CAUSES:
         one, many = (value["causes", "mp", stages, cause] for stages in (1, 28))
         yield "mended", f"{cause}, 1 stage", one
         yield "mended", f"{cause}, 28 stages", many
