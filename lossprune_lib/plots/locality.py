@@ -13,15 +13,14 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from lossprune_lib.networks import selection
-from lossprune_lib.plots.style import CARD, GUIDE, INK, MUTED, label_lines, style
+from lossprune_lib.plots.style import ACTUAL, CARD, GUIDE, INK, MUTED, label_lines, style
 from lossprune_lib.pruning import schedules
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-# What really happens is black and thick in every figure of the course; a prediction has its criterion's look.
-ACTUAL: dict[str, Any] = {"color": INK, "linestyle": "-", "marker": "o", "linewidth": 3, "markersize": 6}
+_ACTUAL: dict[str, Any] = {**ACTUAL, "marker": "o", "markersize": 6}
 _PREDICTED: dict[str, Any] = {"markerfacecolor": CARD, "markersize": 6, "zorder": 5}
 _LOOKS = {"linear": (GUIDE, "--", "+"), "exponential": (INK, "-", "p"), "cubic": (MUTED, "-.", "1")}  # no criterion's
 _MANY = 40  # markers are drawn up to this many stages
@@ -69,7 +68,7 @@ def predicted_and_actual(ax: Axes, trace: pd.DataFrame, criterion: str) -> tuple
     Line2D, Line2D
         The actual and the predicted change, to be moved.
     """
-    (actual,) = ax.plot([], [], **ACTUAL, label="actual")
+    (actual,) = ax.plot([], [], **_ACTUAL, label="actual")
     (predicted,) = ax.plot([], [], **style(criterion, **_PREDICTED, label="predicted"))
     move(actual, predicted, trace, criterion)
     ax.relim()
@@ -89,7 +88,7 @@ def move(actual: Line2D, predicted: Line2D, trace: pd.DataFrame, criterion: str)
     else:
         predicted.set_data(*path_points(trace, "predicted_change"))
     looks, few = style(criterion), len(trace) <= _MANY
-    actual.set_marker(ACTUAL["marker"] if few else "")
+    actual.set_marker(_ACTUAL["marker"] if few else "")
     predicted.set(color=looks["color"], linestyle=looks["linestyle"], marker=looks["marker"] if few else "")
 
 

@@ -23,6 +23,9 @@ GUIDE = "#857E72"  # lines that are no data: zero, a level to compare with
 GRID = "#DDD7CA"
 PRUNED = "#9C9484"  # of no weight: white is a small one, red and blue are large ones
 HIGHLIGHT = "#C2408A"
+# What really happens is dark and thick in every figure of the course; a prediction has its criterion's look.
+ACTUAL: dict[str, Any] = {"color": INK, "linestyle": "-", "linewidth": 3}
+THOUSANDTHS = 1000  # what one weight changes is told in thousandths of a nat
 WIDTH = 8.8  # inches, at 100 dots each: as wide as a cell of JupyterLab on a laptop, with its side bar open
 
 # The colour-blind safe palette of Okabe and Ito (2008); what is written in a colour is written in its `ink`.

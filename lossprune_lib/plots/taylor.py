@@ -13,13 +13,12 @@ from matplotlib.patches import Polygon
 from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
 
 from lossprune_lib.loss_modelling.forecast import ORDERS
-from lossprune_lib.plots.style import CARD, GUIDE, HIGHLIGHT, MUTED, here, ink, style
+from lossprune_lib.plots.style import ACTUAL, CARD, GUIDE, HIGHLIGHT, MUTED, here, ink, style
 
 if TYPE_CHECKING:
     import pandas as pd
     from torch import Tensor
 
-ACTUAL: dict[str, Any] = {"color": "#000000", "linestyle": "-", "linewidth": 2.6, "label": "actual change"}
 BAND: dict[str, Any] = {"color": "#000000", "alpha": 0.13, "linewidth": 0}
 RADIUS: dict[str, Any] = {"color": GUIDE, "linestyle": (0, (1, 1)), "linewidth": 1.6}
 # First order is LM's model and the diagonal one QM's: they look like them.
@@ -51,7 +50,7 @@ def predictions(
     """
     x, actual = table[across].to_numpy(), table["true_change"].to_numpy()
     ax.fill_between(x, *band(actual, tolerance), **BAND, label=f"actual ± {100 * tolerance:.0f} %")
-    ax.plot(x, actual, **ACTUAL)
+    ax.plot(x, actual, **ACTUAL, label="actual change")
     for order in orders:
         ax.plot(x, table[order], **order_style(order, marker=None))
     labels = {"sparsity": "sparsity after pruning", "share": "share of the step"}
@@ -97,7 +96,7 @@ class Curves:
         ax.grid()
         self.band = Polygon(np.zeros((3, 2)), label="actual ± 10 %", **BAND)
         ax.add_patch(self.band)
-        (self.actual,) = ax.plot([], [], **ACTUAL)
+        (self.actual,) = ax.plot([], [], **ACTUAL, label="actual change")
         self.predictions = {name: ax.plot([], [], **order_style(name, marker=None))[0] for name in ORDERS}
         (self.built,) = ax.plot([0], [0], "^", color="#000000", markersize=9, clip_on=False, label="model built here")
         above: dict[str, Any] = {"zorder": 6, "bbox": {"facecolor": CARD, "edgecolor": "none", "pad": 1.5}}  # the lines

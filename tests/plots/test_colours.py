@@ -19,7 +19,7 @@ from lossprune_lib.plots import by_stage, fine_tuning, language, networks, penal
 from lossprune_lib.plots import landscape as landscape_plots
 from lossprune_lib.plots import locality as locality_plots
 from lossprune_lib.plots import taylor as taylor_plots
-from lossprune_lib.plots.style import PRUNED, in_style
+from lossprune_lib.plots.style import ACTUAL, PRUNED, in_style
 from lossprune_lib.pruning.criteria import CRITERIA
 
 EYES = {
@@ -52,7 +52,7 @@ TOGETHER = {
     },
     "predicted": {
         **{name: (plots.style(name)["color"], str(plots.style(name)["linestyle"])) for name in ("lm", "qm", "obd")},
-        "actual": (locality_plots.ACTUAL["color"], locality_plots.ACTUAL["linestyle"] + "thick"),
+        "actual": (ACTUAL["color"], ACTUAL["linestyle"] + "thick"),
     },
     "ways": {
         name: (plots.style(name)["color"], plots.style(name)["marker"])
