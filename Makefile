@@ -37,7 +37,7 @@ help:
 	@echo "make test        set up and test everything: units, notebooks, browser (up to 10 minutes)"
 	@echo "make test-slow   what takes minutes: real MNIST, memory, a hundred architectures of others"
 	@echo "make coverage    which lines of the library the units run"
-	@echo "make notebooks   build the notebooks from notebooks/source"
+	@echo "make notebooks   build the notebooks from notebooks/source, and the teacher's pages from them"
 	@echo "make release     the students' zip, without solutions and outputs, in artefacts"
 	@echo "make nbgrader    a course folder for nbgrader in artefacts/nbgrader"
 	@echo "make site        the course and a reference as a web site in artefacts/site, which opens from the disk too"
@@ -93,6 +93,8 @@ endif
 
 notebooks: $(VENV)/.installed-test
 	$(BIN)/python notebooks/build.py
+	$(BIN)/python notebooks/teaching.py
+	$(BIN)/python notebooks/concept_map.py
 
 site: $(VENV)/.installed-site
 	$(BIN)/python notebooks/site/build.py
