@@ -48,7 +48,10 @@ def kept_weights(ax: Axes, weight: Tensor, kept: Tensor, shape: tuple[int, ...])
 
 
 def kept_weights_image(weight: Tensor, kept: Tensor, shape: tuple[int, ...]) -> np.ndarray:
-    """Return the picture that `kept_weights` shows, to redraw it: NaN where pruned, a huge number between units."""
+    """Return the picture [rows, columns] that `kept_weights` shows, to redraw it.
+
+    It is NaN where weights are pruned and has a huge number between units; the parameters are those of `kept_weights`.
+    """
     height, width = shape[-2:] if len(shape) == 3 and shape[0] == 1 else (1, weight[0].numel())
     rows, columns = _grid(len(weight))
     limit = _limit(weight)
@@ -112,6 +115,11 @@ def bars(ax: Axes, values: pd.Series, label: str, criteria: Sequence[str] = ()) 
     Parameters
     ----------
     criteria : of each bar, whose colour it gets; without them all bars are of one neutral colour
+
+    Raises
+    ------
+    ValueError
+        if there are some criteria, but not one for each bar.
     """
     if len(criteria) not in (0, len(values)):
         raise ValueError(f"There are {len(values)} bars and {len(criteria)} criteria: give one for each bar, or none.")
