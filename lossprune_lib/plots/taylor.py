@@ -38,9 +38,7 @@ def order_style(order: str, **changes: Any) -> dict[str, Any]:
     return looks | {"label": ORDERS[order]} | changes
 
 
-def predictions(
-    ax: Axes, table: pd.DataFrame, orders: Sequence[str], across: str = "sparsity", tolerance: float = 0.1
-) -> Axes:
+def predictions(ax: Axes, table: pd.DataFrame, orders: Sequence[str], across: str = "sparsity") -> Axes:
     """Draw the actual change, the band around it, and what models of some orders predict.
 
     Parameters
@@ -49,7 +47,7 @@ def predictions(
     across : "sparsity" or "share" (of the straight step)
     """
     x, actual = table[across].to_numpy(), table["true_change"].to_numpy()
-    ax.fill_between(x, *band(actual, tolerance), **BAND, label=f"actual ± {100 * tolerance:.0f} %")
+    ax.fill_between(x, *band(actual), **BAND, label="actual ± 10 %")
     ax.plot(x, actual, **ACTUAL, label="actual change")
     for order in orders:
         ax.plot(x, table[order], **order_style(order, marker=None))
@@ -60,9 +58,9 @@ def predictions(
     return ax
 
 
-def band(actual: np.ndarray, tolerance: float = 0.1) -> tuple[np.ndarray, np.ndarray]:
-    """Return the lowest and the highest prediction that is off by no more than a share of the actual change."""
-    width = tolerance * np.abs(actual)
+def band(actual: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the lowest and the highest prediction that is off by no more than a tenth of the actual change."""
+    width = 0.1 * np.abs(actual)
     return actual - width, actual + width
 
 
