@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from lossprune_lib import Study, __main__, data, models
-from lossprune_lib.networks.scopes import SCOPES
+from lossprune_lib.networks.selection import SCOPES
 from lossprune_lib.pruning.criteria import CRITERIA
 from lossprune_lib.pruning.schedules import SCHEDULES
 
