@@ -63,21 +63,24 @@ class PrunedLanguageModels:
         self.net, self.task, self.seed = net, task, seed
         self.space = WeightSpace(net, exclude=LAST)
         self.dense = self.space.split(self.space.read())
-        self.grams = self._grams()
         self.rankings = {method: self._ranking(*of) for method, of in METHODS.items()}
+        self.grams = self._grams()
         self.pruned, self.measured = lru_cache(maxsize=None)(self._pruned), lru_cache(maxsize=None)(self._measured)
+
+    def _pruner(self, criterion: str | Criterion, scope: str) -> LocalPruner:
+        return LocalPruner(criterion, stages=1, scope=scope, exclude=LAST, batch_size=_EXAMPLES, seed=self.seed)
 
     def _ranking(self, criterion: str | Criterion, scope: str) -> tuple[PrunerState, str, Ranking]:
         """Return what a method says of all weights: the same at every sparsity, as it prunes in one go."""
-        pruner = LocalPruner(criterion, stages=1, scope=scope, exclude=LAST, batch_size=_EXAMPLES, seed=self.seed)
+        pruner = self._pruner(criterion, scope)
         state = pruner.start(self.net, self.task)
         return state, scope, rank(pruner, state, model_of(pruner, state, losses_of(state)))
 
     def _grams(self) -> list[Tensor]:
         """Return X^T X of the inputs X that the whole network gives each layer."""
-        pruner = LocalPruner(WANDA, stages=1, exclude=LAST, batch_size=_EXAMPLES, seed=self.seed)
-        state = pruner.start(self.net, self.task)
-        return [x.T @ x for x in model_of(pruner, state, losses_of(state)).inputs().values()]
+        state, scope, _ = self.rankings["wanda"]
+        model = model_of(self._pruner(WANDA, scope), state, losses_of(state))
+        return [x.T @ x for x in model.inputs().values()]
 
     def _pruned(self, method: str, sparsity: float) -> TinyGPT:
         state, scope, ranking = self.rankings[method]
