@@ -37,7 +37,7 @@ help:
 	@echo "make test        set up and test everything: units, notebooks, browser (up to 10 minutes)"
 	@echo "make test-slow   what takes minutes: real MNIST, memory, a hundred architectures of others"
 	@echo "make coverage    which lines of the library the units run"
-	@echo "make notebooks   build the notebooks from notebooks/source"
+	@echo "make notebooks   build the notebooks from notebooks/source, and the teacher's pages from them"
 	@echo "make release     the students' zip, without solutions and outputs, in artefacts"
 	@echo "make nbgrader    a course folder for nbgrader in artefacts/nbgrader"
 	@echo "make site        the course and a reference as a web site in artefacts/site, which opens from the disk too"
@@ -93,6 +93,8 @@ endif
 
 notebooks: $(VENV)/.installed-test
 	$(BIN)/python notebooks/build.py
+	$(BIN)/python notebooks/teaching.py
+	$(BIN)/python notebooks/concept_map.py
 
 site: $(VENV)/.installed-site
 	$(BIN)/python notebooks/site/build.py
@@ -113,7 +115,9 @@ picture: $(VENV)/.installed-test $(LAB_SETTINGS)
 checkpoints: $(VENV)/.installed
 	$(BIN)/python data/checkpoints/make.py
 
+# First the tests of the others, which are skipped where they are not installed.
 bench: $(BENCH)/.installed
+	OMP_NUM_THREADS=1 $(BENCH)/bin/python -m pytest -p no:cacheprovider tests/test_benchmarks.py
 	for name in curvature any_network pruning landscape ensembles; do $(BENCH)/bin/python tests/benchmarks/$$name.py || exit 1; done
 
 colab-check: $(VENV)/.installed-test
@@ -142,7 +146,7 @@ $(BENCH)/.installed: $(BIN)/python constraints.txt pyproject.toml
 	  curvlinops-for-pytorch==3.0.1 einconv==0.1.0 linear_operator==0.6.1 opt_einsum==3.4.0 \
 	  timm==1.0.31 torchvision==0.28.0
 	@$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
-	  scipy safetensors pyyaml pillow huggingface_hub==2.4.0
+	  scipy safetensors pyyaml pillow huggingface_hub==2.4.0 pytest hypothesis
 	@touch $@
 
 # In an environment of its own: the auditor's packages are none of ours. Without --strict it calls clean what it never looked up.

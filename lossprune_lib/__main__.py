@@ -24,8 +24,8 @@ TOML file, or the name of one that comes with the project ({plans}). Finished ru
 _PLAN = """\
 A plan looks like this; whatever is left out has a default:
 
-  task = "digits"              # digits, mnist, fashion_mnist, cifar10
-  model = "mlp_300_100"        # mlp_300_100, small_vgg, vgg11, preact_resnet18
+  task = "digits"              # digits, python_reference, mnist, fashion_mnist, cifar10
+  model = "mlp_300_100"        # mlp_300_100, small_vgg, vgg11, preact_resnet18, tiny_gpt
   criteria = ["mp", "qm"]      # mp, lm, qm, obd, random
   sparsities = [0.9, 0.95]
   stages = [1, 14]
@@ -34,6 +34,10 @@ A plan looks like this; whatever is left out has a default:
   controls = ["", "erk"]       # "" is the criterion itself; of mp: uniform, erk, lamp, gradual;
                                # of lm, qm and obd: magnitude, shuffled
   curvature_columns = [0, 4]   # 0 is the exact curvature, else it is sampled with so many columns
+  schedule = "exponential"     # linear, exponential, cubic: how the sparsity grows with the stages
+  batch_size = 1000            # examples for the loss model of each stage
+  scope = "global"             # where the smallest are chosen: global, layer, row, 2:4
+  train_examples = 1000        # leave it out to use all
   width = 1.0                  # other widths only of vgg11 and preact_resnet18
   include = ["default"]        # which layers are prunable, by names or patterns, such as "conv*"
   exclude = ["fc3"]            # which of these are not

@@ -91,7 +91,7 @@ def check_task(given: object, *needs: str) -> None:
 def check_instance(given: object, kind: type[Kind], what: str, remedy: str) -> Kind:
     """Return `given` if it is a `kind`; else raise TypeError, which says how to get one."""
     if not isinstance(given, kind):
-        raise TypeError(f"{what} is {_a(kind.__name__)}, not {_named(given)}: {remedy}.")
+        raise TypeError(f"{what} is {with_article(kind.__name__)}, not {_named(given)}: {remedy}.")
     return given
 
 
@@ -130,10 +130,10 @@ def check_path(given: object) -> Path:
 def _named(given: object) -> str:
     """Return what a sentence calls a wrong value: the value itself if it is short, else its type."""
     short = isinstance(given, (str, bytes, numbers.Number)) and len(repr(given)) < 40
-    return repr(given) if short or given is None else _a(type(given).__name__)
+    return repr(given) if short or given is None else with_article(type(given).__name__)
 
 
-def _a(name: str) -> str:
+def with_article(name: str) -> str:
     return f"an {name}" if name[0] in "AEIOUaeiou" else f"a {name}"
 
 

@@ -35,14 +35,10 @@ def extra(name: str) -> Iterator[None]:
 _NOT_FOR_A_KERNEL = {"jupyterlab", "jupytext", "nbval"}
 
 
-def make_ready(checkout: Path = PACKAGE.parent) -> None:
-    """Install the packages that a checkout's notebooks need and this kernel lacks, and no others.
+def make_ready() -> None:
+    """Install the packages that this checkout's notebooks need and this kernel lacks, and no others.
 
     Called twice it does nothing more: a notebook's first cell may be run again at any time.
-
-    Parameters
-    ----------
-    checkout : the project's folder, which holds pyproject.toml
 
     Raises
     ------
@@ -54,7 +50,7 @@ def make_ready(checkout: Path = PACKAGE.parent) -> None:
         raise RuntimeError(
             f"Python 3.11 or newer is needed, and this kernel has {sys.version.split()[0]}: choose another."
         )
-    lacking = missing(checkout)
+    lacking = missing(PACKAGE.parent)
     if not lacking:
         return
     print(f"Installing {', '.join(lacking)} ...")

@@ -35,9 +35,10 @@ once. You work on copies in `my-notebooks`. On Windows, or without `make`:
 
     python -m venv .venv
     .venv\\Scripts\\pip install -c constraints.txt -e ".[course]"
-    .venv\\Scripts\\jupyter lab notebooks
+    .venv\\Scripts\\python notebooks\\copies.py my-notebooks
+    .venv\\Scripts\\jupyter lab my-notebooks
 
-(Linux and macOS: `.venv/bin/pip` and `.venv/bin/jupyter`.) Begin with `00_start_here.ipynb`. After the installation
+(Linux and macOS: `.venv/bin/` for `.venv\\Scripts\\`.) Begin with `00_start_here.ipynb`. After the installation
 no network is needed.
 
 To hand in what you have done, run this in any notebook, and give your teacher the file that it names:

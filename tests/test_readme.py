@@ -8,12 +8,16 @@ import subprocess
 import sys
 import tomllib
 import warnings
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from lossprune_lib import Study, __main__
+from lossprune_lib import Study, __main__, data, models
+from lossprune_lib.networks.selection import SCOPES
+from lossprune_lib.pruning.criteria import CRITERIA
+from lossprune_lib.pruning.schedules import SCHEDULES
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
@@ -81,12 +85,14 @@ def test_the_plan_that_the_help_shows_is_one(tmp_path: Path, capsys: pytest.Capt
     with pytest.raises(SystemExit):
         __main__.main(["study", "run", "--help"])
     plan = re.search(r"looks like this.*?\n\n(.*?)\n\nexample:", capsys.readouterr().out, re.S)[1]
+    words = set(re.findall(r"\w+(?::\w+)?", plan))
     path = tmp_path / "plan.toml"
     path.write_text(plan, "utf-8")
     runs = Study.read(path).runs
     assert {run.control for run in runs} == {"", "erk"}
     assert {run.curvature_columns for run in runs} == {None, 4}
-    assert {"width", "include", "exclude"} <= tomllib.loads(plan).keys()
+    assert tomllib.loads(plan).keys() == {setting.name for setting in fields(Study)}
+    assert words >= {*data.NAMES, *models.MODELS, *CRITERIA, *SCHEDULES, *SCOPES}
 
 
 @pytest.mark.parametrize("page", PAGES)

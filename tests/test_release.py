@@ -92,6 +92,16 @@ def test_the_same_course_gives_the_same_file(release: ModuleType, unpacked: Path
     assert release.make(tmp_path).read_bytes() == next(unpacked.parent.glob("*.zip")).read_bytes()
 
 
+def test_its_lines_without_make_are_those_of_the_course_and_make_the_copies(unpacked: Path, tmp_path: Path) -> None:
+    lines = re.findall(
+        r"^\.venv\\.*(?:copies|jupyter).*$", (ROOT / "notebooks" / "INSTALL.md").read_text("utf-8"), re.M
+    )
+    assert len(lines) == 2
+    assert "    " + "\n    ".join(lines) + "\n" in (unpacked / "README.md").read_text()
+    subprocess.run([sys.executable, "notebooks/copies.py", str(tmp_path)], cwd=unpacked, check=True)
+    assert {path.name for path in course.notebooks()} <= {path.name for path in tmp_path.iterdir()}
+
+
 @pytest.mark.slow
 def test_the_first_cells_run_from_it(unpacked: Path) -> None:
     cells = [

@@ -13,7 +13,6 @@ import functools
 import itertools
 import os
 import platform
-import subprocess
 import time
 import warnings
 from collections.abc import Iterator
@@ -26,7 +25,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from lossprune_lib import Study, __version__, data, files, models, results
+from lossprune_lib import Study, data, files, models, results
 from lossprune_lib.data.task import Batch, Task, TaskLike
 from lossprune_lib.pruning.local import LocalPruner
 from lossprune_lib.pruning.run import PrunerState, training_loss
@@ -163,13 +162,6 @@ def compared(name: str, seed: int, setting: Setting) -> Iterator[dict[str, Any]]
         }
 
 
-@functools.cache
-def versions() -> str:
-    command = ["git", "-C", str(HERE), "describe", "--always", "--dirty", "--abbrev=10"]
-    commit = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    return f"lossprune {__version__} ({commit}), torch {torch.__version__}, Python {platform.python_version()}"
-
-
 def run(name: str, seed: int, block: tuple[int, str, float]) -> None:
     """Carry out what is missing of a block, and keep each setting as soon as it is finished."""
     path = WORK / f"{name}-{seed}.csv"
@@ -181,7 +173,7 @@ def run(name: str, seed: int, block: tuple[int, str, float]) -> None:
         start = time.process_time()
         rows = pd.DataFrame(compared(name, seed, setting))
         rows["seconds"] = (time.process_time() - start) / len(rows)
-        rows["finished"], rows["versions"] = datetime.now(UTC).isoformat(timespec="seconds"), versions()
+        rows["finished"], rows["versions"] = datetime.now(UTC).isoformat(timespec="seconds"), experiment.versions()
         done = pd.concat([done, rows], ignore_index=True)
         files.replace(path, functools.partial(done.to_csv, index=False))
         print(rows.drop(columns=["finished", "versions"]).to_string(header=False, index=False), flush=True)
@@ -250,7 +242,7 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="only write the table of what is finished")
     given = parser.parse_args()
     if not given.write:
-        versions()  # now, whatever is edited while it runs
+        experiment.versions()  # now, whatever is edited while it runs
         warnings.simplefilter("ignore", EmptyLayerWarning)
         for block, name, seed in itertools.product(BLOCKS, given.network or NETWORKS, given.seeds):
             run(name, seed, block)

@@ -11,7 +11,6 @@ import functools
 import itertools
 import os
 import platform
-import subprocess
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -24,13 +23,14 @@ import pandas as pd
 import torch
 from torch import nn
 
-from lossprune_lib import __version__, data, files, models, training
+from lossprune_lib import data, files, models, training
 from lossprune_lib.networks.masks import Mask
 from lossprune_lib.progress import progress_bar
 from lossprune_lib.pruning import LocalPruner, allocation
 from lossprune_lib.pruning.layerwise import SPARSEGPT, WANDA, in_turn
 from lossprune_lib.pruning.stage import EmptyLayerWarning
 from lossprune_lib.seeds import generator
+from lossprune_lib.studies import experiment
 
 HERE = Path(__file__).parent
 WORK = HERE.parents[1] / "artefacts" / "language_model"
@@ -123,13 +123,6 @@ def row(method: Method, sparsity: float, seed: int) -> dict[str, Any]:
     }
 
 
-@functools.cache
-def versions() -> str:
-    command = ["git", "-C", str(HERE), "describe", "--always", "--dirty", "--abbrev=10"]
-    commit = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    return f"lossprune {__version__} ({commit}), torch {torch.__version__}, Python {platform.python_version()}"
-
-
 def prunings(block: str, seed: int) -> Iterator[tuple[Method, float, int]]:
     """Yield the method, sparsity and seed of each pruning of a block; where no data is read, one seed is enough."""
     for method in BLOCKS[block]:
@@ -150,7 +143,7 @@ def run(block: str, seed: int, bar: Callable[[], object]) -> None:
     for method, sparsity, _ in prunings(block, seed):
         if (method.method, method.scope, method.stages, method.shares, sparsity, seed) not in there:
             found = row(method, sparsity, seed)
-            found |= {"finished": datetime.now(UTC).isoformat(timespec="seconds"), "versions": versions()}
+            found |= {"finished": datetime.now(UTC).isoformat(timespec="seconds"), "versions": experiment.versions()}
             table = pd.concat([table, pd.DataFrame([found])], ignore_index=True)
             files.replace(WORK / "finished.csv", functools.partial(table.to_csv, index=False))
             print(method, sparsity, seed, f"loss {found['loss']:.4f}, {found['seconds']:.1f} s", flush=True)
@@ -209,7 +202,7 @@ def main() -> None:
     given = parser.parse_args()
     if not given.write:
         torch.set_num_threads(1)  # another number may round otherwise
-        versions()  # now, whatever is edited while it runs
+        experiment.versions()  # now, whatever is edited while it runs
         WORK.mkdir(parents=True, exist_ok=True)
         warnings.simplefilter("ignore", EmptyLayerWarning)
         parts = list(itertools.product(given.seeds, BLOCKS))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lossprune_lib import files
 from lossprune_lib.classroom import notebooks, reported
 from lossprune_lib.classroom.entries import Entry, Submission, Unreadable
 from lossprune_lib.exercises import course
@@ -111,17 +112,17 @@ def _oddities(submissions: list[Submission]) -> list[str]:
             said.append(f"{submission.file} names what this course does not ask: {names}; it is left out.")
         if submission.version and submission.version != __version__:
             said.append(f"{submission.file} is from version {submission.version} of the course; here is {__version__}.")
-    for files in by_learner.values():
+    for handed_in in by_learner.values():
         seen: set[tuple[str, str]] = set()
         twice = False
-        for file in files:
+        for file in handed_in:
             asked = {(entry.kind, entry.name) for entry in file.entries}
             twice = twice or bool(asked & seen)
             seen |= asked
         if twice:
-            files_of_one = ", ".join(file.file for file in files)
+            files_of_one = ", ".join(file.file for file in handed_in)
             said.append(
-                f"{files[0].who} handed in the same exercises more than once ({files_of_one}): "
+                f"{handed_in[0].who} handed in the same exercises more than once ({files_of_one}): "
                 "a right answer in any file counts, else the last."
             )
     return said
@@ -172,3 +173,19 @@ def _same(who: str) -> str:
 
 def _kind(ask: course.Asked) -> str:
     return "exercise" if ask.kind == "check" else "guess"
+
+
+def to_csv(table: pd.DataFrame, path: str | Path) -> Path:
+    """Write a class's table, atomically; a text that a spreadsheet would take for a formula gets an apostrophe.
+
+    Raises
+    ------
+    OSError
+        if the file cannot be written.
+    """
+    text = table.apply(lambda column: column.map(_plain)).to_csv(index=False, lineterminator="\n")
+    return files.replace(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+
+
+def _plain(value: Any) -> Any:
+    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@")) else value

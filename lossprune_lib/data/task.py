@@ -151,7 +151,13 @@ class Task:
                 yield x[rows], y[rows]
 
     def to(self, device: str | torch.device | None = None, dtype: torch.dtype | None = None) -> Task:
-        """Return the same task on another device, or in another floating-point dtype."""
+        """Return the same task on another device, or in another floating-point dtype.
+
+        Raises
+        ------
+        TypeError, ValueError
+            if this machine has no such device, or dtype is not a floating-point one of torch.
+        """
         place = None if device is None else find_device(device)
         if dtype is not None:
             dtype = check_instance(dtype, torch.dtype, "dtype", "write for example torch.float64")

@@ -1,4 +1,4 @@
-"""How far a Taylor model can be trusted: what each approximation of it predicts for a step, and where it goes wrong.
+"""What each approximation of a Taylor model predicts for a step, and what the loss really does along it.
 
 From the crudest to the finest: first order; second order with the diagonal of the GGN (what pruning uses), with the
 full GGN, and with the full Hessian, which is the true Taylor expansion. What that one misses is beyond second order.
@@ -8,15 +8,13 @@ Source: the criteria of Laurent et al. 2020, section 2, and what they leave out 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
-import torch
 from torch import Tensor
 
-from lossprune_lib.checks import check_choice, check_float, check_list
+from lossprune_lib.checks import check_choice, check_list
 from lossprune_lib.loss_modelling.batch_loss import BatchLoss
 
 ORDERS: dict[str, str] = {
@@ -25,9 +23,6 @@ ORDERS: dict[str, str] = {
     "ggn": "2nd order, full GGN",
     "hessian": "2nd order, full Hessian",
 }
-_FIRST_SHARE = 0.01  # closer to the start, float32 no longer tells the change of the loss from rounding
-_POINTS = 40
-_HALVINGS = 12
 
 
 @dataclass(frozen=True)
@@ -85,35 +80,3 @@ def loss_along(risk: BatchLoss, weights: Tensor, step: Tensor) -> Callable[[floa
         return risk.value(weights + share * step).item() - start
 
     return true_change
-
-
-def trust_radius(
-    true_change: Callable[[float], float], predicted_change: Callable[[float], float], tolerance: float = 0.1
-) -> float:
-    """Return the share of a step, at most 1, up to which a prediction stays within a share of the true change.
-
-    The first place where it leaves is searched for on a fine grid, and then by bisection. 0 means that the prediction
-    is off already at the first place, a hundredth of the step.
-
-    Parameters
-    ----------
-    true_change, predicted_change : share of the step -> signed change of the loss
-    tolerance : float
-        0.1: off by 10 %.
-    """
-    check_float(tolerance, "tolerance")
-
-    def off(share: float) -> bool:
-        return abs(predicted_change(share) - true_change(share)) > tolerance * abs(true_change(share))
-
-    shares = torch.logspace(math.log10(_FIRST_SHARE), 0, _POINTS, dtype=torch.float64).tolist()
-    first_off = next((i for i, share in enumerate(shares) if off(share)), None)
-    if first_off is None:
-        return 1.0
-    if first_off == 0:
-        return 0.0
-    inside, outside = shares[first_off - 1], shares[first_off]
-    for _ in range(_HALVINGS):
-        middle = (inside + outside) / 2
-        inside, outside = (inside, middle) if off(middle) else (middle, outside)
-    return inside

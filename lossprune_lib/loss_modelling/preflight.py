@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from lossprune_lib.checks import check_finite
+from lossprune_lib.checks import check_finite, with_article
 from lossprune_lib.data.inputs import Inputs, change, count, part, tensors_of
 from lossprune_lib.loss_modelling import curvature
 from lossprune_lib.loss_modelling.confirm import close, direction
@@ -186,7 +186,9 @@ def _paths(
         if all(of_example[i] is None for of_example in gradients):
             general[i] = "the output does not depend on it"
         elif not space.plain[i]:
-            general[i] = f"it belongs to {_a(type(module).__name__)}, to several layers, or to a forward of its own"
+            general[i] = (
+                f"it belongs to {with_article(type(module).__name__)}, to several layers, or to a forward of its own"
+            )
         elif of_output is None:
             general[i] = "it is not called once as a module, with the examples first"
         elif not _rule_holds(module, together.calls[i].input, of_output, [of_example[i] for of_example in gradients]):
@@ -222,7 +224,3 @@ def _sum(*parts: Tensor | None, like: Tensor | None = None) -> Tensor:
     """Return the sum of the tensors that there are; zeros like another one if there is none."""
     there = [part for part in parts if part is not None]
     return sum(there[1:], there[0]) if there else torch.zeros(()) if like is None else torch.zeros_like(like)
-
-
-def _a(name: str) -> str:
-    return f"an {name}" if name[0] in "AEIOU" else f"a {name}"

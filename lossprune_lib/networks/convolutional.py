@@ -12,7 +12,15 @@ from lossprune_lib.networks.beginnings import Inputs, classes_of, initialised
 
 
 def small_vgg(task: Inputs, *, seed: int = 0) -> nn.Module:
-    """Three convolutions and a linear layer, about 0.1 million weights: for CPUs and images of at least 4 x 4."""
+    """Three convolutions and a linear layer, about 0.1 million weights: for CPUs and images of at least 4 x 4.
+
+    Takes inputs [N, channels, height, width] and gives logits [N, classes], as the others here.
+
+    Raises
+    ------
+    TypeError, ValueError
+        if this is no task, its targets are not classes, or its inputs are not images of at least 4 x 4.
+    """
     channels, _, _ = _image_shape(task, least=4)
     layers: OrderedDict[str, nn.Module] = OrderedDict()
     for i, (before, after) in enumerate([(channels, 32), (32, 64), (64, 128)], start=1):
@@ -28,6 +36,11 @@ def vgg11(task: Inputs, *, seed: int = 0, width: float = 1.0) -> nn.Module:
     """The paper's VGG11 for images of 32 x 32: eight convolutions without batch norm and a 512-512-classes head.
 
     `width` multiplies the number of channels and units of every layer but the last; 1 is the paper's.
+
+    Raises
+    ------
+    TypeError, ValueError
+        if this is no task, its targets are not classes, or its inputs are not images of at least 32 x 32.
     """
     channels, rows, columns = _image_shape(task, least=32)
     layers: OrderedDict[str, nn.Module] = OrderedDict()
@@ -73,6 +86,11 @@ def preact_resnet18(task: Inputs, *, seed: int = 0, width: float = 1.0) -> nn.Mo
 
     It ends, as in its authors' published program, in a 1 x 1 convolution with batch norm on the logits. `width`
     multiplies the number of channels of every layer but the last; 1 is the paper's.
+
+    Raises
+    ------
+    TypeError, ValueError
+        if this is no task, its targets are not classes, or its inputs are not images of at least 8 x 8.
     """
     channels, _, _ = _image_shape(task, least=8)
     before, *others = (_scaled(size, width) for size in (64, 64, 128, 256, 512))

@@ -13,8 +13,7 @@ from torch import Tensor, nn
 
 from lossprune_lib import files
 from lossprune_lib.checks import check_choice, check_instance, check_sparsity, check_stored, suggestion
-from lossprune_lib.networks.scopes import SCOPES, check_scope
-from lossprune_lib.networks.selection import check_scores, lowest
+from lossprune_lib.networks.selection import SCOPES, check_scope, check_scores, lowest
 from lossprune_lib.networks.weights import Layout, WeightSpace, check_space
 
 _WRAPPERS = ("module", "_orig_mod")  # what DataParallel and torch.compile put into the names of layers

@@ -37,6 +37,11 @@ def mlp_300_100(task: Inputs, *, seed: int = 0) -> nn.Module:
     """The paper's multilayer perceptron: inputs-300-100-classes, with tanh.
 
     Takes inputs [N, *task.shape] of any shape and gives logits [N, classes]; 266,200 weights on MNIST.
+
+    Raises
+    ------
+    TypeError, ValueError
+        if this is no task, or its targets are not classes.
     """
     classes, inputs = classes_of(task), torch.Size(task.shape).numel()
     layers = OrderedDict(
@@ -54,6 +59,11 @@ def tiny_gpt(task: Inputs, *, seed: int = 0) -> nn.Module:
     """A transformer of three blocks of width 96 that predicts the next token: 0.36 million weights for a text.
 
     Takes tokens int64 [N, T], T up to the length of the task's sequences, and gives logits [N, T, classes].
+
+    Raises
+    ------
+    TypeError, ValueError
+        if this is no task, its targets are not classes, or its inputs are not sequences of one length.
     """
     vocabulary, shape = classes_of(task), tuple(task.shape)
     if len(shape) != 1:

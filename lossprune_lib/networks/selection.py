@@ -1,4 +1,7 @@
-"""Selection: the k smallest of some numbers, exactly k and always the same ones, on a CPU and on a GPU."""
+"""Selection: the k smallest of some numbers, exactly k and always the same ones, on a CPU and on a GPU.
+
+A scope says among which weights the smallest are chosen.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lossprune_lib.checks import check_instance, check_int, check_sparsity
+from lossprune_lib.checks import check_choice, check_instance, check_int, check_sparsity
 
+SCOPES = ("global", "layer", "row", "2:4")
 _NAN = "A saliency is NaN, so nothing can be ranked: check the network's weights and the batch."
+
+
+def check_scope(scope: object, sparsity: float) -> str:
+    """Return a scope; raise ValueError for one that there is not, and for a sparsity that it cannot have."""
+    if check_choice(scope, SCOPES, "scope") == "2:4" and sparsity != 0.5:
+        raise ValueError(
+            f'The scope "2:4" prunes two of each four weights at once, but the sparsity is {sparsity:g}: give '
+            "sparsity=0.5 and stages=1."
+        )
+    return str(scope)
 
 
 def count(size: int, sparsity: float) -> int:

@@ -8,7 +8,7 @@ colour-blind eyes and in grey.
 from lossprune_lib.installation import extra
 
 with extra("course"):
-    from lossprune_lib.plots.networks import bars, examples, kept_weights, kept_weights_image, mosaics, pruning_curve
+    from lossprune_lib.plots.networks import bars, examples, kept_weights, kept_weights_image, pruning_curve
     from lossprune_lib.plots.style import CARD, CONTROLS, STYLES, WIDTH, here, ink, label_lines, style, use_style
 
 __all__ = [
@@ -23,7 +23,6 @@ __all__ = [
     "kept_weights",
     "kept_weights_image",
     "label_lines",
-    "mosaics",
     "pruning_curve",
     "style",
     "use_style",

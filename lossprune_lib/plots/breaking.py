@@ -8,13 +8,12 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 
-from lossprune_lib.plots.style import CARD, GUIDE, HIGHLIGHT, INK, MUTED
+from lossprune_lib.plots.style import CARD, GUIDE, HIGHLIGHT, INK, MUTED, THOUSANDTHS
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 _BLUE, _ORANGE = "#0072B2", "#D55E00"
-_THOUSANDTHS = 1000  # what one weight changes is told in thousandths of a nat
 
 
 def confusion(ax: Axes, labels: Tensor, answers: Tensor, classes: int) -> Axes:
@@ -60,7 +59,7 @@ def removals(ax: Axes, sizes: Tensor, changes: Tensor) -> Axes:
     ----------
     sizes, changes : [K], sizes of the weights and signed changes of the loss (nats)
     """
-    shown = _THOUSANDTHS * changes.cpu().numpy()
+    shown = THOUSANDTHS * changes.cpu().numpy()
     for side, colour, marker in ((shown > 0, _ORANGE, "o"), (shown <= 0, _BLUE, "v")):
         ax.plot(sizes.cpu().numpy()[side], shown[side], marker, color=colour, markersize=4.5, alpha=0.75)
     ax.axhline(0, color=GUIDE, linewidth=0.9)

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import NullLocator, PercentFormatter
 
-from lossprune_lib.plots.style import GUIDE, INK, label_lines
-from lossprune_lib.plots.taylor import CAUSES, order_style
+from lossprune_lib.plots.style import ACTUAL, GUIDE, label_lines
+from lossprune_lib.plots.taylor import order_style
+from lossprune_lib.pruning.by_stage import CAUSES
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_ACTUAL: dict[str, Any] = {"color": INK, "linewidth": 3}
 _SHORT = {"first": "1st order", "diagonal": "diagonal GGN", "ggn": "full GGN", "hessian": "full Hessian"}
-_CAUSES = (("o", "-"), ("s", "--"), ("^", "-."), ("D", ":"))
+# A colour that no model has: these are errors.
+_LOOKS = dict(zip(CAUSES, (("#000000", "o", "-"), ("#882255", "s", "--"), ("#999933", "^", "-.")), strict=True))
 
 
 def stage_by_stage(axes: Iterable[Axes], runs: Mapping[str, pd.DataFrame]) -> None:
@@ -36,7 +37,7 @@ def stage_by_stage(axes: Iterable[Axes], runs: Mapping[str, pd.DataFrame]) -> No
         across = np.append(0.0, table["sparsity"])
         total = sums[title]["true_change"].iloc[-1]
         ax.axhline(0, color=GUIDE, linewidth=0.8)
-        (actual,) = ax.plot(across, np.append(0.0, sums[title]["true_change"]), **_ACTUAL)
+        (actual,) = ax.plot(across, np.append(0.0, sums[title]["true_change"]), **ACTUAL)
         lines = {actual: f"actual {total:.2f}"}
         for name in orders:
             (line,) = ax.plot(across, np.append(0.0, sums[title][name]), **order_style(name, marker="", linewidth=2))
@@ -51,8 +52,8 @@ def stage_by_stage(axes: Iterable[Axes], runs: Mapping[str, pd.DataFrame]) -> No
 def causes_by_stages(ax: Axes, table: pd.DataFrame) -> Axes:
     """Draw the size of each cause of error against the number of stages, as from `pruning.causes_by_stages`."""
     lines = {}
-    for (cause, sizes), (marker, dashes) in zip(table.abs().items(), _CAUSES, strict=False):
-        colour, _ = CAUSES[str(cause)]
+    for cause, sizes in table.abs().items():
+        colour, marker, dashes = _LOOKS[str(cause)]
         (line,) = ax.plot(table.index, sizes, color=colour, marker=marker, linestyle=dashes, linewidth=2.2)
         lines[line] = str(cause)
     ax.set_xscale("log")

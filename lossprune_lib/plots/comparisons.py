@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from lossprune_lib.plots.style import CARD, GUIDE, HIGHLIGHT, INK, MUTED, ink, label_lines, style
+from lossprune_lib.results.exactness import MARGIN
 from lossprune_lib.results.selection import distinct, loss_change
 
 if TYPE_CHECKING:
@@ -23,10 +24,11 @@ if TYPE_CHECKING:
 _MASKS = {"mp": "MP", "uniform": "equal shares", "magnitude": "QM's shares", "shuffled": "QM shuffled", "qm": "QM"}
 _ERRORS = (3, 5, 10, 20, 50, 90)
 _ASIDE = 0.12  # from dot to dot of one number of epochs
+_STAGES = 14  # of QM, in `controls`
 _SHORT = {"mp": "MP", "obd": "OBD", "lm": "LM", "qm": "QM"}
 
 
-def controls(axes: Sequence[Axes], table: pd.DataFrame, stages: int = 14) -> None:
+def controls(axes: Sequence[Axes], table: pd.DataFrame) -> None:
     """Draw test errors after fine-tuning: magnitude, QM and what lies between them, a dot for each seed.
 
     Parameters
@@ -37,7 +39,7 @@ def controls(axes: Sequence[Axes], table: pd.DataFrame, stages: int = 14) -> Non
     runs = distinct(table)
     error = 100 * runs["tuned_test_error"]
     for ax, (sparsity, part) in zip(axes, runs.assign(error=error).groupby("sparsity"), strict=True):
-        here = part[(part["criterion"] == "mp") | ((part["criterion"] == "qm") & (part["stages"] == stages))]
+        here = part[(part["criterion"] == "mp") | ((part["criterion"] == "qm") & (part["stages"] == _STAGES))]
         name = here["control"].where(here["control"] != "", here["criterion"])
         for row, mask in enumerate(_MASKS):
             seeds = here["error"][name == mask]
@@ -163,14 +165,15 @@ def beside_paper(ax: Axes, table: pd.DataFrame, unit: str) -> Axes:
     return ax
 
 
-def exactness(ax: Axes, table: pd.DataFrame, other: pd.DataFrame | None = None, margin: float = 0.1) -> Axes:
+def exactness(ax: Axes, table: pd.DataFrame, other: pd.DataFrame | None = None) -> Axes:
     """Draw by how much more the loss changes with sampled curvature than with the exact one, in per cent of the latter.
+
+    A band shows what counts as well.
 
     Parameters
     ----------
     table : from `results.exactness`
     other : the same of another study, drawn thinner and open below it
-    margin : of what counts as well, drawn as a band
     """
     names = [_setting(cell) for cell in table.to_dict("records")]
     for found, below, width, size, filled in ((table, 0, 2.5, 8, True), (other, 0.3, 1.2, 6, False)):
@@ -181,7 +184,7 @@ def exactness(ax: Axes, table: pd.DataFrame, other: pd.DataFrame | None = None, 
             ax.plot([low, high], [row, row], color=look["color"], linewidth=width, solid_capstyle="butt")
             inside = look["color"] if filled else CARD
             ax.plot([mean], [row], look["marker"], color=look["color"], markerfacecolor=inside, markersize=size)
-    ax.axvspan(-100 * margin, 100 * margin, color=GUIDE, alpha=0.15, linewidth=0)
+    ax.axvspan(-100 * MARGIN, 100 * MARGIN, color=GUIDE, alpha=0.15, linewidth=0)
     ax.axvline(0, color=GUIDE, linewidth=0.8)
     ax.set_yticks(range(len(names)), names)
     ax.set(ylim=(len(names) - 0.4, -0.6))

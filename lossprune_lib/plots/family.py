@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MODELS = ("nothing", "the loss", "a layer's output")
-CURVATURES = ("none", "diagonal", "pairs")
 
 
 @dataclass(frozen=True)
@@ -23,7 +22,7 @@ class Method:
     Attributes
     ----------
     models : one of `MODELS`
-    curvature : one of `CURVATURES`
+    curvature : "none", "diagonal" or "pairs"
     matrix : the one whose entries serve as curvature
     others : whether the weights that stay are changed
     compared : which weights are ranked together

@@ -16,14 +16,24 @@ from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FixedLocator, MaxNLocator, PercentFormatter
 
 from lossprune_lib.loss_modelling.few_weights import OneWeight, TwoWeights
-from lossprune_lib.plots.style import CARD, GUIDE, HIGHLIGHT, INK, MUTED, ink, label_lines, signed, style
+from lossprune_lib.plots.style import (
+    ACTUAL,
+    CARD,
+    GUIDE,
+    HIGHLIGHT,
+    INK,
+    MUTED,
+    THOUSANDTHS,
+    ink,
+    label_lines,
+    signed,
+    style,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 MODELS = ("lm", "qm", "obd")
-_THOUSANDTHS = 1000  # what one weight changes is told in thousandths of a nat
-_ACTUAL: dict[str, Any] = {"color": INK, "linewidth": 3.2, "label": "actual"}
 _PRUNED: dict[str, Any] = {"color": INK, "linewidth": 1.2, "linestyle": (0, (2, 2)), "zorder": 3}
 _TRAINED: dict[str, Any] = {
     "color": CARD,
@@ -39,16 +49,16 @@ _COLOURS = "YlGnBu_r"
 def one_weight(ax: Axes, weight: OneWeight, *, labels: bool = True) -> Axes:
     """Draw the loss over one weight, LM's line, QM's and OBD's parabolas, and what each predicts where it is pruned."""
     ax.axhline(0, color=GUIDE, linewidth=0.8)
-    values, actual = weight.at.numpy(), _THOUSANDTHS * weight.actual.numpy()
-    lines = {ax.plot(values, actual, **_ACTUAL)[0]: "actual"}
+    values, actual = weight.at.numpy(), THOUSANDTHS * weight.actual.numpy()
+    lines = {ax.plot(values, actual, **ACTUAL, label="actual")[0]: "actual"}
     for name in MODELS:
         looks = style(name, marker="", linewidth=2)
-        curve = [_THOUSANDTHS * weight.predicted(name, value) for value in values]
+        curve = [THOUSANDTHS * weight.predicted(name, value) for value in values]
         lines[ax.plot(values, curve, **looks)[0]] = name.upper()
-        at_zero = _THOUSANDTHS * weight.predicted(name, 0.0)
+        at_zero = THOUSANDTHS * weight.predicted(name, 0.0)
         ax.plot([0], [at_zero], color=looks["color"], marker=style(name)["marker"], markersize=8, alpha=0.55)
     low, high = min(0.0, actual.min()), max(0.0, actual.max())
-    models = [_THOUSANDTHS * weight.predicted(name, 0.0) for name in MODELS]
+    models = [THOUSANDTHS * weight.predicted(name, 0.0) for name in MODELS]
     low, high = min(low, *models), max(high, *models)
     ax.set(ylim=(low - 0.12 * (high - low), high + 0.15 * (high - low)))
     ends = sorted((values[0], values[-1]))
@@ -99,7 +109,7 @@ class OneWeightView:
         self.here.set_xdata([value])
         low, high = self.left.get_ylim()
         for point, bar, text, change in zip(self.points, self.bars, self.texts, changes, strict=True):
-            shown = _THOUSANDTHS * change
+            shown = THOUSANDTHS * change
             point.set_data([value], [shown])
             bar.set_width(min(max(shown, low), high))
             text.set(x=min(max(shown, 0.0), high) + 0.02 * (high - low), text=signed(shown))
@@ -160,7 +170,7 @@ class TwoWeightsView:
         """Move to shares of both weights; `changes` (nats) are the actual one and those of the two models."""
         for dot, title, name, change in zip(self.dots, self.titles, self.TITLES, changes, strict=True):
             dot.set_data([first], [second])
-            title.set_text(f"{name}\n{signed(_THOUSANDTHS * change)}")
+            title.set_text(f"{name}\n{signed(THOUSANDTHS * change)}")
         for label, text in zip(self.names, (*[names[0]] * 3, names[1]), strict=True):
             label.set_text(f"{text}, of its trained value")
         self.heading.set_text(heading)
@@ -170,4 +180,4 @@ def _maps(pair: TwoWeights) -> list[Tensor]:
     """Return what the three maps show, in thousandths of a nat."""
     grid = torch.meshgrid(pair.at, pair.at, indexing="ij")
     models = [pair.predicted(*grid, full=full) for full in (True, False)]
-    return [_THOUSANDTHS * values for values in (pair.actual, *models)]
+    return [THOUSANDTHS * values for values in (pair.actual, *models)]

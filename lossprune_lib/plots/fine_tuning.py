@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from lossprune_lib.plots.style import CARD, GUIDE, HIGHLIGHT, INK, STYLES, label_lines, style
+from lossprune_lib.plots.style import CARD, GUIDE, HIGHLIGHT, style
 from lossprune_lib.results.cells import View, densities
 from lossprune_lib.results.selection import CELL, gap, loss_change, themselves
 
@@ -25,19 +25,6 @@ BEST: dict[str, Any] = {
 }
 _LINEAR_TO = 2.0  # percentage points: up to there the scale of gaps is linear, above it logarithmic
 _GAPS = (-2, -1, 0, 1, 2, 5, 10, 20, 50, 90)
-
-
-def reported(ax: Axes, counts: Sequence[int], gaps: Mapping[str, Sequence[float]]) -> Axes:
-    """Draw the gap that is reported of the best of so many runs, a line for each way to pick and to report."""
-    looks = ((STYLES["qm"]["color"], ":", "s"), (STYLES["lm"]["color"], "--", "^"), (INK, "-", "o"))
-    lines = {}
-    for (name, values), (colour, dashes, marker) in zip(gaps.items(), looks, strict=False):
-        lines[ax.plot(counts, values, color=colour, linestyle=dashes, marker=marker, linewidth=2)[0]] = name
-    ax.set(xscale="log", xlabel="runs compared in each seed", ylabel="gap after fine-tuning (points)")
-    ax.set_xticks(list(counts), [str(k) for k in counts])
-    ax.minorticks_off()
-    ax.grid(axis="y")
-    return label_lines(ax, lines)
 
 
 def frame(axes: Iterable[Axes], table: pd.DataFrame) -> dict[str, Line2D]:

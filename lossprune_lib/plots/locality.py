@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,15 +13,14 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from lossprune_lib.networks import selection
-from lossprune_lib.plots.style import CARD, GUIDE, INK, MUTED, label_lines, style
+from lossprune_lib.plots.style import ACTUAL, CARD, GUIDE, INK, MUTED, label_lines, style
 from lossprune_lib.pruning import schedules
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-# What really happens is black and thick in every figure of the course; a prediction has its criterion's look.
-ACTUAL: dict[str, Any] = {"color": INK, "linestyle": "-", "marker": "o", "linewidth": 3, "markersize": 6}
+_ACTUAL: dict[str, Any] = {**ACTUAL, "marker": "o", "markersize": 6}
 _PREDICTED: dict[str, Any] = {"markerfacecolor": CARD, "markersize": 6, "zorder": 5}
 _LOOKS = {"linear": (GUIDE, "--", "+"), "exponential": (INK, "-", "p"), "cubic": (MUTED, "-.", "1")}  # no criterion's
 _MANY = 40  # markers are drawn up to this many stages
@@ -69,7 +68,7 @@ def predicted_and_actual(ax: Axes, trace: pd.DataFrame, criterion: str) -> tuple
     Line2D, Line2D
         The actual and the predicted change, to be moved.
     """
-    (actual,) = ax.plot([], [], **ACTUAL, label="actual")
+    (actual,) = ax.plot([], [], **_ACTUAL, label="actual")
     (predicted,) = ax.plot([], [], **style(criterion, **_PREDICTED, label="predicted"))
     move(actual, predicted, trace, criterion)
     ax.relim()
@@ -81,17 +80,6 @@ def predicted_and_actual(ax: Axes, trace: pd.DataFrame, criterion: str) -> tuple
     return actual, predicted
 
 
-def staged(axes: Iterable[Axes], traces: Mapping[str, pd.DataFrame], criterion: str) -> None:
-    """Draw `predicted_and_actual` for several prunings by one criterion, side by side on one scale."""
-    axes = list(axes)
-    lines = [predicted_and_actual(ax, trace, criterion) for ax, trace in zip(axes, traces.values(), strict=True)]
-    limits = [ax.get_ylim() for ax in axes]
-    for ax, title, (actual, predicted) in zip(axes, traces, lines, strict=True):
-        ax.set(title=title, ylim=(min(low for low, _ in limits), max(high for _, high in limits)))
-        label_lines(ax, {actual: "actual", predicted: "predicted"})
-        ax.label_outer()
-
-
 def move(actual: Line2D, predicted: Line2D, trace: pd.DataFrame, criterion: str) -> None:
     """Give the lines of `predicted_and_actual` another pruning."""
     actual.set_data(*path_points(trace, "true_change"))
@@ -100,7 +88,7 @@ def move(actual: Line2D, predicted: Line2D, trace: pd.DataFrame, criterion: str)
     else:
         predicted.set_data(*path_points(trace, "predicted_change"))
     looks, few = style(criterion), len(trace) <= _MANY
-    actual.set_marker(ACTUAL["marker"] if few else "")
+    actual.set_marker(_ACTUAL["marker"] if few else "")
     predicted.set(color=looks["color"], linestyle=looks["linestyle"], marker=looks["marker"] if few else "")
 
 

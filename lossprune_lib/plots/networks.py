@@ -47,17 +47,11 @@ def kept_weights(ax: Axes, weight: Tensor, kept: Tensor, shape: tuple[int, ...])
     return ax
 
 
-def mosaics(axes: Sequence[Axes], weight: Tensor, kept: Sequence[Tensor], titles: Sequence[str]) -> None:
-    """Draw a layer's weights [units, height * width of an image] at several masks [units, inputs], a panel for each."""
-    side = math.isqrt(weight.shape[1])
-    for ax, of_one, title in zip(axes, kept, titles, strict=True):
-        kept_weights(ax, weight, of_one, (1, side, side) if side**2 == weight.shape[1] else (weight.shape[1],))
-        ax.set_xlabel("")
-        ax.set_title(title, fontsize=10, fontweight="normal")
-
-
 def kept_weights_image(weight: Tensor, kept: Tensor, shape: tuple[int, ...]) -> np.ndarray:
-    """Return the picture that `kept_weights` shows, to redraw it: NaN where pruned, a huge number between units."""
+    """Return the picture [rows, columns] that `kept_weights` shows, to redraw it.
+
+    It is NaN where weights are pruned and has a huge number between units; the parameters are those of `kept_weights`.
+    """
     height, width = shape[-2:] if len(shape) == 3 and shape[0] == 1 else (1, weight[0].numel())
     rows, columns = _grid(len(weight))
     limit = _limit(weight)
@@ -121,6 +115,11 @@ def bars(ax: Axes, values: pd.Series, label: str, criteria: Sequence[str] = ()) 
     Parameters
     ----------
     criteria : of each bar, whose colour it gets; without them all bars are of one neutral colour
+
+    Raises
+    ------
+    ValueError
+        if there are some criteria, but not one for each bar.
     """
     if len(criteria) not in (0, len(values)):
         raise ValueError(f"There are {len(values)} bars and {len(criteria)} criteria: give one for each bar, or none.")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from lossprune_lib.results.statistics import Interval
 
 
-def differences(ax: Axes, found: Mapping[str, Interval], unit: str = "nats") -> Axes:
+def differences(ax: Axes, found: Mapping[str, Interval]) -> Axes:
     """Draw paired differences: a mark for each seed, the mean, and its 95 % interval where there are enough seeds.
 
     Parameters
@@ -31,7 +31,7 @@ def differences(ax: Axes, found: Mapping[str, Interval], unit: str = "nats") -> 
             ax.plot([each.low, each.high], [row, row], color=INK, linewidth=2.4, solid_capstyle="butt")
         ax.plot([each.mean], [row], "o", color=INK, markersize=7)
     ax.set_yticks(range(len(found)), list(found))
-    ax.set(ylim=(len(found) - 0.4, -0.6), xlabel=f"difference, by seed ({unit})")
+    ax.set(ylim=(len(found) - 0.4, -0.6), xlabel="difference, by seed (nats)")
     ax.grid(axis="x")
     return ax
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+from matplotlib.ticker import NullLocator
 
 from lossprune_lib.checks import check_choice
 from lossprune_lib.plots.style import GUIDE, label_lines, style
@@ -81,12 +81,8 @@ def change_by_stages(ax: Axes, table: pd.DataFrame) -> Axes:
     return label_lines(ax)
 
 
-def change_against_gap(ax: Axes, table: pd.DataFrame, linear_to: float | None = None) -> Axes:
+def change_against_gap(ax: Axes, table: pd.DataFrame) -> Axes:
     """Draw every run: its loss change by pruning against its validation gap after fine-tuning.
-
-    Parameters
-    ----------
-    linear_to : percentage points; up to there the scale of gaps is linear, above it logarithmic. None is all linear.
 
     Raises
     ------
@@ -102,11 +98,6 @@ def change_against_gap(ax: Axes, table: pd.DataFrame, linear_to: float | None = 
     ax.axhline(0, color=GUIDE, linewidth=0.8)
     ax.set_xlabel(_LOSS_CHANGE)
     ax.set_ylabel("validation gap after fine-tuning\n(percentage points)")
-    if linear_to is not None:
-        ax.set_yscale("symlog", linthresh=linear_to)
-        ax.yaxis.set_major_locator(FixedLocator([0, 1, 2, 5, 10, 20, 50, 90]))
-        ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        ax.yaxis.set_minor_locator(NullLocator())
     return _finish(ax)
 
 

@@ -23,6 +23,9 @@ GUIDE = "#857E72"  # lines that are no data: zero, a level to compare with
 GRID = "#DDD7CA"
 PRUNED = "#9C9484"  # of no weight: white is a small one, red and blue are large ones
 HIGHLIGHT = "#C2408A"
+# What really happens is dark and thick in every figure of the course; a prediction has its criterion's look.
+ACTUAL: dict[str, Any] = {"color": INK, "linestyle": "-", "linewidth": 3}
+THOUSANDTHS = 1000  # what one weight changes is told in thousandths of a nat
 WIDTH = 8.8  # inches, at 100 dots each: as wide as a cell of JupyterLab on a laptop, with its side bar open
 
 # The colour-blind safe palette of Okabe and Ito (2008); what is written in a colour is written in its `ink`.
@@ -85,6 +88,7 @@ _LOOK: Any = {
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 _LEAST_CONTRAST = 4.6  # WCAG 2 asks for 4.5 : 1; rounding of pixels takes some of it
+_SIZE, _GAP = 9, 6  # of the letters of labels, and between them and the axes, in points
 _LINE = 1.25  # of the font's size, from one label to the next
 
 
@@ -128,7 +132,7 @@ def signed(value: float, digits: int = 2) -> str:
     return f"{round(value, digits) + 0.0:+.{digits}f}".replace("-", "\N{MINUS SIGN}")
 
 
-def label_lines(ax: Axes, labels: Mapping[Line2D, str] | None = None, *, size: float = 9, gap: float = 6) -> Axes:
+def label_lines(ax: Axes, labels: Mapping[Line2D, str] | None = None) -> Axes:
     """Write each line's label at its right-hand end, in its colour, in place of a legend; labels keep apart.
 
     No label reaches below the axes, where the ticks have theirs. When the limits of the axes change, the labels follow.
@@ -136,13 +140,12 @@ def label_lines(ax: Axes, labels: Mapping[Line2D, str] | None = None, *, size: f
     Parameters
     ----------
     labels : of the lines that get one; by default those of all lines that have one
-    size, gap : of the letters and between them and the axes, in points
     """
     named = labels or {line: str(line.get_label()) for line in ax.lines if not str(line.get_label()).startswith("_")}
-    looks: dict[str, Any] = {"fontsize": size, "va": "center", "annotation_clip": False}
+    looks: dict[str, Any] = {"fontsize": _SIZE, "va": "center", "annotation_clip": False}
     texts = {
         line: ax.annotate(
-            text, (1, 0), (gap, 0), "axes fraction", "offset points", color=ink(line.get_color()), **looks
+            text, (1, 0), (_GAP, 0), "axes fraction", "offset points", color=ink(line.get_color()), **looks
         )
         for line, text in named.items()
         if len(line.get_xydata())  # type: ignore[arg-type]
@@ -153,7 +156,7 @@ def label_lines(ax: Axes, labels: Mapping[Line2D, str] | None = None, *, size: f
         ends = {line: line.get_transform().transform(np.asarray(line.get_xydata())[-1]) for line in texts}
         wanted = {line: min(max(ax.transAxes.inverted().transform(end)[1], 0.0), 1.0) for line, end in ends.items()}
         inches = ax.get_position().height * ax.figure.get_figheight()  # type: ignore[union-attr]
-        least = _LINE * size / 72 / inches
+        least = _LINE * _SIZE / 72 / inches
         upwards = sorted(texts, key=wanted.__getitem__)
         for i, (line, height) in enumerate(
             zip(upwards, _apart([wanted[line] for line in upwards], least), strict=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,13 +13,12 @@ from matplotlib.patches import Polygon
 from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
 
 from lossprune_lib.loss_modelling.forecast import ORDERS
-from lossprune_lib.plots.style import CARD, GUIDE, HIGHLIGHT, MUTED, here, ink, style
+from lossprune_lib.plots.style import ACTUAL, CARD, GUIDE, HIGHLIGHT, MUTED, here, ink, style
 
 if TYPE_CHECKING:
     import pandas as pd
     from torch import Tensor
 
-ACTUAL: dict[str, Any] = {"color": "#000000", "linestyle": "-", "linewidth": 2.6, "label": "actual change"}
 BAND: dict[str, Any] = {"color": "#000000", "alpha": 0.13, "linewidth": 0}
 RADIUS: dict[str, Any] = {"color": GUIDE, "linestyle": (0, (1, 1)), "linewidth": 1.6}
 # First order is LM's model and the diagonal one QM's: they look like them.
@@ -30,13 +29,6 @@ _OTHERS: dict[str, dict[str, Any]] = {
 NAMES = {"first": "1st order", "diagonal": "2nd, diagonal", "ggn": "2nd, full GGN", "hessian": "2nd, full Hessian"}
 _WIDEST = 150  # per cent: longer bars are cut
 _BEYOND, _BEFORE, _WIDE = 2.5, 0.06, 0.6  # of what a last stage is drawn in: see `window`
-CAUSES = {
-    "beyond the 2nd order": ("#000000", ""),
-    "GGN for the Hessian": ("#882255", "//"),  # no model's colour: these are errors
-    "diagonal for the full GGN": ("#999933", ".."),
-    "absolute values": (HIGHLIGHT, "xx"),
-    "batch noise": ("#BBBBBB", "--"),
-}
 
 
 def order_style(order: str, **changes: Any) -> dict[str, Any]:
@@ -46,9 +38,7 @@ def order_style(order: str, **changes: Any) -> dict[str, Any]:
     return looks | {"label": ORDERS[order]} | changes
 
 
-def predictions(
-    ax: Axes, table: pd.DataFrame, orders: Sequence[str], across: str = "sparsity", tolerance: float = 0.1
-) -> Axes:
+def predictions(ax: Axes, table: pd.DataFrame, orders: Sequence[str], across: str = "sparsity") -> Axes:
     """Draw the actual change, the band around it, and what models of some orders predict.
 
     Parameters
@@ -57,8 +47,8 @@ def predictions(
     across : "sparsity" or "share" (of the straight step)
     """
     x, actual = table[across].to_numpy(), table["true_change"].to_numpy()
-    ax.fill_between(x, *band(actual, tolerance), **BAND, label=f"actual ± {100 * tolerance:.0f} %")
-    ax.plot(x, actual, **ACTUAL)
+    ax.fill_between(x, *band(actual), **BAND, label="actual ± 10 %")
+    ax.plot(x, actual, **ACTUAL, label="actual change")
     for order in orders:
         ax.plot(x, table[order], **order_style(order, marker=None))
     labels = {"sparsity": "sparsity after pruning", "share": "share of the step"}
@@ -68,51 +58,10 @@ def predictions(
     return ax
 
 
-def band(actual: np.ndarray, tolerance: float = 0.1) -> tuple[np.ndarray, np.ndarray]:
-    """Return the lowest and the highest prediction that is off by no more than a share of the actual change."""
-    width = tolerance * np.abs(actual)
+def band(actual: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the lowest and the highest prediction that is off by no more than a tenth of the actual change."""
+    width = 0.1 * np.abs(actual)
     return actual - width, actual + width
-
-
-def causes(ax: Axes, table: pd.DataFrame) -> Axes:
-    """Draw errors, one bar each, stacked out of their causes.
-
-    Parameters
-    ----------
-    table : one row for each bar, its index the labels; the columns are causes, signed, in nats
-    """
-    bottoms = {True: np.zeros(len(table)), False: np.zeros(len(table))}
-    x = np.arange(len(table))
-    for cause in table:
-        values = table[cause].to_numpy()
-        colour, hatch = CAUSES.get(str(cause), ("#009E73", "oo"))
-        below = np.where(values >= 0, bottoms[True], bottoms[False])
-        ax.bar(x, values, 0.6, below, color=colour, hatch=hatch, edgecolor="white", linewidth=0.6, label=str(cause))
-        bottoms[True] += np.maximum(values, 0)
-        bottoms[False] += np.minimum(values, 0)
-    ax.axhline(0, color=GUIDE, linewidth=0.8)
-    ax.set_xticks(x, list(table.index))
-    ax.set_ylabel("error of the prediction (nats)")
-    ax.grid(axis="y")
-    ax.set_axisbelow(True)
-    return ax
-
-
-def ladder(ax: Axes, changes: Mapping[str, float], true_change: float, tolerance: float = 0.1) -> Axes:
-    """Draw what each approximation predicts, as horizontal bars in per cent of the actual change.
-
-    Parameters
-    ----------
-    changes : label -> predicted change, or a bound; the first on top
-    """
-    shares = [100 * change / true_change for change in changes.values()]
-    ax.axvspan(100 * (1 - tolerance), 100 * (1 + tolerance), **BAND)
-    ax.axvline(100, color="#000000", linewidth=1.5)
-    drawn = ax.barh(list(changes), shares, color="#0072B2", height=0.55)
-    ax.bar_label(drawn, labels=[f" {share:.0f} %" for share in shares], fontsize=9)
-    ax.invert_yaxis()
-    ax.set_xlabel("predicted, in per cent of the actual change")
-    return ax
 
 
 def cancellation(ax: Axes, changes: Tensor) -> Axes:
@@ -145,7 +94,7 @@ class Curves:
         ax.grid()
         self.band = Polygon(np.zeros((3, 2)), label="actual ± 10 %", **BAND)
         ax.add_patch(self.band)
-        (self.actual,) = ax.plot([], [], **ACTUAL)
+        (self.actual,) = ax.plot([], [], **ACTUAL, label="actual change")
         self.predictions = {name: ax.plot([], [], **order_style(name, marker=None))[0] for name in ORDERS}
         (self.built,) = ax.plot([0], [0], "^", color="#000000", markersize=9, clip_on=False, label="model built here")
         above: dict[str, Any] = {"zorder": 6, "bbox": {"facecolor": CARD, "edgecolor": "none", "pad": 1.5}}  # the lines

@@ -45,6 +45,17 @@ def lamp(space: WeightSpace, weights: Tensor, sparsity: float) -> dict[str, floa
     """Return the share that each layer keeps if weights are ranked by LAMP: theta^2 over all of its layer not smaller.
 
     Within a layer that is the order of magnitudes, so LAMP is magnitude pruning with shares of its own.
+
+    Parameters
+    ----------
+    weights : [D], as from ``space.read()``
+    sparsity : float in [0, 1)
+        Of all weights together.
+
+    Raises
+    ------
+    TypeError, ValueError
+        if these are not the weights of the space, or sparsity is none.
     """
     check_space(space).check(weights)
     scores = torch.cat([lamp_scores(part.reshape(-1)) for part in space.split(weights)])

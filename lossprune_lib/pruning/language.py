@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import lru_cache
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from lossprune_lib.data.task import Task
@@ -24,7 +23,6 @@ from lossprune_lib.pruning.layerwise import SPARSEGPT, WANDA, output_square
 from lossprune_lib.pruning.local import LocalPruner
 from lossprune_lib.pruning.run import PrunerState
 from lossprune_lib.pruning.stage import losses_of, model_of, pruned_state, rank
-from lossprune_lib.seeds import generator
 
 METHODS: Mapping[str, tuple[str | Criterion, str]] = {
     "mp": ("mp", "global"),
@@ -65,30 +63,24 @@ class PrunedLanguageModels:
         self.net, self.task, self.seed = net, task, seed
         self.space = WeightSpace(net, exclude=LAST)
         self.dense = self.space.split(self.space.read())
-        self.hessians = self._hessians(task.sample(_EXAMPLES, generator(seed, "batch", 1))[0])
         self.rankings = {method: self._ranking(*of) for method, of in METHODS.items()}
+        self.grams = self._grams()
         self.pruned, self.measured = lru_cache(maxsize=None)(self._pruned), lru_cache(maxsize=None)(self._measured)
+
+    def _pruner(self, criterion: str | Criterion, scope: str) -> LocalPruner:
+        return LocalPruner(criterion, stages=1, scope=scope, exclude=LAST, batch_size=_EXAMPLES, seed=self.seed)
 
     def _ranking(self, criterion: str | Criterion, scope: str) -> tuple[PrunerState, str, Ranking]:
         """Return what a method says of all weights: the same at every sparsity, as it prunes in one go."""
-        pruner = LocalPruner(criterion, stages=1, scope=scope, exclude=LAST, batch_size=_EXAMPLES, seed=self.seed)
+        pruner = self._pruner(criterion, scope)
         state = pruner.start(self.net, self.task)
         return state, scope, rank(pruner, state, model_of(pruner, state, losses_of(state)))
 
-    @torch.no_grad()
-    def _hessians(self, tokens: Tensor) -> list[Tensor]:
-        """Return X^T X of the inputs that the whole network gives each layer."""
-        found: dict[nn.Module, Tensor] = {}
-
-        def note(module: nn.Module, given: tuple[Tensor, ...]) -> None:
-            x = given[0].flatten(0, -2)
-            found[module] = x.T @ x
-
-        with ExitStack() as stack:  # the network is the user's own
-            for module in self.space.modules:
-                stack.callback(module.register_forward_pre_hook(note).remove)
-            self.net(tokens)
-        return [found[module] for module in self.space.modules]
+    def _grams(self) -> list[Tensor]:
+        """Return X^T X of the inputs X that the whole network gives each layer."""
+        state, scope, _ = self.rankings["wanda"]
+        model = model_of(self._pruner(WANDA, scope), state, losses_of(state))
+        return [x.T @ x for x in model.inputs().values()]
 
     def _pruned(self, method: str, sparsity: float) -> TinyGPT:
         state, scope, ranking = self.rankings[method]
@@ -104,6 +96,6 @@ class PrunedLanguageModels:
         x, y = (part[::3] for part in self.task.split("test"))  # from all over the text, a third of it
         loss = cross_entropy(net(x).flatten(0, 1), y.flatten()).item()
         now = space.split(space.read())
-        layers = list(zip(self.dense, now, self.hessians, strict=True))
-        lost = [output_square(weight - dense, h) / output_square(dense, h) for dense, weight, h in layers]
+        layers = list(zip(self.dense, now, self.grams, strict=True))
+        lost = [output_square(weight - dense, gram) / output_square(dense, gram) for dense, weight, gram in layers]
         return Measured(loss, lost, [(weight == 0).double().mean().item() for weight in now])

@@ -89,9 +89,9 @@ def hessian(inputs: Tensor) -> Tensor:
     return 2 * x.transpose(-2, -1) @ x
 
 
-def output_square(weights: Tensor, hessian: Tensor) -> float:
-    """Return the sum of the squares of what weights [M, K] give for inputs with X^T X, the hessian, [K, K]."""
-    return ((weights @ hessian) * weights).sum().item()
+def output_square(weights: Tensor, gram: Tensor) -> float:
+    """Return the sum of the squares of what weights [M, K] give for inputs X with the Gram matrix X^T X, [K, K]."""
+    return ((weights @ gram) * weights).sum().item()
 
 
 def inverse_factor(hessian: Tensor, damping: float = DAMPING) -> Tensor:

@@ -87,12 +87,24 @@ class LocalPruner(PrunerSettings):
         state : from `start`, or a step before
         sparsity : float in [0, 1), optional
             In place of the schedule's; not below what is masked already.
+
+        Raises
+        ------
+        TypeError, ValueError
+            if this is no state, its stages are done and no sparsity is given, or a given one is below what is masked
+            or goes with densities.
         """
         check_instance(state, PrunerState, "A state", "take the one that start, step or stream gives")
         return run_stage(self, state, sparsity)
 
     def stream(self, net: nn.Module, task: TaskLike, mask: Mask | None = None) -> Iterator[PrunerState]:
-        """Yield the state after each stage, as soon as it is done."""
+        """Yield the state after each stage, as soon as it is done.
+
+        Raises
+        ------
+        TypeError, ValueError
+            as in `prune`, when the first state is asked for.
+        """
         state = self.start(net, task, mask)
         self.check_start(state.mask)
         for _ in range(self.stages):
@@ -130,6 +142,11 @@ def prune_together(
     ----------
     pruners : may differ in everything but the weights that they may prune (include, exclude)
     net, task, mask, progress : as in `LocalPruner.prune`
+
+    Raises
+    ------
+    TypeError, ValueError
+        if the pruners are no list, prune different layers, or do not go together with network, task and mask.
     """
     if not isinstance(pruners, Sequence) or not all(isinstance(pruner, LocalPruner) for pruner in pruners):
         raise TypeError("pruners is a list of LocalPruner: for one, write its own prune(net, task).")

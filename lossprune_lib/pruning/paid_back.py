@@ -41,6 +41,7 @@ def errors_by_way(weights: Tensor, hessian: Tensor, sparsities: Iterable[float])
         gone = count(weights.shape[1], sparsity)
 
         def error(new: Tensor) -> float:
+            # The Hessian is twice the Gram matrix, which a quotient does not see.
             return output_square(new - weights, hessian) / output_square(weights, hessian)
 
         found = {name: weights * _largest(score, gone) for name, score in scores.items()}

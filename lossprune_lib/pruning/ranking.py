@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from lossprune_lib import training
 from lossprune_lib.checks import check_choice, check_list
-from lossprune_lib.data.task import Batch, Task
+from lossprune_lib.data.task import Batch, TaskLike
 from lossprune_lib.loss_modelling.batch_loss import BatchLoss
-from lossprune_lib.loss_modelling.forecast import ORDERS, Forecast, forecast, loss_along, trust_radius
+from lossprune_lib.loss_modelling.forecast import ORDERS, Forecast, forecast
 from lossprune_lib.loss_modelling.model import LossModel
 from lossprune_lib.networks.masks import Mask
 from lossprune_lib.networks.selection import count
@@ -118,15 +118,9 @@ class Path:
         """Return what the models predict along the straight step to a sparsity."""
         return forecast(self.risk, self.model.weights, self.step(sparsity), orders)
 
-    def radius(self, sparsity: float, order: str, tolerance: float = 0.1) -> float:
-        """Return the share of the step to a sparsity up to which a model is off by no more than the tolerance."""
-        found, step = self.forecast(sparsity, (order,)), self.step(sparsity)
-        actual = loss_along(self.risk, self.model.weights, step)
-        return trust_radius(actual, lambda share: found.change(order, share), tolerance)
-
 
 def path(
-    net: torch.nn.Module, task: Task, batch: Batch, criterion: str = "mp", sparsity: float = 0.0, stages: int = 1
+    net: torch.nn.Module, task: TaskLike, batch: Batch, criterion: str = "mp", sparsity: float = 0.0, stages: int = 1
 ) -> Path:
     """Return the path that starts where a pruning to a sparsity stands before its last stage (of 1: at the network)."""
     pruner = LocalPruner(check_choice(criterion, CRITERIA, "criterion"), sparsity=sparsity, stages=stages)
@@ -138,7 +132,7 @@ def path(
 
 def one_shot(
     net: nn.Module,
-    task: Task,
+    task: TaskLike,
     sparsities: Sequence[float],
     criterion: str | Criterion | Rule = "mp",
     *,

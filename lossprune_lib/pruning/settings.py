@@ -13,7 +13,7 @@ from lossprune_lib.loss_modelling.loss import Loss, check_loss
 from lossprune_lib.loss_modelling.losses import cross_entropy
 from lossprune_lib.networks.choice import Selectors
 from lossprune_lib.networks.masks import Mask
-from lossprune_lib.networks.scopes import check_scope
+from lossprune_lib.networks.selection import check_scope
 from lossprune_lib.networks.weights import Layout
 from lossprune_lib.pruning.criteria import Criterion, Rule, criterion_of
 from lossprune_lib.pruning.schedules import Schedule, check_stages, group_sparsities, schedule_of, sparsities

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from torch import nn
 
 from lossprune_lib.checks import check_float, check_instance, check_list
-from lossprune_lib.data.task import Task
+from lossprune_lib.data.task import TaskLike
 from lossprune_lib.networks.masks import Mask
 from lossprune_lib.pruning.local import LocalPruner
 from lossprune_lib.pruning.run import PrunerState, PruningRun, finished_run
@@ -52,7 +52,7 @@ class Trial:
 def trust_region(
     pruner: LocalPruner,
     net: nn.Module,
-    task: Task,
+    task: TaskLike,
     tolerance: float,
     *,
     share: float = 0.2,

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from lossprune_lib.checks import check_instance
+from lossprune_lib.results.selection import check_columns
 from lossprune_lib.results.statistics import Interval, interval
 
 if TYPE_CHECKING:
@@ -66,13 +66,7 @@ def chaos(table: pd.DataFrame) -> pd.DataFrame:
 
 def moves(table: pd.DataFrame) -> pd.DataFrame:
     """Return the table with two more columns: move and distance of each pair of prunings, as `chaos` explains them."""
-    import pandas as pd
-
-    check_instance(table, pd.DataFrame, "A table", _REMEDY)
-    missing = [name for name in [*SETTING, *_NUMBERS] if name not in table]
-    if missing or table.empty:
-        what = f"lacks the columns {', '.join(missing)}" if missing else "has no rows"
-        raise ValueError(f"The table {what}: {_REMEDY}.")
+    check_columns(table, [*SETTING, *_NUMBERS], _REMEDY)
     runs = table.reset_index(drop=True).assign(distance=math.nan)
     runs["move"] = (runs["other_change"] - runs["change"]).abs()
     for _, group in runs.groupby(["seed", *(name for name in SETTING if name != "criterion")]):

@@ -34,6 +34,11 @@ def rank_correlation(table: pd.DataFrame, share: float = 1.0) -> pd.DataFrame:
     DataFrame
         sparsity, share, runs (of all seeds), seeds, correlation, low, high. Seeds in which there is no correlation
         (fewer than 3 runs, or all alike) are left out, with a warning. low and high are NaN for fewer than 4 seeds.
+
+    Raises
+    ------
+    TypeError, ValueError
+        if it is no study's table, its runs were not fine-tuned, or share is not above 0 and at most 1.
     """
     if not 0 < check_float(share, "share") <= 1:
         raise ValueError(f"share is {share}, but must be above 0 and at most 1: write a quarter as 0.25.")

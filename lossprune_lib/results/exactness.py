@@ -9,7 +9,7 @@ import pandas as pd
 from lossprune_lib.results.selection import CELL, best_penalty, distinct, loss_change
 from lossprune_lib.results.statistics import paired
 
-_MARGIN = 0.1  # of the exact curvature's loss change
+MARGIN = 0.1  # of the exact curvature's loss change
 
 
 def exactness(table: pd.DataFrame) -> pd.DataFrame:
@@ -40,7 +40,7 @@ def exactness(table: pd.DataFrame) -> pd.DataFrame:
                 continue
             exact_penalty, exact = of_kind[0][place]
             difference, mean = paired(changes, exact), float(exact.mean())
-            verdict = "as well" if difference.within(_MARGIN * mean) else difference.verdict()
+            verdict = "as well" if difference.within(MARGIN * mean) else difference.verdict()
             numbers = mean, difference.mean, difference.low, difference.high, difference.n
             rows.append((*place, columns, exact_penalty, penalty, *numbers, verdict))
     if not rows:

@@ -60,6 +60,11 @@ def layer_shares(table: pd.DataFrame, sparsity: float) -> pd.DataFrame:
     """Return the share of its weights that each layer keeps, ways to prune in rows by their labels, layers in columns.
 
     Of several seeds it is the mean. Ways that prune to the pattern 2:4 are left out: they keep half of each layer.
+
+    Raises
+    ------
+    TypeError, ValueError
+        if sparsity is none, or not one of the table's.
     """
     check_sparsity(sparsity)
     rows = table[(table["sparsity"] == sparsity) & (table["scope"] != "2:4")]

@@ -21,6 +21,11 @@ def overlap(kept: Tensor) -> Tensor:
     ----------
     kept : bool [R, D]
         Two masks that keep nothing are the same: 1.
+
+    Raises
+    ------
+    TypeError
+        if it is no such tensor.
     """
     check_instance(kept, Tensor, "kept", "stack the masks' .kept")
     if kept.dtype != torch.bool or kept.ndim != 2:
@@ -47,6 +52,11 @@ def criterion_overlap(table: pd.DataFrame, kept: Tensor) -> pd.DataFrame:
     DataFrame
         sparsity, stages, first, second; overlap (Jaccard) and its spread: mean and deviation (n - 1) over the seeds
         that have both. Criteria without a loss model stand for every number of stages; controls are left out.
+
+    Raises
+    ------
+    TypeError, ValueError
+        if it is no study's table, or there is not one mask for each of its rows.
     """
     check_table(table)
     check_instance(kept, Tensor, "kept", "stack the masks' .kept")

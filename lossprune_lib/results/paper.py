@@ -32,6 +32,11 @@ def beside_paper(table: pd.DataFrame, number: int) -> pd.DataFrame:
         The columns of `best_penalty` or, with mean, spread, low and high in place of valid_gap and so on, `best_tuned`;
         paper_mean, paper_spread; p (of Welch's test of the two means, the paper's over 5 seeds) and differs: whether
         it is below 5 % (False where a spread is not known).
+
+    Raises
+    ------
+    TypeError, ValueError
+        if it is no study's table, was not fine-tuned though Table 2 asks for it, or the number is neither 1 nor 2.
     """
     from scipy.stats import ttest_ind_from_stats
 

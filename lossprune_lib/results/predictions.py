@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from lossprune_lib.checks import check_instance
 from lossprune_lib.files import shipped
+from lossprune_lib.pruning.by_stage import CAUSES
+from lossprune_lib.results.selection import check_columns
 from lossprune_lib.results.statistics import Interval, interval
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 KEY = ["part", "chooser", "stages", "quantity"]
 _COLUMNS = ["network", "sparsity", "seed", *KEY, "value"]
 _REMEDY = "give one such as data/results/predictions/predictions.csv"
-_CAUSES = ("beyond the 2nd order", "GGN for the Hessian", "diagonal for the full GGN")
 
 
 def predictions(table: pd.DataFrame | None = None) -> pd.DataFrame:
@@ -62,7 +62,7 @@ def prediction_verdicts(table: pd.DataFrame | None = None) -> pd.DataFrame:
 
 def _verdicts(of: dict[str, Interval]) -> dict[str, str]:
     own, less = of["share by the diagonal, QM in 14 stages"], of["share by the diagonal, MP less QM"]
-    second, *others = (of[f"{cause}, 28 stages less 1"] for cause in _CAUSES)
+    second, *others = (of[f"{cause}, 28 stages less 1"] for cause in CAUSES)
     order, last = of["rank correlation of cost and place, QM"], of["cost of the last group, QM less MP"]
     exact = of["share by the full Hessian, QM in 14 stages"]
     return {
@@ -91,11 +91,7 @@ def _all(table: pd.DataFrame | None) -> Iterator[tuple[tuple[str, float], str, s
 
     if table is None:
         table = pd.read_csv(shipped("results/predictions/predictions.csv"))
-    check_instance(table, pd.DataFrame, "A table", _REMEDY)
-    missing = [name for name in _COLUMNS if name not in table]
-    if missing or table.empty:
-        what = f"lacks the columns {', '.join(missing)}" if missing else "has no rows"
-        raise ValueError(f"The table {what}: {_REMEDY}.")
+    check_columns(table, _COLUMNS, _REMEDY)
     for network, part in table.groupby("network", sort=False):
         value = part.pivot_table(index="seed", columns=KEY, values="value")
         for claim, what, numbers in _quantities(value):
@@ -118,7 +114,7 @@ def _quantities(value: pd.DataFrame) -> Iterator[tuple[str, str, pd.Series]]:
             what = f"share by the diagonal, QM in {stages} stage{'s' * (stages > 1)}"
             yield "fooled", what, share("diagonal", "qm", stages)
     yield "fooled", "share by the diagonal, MP less QM", share("diagonal", "mp", 14) - share("diagonal", "qm", 14)
-    for cause in _CAUSES:
+    for cause in CAUSES:
         one, many = (value["causes", "mp", stages, cause] for stages in (1, 28))
         yield "mended", f"{cause}, 1 stage", one
         yield "mended", f"{cause}, 28 stages", many

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -137,7 +137,7 @@ def distinct(table: pd.DataFrame) -> pd.DataFrame:
     Raises
     ------
     ValueError
-        if it is no study's table, has no runs, or mixes runs that differ in more than these.
+        if it is no study's table, has no rows, or mixes runs that differ in more than these.
     """
     check_table(table, *CELL, "seed")
     added = {
@@ -163,15 +163,20 @@ def distinct(table: pd.DataFrame) -> pd.DataFrame:
 def check_table(table: pd.DataFrame, *columns: str) -> None:
     """Raise TypeError or ValueError unless a table has runs, and some columns; measured numbers without gaps."""
     remedy = "give one from Study.run, Study.table or results.load"
-    check_instance(table, pd.DataFrame, "A table", remedy)
-    missing = [name for name in columns if name not in table]
-    if missing or table.empty:
-        what = f"lacks the columns {', '.join(missing)}" if missing and len(table.columns) else "has no runs"
-        raise ValueError(f"The table {what}: {remedy}.")
+    check_columns(table, columns, remedy)
     for name in columns:
         numbers = name != "criterion"
         if numbers and (not pd.api.types.is_numeric_dtype(table[name]) or table[name].isna().any()):
             raise ValueError(f"The column {name} of the table has entries that are not numbers: {remedy}.")
+
+
+def check_columns(table: pd.DataFrame, columns: Sequence[str], remedy: str) -> None:
+    """Raise TypeError or ValueError unless a table is one, with rows and some columns; the remedy says what to give."""
+    check_instance(table, pd.DataFrame, "A table", remedy)
+    missing = [name for name in columns if name not in table]
+    if missing or table.empty:
+        what = f"lacks the columns {', '.join(missing)}" if missing and len(table.columns) else "has no rows"
+        raise ValueError(f"The table {what}: {remedy}.")
 
 
 def has_no_model(criterion: str) -> bool:

@@ -125,7 +125,7 @@ class Study:
             raise ValueError(f"The plan {path} is not valid: {error}") from error
 
     def only(self, seeds: Sequence[int]) -> Study:
-        """Return the part of the study with some of its seeds."""
+        """Return the part of the study with some of its seeds; raise ValueError for seeds that it has not."""
         seeds = [check_int(seed, "a seed", least=0) for seed in check_list(seeds, "seeds", "[0, 1]")]
         strange = [seed for seed in seeds if seed not in self.seeds]
         if strange:
@@ -213,7 +213,7 @@ class Study:
         return table
 
     def masks(self, store: str | Path = STORE) -> Tensor:
-        """Return which weights each finished run keeps, bool [R, D], in the order of the table's rows."""
+        """Return which weights each finished run keeps, bool [R, D], in the table's order; ValueError without one."""
         with Store(store, must_exist=True) as kept:
             found = kept.outcomes([run.key for run in self.runs])
             first = next(filter(None, (kept.baseline(run.baseline) for run in self.runs if run.key in found)), None)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import html
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import ipywidgets
 from matplotlib.artist import Artist
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
@@ -23,24 +22,6 @@ from lossprune_lib.widgets.sliders import Sliders, control
 
 if TYPE_CHECKING:
     import pandas as pd
-
-__all__ = ["browse", "cells", "draw", "in_words", "legend"]
-
-
-def draw(axes: Iterable[Axes], found: pd.DataFrame, criterion: str, stages: int, step_penalty: float) -> str:
-    """Draw one configuration within the curve of all step penalties, and return its numbers in words.
-
-    Parameters
-    ----------
-    axes : two, cleared first: for the loss change and for the gap after fine-tuning
-    found : from `cells`, of one table and one sparsity
-    criterion, stages, step_penalty : what was not run is not drawn, and the words say so; criteria without a loss model
-        depend on neither stages nor step penalty
-    """
-    axes, penalties = list(axes), sorted({step_penalty, *found["step_penalty"]})
-    curves = penalty_plots.frame(axes, found, penalties)
-    penalty_plots.fill(axes, curves, criterion, stages, penalties.index(step_penalty))
-    return in_words(found, criterion, stages, step_penalty)
 
 
 def in_words(found: pd.DataFrame, criterion: str, stages: int, step_penalty: float) -> str:

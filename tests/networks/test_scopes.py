@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.utils import prune as torch_prune
 
 from lossprune_lib import LocalPruner, Mask, WeightSpace, data
-from lossprune_lib.networks.scopes import SCOPES
+from lossprune_lib.networks.selection import SCOPES
 
 SHAPES = st.lists(
     st.one_of(

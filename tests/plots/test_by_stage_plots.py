@@ -8,7 +8,7 @@ import torch
 from matplotlib.figure import Figure
 
 from lossprune_lib import results
-from lossprune_lib.plots import by_stage, choosing, fine_tuning, landscape, locality, taylor
+from lossprune_lib.plots import by_stage, choosing, landscape, locality, taylor
 from lossprune_lib.plots.style import INK, style
 from lossprune_lib.pruning import schedules
 from lossprune_lib.pruning.by_stage import CAUSES
@@ -34,7 +34,6 @@ def test_causes_are_drawn_by_their_size() -> None:
     ax = by_stage.causes_by_stages(Figure().add_subplot(), table)
     assert [line.get_ydata().tolist() for line in ax.lines] == [[1, 0.1], [0.1, 0.3], [0.2, 0.2]]
     assert {text.get_text() for text in ax.texts} == set(CAUSES)
-    assert set(CAUSES) <= set(taylor.CAUSES)
     assert [tick.get_text() for tick in ax.get_xticklabels()] == ["1", "14"]
 
 
@@ -56,20 +55,6 @@ def test_slices_are_labelled_at_their_ends() -> None:
     across, height = leaving.xy
     assert height == pytest.approx(1.9)
     assert across == pytest.approx(1.9 / 9)
-
-
-def test_what_a_choice_by_the_test_set_reports() -> None:
-    ax = fine_tuning.reported(Figure().add_subplot(), [1, 2], {"test": [3, 2], "validation": [3, 1], "honest": [3, 3]})
-    assert [line.get_ydata().tolist() for line in ax.lines] == [[3, 2], [3, 1], [3, 3]]
-
-
-def test_prunings_side_by_side_share_their_scale() -> None:
-    trace = pd.DataFrame({"sparsity": [0.5, 0.9], "true_change": [0.1, 0.4], "predicted_change": [0.1, 0.0]})
-    axes = Figure().subplots(1, 2)
-    locality.staged(axes, {"one": trace, "two": 3 * trace.assign(sparsity=trace["sparsity"] / 3)}, "qm")
-    assert axes[0].get_ylim() == axes[1].get_ylim()
-    assert axes[1].get_ylim()[1] >= 1.5
-    assert [ax.get_title() for ax in axes] == ["one", "two"]
 
 
 def test_shares_by_chooser_are_the_tables() -> None:

@@ -15,11 +15,11 @@ from matplotlib.figure import Figure
 
 from lossprune_lib import plots
 from lossprune_lib.loss_modelling.forecast import ORDERS
-from lossprune_lib.plots import fine_tuning, language, networks, penalties, shares
+from lossprune_lib.plots import by_stage, fine_tuning, language, networks, penalties, shares
 from lossprune_lib.plots import landscape as landscape_plots
 from lossprune_lib.plots import locality as locality_plots
 from lossprune_lib.plots import taylor as taylor_plots
-from lossprune_lib.plots.style import PRUNED, in_style
+from lossprune_lib.plots.style import ACTUAL, PRUNED, in_style
 from lossprune_lib.pruning.criteria import CRITERIA
 
 EYES = {
@@ -52,7 +52,7 @@ TOGETHER = {
     },
     "predicted": {
         **{name: (plots.style(name)["color"], str(plots.style(name)["linestyle"])) for name in ("lm", "qm", "obd")},
-        "actual": (locality_plots.ACTUAL["color"], locality_plots.ACTUAL["linestyle"] + "thick"),
+        "actual": (ACTUAL["color"], ACTUAL["linestyle"] + "thick"),
     },
     "ways": {
         name: (plots.style(name)["color"], plots.style(name)["marker"])
@@ -69,7 +69,7 @@ TOGETHER = {
         name: (taylor_plots.order_style(name)["color"], str(taylor_plots.order_style(name)["linestyle"]))
         for name in ORDERS
     },
-    "causes": taylor_plots.CAUSES,
+    "causes": {cause: (colour, dashes) for cause, (colour, _, dashes) in by_stage._LOOKS.items()},
     "other numbers of stages": {
         **{name: (plots.style(name)["color"], plots.style(name)["marker"]) for name in ("mp", "lm", "qm", "obd")},
         "others": (penalties._OTHERS["color"], "thin"),
@@ -109,7 +109,7 @@ def test_schedules_look_like_no_criterion() -> None:
 
 def test_causes_of_error_have_no_colour_of_a_model() -> None:
     models = {taylor_plots.order_style(name)["color"] for name in ORDERS}
-    assert models.isdisjoint(colour for colour, _ in taylor_plots.CAUSES.values())
+    assert models.isdisjoint(colour for colour, _, _ in by_stage._LOOKS.values())
 
 
 def test_kinds_of_layers_and_obs_have_no_colour_of_a_criterion() -> None:

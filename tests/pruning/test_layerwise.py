@@ -26,7 +26,6 @@ from lossprune_lib.pruning.layerwise import (
 from lossprune_lib.seeds import generator
 
 EXACT = {"atol": 1e-9, "rtol": 1e-9}
-LINEAR = ["5.weight", "7.weight"]
 pytestmark = pytest.mark.filterwarnings("ignore::lossprune_lib.pruning.CoverageWarning")
 
 

@@ -1,4 +1,4 @@
-"""Paths and forecasts: the steps that a criterion takes, what is predicted for them, and the radius of trust."""
+"""Paths and forecasts: the steps that a criterion takes, and what is predicted for them."""
 
 from __future__ import annotations
 
@@ -46,6 +46,7 @@ def test_a_path_measures_and_predicts(trained, digits, batch) -> None:
         "hessian": linear + risk.quadratic_form(weights, step, "hessian") / 2,
     }
     assert path.true_change(0.7) == pytest.approx(true, rel=1e-4)
+    assert forecast.loss_along(risk, weights, step)(1.0) == pytest.approx(true, rel=1e-4)
     assert path.forecast(0.7).changes() == pytest.approx(expected, rel=1e-3)
     for order, change in expected.items():
         assert path.predicted_change(0.7, order) == pytest.approx(change, rel=1e-3, abs=1e-6)
@@ -62,28 +63,3 @@ def test_a_path_of_stages_starts_before_the_last_one(trained, digits, batch) -> 
 def test_an_unknown_order_is_refused(trained, digits, batch) -> None:
     with pytest.raises(ValueError, match="'third'"):
         ranking.path(trained, digits, batch).forecast(0.5, ("third",))
-
-
-@pytest.mark.parametrize(
-    ("true", "predicted", "radius"),
-    [
-        (lambda t: t + t**2, lambda t: t, 1 / 9),  # off by 10 % where t^2 = 0.1 (t + t^2)
-        (lambda t: t + 0.05 * t**2, lambda t: t, 1.0),
-        (lambda t: t, lambda t: 0.0, 0.0),
-        (lambda t: 0.0, lambda t: 0.0, 1.0),
-        (lambda t: -t - t**3, lambda t: -t, 1 / 3),
-    ],
-)
-def test_the_radius_of_known_functions(true, predicted, radius: float) -> None:
-    assert forecast.trust_radius(true, predicted) == pytest.approx(radius, abs=1e-4)
-
-
-def test_a_wider_tolerance_gives_a_longer_radius(trained, digits, batch) -> None:
-    path = ranking.path(trained, digits, batch)
-    radii = [path.radius(0.8, "diagonal", tolerance) for tolerance in (0.05, 0.1, 0.3)]
-    assert radii == sorted(radii)
-    at, (low, high) = radii[1], (0.98 * radii[1], 1.02 * radii[1])
-    actual = forecast.loss_along(path.risk, path.model.weights, path.step(0.8))
-    found = path.forecast(0.8, ("diagonal",))
-    errors = [abs(found.change("diagonal", share) / actual(share) - 1) for share in (low, at, high)]
-    assert errors[0] < 0.1 < errors[2]

@@ -121,8 +121,8 @@ def test_a_run_that_is_there_twice_counts_once() -> None:
 @pytest.mark.parametrize(
     ("runs", "message"),
     [
-        (pd.DataFrame(), "has no runs"),
-        (table({("mp", 1, 0): [1]}).iloc[:0], "has no runs"),
+        (pd.DataFrame(), "has no rows"),
+        (table({("mp", 1, 0): [1]}).iloc[:0], "has no rows"),
         (table({("mp", 1, 0): [1]}).drop(columns=["seed", "stages"]), "lacks the columns stages, seed"),
         (pd.concat([table({("mp", 1, 0): [1]}), table({("mp", 1, 0): [1]}, schedule="linear")]), "differ in schedule"),
         (pd.concat([table({("mp", 1, 0): [1]}), table({("mp", 1, 0): [1]}, **MNIST)]), "differ in task,"),

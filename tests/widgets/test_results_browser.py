@@ -7,10 +7,9 @@ import re
 
 import ipywidgets
 import pytest
-from matplotlib.figure import Figure
 from study_tables import LARGE, SMALL
 
-from lossprune_lib import results, widgets
+from lossprune_lib import widgets
 from lossprune_lib.widgets import results_browser
 
 
@@ -98,19 +97,6 @@ def test_the_table_has_the_cells_of_all_studies(browser: widgets.Sliders) -> Non
     assert browser.table is not None
     assert len(browser.table) == 8
     assert set(browser.table["study"]) == {"large", "small <one>"}
-
-
-def test_the_static_drawing_is_the_same(browser: widgets.Sliders) -> None:
-    axes = Figure().subplots(1, 2)
-    for _ in range(2):
-        words = results_browser.draw(axes, results.cells(LARGE), "qm", 1, 0)
-    assert words in alt(browser, stages=1, step_penalty=0)
-    live = browser.picture.canvas.figure.axes
-    for ax, other in zip(axes, live, strict=True):
-        drawn, shown = ([list(line.get_ydata()) for line in each.lines] for each in (ax, other))
-        assert drawn == shown
-        assert ax.get_ylim() == other.get_ylim()
-        assert ax.get_ylabel() == other.get_ylabel()
 
 
 def test_the_chosen_point_is_marked(browser: widgets.Sliders) -> None:

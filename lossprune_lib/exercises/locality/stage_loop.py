@@ -17,6 +17,7 @@ from lossprune_lib.networks import selection
 from lossprune_lib.pruning import criteria, schedules
 
 _STAGES_SEEN = 4
+_SIZE = 200  # weights
 
 
 class _ModelAt:
@@ -25,18 +26,18 @@ class _ModelAt:
     At stage 2 the first `dark` weights see no input: their saliency is zero there, like that of pruned weights.
     """
 
-    def __init__(self, size: int = 200, dark: int = 0) -> None:
+    def __init__(self, dark: int = 0) -> None:
         source = fresh()
-        self.dense = torch.randn(size, generator=source, dtype=torch.float64)
-        root = torch.randn(_STAGES_SEEN + 2, size, size, generator=source, dtype=torch.float64) / math.sqrt(size)
+        self.dense = torch.randn(_SIZE, generator=source, dtype=torch.float64)
+        root = torch.randn(_STAGES_SEEN + 2, _SIZE, _SIZE, generator=source, dtype=torch.float64) / math.sqrt(_SIZE)
         root[1:] = root[0] + 0.5 * root[1:]
         root[:, -6:] = 0  # some weights that change nothing, as behind dead inputs: their saliencies tie at zero
         root[2, :dark] = 0
-        self.idle = torch.zeros(size, dtype=torch.bool)
+        self.idle = torch.zeros(_SIZE, dtype=torch.bool)
         self.idle[:dark] = self.idle[-6:] = True
         self.dark = dark
         self.hessians = root @ root.mT
-        self.target = self.dense + 0.5 * torch.randn(size, generator=source, dtype=torch.float64)
+        self.target = self.dense + 0.5 * torch.randn(_SIZE, generator=source, dtype=torch.float64)
         self.asked: list[tuple[Tensor, int]] = []
 
     def model(self, weights: Tensor, stage: int) -> LossModel:
