@@ -56,9 +56,7 @@ def test_whatever_is_drawn_a_mistake_has_its_name(name: str, draws: int, monkeyp
 
 
 def test_a_change_that_was_predicted_may_be_large(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        checking, "entropy", lambda: 195
-    )  # its draws tell this mistake from nothing
+    monkeypatch.setattr(checking, "entropy", lambda: 195)  # by drawn cases alone it would pass
     answer = next(answer for mistake, answer in WRONG["next step"] if mistake == "actual-alone")
     assert exercises.check("next step", answer).mistake == "actual-alone"
 
