@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+import traceback
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import FrameType
 from typing import Any, TypeGuard
@@ -14,7 +15,7 @@ from torch import Tensor
 
 from lossprune_lib.networks.weights import WeightSpace
 
-_SHOWN = 12  # a tensor of more entries is not printed
+_SHOWN = 16  # a tensor of more entries is not printed
 
 
 class Refusal(Exception):
@@ -49,7 +50,8 @@ def call(function: Any, arguments: Iterable[Any]) -> Any:
     except (NotImplementedError, Refusal):
         raise
     except Exception as error:
-        raise Refusal("exception", f"Your function stops with {type(error).__name__}: {error}") from error
+        where = _where(function, given, error)
+        raise Refusal("exception", f"Your function stops with {type(error).__name__}: {error}{where}") from error
     for argument, was in zip(given, before, strict=True):
         if was is None or torch.equal(was, _contents(argument)):
             continue
@@ -62,6 +64,19 @@ def call(function: Any, arguments: Iterable[Any]) -> Any:
     if result is None or result is ...:
         raise NotAttempted
     return result
+
+
+def _where(function: Any, given: Sequence[Any], error: Exception) -> str:
+    """Return the line of the learner's own at which it stopped, and with which numbers it was called."""
+    code = getattr(function, "__code__", None)
+    if code is None:
+        return ""
+    lines = [frame.line for frame in traceback.extract_tb(error.__traceback__) if frame.filename == code.co_filename]
+    named = zip(code.co_varnames[: code.co_argcount], given, strict=False)
+    called = [f"{name} = {_show(x)}" for name, x in named if isinstance(x, (list, float, int, str))]
+    said = [f"in your line `{line}`" for line in lines[-1:] if line]
+    said += [f"called with {', '.join(called)}"] if called else []
+    return f" ({', '.join(said)})" if said else ""
 
 
 @contextlib.contextmanager
@@ -109,11 +124,18 @@ def read(result: Any, right: Sequence[Tensor], names: Sequence[str]) -> tuple[li
         try:
             tensor = as_tensor(part)
         except (TypeError, ValueError, RuntimeError):
-            kind = f"a list or tensor of shape {list(wanted.shape)}" if wanted.ndim else "a number"
-            return None, Refusal("type", f"{name} must be {kind}, not {type(part).__name__}.")
+            return None, Refusal("type", f"{name} must be {_instead(part, wanted)}.")
         found.append(tensor.reshape(()) if not wanted.ndim and tensor.numel() == 1 else tensor)
         problem = problem or _problem(found[-1], wanted, name)
     return found, problem
+
+
+def _instead(part: Any, wanted: Tensor) -> str:
+    if not wanted.ndim:
+        return f"{'True or False' if wanted.dtype == torch.bool else 'a number'}, not {type(part).__name__}"
+    pieces = isinstance(part, (list, tuple)) and any(isinstance(piece, Tensor) and piece.ndim for piece in part)
+    given = "a list of pieces: join them with torch.cat" if pieces else type(part).__name__
+    return f"a list or tensor of shape {list(wanted.shape)}, not {given}"
 
 
 def as_tensor(value: Any) -> Tensor:
@@ -127,6 +149,8 @@ def _problem(found: Tensor, wanted: Tensor, name: str) -> Refusal | None:
     if found.shape != wanted.shape:
         needed = f"have {list(wanted.shape)}" if wanted.ndim else "be a single number"
         return Refusal("shape", f"{name} has the shape {list(found.shape)}, but must {needed}.")
+    if wanted.dtype == torch.bool != found.dtype and not wanted.ndim:
+        return Refusal("dtype", f"{name} must be True or False: return the comparison itself, such as a <= b.")
     if wanted.dtype == torch.bool != found.dtype:
         kind = str(found.dtype).removeprefix("torch.")
         return Refusal("dtype", f"{name} must be a bool tensor of True and False, not {kind}: convert it with .bool().")
@@ -154,13 +178,15 @@ def counterexample(arguments: Mapping[str, Any], name: str, found: Tensor, right
     elif _is_large(right):
         k = int((found.double() - right.double()).abs().argmax())
         place = f" at {[int(i) for i in np.unravel_index(k, tuple(right.shape))]}"
-        shape, wanted, got = right.shape, _show(right.flatten()[k]), _show(found.flatten()[k])
-        arguments = {key: x.flatten()[k] if _is_large(x) and x.shape == shape else x for key, x in arguments.items()}
-    given = [
-        f"{key} of shape {list(value.shape)}" if _is_large(value) else f"{key} = {_show(value)}"
-        for key, value in arguments.items()
-        if isinstance(value, (Tensor, list, float, int, str))
-    ]
+        wanted, got = _show(right.flatten()[k]), _show(found.flatten()[k])
+    given = []
+    for key, x in arguments.items():
+        if place and _is_large(x) and x.shape == right.shape:
+            given.append(f"{key}{place} = {_show(x.flatten()[k])}")
+        elif _is_large(x):
+            given.append(f"{key} of shape {list(x.shape)}")
+        elif isinstance(x, (Tensor, list, float, int, str)):
+            given.append(f"{key} = {_show(x)}")
     return f"For {', '.join(given)}: {name}{place} should be {wanted}, but yours is {got}."
 
 

@@ -30,6 +30,7 @@ BECAUSE: dict[str, dict[Any, str]] = {
             0.45,
             0.55,
         ): "On a straight slope it would be half. The loss bends: it leaves the trained network almost level.",
+        "low": "Almost level is not level: by half of the way the bend has begun.",
         "high": "The loss leaves the trained network almost level, and bends upwards later.",
     },
     "step in trainings": {
@@ -116,6 +117,7 @@ BECAUSE: dict[str, dict[Any, str]] = {
         "high": "It is high, but runs with the same loss change still differ.",
     },
     "correlation of a quarter": {
+        "right": "The interval, -0.70 to 0.14, holds zero: no relation shows.",
         "high": "Among the runs that preserve the loss well, no such order shows.",
         "low": "Preserving the loss better is not shown to do harm: the interval holds zero.",
     },

@@ -31,6 +31,8 @@ def advice(name: str, executed: Sequence[str], cell: str = "") -> str:
     cell : the id of the cell that is running, which tells it too, if the front end sends one
     """
     maker = _maker(name, executed, cell)
+    if maker is None and name.lower() in _OPTIONS:
+        return f'If {name!r} is your answer, put it in quotes: "{name}".'
     if maker is None:
         return f"{name!r} is made in no cell of this notebook: look at its spelling."
     lines = (line for line in maker.source.splitlines() if line.strip() and not line.lstrip().startswith(("#", _LINE)))
@@ -42,6 +44,7 @@ def advice(name: str, executed: Sequence[str], cell: str = "") -> str:
     )
 
 
+_OPTIONS = ("a", "b", "c", "d")  # of the exercises with a choice
 _LINE = "import lossprune_lib.exercises.order"  # stands at the head of a section and says nothing about it
 
 
@@ -59,20 +62,27 @@ def _maker(name: str, executed: Sequence[str], cell: str) -> course.Cell | None:
     return next((c for c in max(notebooks, key=resemblance) if name in _names(c.source)), None)
 
 
+_SCOPES = (ast.FunctionDef, ast.ClassDef, ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+
+
 def _names(source: str) -> set[str]:
-    """Return the names that a cell makes."""
+    """Return the names that a cell makes, without those that live inside a function or a comprehension only."""
     try:
         tree = ast.parse(source)
     except SyntaxError:
         return set()
     made: set[str] = set()
-    for node in ast.walk(tree):
+    nodes: list[ast.AST] = [tree]
+    while nodes:
+        node = nodes.pop()
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
             made.add(node.id)
         elif isinstance(node, (ast.FunctionDef, ast.ClassDef)):
             made.add(node.name)
         elif isinstance(node, ast.alias):
             made.add((node.asname or node.name).split(".")[0])
+        if not isinstance(node, _SCOPES):
+            nodes += ast.iter_child_nodes(node)
     return made
 
 

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from lossprune_lib import WeightSpace, exercises
 from lossprune_lib.exercises import checking
+from lossprune_lib.exercises.answers import read
 from lossprune_lib.exercises.checking import Choice, Exercise, read_words, register
 from lossprune_lib.exercises.verdict import MIME, Verdict
 
@@ -86,7 +87,7 @@ def todo(x: Tensor) -> Tensor:
             lambda x: 2 * x + (len(x) > 3),
             False,
             "other",
-            "x = 2: the double at [0] should be 4, but yours is 5. Add it",
+            "For x at [0] = 2: the double at [0] should be 4, but yours is 5. Add it",
         ),
         (lambda x: x[:1], False, "shape", "shape [1], but must have [2]"),
         (lambda x: x / 0, False, "not-finite", "NaN or infinite"),
@@ -122,6 +123,39 @@ def test_a_part_may_be_left_open(double: None) -> None:
 )
 def test_an_option_is_taken_in_either_case(double: None, answer: object, mistake: str | None) -> None:
     assert exercises.check("letter", answer).mistake == mistake
+
+
+def root(weights: Tensor, number: int, sizes: list[int]) -> Tensor:
+    smallest = weights.kthvalue(number).values
+    return smallest.sqrt()
+
+
+def test_a_function_that_stops_is_told_its_line_and_the_numbers_it_was_called_with() -> None:
+    with pytest.raises(checking.Refusal) as refusal:
+        checking.call(root, [torch.ones(2), 0, [2]])
+    line = "smallest = weights.kthvalue(number).values"
+    assert str(refusal.value).endswith(f" (in your line `{line}`, called with number = 0, sizes = [2])")
+    with pytest.raises(checking.Refusal, match="stops with TypeError") as refusal:
+        checking.call(torch.sqrt, [0])
+    assert "your line" not in str(refusal.value)
+
+
+def test_a_case_of_four_weights_is_printed_whole() -> None:
+    text = exercises.check("prune a row", lambda row, hessian, number: 7 * row).text
+    assert "hessian = [[" in text
+    assert "shape" not in text
+
+
+def test_pieces_are_to_be_joined_and_truth_values_left_as_they_are() -> None:
+    def told(result: Any, wanted: Tensor) -> str:
+        return str(read(result, [wanted], ["the result"])[1])
+
+    assert told([torch.ones(2), torch.ones(3)], torch.ones(5)).endswith(
+        "not a list of pieces: join them with torch.cat."
+    )
+    for said in (1, 0.0, torch.tensor([1])):
+        assert "must be True or False: return the comparison itself" in told(said, torch.tensor(True))
+    assert told("yes", torch.tensor(True)) == "The result must be True or False, not str."
 
 
 def test_a_network_that_was_changed_is_restored(trained: torch.nn.Module) -> None:

@@ -6,6 +6,7 @@ import base64
 import io
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -247,6 +248,22 @@ def test_a_guess_of_the_course_is_told_its_sentence() -> None:
     guess.reveal("QM.", answer="QM, in 14 stages")
     button(guess, "MP, in one go").click()
     assert BECAUSE["best of three"]["MP, in one go"] in guess.outcomes[0].widget.value
+
+
+@pytest.mark.parametrize(
+    ("name", "answer", "guess", "told"),
+    [
+        (
+            "correlation of a quarter",
+            Answer(-0.28, within=0.42),
+            0.0,
+            "near enough. The interval, -0.70 to 0.14, holds",
+        ),
+        ("rise at half the way", Answer(0.1, unit="%"), 0.02, "too low. Almost level is not level"),
+    ],
+)
+def test_sound_guesses_are_told_why(name: str, answer: Answer, guess: float, told: str) -> None:
+    assert told in replace(answer, because=BECAUSE[name]).told(guess)
 
 
 def test_what_is_shown_without_a_kernel_is_the_question() -> None:

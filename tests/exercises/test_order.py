@@ -41,6 +41,20 @@ def test_the_notebook_is_told_by_the_cells_that_were_run() -> None:
     assert "'pruners' is made" in text
 
 
+@pytest.mark.parametrize("letter", ["a", "b", "c", "D"])
+def test_a_letter_without_quotes_is_told_so(letter: str) -> None:
+    cells = course.cells(course.NOTEBOOKS / "03_locality.ipynb")
+    text = order.advice(letter, [cell.source for cell in cells])
+    assert text == f'If {letter!r} is your answer, put it in quotes: "{letter}".'
+
+
+def test_names_inside_functions_and_comprehensions_are_not_made() -> None:
+    source = (
+        "x = [y for y in z]\ndef f(a):\n    b = a\nfor i in range(3):\n    j = {k: 0 for k in x}\nwith g() as h: pass"
+    )
+    assert order._names(source) == {"x", "f", "i", "j", "h"}
+
+
 def test_without_notebooks_nothing_breaks(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
     monkeypatch.setattr(course, "NOTEBOOKS", tmp_path)
     assert "look at its spelling" in order.advice("net", OF_01)

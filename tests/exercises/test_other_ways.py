@@ -49,6 +49,10 @@ def least_squares(step: Tensor, first: Tensor, second: Tensor) -> tuple[float, f
     return a, b, (step - a * first - b * second).norm().item()
 
 
+def least_squares_in_float32(*steps: Tensor) -> tuple[float, float, float]:
+    return least_squares(*(step.float() for step in steps))
+
+
 def qm_in_a_loop(w: Tensor, g: Tensor, c: Tensor, penalty: float) -> Tensor:
     each = [abs(-b * a + 0.5 * d * a * a) + 0.5 * penalty * a * a for a, b, d in zip(w, g, c, strict=True)]
     return torch.stack(each).float()
@@ -175,6 +179,15 @@ def cheapest_in_a_loop(change: Tensor, seconds: Tensor, t: float, margin: float)
     raise AssertionError
 
 
+def two_of_four_in_a_loop(scores: Tensor) -> list[list[bool]]:
+    """Of scores that tie, the last ones stay."""
+    rows = []
+    for row in scores.tolist():
+        order = [sorted(range(i, i + 4), key=lambda k: row[k])[2:] for i in range(0, len(row), 4)]
+        rows.append([any(k in group for group in order) for k in range(len(row))])
+    return rows
+
+
 def next_step_in_numpy(share: float, predicted: float, actual: float, tolerance: float) -> tuple[Any, Any]:
     off = np.abs(np.subtract(actual, predicted)) / tolerance
     return off <= 1, share * np.select([off > 1, off < 0.5], [0.5, 2], 1)
@@ -187,6 +200,7 @@ RIGHT: list[tuple[str, Any]] = [
     ("shortest step", shortest_in_numpy),
     ("shortest step", shortest_in_float32),
     ("in the plane", least_squares),
+    ("in the plane", least_squares_in_float32),
     ("QM saliency", qm_in_a_loop),
     ("predicted change", change_of_pruned_weights),
     ("predicted change", change_in_numpy),
@@ -218,6 +232,8 @@ RIGHT: list[tuple[str, Any]] = [
     ("curvature along a step", lambda loss, w, v: torch.autograd.functional.hessian(loss, w) @ v @ v),
     ("curvature along a step", lambda loss, w, v: torch.autograd.functional.vhp(loss, w, v)[1].numpy() @ v.numpy()),
     ("next step", next_step_in_numpy),
+    ("two of four", lambda s: s.unflatten(1, (-1, 4)).argsort(2).argsort(2).flatten(1) >= 2),
+    ("two of four", two_of_four_in_a_loop),
     ("what stages mend", " B "),
     ("ranks and predicts", "c)"),
     ("limit of the penalty", "C."),

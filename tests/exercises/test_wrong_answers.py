@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 
 from lossprune_lib import exercises
-from lossprune_lib.exercises.checking import EXERCISES
+from lossprune_lib.exercises import checking
+from lossprune_lib.exercises.answers import Refusal
+from lossprune_lib.exercises.checking import EXERCISES, Exercise, known
 
 MODULES = sorted(path.stem for path in (Path(__file__).parent / "wrong_answers").glob("*.py"))
 GENERAL = {"no-function", "exception", "in-place", "network-changed", "parts", "type", "shape", "dtype", "not-finite"}
@@ -34,6 +36,29 @@ def test_a_wrong_answer_is_refused_with_its_mistake(name: str, mistake: str, ans
         verdict = exercises.check(name, answer)
         assert verdict.passed is False
         assert verdict.mistake == mistake, verdict
+
+
+# Exercises in which drawn cases once let a wrong answer pass, or gave it another name, and how many draws to try.
+DRAWN = [("cheap enough", 10), ("next step", 20), ("sampled diagonal", 10), ("two of four", 20)]
+
+
+@pytest.mark.parametrize(("name", "draws"), DRAWN)
+def test_whatever_is_drawn_a_mistake_has_its_name(name: str, draws: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    exercise = known(name)
+    assert isinstance(exercise, Exercise)
+    for cases in [list(exercise.cases()) for _ in range(draws)]:
+        monkeypatch.setattr(exercise, "cases", lambda cases=cases: cases)
+        exercise.judge(exercise.right)
+        for mistake, answer in WRONG[name]:
+            with pytest.raises(Refusal) as refusal:
+                exercise.judge(answer)
+            assert refusal.value.mistake == mistake
+
+
+def test_a_change_that_was_predicted_may_be_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checking, "entropy", lambda: 195)  # by drawn cases alone it would pass
+    answer = next(answer for mistake, answer in WRONG["next step"] if mistake == "actual-alone")
+    assert exercises.check("next step", answer).mistake == "actual-alone"
 
 
 @pytest.mark.parametrize("name", WRONG)

@@ -23,13 +23,17 @@ def right(x: Tensor, logits: Tensor, drawn: Tensor) -> Tensor:
 
 
 def _cases() -> list[tuple[Tensor, Tensor, Tensor]]:
+    """Return cases whose draws all hold the last class; in the first it is never drawn."""
     source, cases = fresh(), []
+    x, logits = torch.randn(2, 3, 2, generator=source, dtype=torch.float64)
+    cases.append((x, logits, torch.zeros(2, 3, dtype=torch.int64)))
     for examples, inputs, classes, draws in ((2, 2, 3, 2), (12, 4, 5, 3), (20, 3, 4, 2), (9, 5, 6, 4)):
         x = torch.randn(examples, inputs, generator=source, dtype=torch.float64)
         logits = 2 * torch.randn(examples, classes, generator=source, dtype=torch.float64)
         drawn = torch.multinomial(logits.softmax(1), draws, replacement=True, generator=source).T.contiguous()
+        drawn[:, 0] = classes - 1
         while bool((drawn == drawn[0]).all()):  # else one draw is as good as all of them
-            drawn = torch.randint(classes, drawn.shape, generator=source)
+            drawn[:, 1:] = torch.randint(classes, (draws, examples - 1), generator=source)
         cases.append((x, logits, drawn))
     return cases
 
@@ -52,6 +56,7 @@ _WORDS = """
     added: You added the unit vector of the label: take it away from the probabilities.
     inputs-not-squared: The inputs must be squared too.
     not-squared: The columns must be squared, entry by entry.
+    classes: one_hot needs the number of classes: not every class is drawn.
     first-draw: You used the first draw alone: take the mean over all of them.
 """
 
@@ -76,6 +81,7 @@ def _wrong(x: Tensor, logits: Tensor, drawn: Tensor) -> dict[str, Any]:
         "added": of(p + e),
         "inputs-not-squared": (p - e).square().mean(0).T @ x / n,
         "not-squared": (p - e).mean(0).T @ squares / n,
+        "classes": of(p - F.one_hot(drawn)),
         "first-draw": of((p - e)[:1]),
     }
 

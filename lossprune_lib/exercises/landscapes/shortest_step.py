@@ -29,7 +29,7 @@ def _cases() -> list[tuple[Tensor, float]]:
     source = fresh()
     by_hand = torch.tensor([1.5, -2.1, 0.7, -0.4]).double()
     cases = [(by_hand, 0.5), (by_hand, 0.0)]
-    for size, sparsity in ((60, 0.55), (301, 0.9), (40, 0.15)):
+    for size, sparsity in ((60, 0.55), (301, 0.9), (301, 0.3), (40, 0.15)):
         weights = torch.randn(size, generator=source).double() * torch.logspace(-1, 1, size)
         cases.append((weights[torch.randperm(size, generator=source)], sparsity))
     already = torch.randn(50, generator=source).double() * (torch.rand(50, generator=source) > 0.2)
@@ -49,6 +49,7 @@ _WORDS = """
     as-they-stand: You remove the weights that stand first in the list. Sort them by size before you choose.
     kept-count: You remove as many weights as should be kept. The sparsity is the share that goes.
     rounded-down: You round the number of weights down. Take the nearest whole number: round(sparsity * D).
+    rounded-up: You round the number of weights up. Take the nearest whole number: round(sparsity * D).
     difference-of-lengths: Lengths of vectors do not subtract: |θ| less what is left says how much shorter the vector
         has become.
     all-weights: This is |θ|, the length of all weights: the sparsity plays no part in it.
@@ -81,6 +82,7 @@ def _wrong(weights: Tensor, sparsity: float) -> dict[str, Any]:
         "as-they-stand": weights[:number].norm(),
         "kept-count": ordered[:kept].norm(),
         "rounded-down": ordered[: math.floor(sparsity * len(weights))].norm(),
+        "rounded-up": ordered[: math.ceil(sparsity * len(weights))].norm(),
         "difference-of-lengths": whole - left.norm(),
         "all-weights": whole,
         "mean-square": length / max(number, 1) ** 0.5,

@@ -92,7 +92,8 @@ _WORDS = """
     dearest: You take the dearest weight each time.
     one-more: One weight too many has gone.
     one-fewer: One weight too few has gone.
-    one: You remove one weight only.
+    one: You remove one weight only: one that is zero already has the least price, so a loop takes it again. Leave it
+        out.
 """
 
 

@@ -48,7 +48,10 @@ class _ModelAt:
 
     def __call__(self, weights: Any, stage: Any) -> LossModel:
         if not isinstance(weights, Tensor) or weights.shape != self.dense.shape:
-            raise Refusal("weights-first", "model_at takes weights [D] first, then the number of the stage.")
+            raise Refusal(
+                "weights-first",
+                "model_at takes all D weights, with zeros where they are pruned, and then the number of the stage.",
+            )
         if isinstance(stage, float):
             raise Refusal("stage-number", "model_at takes the number of the stage (1, 2, ...), not its sparsity.")
         self.asked.append((weights.detach().double().clone(), int(stage)))
@@ -65,16 +68,16 @@ def _loop(
     rule: Callable[..., Tensor] = criteria.saliency,
     keep: bool = True,
     renew: bool = True,
-    rounding: Callable[[float], int] = round,
+    zeros: Callable[[Tensor, float], int] = lambda kept, sparsity: round(len(kept) * sparsity),
+    swapped: bool = False,
 ) -> Tensor:
     """Return what the loop keeps, right or with one of the mistakes."""
     kept, first = torch.ones_like(dense, dtype=torch.bool), model_at.model(dense, 1)
     for stage, sparsity in enumerate(sparsities, start=1):
         model = model_at.model(dense * kept, stage) if renew else first
         scores = rule(model, criterion, step_penalty)
-        kept = ~selection.smallest(
-            scores.masked_fill(~kept, -torch.inf) if keep else scores, rounding(len(dense) * sparsity)
-        )
+        gone = selection.smallest(scores.masked_fill(~kept, -torch.inf) if keep else scores, zeros(kept, sparsity))
+        kept = gone if swapped else ~gone
     return kept
 
 
@@ -103,6 +106,7 @@ _WORDS = """
         criterion is one argument of it, the schedule another.
     hint: In each stage: a model at the masked weights, the saliency, what is pruned already first, then round(D κ)
         zeros.
+    smallest-kept: smallest() marks the weights that go. What is kept is the opposite: put ~ before it.
     pruned-marked: You return what is pruned. What is asked for is what is kept.
     no-model: Your function never calls model_at, so it ranks without a model of the loss.
     return-in-loop: Your function ends after the first stage. Is the return inside the loop?
@@ -112,9 +116,10 @@ _WORDS = """
     same-batch: Every stage gets the same number, so all use the same batch. Count the stages.
     counted-from-zero: The stages are counted 1, 2, ..., but model_at is called with a smaller number.
     stage-left-out: There are fewer models than stages. Is the last stage (or the first) left out?
-    share-of-left: Too many weights are zero: the sparsities are shares of all D weights, not of those left.
+    share-of-left: The number of zeros is wrong: the sparsities are shares of all D weights, not of those left.
     pruned-again: Too many weights are zero: each stage's sparsity counts the weights pruned before it too.
-    threshold: Where many weights tie at a saliency of 0, a threshold cannot separate them, but smallest() can.
+    threshold: The number of zeros is not round(D κ) where many weights tie at 0. A threshold cannot separate them.
+        smallest() can, but what is pruned already must be among its k: give it minus infinity first.
     no-penalty: The step penalty has no effect. Does it reach the saliency?
     revived-ties: Pruned weights come back where others tie with them at zero. Set the saliency of what is pruned to
         minus infinity, so that it goes first.
@@ -146,25 +151,25 @@ def _always(criterion: str) -> Callable[..., Tensor]:
     return lambda model, _, step_penalty: criteria.saliency(model, criterion, step_penalty)
 
 
-def _share_of_left(dense: Tensor, model_at: _ModelAt, sparsities: list[float], *others: Any) -> Tensor:
-    counts = [0]
-    for sparsity in sparsities:
-        counts.append(counts[-1] + round((len(dense) - counts[-1]) * sparsity))
-    return _loop(dense, model_at, [count / len(dense) for count in counts[1:]], *others)
+def _share_of_left(kept: Tensor, sparsity: float) -> int:
+    return round(int(kept.sum()) * sparsity)
 
 
 def _wrong(*given: Any) -> dict[str, Tensor]:
     return {
         "pruned-marked": ~_loop(*given),
-        "share-of-left": _share_of_left(*given),
+        "smallest-kept": _loop(*given, swapped=True),
+        "share-of-left": _loop(
+            *given, zeros=lambda kept, sparsity: int((~kept).sum()) + _share_of_left(kept, sparsity)
+        ),
         "no-penalty": _loop(*given, rule=lambda model, criterion, _: criteria.saliency(model, criterion)),
         "revived-ties": _loop(*given, keep=False),
         "signed": _loop(*given, rule=_signed),
         "magnitude": _loop(*given, rule=_always("mp")),
         "largest": _loop(*given, rule=_largest),
         "largest-revived": _loop(*given, rule=_largest, keep=False),
-        "rounded-down": _loop(*given, rounding=int),
-        "rounded-up": _loop(*given, rounding=math.ceil),
+        "rounded-down": _loop(*given, zeros=lambda kept, sparsity: int(len(kept) * sparsity)),
+        "rounded-up": _loop(*given, zeros=lambda kept, sparsity: math.ceil(len(kept) * sparsity)),
         "first-model": _loop(*given, renew=False),
         "always-qm": _loop(*given, rule=_always("qm")),
         "always-lm": _loop(*given, rule=_always("lm")),
@@ -181,8 +186,11 @@ def _signs(
     numbers, zeros = {stage for _, stage in asked}, int((~found[0]).sum())
     counts = [selection.count(size, sparsity) for sparsity in sparsities]
     points = [weights for weights, _ in asked] + [dense * found[0]]
+    given = dense, model_at, sparsities, *others
     once, often = stages > 1 and len(asked) == 1, stages > 1 and len(asked) > 1
     return {
+        "smallest-kept": _same(found[0], _loop(*given, swapped=True, keep=False), *given),
+        "share-of-left": _same(found[0], _loop(*given, zeros=_share_of_left), *given),
         "no-model": not asked,
         "return-in-loop": once and zeros == counts[0],
         "one-model": once,

@@ -46,7 +46,8 @@ def _cases() -> list[Case]:
 
 
 _WORDS = """
-    right: It costs two backward passes for any number of weights. The library does the same for whole networks.
+    right: Two backward passes are enough for it, whatever the number of weights. That is how the library does it for
+        whole networks.
     hessian-times-step: This is the Hessian times the step, one number for each weight. Multiply by the step once more.
     half: There is a 1/2 too many: it belongs to the Taylor expansion, not to the quadratic form.
     length: This is the length of the Hessian times the step: take its product with the step.

@@ -30,6 +30,10 @@ def of_the_batch(scale: Answer) -> Answer:
     return lambda x, z, drawn: sum((column(z, y).T @ x).square() for y in drawn) / len(drawn) / scale(len(x))
 
 
+def all_draws_at_once(x: Tensor, z: Tensor, drawn: Tensor) -> Tensor:
+    return (z.softmax(1) - F.one_hot(drawn)).square().mean(0).T @ x.square() / len(x)
+
+
 def exact(x: Tensor, z: Tensor, drawn: Tensor) -> Tensor:
     p = z.softmax(1)
     return (p * (1 - p)).T @ x.square() / len(x)
@@ -58,7 +62,7 @@ def settings(change: Tensor, t: float) -> tuple[Tensor, Tensor]:
     return d.mean(0), t * d.std(0) / math.sqrt(len(d))
 
 
-def cheapest(good: Answer) -> Answer:
+def cheapest(good: Answer = lambda mean, reach, limit: mean + reach <= limit) -> Answer:
     """Return the cheapest setting of those that a rule (mean, reach, margin in nats) calls good."""
 
     def answer(change: Tensor, seconds: Tensor, t: float, margin: float) -> int:
@@ -74,6 +78,18 @@ def unpaired(change: Tensor, seconds: Tensor, t: float, margin: float) -> int:
     above = change.mean(0) - change[:, best].mean() + t * error
     fits = [k for k in range(len(seconds)) if k == best or above[k] <= margin * change[:, best].mean()]
     return min(fits, key=lambda k: float(seconds[k]))
+
+
+def spread_by(factor: Answer) -> Answer:
+    """Return an answer whose intervals are as many times too long as (seeds, t) say."""
+    return lambda c, s, t, margin: cheapest()(c, s, t * factor(len(c), t), margin)
+
+
+def best_by_the_wrong_axis(change: Tensor, seconds: Tensor, t: float, margin: float) -> Tensor:
+    best = change.mean(1).argmin()
+    d = change - change[:, [best]]
+    good = d.mean(0) + t * d.std(0) / len(d) ** 0.5 <= margin * change[:, best].mean()
+    return seconds.masked_fill(~good, torch.inf).argmin()
 
 
 def good_ones(change: Tensor, t: float, margin: float) -> list[int]:
@@ -97,6 +113,8 @@ WRONG: dict[str, list[tuple[str, Any]]] = {
         ("added", diagonal(lambda z, y: z.softmax(1) + F.one_hot(y, z.shape[1]))),
         ("inputs-not-squared", diagonal(inputs=lambda x: x)),
         ("not-squared", diagonal(entries=lambda c: c)),
+        ("classes", diagonal(lambda z, y: z.softmax(1) - F.one_hot(y))),
+        ("classes", all_draws_at_once),
         ("first-draw", lambda x, z, drawn: diagonal()(x, z, drawn[:1])),
         ("shape", lambda *given: diagonal()(*given).flatten()),
         ("shape", lambda x, z, drawn: diagonal()(x, z, drawn)[:1]),
@@ -135,6 +153,13 @@ WRONG: dict[str, list[tuple[str, Any]]] = {
         ("mean-alone", cheapest(lambda mean, reach, limit: mean <= limit)),
         ("lower-end", cheapest(lambda mean, reach, limit: mean - reach <= limit)),
         ("unpaired", unpaired),
+        ("n-in-the-spread", spread_by(lambda n, t: math.sqrt((n - 1) / n))),
+        ("normal", spread_by(lambda n, t: 1.96 / t)),
+        ("no-root", spread_by(lambda n, t: math.sqrt(n))),
+        ("wrong-axis", best_by_the_wrong_axis),
+        ("margin-of-all", lambda c, s, t, m: cheapest()(c, s, t, m * c.mean() / c.mean(0).min())),
+        ("place-among-good", lambda c, s, t, m: s[good_ones(c, t, m)].argmin()),
+        ("seconds", lambda c, s, t, m: s[good_ones(c, t, m)].min()),
         (
             "margin-in-nats",
             lambda c, s, t, margin: cheapest(lambda m, r, limit: m + r <= limit)(c, s, t, margin / c.mean(0).min()),

@@ -144,6 +144,7 @@ WRONG: dict[str, list[tuple[str, Any]]] = {
         ("as-they-stand", chosen_by(lambda w, sparsity: w[: round(sparsity * len(w))])),
         ("kept-count", chosen_by(lambda w, sparsity: w[w.abs().argsort()][: len(w) - round(sparsity * len(w))])),
         ("rounded-down", chosen_by(lambda w, sparsity: w[w.abs().argsort()][: int(sparsity * len(w))])),
+        ("rounded-up", chosen_by(lambda w, sparsity: w[w.abs().argsort()][: math.ceil(sparsity * len(w))])),
         ("difference-of-lengths", lambda w, s: (w.norm() - rest_of(w, s).norm(), 1 - rest_of(w, s).norm() / w.norm())),
         ("all-weights", norm_of(lambda w, gone: w.norm())),
         ("mean-square", norm_of(lambda w, gone: gone.norm() / max(len(gone), 1) ** 0.5)),

@@ -21,8 +21,14 @@ def squares(of: Tensor) -> Tensor:
 
 
 def two_largest(groups: Tensor, number: int = 2) -> Tensor:
-    """Return which of the last dimension are among its largest."""
-    return groups >= groups.sort(dim=-1, descending=True).values[..., [number - 1]]
+    """Return which of the last dimension are among its largest, the first of those that tie."""
+    return groups.argsort(dim=-1, descending=True, stable=True).argsort(dim=-1) < number
+
+
+def of_four(scores: Tensor, kept: Answer) -> Tensor:
+    """Return a mask from what is kept of groups in rising order, by a comparison with their values."""
+    groups = scores.reshape(len(scores), -1, 4)
+    return kept(groups, groups.sort(dim=-1).values).reshape(scores.shape)
 
 
 def surgeon(
@@ -82,6 +88,15 @@ def first_inverse(row: Tensor, hessian: Tensor, number: int) -> Tensor:
     return row
 
 
+def taken_again(row: Tensor, hessian: Tensor, number: int) -> Tensor:
+    inverse = hessian.inverse()
+    for _ in range(number):
+        k = cheapest(row, hessian, inverse)
+        row = row - row[k] * inverse[k] / inverse[k, k]
+        row[k] = 0
+    return row
+
+
 WRONG: dict[str, list[tuple[str, Any]]] = {
     "layer saliency": [
         ("each-example", lambda w, x: each_alone(w, x) ** 2),
@@ -108,6 +123,11 @@ WRONG: dict[str, list[tuple[str, Any]]] = {
         ("half-of-all", lambda s: s > s.median()),
         ("one", lambda s: two_largest(s.reshape(len(s), -1, 4), 1).reshape(s.shape)),
         ("three", lambda s: two_largest(s.reshape(len(s), -1, 4), 3).reshape(s.shape)),
+        ("sizes", lambda s: two_largest(s.abs().reshape(len(s), -1, 4)).reshape(s.shape)),
+        ("sizes", lambda s: of_four(s.abs(), lambda g, rising: g >= rising[..., 2:3])),
+        ("threshold", lambda s: of_four(s, lambda g, rising: g >= rising[..., 2:3])),
+        ("threshold", lambda s: of_four(s, lambda g, rising: g > rising[..., 1:2])),
+        ("smallest", lambda s: of_four(s, lambda g, rising: g <= rising[..., 1:2])),
         ("dtype", lambda s: two_largest(s.reshape(len(s), -1, 4)).reshape(s.shape).double()),
         ("shape", lambda s: two_largest(s.reshape(len(s), -1, 4))),
         ("other", lambda s: s > s.mean()),
@@ -139,6 +159,7 @@ WRONG: dict[str, list[tuple[str, Any]]] = {
         ("one-more", one_by_one(cheapest, more=1)),
         ("one-fewer", one_by_one(cheapest, more=-1)),
         ("one", lambda w, h, number: one_by_one(cheapest)(w, h, 1)),
+        ("one", taken_again),
         ("other", lambda w, h, number: 2 * one_by_one(cheapest)(w, h, number)),
     ],
     "child of the expansion": [

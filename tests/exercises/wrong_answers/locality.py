@@ -167,6 +167,8 @@ WRONG: dict[str, list[tuple[str, Any]]] = {
         ("never-shorter", trust(factor=lambda e, t: 2 if e < t / 2 else 1)),
         ("wrong-way", trust(factor=lambda e, t: 2 if e > t else 0.5 if e < t / 2 else 1)),
         ("parts", lambda share, p, a, t: share / 2),
+        ("dtype", trust(accept=lambda e, t: int(e <= t))),
+        ("type", trust(accept=lambda e, t: "yes" if e <= t else "no")),
         ("other", trust(factor=lambda e, t: 0.1 if e > t else 3 if e < t / 2 else 1)),
     ],
     "ranks and predicts": [

@@ -25,16 +25,18 @@ def loop(
     count: Answer = lambda kept, k: round(len(kept) * k),
     point: Answer = lambda dense, kept: dense * kept,
     number: Callable[[int, float], Any] = lambda i, k: i,
+    mask: Answer = lambda gone, kept: ~gone,
     once: bool = False,
 ) -> Answer:
-    """Return a loop with another saliency, ranking, count, point or number of the stage; or with one model."""
+    """Return a loop with another saliency, ranking, count, point, number of the stage or mask; or with one model."""
 
     def answer(dense: Tensor, model_at: Answer, kappas: list[float], *given: Any) -> Tensor:
         kept, first = torch.ones_like(dense, dtype=torch.bool), None
         for i, kappa in enumerate(kappas, start=1):
             model = first if once and first else model_at(point(dense, kept), number(i, kappa))
             first = first or model
-            kept = ~smallest(scores(rule(model, given), kept), min(len(dense), count(kept, kappa)))
+            gone = smallest(scores(rule(model, given), kept), min(len(dense), count(kept, kappa)))
+            kept = mask(gone, kept)
         return kept
 
     return answer
@@ -111,6 +113,7 @@ WRONG: dict[str, list[tuple[str, Any]]] = {
         ("same-batch", loop(number=lambda i, k: 1)),
         ("stage-number", loop(number=lambda i, k: k)),
         ("weights-first", lambda dense, model_at, kappas, *given: model_at(1, dense)),
+        ("weights-first", loop(point=lambda dense, kept: dense[kept])),
         ("revived-ties", loop(scores=lambda s, kept: s)),
         ("no-penalty", loop(lambda model, given: criteria.saliency(model, given[0]))),
         ("always-qm", by("qm")),
@@ -122,13 +125,17 @@ WRONG: dict[str, list[tuple[str, Any]]] = {
         ("largest", loop(largest, scores=lambda s, kept: s.masked_fill(~kept, -INF))),
         ("largest-revived", loop(largest, scores=lambda s, kept: s)),
         ("return-in-loop", returns_early),
+        ("smallest-kept", loop(mask=lambda gone, kept: gone)),
+        ("smallest-kept", loop(mask=lambda gone, kept: gone, scores=lambda s, kept: s)),
         ("pruned-marked", lambda *given: ~loop()(*given)),
         ("share-of-left", loop(count=lambda kept, k: int((~kept).sum()) + round(int(kept.sum()) * k))),
+        ("share-of-left", loop(count=lambda kept, k: round(int(kept.sum()) * k))),
         ("pruned-again", loop(count=lambda kept, k: int((~kept).sum()) + round(len(kept) * k))),
         ("pruned-again", counts_new_only),
         ("rounded-down", loop(count=lambda kept, k: int(len(kept) * k))),
         ("rounded-up", loop(count=lambda kept, k: up(len(kept) * k))),
         ("threshold", threshold),
+        ("threshold", loop(mask=lambda gone, kept: kept & ~gone, scores=lambda s, kept: s)),
         ("first-model", first_model_used),
         ("stage-left-out", last_left_out),
         ("no-model", lambda dense, model_at, kappas, *given: ~smallest(dense.abs(), round(len(dense) * kappas[-1]))),
