@@ -499,7 +499,7 @@ costs[["seeds", "loss", "loss_least", "loss_most", "seconds"]].round(2)
 #
 # ### Exercise 6.5: Two of each four
 #
-# *easy, about 5 minutes.* Write `two_of_four(scores)`: a bool tensor [C, F], True for the two of the largest score in each group of four neighbours of a row. F is a
+# *easy, about 5 minutes.* Write `two_of_four(scores)`: a bool tensor [C, F], True for exactly two in each group of four neighbours of a row: those of the largest score (where scores tie, any of them). F is a
 # multiple of four.
 
 

@@ -50,22 +50,22 @@ _WORDS = """
     kept-count: You remove as many weights as should be kept. The sparsity is the share that goes.
     rounded-down: You round the number of weights down. Take the nearest whole number: round(sparsity * D).
     rounded-up: You round the number of weights up. Take the nearest whole number: round(sparsity * D).
-    difference-of-lengths: Lengths of vectors do not subtract: |θ| less what is left says how much shorter the vector
+    difference-of-lengths: Lengths of vectors do not subtract: ‖θ‖ less what is left says how much shorter the vector
         has become.
-    all-weights: This is |θ|, the length of all weights: the sparsity plays no part in it.
+    all-weights: This is ‖θ‖, the length of all weights: the sparsity plays no part in it.
     mean-square: This is a root mean square over the pruned weights: take the sum, not the mean.
     mean-square-of-all: This is a root mean square over all weights: take the sum, not the mean.
     largest: This is the largest move of a single weight. The length takes all of them together.
     count: This counts the pruned weights, but a weight moves by its own size, not by one.
-    share-first: Your first number is the share: the length comes first, then its share of |θ|.
-    share-is-length: Your second number is |θ| itself: the share is the step's length divided by it.
+    share-first: Your first number is the share: the length comes first, then its share of ‖θ‖.
+    share-is-length: Your second number is ‖θ‖ itself: the share is the step's length divided by it.
     per-cent: Your share is in per cent: return a number between 0 and 1.
     share-squared: Your share is squared: divide lengths, not squared lengths.
-    share-inverted: Your share is upside down: divide the step's length by |θ|.
-    share-of-kept: You divide by the length of what is left. The share is of |θ|, of all weights before pruning.
+    share-inverted: Your share is upside down: divide the step's length by ‖θ‖.
+    share-of-kept: You divide by the length of what is left. The share is of ‖θ‖, of all weights before pruning.
     sparsity: Your share is the sparsity, which counts weights. The share asked for compares lengths.
-    kept-share: Your share is that of the weights that are kept. Divide the step's length by |θ|.
-    share-of-sizes: You divide by the sum of the weights' sizes. Divide by |θ|, the root of the sum of their squares.
+    kept-share: Your share is that of the weights that are kept. Divide the step's length by ‖θ‖.
+    share-of-sizes: You divide by the sum of the weights' sizes. Divide by ‖θ‖, the root of the sum of their squares.
 """
 
 
