@@ -95,11 +95,13 @@ def path_of(plan: str, seed: int) -> Path:
 
 
 def take_from(store: Path, plan: str, seed: int) -> None:
-    """Put a store's trained network where `trained_as` looks, unless it has none or there is one."""
+    """Put a store's trained network where `trained_as` looks, unless there is one; SystemExit if the store has none."""
     path = path_of(plan, seed).with_suffix(".safetensors")
     with Store(store, must_exist=True) as opened:
         trained = opened.baseline(Study.read(HERE / f"{plan}.toml").only([seed]).runs[0].baseline)
-    if trained is not None and not path.is_file():
+    if trained is None:
+        raise SystemExit(f"{store} has no network of {plan} with the seed {seed}: leave --store out to train one.")
+    if not path.is_file():
         files.replace(path, lambda temporary: temporary.write_bytes(trained.network))
 
 
@@ -108,6 +110,7 @@ def run(plan: str, seed: int, store: Path | None = None) -> None:
     path, name = path_of(plan, seed), Path(plan).name
     if path.is_file():
         return
+    experiment.versions()  # remembers the commit of now, whatever is edited while it runs
     if store is not None:
         take_from(store, plan, seed)
     net, task = trained_as(plan, seed, WORK)
@@ -127,6 +130,11 @@ def write() -> None:
     table = pd.concat([pd.read_csv(path) for path in paths if path.is_file()], ignore_index=True)
     csv = table.drop(columns=["seconds", "finished", "versions"])
     folder = HERE / "predictions"
+    shipped = pd.read_csv(folder / "predictions.csv")[["network", "seed"]].drop_duplicates()
+    lacking = shipped[~shipped.apply(tuple, axis=1).isin(csv[["network", "seed"]].apply(tuple, axis=1))]
+    if len(lacking):
+        of = ", ".join(f"{name} {seed}" for name, seed in lacking.itertuples(index=False))
+        raise SystemExit(f"The table that is there has more than {WORK} ({of}): run these first.")
     print(files.replace(folder / "predictions.csv", lambda path: csv.to_csv(path, index=False, float_format="%.6g")))
     print(files.replace(folder / "predictions.md", lambda path: path.write_text(note(table), "utf-8")))
 

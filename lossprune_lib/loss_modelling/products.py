@@ -37,6 +37,8 @@ def ggn_quadratic_form(
     """
     try:
         at, moved = jvp(outputs, (weights,), (step,))[:2]
+    except torch.OutOfMemoryError:
+        raise
     except RuntimeError:  # some layers have no forward derivative (LSTM); backward twice gives the same
         at, moved = torch.autograd.functional.jvp(outputs, weights, step)
     curved = jvp(grad(loss), (at.detach(),), (moved.detach(),))[1]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import torch
 from torch import Tensor
@@ -20,18 +20,26 @@ def check_total(loss: Loss, outputs: Tensor, targets: Tensor) -> None:
     Nothing is said where it is not finite, or so small that rounding decides.
     """
     z = outputs.detach().to(torch.promote_types(outputs.dtype, torch.float32))
-    tolerance = 1e-6 if z.dtype == torch.float64 else 1e-3
     # One by one, as losses may cancel. A trained network's own answers may have no loss, but those to others do.
-    answers, asked = [*z.split(1), *z.flip(0).split(1)], 2 * targets.split(1)
-    for rows, y in zip(answers, asked, strict=True):
-        with torch.no_grad():  # one example alone may be squeezed to none
-            once, twice = (loss.total(torch.cat(n * [rows]), torch.cat(n * [y])) for n in (2, 4))
-        if all(isinstance(total, Tensor) and total.numel() == 1 for total in (once, twice)):
-            finite = once.isfinite() and twice.isfinite()
-            if not finite or torch.allclose(twice, 2 * once, rtol=tolerance, atol=tolerance / 100):
-                continue
-        fault = 'must be a scalar, the sum over the examples and not their mean: write .sum() or reduction="sum"'
-        raise _refused(loss, "total", fault)
+    for answer, other, target in zip(z.split(1), z.flip(0).split(1), targets.split(1), strict=True):
+        own, foreign = _sums_up(loss, answer, target), True
+        with suppress(ValueError, RuntimeError):  # a foreign answer may be none that the loss takes
+            foreign = _sums_up(loss, other, target)
+        if not (own and foreign):
+            fault = 'must be a scalar, the sum over the examples and not their mean: write .sum() or reduction="sum"'
+            raise _refused(loss, "total", fault)
+
+
+@torch.no_grad()
+def _sums_up(loss: Loss, answer: Tensor, target: Tensor) -> bool:
+    """Return whether the total of an example four times is twice that of it two times, as far as this can be seen."""
+    # One example alone may be squeezed to none.
+    once, twice = (loss.total(torch.cat(n * [answer]), torch.cat(n * [target])) for n in (2, 4))
+    if not all(isinstance(total, Tensor) and total.numel() == 1 for total in (once, twice)):
+        return False
+    tolerance = 1e-6 if answer.dtype == torch.float64 else 1e-3
+    finite = bool(once.isfinite() and twice.isfinite())
+    return not finite or torch.allclose(twice, 2 * once, rtol=tolerance, atol=tolerance / 100)
 
 
 def check_root(loss: Loss, outputs: Tensor, targets: Tensor) -> None:

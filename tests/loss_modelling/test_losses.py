@@ -483,6 +483,19 @@ def test_a_total_whose_examples_cancel_is_no_mean() -> None:
     check_sum(Linear(), torch.cat([z, -z.flip(0)]), torch.ones(8, 1))
 
 
+def test_a_loss_that_takes_only_answers_near_its_targets_is_taken() -> None:
+    """Each example is tried with the answer to another, too, which need not lie in the loss's domain."""
+
+    class OfRanges(Squares):
+        def total(self, outputs: Tensor, targets: Tensor) -> Tensor:
+            return -torch.distributions.Uniform(0 * outputs, 1.2 * outputs).log_prob(targets).sum()
+
+    z = torch.arange(1.0, 9).unsqueeze(1)
+    check_sum(OfRanges(), z, z)
+    with pytest.raises(ValueError, match="support"):  # of its own answers, what the loss says is said
+        check_sum(OfRanges(), z / 2, z)
+
+
 def test_a_wrong_root_is_refused_where_columns_are_drawn_from_it() -> None:
     class OwnColumns(Wrong):
         def sampled_column(self, outputs: Tensor, targets: Tensor, generator: torch.Generator) -> Tensor:
