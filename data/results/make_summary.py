@@ -21,7 +21,7 @@ CLEAR = ["better", "worse"]
 CALLED = {
     "cifar10_small_vgg": "small VGG, CIFAR-10",
     "cifar10_resnet": "ResNet, CIFAR-10",
-    "cifar10_vgg_100_epochs": "VGG11 after 100 epochs",
+    "cifar10_vgg_100_epochs": "VGG11, CIFAR-10, 100 epochs",
     "cifar10_vgg": "VGG11, CIFAR-10",
     "mnist_800": "MNIST with 800 epochs",
     "mnist": "MNIST",
