@@ -150,8 +150,8 @@ def settings_of(
 def _refuse(loss: Loss, part: object) -> str:
     raise ValueError(
         f"A checkpoint cannot tell this {type(loss).__name__} from other losses, as it can compare no "
-        f"{type(part).__name__}: make it a frozen dataclass of plain values, tensors or functions, or leave the "
-        "checkpoint out."
+        f"{type(part).__name__}: let it hold nothing but plain values, tensors and functions, or leave the checkpoint "
+        "out."
     )
 
 

@@ -7,9 +7,9 @@ import hashlib
 from argparse import Namespace
 from collections.abc import Callable, Iterator, Mapping
 from enum import Enum
-from functools import partial
+from functools import cached_property, partial
 from numbers import Number
-from types import CellType, CodeType, SimpleNamespace
+from types import CellType, CodeType, ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,11 +17,14 @@ import torch
 from torch import Tensor, nn
 
 from lossprune_lib import files
+from lossprune_lib.loss_modelling.loss import Loss
 
 # Its parameters and buffers, which are compared as numbers, its modules, which have their own turn, its mode, which
 # training sets, and its hooks, of which those that change what it computes are added again.
 _OF_EVERY_MODULE = frozenset(vars(nn.Module()))
 _HOOKS = ("_forward_pre_hooks", "_forward_hooks", "_backward_pre_hooks", "_backward_hooks")
+# What a class has beside what it defines: where it was written, and what is said of it.
+_OF_EVERY_CLASS = frozenset({"__doc__", "__module__", "__firstlineno__", "__static_attributes__"})
 _PLAIN = (type(None), type(...), str, bytes, slice, Number, np.generic, torch.dtype, torch.device, torch.Size)
 
 
@@ -34,12 +37,13 @@ def structure(net: nn.Module) -> list[tuple[str, str, str, str]]:
 
 
 def difference(one: nn.Module, other: nn.Module) -> str:
-    """Say where the structures of two networks first differ; "" if nowhere. Two classes of one name differ."""
+    """Say where the structures of two networks first differ; "" if nowhere. Classes may be made twice, if alike."""
     first, second = (dict(_entries(net)) for net in (one, other))
     for place in first | second:
         ours, theirs = first.get(place, "missing"), second.get(place, "missing")
-        if ours != theirs:
-            twice = " (defined twice: a cell that is run again makes a new class)" if str(ours) == str(theirs) else ""
+        if ours != theirs and not _alike(ours, theirs):
+            same_name = str(ours) == str(theirs)
+            twice = " (defined twice, and they define or refer to different things)" if same_name else ""
             texts = str(ours), str(theirs)
             differs = (i for i, (a, b) in enumerate(zip(*texts, strict=False)) if a != b)
             at = max(0, next(differs, 0) - 20)
@@ -56,18 +60,62 @@ def _entries(net: nn.Module) -> Iterator[tuple[str, object]]:
         yield f"extra_repr() of {where}", module.extra_repr()
 
 
+def _alike(one: object, other: object) -> bool:
+    """Tell whether two classes are of one name and define the same, as those of a function or cell that is run again.
+
+    So must their ancestors. Those that torch makes, one for each traced or parametrized module, do as settings say.
+    """
+    if not isinstance(one, type) or not isinstance(other, type) or len(one.__mro__) != len(other.__mro__):
+        return False
+    pairs = zip(one.__mro__, other.__mro__, strict=True)
+    return all(a is b or (str(a) == str(b) and (_is_torchs(a) or _text(a) == _text(b))) for a, b in pairs)
+
+
+def _is_torchs(kind: type) -> bool:
+    return kind.__module__.startswith("torch.")
+
+
+def _text(kind: type) -> str:
+    return described(_definition(kind), _by_attributes)
+
+
+def _definition(kind: type) -> dict[str, object]:
+    return {name: value for name, value in vars(kind).items() if name not in _OF_EVERY_CLASS}
+
+
+def _by_attributes(value: object) -> str:
+    """Describe what a class refers to by its attributes, which are no settings that could be compared elsewhere."""
+    if isinstance(value, (nn.Parameter, ModuleType)):
+        return _itself(value)
+    return f"{_type_of(value)}{described(getattr(value, '__dict__', {}), _itself)}"
+
+
+def _itself(value: object) -> str:
+    return f"{_type_of(value)} {id(value)}"
+
+
 def _settings(module: nn.Module) -> dict[str, object]:
     """Return a module's own attributes: its forward pass may read them, though `extra_repr` leaves them out."""
     own = {name: value for name, value in sorted(vars(module).items()) if name not in _OF_EVERY_MODULE}
-    hooks = {name: list(vars(module)[name].values()) for name in _HOOKS}
+    hooks = {name: [_of_hook(hook) for hook in vars(module)[name].values()] for name in _HOOKS}
     return own | {name: functions for name, functions in hooks.items() if functions}
+
+
+def _of_hook(hook: Any) -> str:
+    """Describe a hook by its name and code: what it holds may be what it records, which grows in training."""
+    function = hook.func if isinstance(hook, partial) else hook
+    return f"{_name(function) or _type_of(function)} {described(getattr(function, '__code__', None))}"
 
 
 def _type_of(value: object) -> str:
     return _name(type(value))
 
 
-def described(value: object, otherwise: Callable[[object], str] = _type_of, within: tuple[int, ...] = ()) -> str:
+def described(
+    value: object,
+    otherwise: Callable[[object], str] = _type_of,
+    seen: dict[int, tuple[object, str]] | None = None,
+) -> str:
     """Describe a setting: plain values, tensors, functions and what is made of them, in words that stay the same.
 
     The usual description of an object has its address, which is another one in each process.
@@ -75,13 +123,19 @@ def described(value: object, otherwise: Callable[[object], str] = _type_of, with
     Parameters
     ----------
     otherwise : what to say of anything else, and of tensors whose numbers cannot be read; by default its type
-    within : the ids of what this value is a part of, as something may contain itself
+    seen : by id, all that was met so far, which keeps its id while it is here, and its description
     """
     if isinstance(value, _PLAIN):
         return repr(value)
-    if id(value) in within:
-        return "..."
-    say = partial(described, otherwise=otherwise, within=(*within, id(value)))
+    seen = {} if seen is None else seen
+    if id(value) not in seen:
+        seen[id(value)] = value, "..."  # as something may contain itself
+        say = partial(described, otherwise=otherwise, seen=seen)
+        seen[id(value)] = value, _of_parts(value, say, otherwise)
+    return seen[id(value)][1]
+
+
+def _of_parts(value: object, say: Callable[[object], str], otherwise: Callable[[object], str]) -> str:
     if isinstance(value, Tensor) and not isinstance(value, nn.Parameter):
         return _of_tensor(value, say, otherwise)
     if isinstance(value, np.ndarray):
@@ -126,12 +180,27 @@ def _of_object(value: Any, say: Callable[[object], str]) -> str:
         beside = value.__defaults__, value.__kwdefaults__, getattr(value, "__self__", None)
         holds = [*cells, *(part for part in beside if part is not None)]
         return f"{_name(value)}{say(holds)} {say(value.__code__)}"
+    if isinstance(value, type) and "<locals>" in value.__qualname__:  # likewise
+        return f"{_name(value)}{say([_definition(value), *value.__bases__])}"
+    if isinstance(value, (classmethod, staticmethod, cached_property)):
+        return f"{_type_of(value)} {say(value.func if isinstance(value, cached_property) else value.__func__)}"
+    if isinstance(value, property):
+        return f"property {say([value.fget, value.fset, value.fdel])}"
     if isinstance(value, (SimpleNamespace, Namespace)):
         return _type_of(value) + say(vars(value))
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        fields = [f"{field.name}={say(getattr(value, field.name, None))}" for field in dataclasses.fields(value)]
+    if isinstance(value, Loss) or (dataclasses.is_dataclass(value) and not isinstance(value, type)):
+        fields = [f"{name}={say(getattr(value, name, None))}" for name in _fields(value)]
         return f"{_type_of(value)}({', '.join(fields)})"
     return _name(value)
+
+
+def _fields(value: Any) -> list[str]:
+    """Return the names of a dataclass's fields, and of a loss, which need not be one, those of all that it holds."""
+    fields = [field.name for field in dataclasses.fields(value)] if dataclasses.is_dataclass(value) else []
+    held = vars(value) if isinstance(value, Loss) else {}
+    # What is worked out from the rest may be there or not.
+    others = {name for name in held if not isinstance(getattr(type(value), name, None), cached_property)}
+    return fields + sorted(others - set(fields))
 
 
 def _name(kind: object) -> str:

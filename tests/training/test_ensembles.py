@@ -12,6 +12,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import parametrize
 
 from lossprune_lib import LocalPruner, Mask, WeightSpace, data, ensembles, models, training
 from lossprune_lib.pruning import EmptyLayerWarning
@@ -404,6 +405,58 @@ def cell(forward: str) -> nn.Module:
     names: dict[str, type[nn.Module]] = {"Linear": nn.Linear}
     exec(f"class Net(Linear):\n    def forward(self, x):\n        return {forward}", names)
     return names["Net"](6, 3)
+
+
+def made(act: Callable[[Tensor], Tensor] = torch.tanh) -> nn.Module:
+    """Return a network of a class that is made anew, as is the one that it calls."""
+
+    class Way:
+        @staticmethod
+        def of(x: Tensor) -> Tensor:
+            return act(x)
+
+    class Net(nn.Linear):
+        def __init__(self) -> None:
+            super().__init__(6, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.way.of(super().forward(x))
+
+        @property
+        def way(self) -> type:
+            return Way
+
+    return Net()
+
+
+class Twice(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return 2 * x
+
+
+def parametrized() -> nn.Module:
+    return parametrize.register_parametrization(nn.Linear(6, 3), "bias", Twice())
+
+
+ALIKE = {"made": made, "traced": lambda: torch.fx.symbolic_trace(made()), "parametrized": parametrized}
+
+
+@pytest.mark.parametrize("kind", ALIKE)
+def test_classes_of_one_name_that_define_the_same_are_an_ensemble(kind: str) -> None:
+    torch.manual_seed(0)
+    nets, x = [ALIKE[kind]() for _ in range(3)], torch.randn(4, 6)
+    outputs = ensembles.Ensemble.of(nets).call(x)
+    torch.testing.assert_close(outputs, torch.stack([net(x) for net in nets]))
+
+
+def power(p: float) -> Callable[[Tensor], Tensor]:
+    return lambda h: h**p
+
+
+@pytest.mark.parametrize("make", [power, nn.LeakyReLU, lambda bias: nn.Linear(3, 3, bool(bias))])
+def test_classes_that_refer_to_different_things_are_no_ensemble(make: Callable[[float], nn.Module]) -> None:
+    with pytest.raises(ValueError, match="define or refer to different things"):
+        ensembles.Ensemble.of([made(make(1.0)), made(make(2.0))])
 
 
 def test_two_classes_of_one_name_are_no_ensemble() -> None:

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lossprune_lib.training.structure import difference, structure
+from lossprune_lib.training.structure import described, difference, structure
 
 
 class Way(Enum):
@@ -113,11 +113,36 @@ def test_a_hook_is_a_setting() -> None:
     for net in nets[1:]:
         net.layer.register_forward_hook(hook)
     assert structure(nets[0]) != structure(nets[1]) == structure(nets[2])
-    assert difference(nets[0], nets[1]).startswith("'_forward_hooks' of module 'layer' is missing in one and [hook")
+    assert difference(nets[0], nets[1]).startswith(
+        "'_forward_hooks' of module 'layer' is missing in one and ['hook code "
+    )
+
+
+def test_what_a_hook_records_is_no_setting() -> None:
+    nets = [Scaled(1), Scaled(1), Scaled(1)]
+    for net, seen in zip(nets[1:], ([], [1]), strict=True):
+        net.register_forward_hook(lambda module, inputs, output, seen=seen: seen.append(1))
+        net.register_forward_pre_hook(lambda module, inputs: seen.append(2))  # noqa: B023
+        net.register_forward_hook(partial(recording, seen))
+    before = structure(nets[1])
+    nets[1](torch.ones(1, 2))
+    assert structure(nets[0]) != structure(nets[1]) == structure(nets[2]) == before
+
+
+def recording(seen: list[int], *given: object) -> None:
+    seen.append(3)
 
 
 def hook(module: nn.Module, inputs: object, output: Tensor) -> Tensor:
     return 2 * output
+
+
+def test_functions_that_all_refer_to_one_another_are_described_once() -> None:
+    names = [f"f{i}" for i in range(12)]
+    lines = [f"    {name} = lambda n: [{', '.join(names)}]" for name in names]
+    defined: dict[str, Callable[[], object]] = {}
+    exec("\n".join(["def made():", *lines, "    return f0"]), defined)
+    assert described(defined["made"]()) == described(defined["made"]())  # in 12! steps it would never end
 
 
 def test_functions_are_described_alike_in_every_process() -> None:
