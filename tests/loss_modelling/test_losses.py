@@ -488,7 +488,7 @@ def test_a_loss_that_takes_only_answers_near_its_targets_is_taken() -> None:
 
     class OfRanges(Squares):
         def total(self, outputs: Tensor, targets: Tensor) -> Tensor:
-            return -torch.distributions.Uniform(0 * outputs, 1.2 * outputs).log_prob(targets).sum()
+            return -torch.distributions.Uniform(0 * outputs, 1.2 * outputs, validate_args=True).log_prob(targets).sum()
 
     z = torch.arange(1.0, 9).unsqueeze(1)
     check_sum(OfRanges(), z, z)
