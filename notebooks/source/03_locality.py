@@ -524,7 +524,7 @@ for name, study in studies.items():
 # too few for an interval, so it decides nothing. `mnist_200` has five other networks of MNIST, trained for 200 epochs. The last three are the paper's VGG11 and its residual network, a quarter as wide, with a sampled curvature (notebook 05). Two of them are not trained to the end. On the VGG after 30 epochs stages
 # help in every comparison, and LM ends a little below QM: at 90 %, LM less QM is -0.06 (-0.09 to -0.03), n = 4. As a share of what lies between MP and QM that is 14 % (-2 to 29; wider, since that distance varies too). It reaches beyond a quarter, so *similar* is undecided.
 #
-# Train the same VGG for 100 epochs, to the end, and all of this becomes less clear. At 90 % stages still help: QM in 14 stages less QM in one is -0.80 nats (-1.23 to -0.36). At 95.6 % it is -0.34 (-0.74 to 0.06), and four seeds cannot tell. So there *locality is crucial* is **undecided**: 14 stages, the most that
+# Train the same VGG for 100 epochs, to the end, and all of this becomes less clear. At 90 % stages still help: QM in 14 stages less QM in one is -0.79 nats (-1.23 to -0.36). At 95.6 % it is -0.34 (-0.74 to 0.06), and four seeds cannot tell. So there *locality is crucial* is **undecided**: 14 stages, the most that
 # were tried, do not suffice to show it. On the residual network four seeds cannot tell at 90 %. At 95.6 %, QM less MP is -1.24 (-2.59 to 0.12), n = 4, and on the VGG after 100 epochs -0.32 (-0.73 to 0.10). These intervals decide nothing;
 # our rule still says *refuted*, for without a clear lead of QM there is nothing that finding 2 could measure.
 
