@@ -19,7 +19,15 @@ from servers import jupyter  # noqa: E402
 
 NOTEBOOKS = [path.stem for path in sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))]
 IS_THERE = """() => window.Jupyter?.notebook?.kernel?.info_reply?.implementation
-  && Jupyter.notebook._fully_loaded && Jupyter.notebook.get_cells().length > 1"""
+  && Jupyter.notebook._fully_loaded && Jupyter.notebook.get_cells().length > 1
+  && Jupyter.notebook.kernel.widget_manager"""
+# At first the front end asks the kernel for its widgets. Cells that run meanwhile keep the answer back, and then their
+# own widgets may never be shown. The kernel answers in turn: once it has answered this, it has answered that.
+KNOWS_ITS_WIDGETS = """async () => {
+  for (let turn = 0; turn < 5; turn++) {
+    await new Promise(done => Jupyter.notebook.kernel.comm_info('jupyter.widget', done));
+  }
+}"""
 RUN_ALL = """() => {
   Jupyter.notebook.get_cells().forEach(cell => { if (cell.cell_type === 'code') cell.input_prompt_number = null; });
   Jupyter.notebook.clear_all_output();
@@ -76,10 +84,11 @@ def try_everything(page: sync_api.Page, widget: sync_api.Locator) -> int:
 
 
 def opened(browser: sync_api.Browser, address: str, name: str) -> sync_api.Page:
-    """Open a notebook and wait for its kernel."""
+    """Open a notebook and wait for its kernel and its widgets."""
     page = browser.new_page(viewport={"width": 1300, "height": 1400})
     page.goto(f"{address}/notebooks/{name}.ipynb?token={TOKEN}", timeout=120_000)
     page.wait_for_function(IS_THERE, timeout=120_000)
+    page.evaluate(KNOWS_ITS_WIDGETS)
     return page
 
 
