@@ -21,7 +21,6 @@ CLEAR = ["better", "worse"]
 CALLED = {
     "cifar10_small_vgg": "small VGG, CIFAR-10",
     "cifar10_resnet": "ResNet, CIFAR-10",
-    "cifar10_vgg_100_epochs": "VGG11, CIFAR-10, 100 epochs",
     "cifar10_vgg": "VGG11, CIFAR-10",
     "mnist_800": "MNIST with 800 epochs",
     "mnist": "MNIST",
@@ -129,13 +128,18 @@ def beside_the_paper(studies: dict[str, pd.DataFrame]) -> str:
             continue
         both = pd.concat([results.beside_paper(table, number) for number in (1, 2)])
         both = both[both["paper_mean"].notna()]
-        epochs = " + ".join(f"{table[f'{when}_epochs'].iloc[0]:.0f}" for when in ("training", "tuning"))
         if not both.empty:
-            said.setdefault(called(name), []).append(f"after {epochs} epochs {both['differs'].sum()} of {len(both)}")
+            differ = f"after {epochs(table)} epochs {both['differs'].sum()} of {len(both)}"
+            said.setdefault(called(name), []).append(differ)
     if not said:
         return ""
     counts = "; ".join(f"{network}: {', '.join(of_network)}" for network, of_network in said.items())
     return f"- **The paper's numbers**, {counts} differ clearly (Welch, 5 %); the others need not be equal."
+
+
+def epochs(table: pd.DataFrame) -> str:
+    """Return how many epochs of training and of fine-tuning a study has."""
+    return " + ".join(f"{table[f'{when}_epochs'].max():.0f}" for when in ("training", "tuning"))
 
 
 def told(number: int, table: pd.DataFrame, judged: pd.DataFrame) -> str:
@@ -230,7 +234,7 @@ def of_controls(name: str, table: pd.DataFrame) -> str:
             for r in part.set_index("first").loc[PAIR].itertuples()
         ]
         said.append(f"at {percent(sparsity)} **{part['sentence'].iloc[0]}** ({'; '.join(beside)})")
-    return f"{opening(name)}, {int(table['tuning_epochs'].max())} epochs, {'; '.join(said)}."
+    return f"{opening(name)}, {epochs(table)} epochs, {'; '.join(said)}."
 
 
 def chaos() -> Iterable[str]:
