@@ -723,7 +723,7 @@ places = ["clearly behind", "no clear difference", "clearly ahead"]
 ends = exercises.guess("two convolutional networks", "The VGG, fine-tuned: where is MP, against QM?", choices=places)
 
 # %% [markdown] tags=["slide"]
-# ## The mask that keeps the loss better does not end better
+# ## The mask that keeps the loss better need not end better
 
 # %% tags=["on-slide", "hide-input"]
 figure, axes = plt.subplots(2, 2, figsize=(plots.WIDTH, 5), layout="constrained")
@@ -746,8 +746,9 @@ ends.reveal(
 
 # %% [markdown]
 # On the VGG QM had kept the loss better than MP by 0.70 nats and than OBD by 0.58, with intervals that hold no zero, and on the residual network better than each
-# of them in all four networks (one is so far out that two intervals hold zero). On the VGG LM kept the loss as well as QM, as far as four networks can tell. None of that bought a better
-# network: after fine-tuning MP on the VGG is 0.30 points *ahead* of QM (0.76 ahead to 0.15 behind, so that this is open too). Here **preserving the loss was not enough**, the paper's third finding, by comparing masks and not by a correlation.
+# of them in all four networks (one is so far out that two intervals hold zero). Whether LM kept it as well as QM, four VGGs cannot tell. And what did that buy?
+# After fine-tuning MP on the VGG is 0.30 points *ahead* of QM in the mean. The interval, 0.76 ahead to 0.15 behind, leaves open who is better, but not that QM's lead in loss is worth much: 0.15 points at most, by that interval. Here **preserving the loss was not enough**. That is the paper's third finding, seen
+# in masks and not in a correlation; no rule of ours judges it.
 #
 # Yet not any weights will do. Shuffled within its layers, QM's mask ends four points worse on the residual network, and on
 # the VGG at chance.
@@ -790,7 +791,7 @@ ends.reveal(
 #   fool yourself.
 # - Over all runs of the digits, and of MNIST after 20 epochs, a large loss change is a bad sign; on MNIST after 200 epochs it says nothing (0.03, -0.49 to 0.56). Whether a smaller one makes a better network among the good ones, digits and
 #   MNIST cannot decide; low ceilings and wide intervals say why. On two convolutional networks QM kept the loss better than MP and OBD (clearly on the VGG, and in each of four residual
-#   networks), and after six epochs ended no better than either. On the residual network OBD's masks ended ahead of QM's.
+#   networks), and after six epochs was not clearly better than either. On the residual network OBD's masks ended ahead of QM's.
 #
 # **Next**: [05 At scale, and your own network](05_at_scale.ipynb), with the paper's tables beside ours.
 

@@ -98,7 +98,7 @@ def test_numbers_of_the_findings_and_the_summary_are_found_by_hand(name: str) ->
     share = 100 * (best["lm", 140] - best["qm", 140]) / (best["mp", 1] - best["qm", 140])
     bounds = ttest_1samp(share, 0).confidence_interval(0.95)
     said = [
-        f"or {share.mean():.0f} % ({bounds.low:.0f} to {bounds.high:.0f}) of what lies",
+        f"or {share.mean():.0f} % ({bounds.low:.0f} to {bounds.high:.0f}) of MP less QM",
         f"{best['qm', 14].mean():.2f} nats in 14 stages, {best['qm', 140].mean():.2f} in 140",
     ]
 
@@ -187,13 +187,14 @@ def test_later_tables_have_their_sections(
     assert "| finding | 1 epochs | 2 epochs |\n| --- | --- | --- |\n| 1, locality is crucial | reproduced |" in findings
     assert "| loss change of MP | 0.9 | 3.00 | 4.00 | 1.00 (1.00 to 1.00) | 4 |" in findings
     # Of two trainings of one network the longer is in the summary.
-    assert "ResNet, CIFAR-10 at 90 % (QM 2.00 nats in one stage, 0.14 in 14, MP 4.00)" in summary
+    assert "ResNet at 90 % (QM 2.00 nats in one stage, 0.14 in 14, MP 4.00)" in summary
     assert "MP 3.00" not in summary
     assert "counts as trained to the end with at most 12 % test error: all that" in findings
-    assert "not trained to the end: ResNet, CIFAR-10, 50.0 % dense error (our limit: 12 %)." in summary
+    assert "Not trained to the end: ResNet, 50.0 % dense error (limit 12 %)." in summary
+    assert "ResNet after 1 epochs in float32, not 2 in bfloat16: locality *reproduced*, orders *" in summary
     assert "- `cifar10_resnet_exactness`" in findings
     assert "- `digits_exactness`" not in findings
-    assert "Digits, 1 epochs, at 90 % **the shares explain it** (+4." in summary
-    assert "VGG11, CIFAR-10, 1 epochs, at 90 % **there is no lead to explain** (-0.9" in summary
+    assert "Digits, 1 + 1 epochs, at 90 % **the shares explain it** (+4." in summary
+    assert "VGG11, 1 + 1 epochs, at 90 % **there is no lead to explain** (-0.9" in summary
     assert "Digits: yes in 1 of 1" in summary
     assert "Not run yet: cifar10_resnet_exactness, mnist_exactness." in summary
