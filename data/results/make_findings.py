@@ -44,7 +44,7 @@ of other networks. What is *chaotic*, *stable*, *steady* or *open* is said in JU
 """
 PREDICTIONS = """## predictions
 
-What models predict of prunings, for five networks of each data set. *Share*: what is predicted of the actual change of
+What models predict of prunings, for n networks of each case. *Share*: what is predicted of the actual change of
 the loss, both added up over the stages. *Fooled*: the diagonal model predicts little of the steps that it chose itself,
 the full Hessian most of them, and the diagonal more of MP's. *Mended*: more stages mend the error beyond the second
 order, and not the others. *Ranks*: QM orders groups of weights well, although it predicts their costs badly. When each
@@ -406,6 +406,9 @@ def predictions() -> str:
     lines += rows(
         ["case", *verdicts.columns], ([name, *(f"**{v}**" for v in of)] for name, *of in verdicts.itertuples())
     )
+    again = results.prediction_verdicts(pd.read_csv(HERE / "predictions" / "again.csv"))
+    lines += ["Run again, by a later version of the library and on another machine (`predictions/again.csv`):", ""]
+    lines += rows(["case", *again.columns], ([name, *(f"**{v}**" for v in of)] for name, *of in again.itertuples()))
     for name, part in results.predictions(table).groupby("network", sort=False):
         lines += [f"**{name} at {part['sparsity'].iloc[0]:.4g}**", ""]
         lines += rows(["claim", "what", "n", "mean"], ([r.claim, r.what, r.n, mean(r)] for r in part.itertuples()))

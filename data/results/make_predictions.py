@@ -2,8 +2,9 @@
 
 The question and the rules stand in JUDGING.md, under "Predictions". What is finished is kept in artefacts/predictions,
 so that the same command goes on where it was stopped; `--network` and `--seeds` do a part, for several processes side
-by side. `--write` writes predictions/predictions.csv and predictions.md from what is there. Trained networks are taken
-from `--store`, where it has them. MNIST and CIFAR-10 are read from the folder that LOSSPRUNE_DATA names.
+by side. `--write` writes predictions/predictions.csv and its note from what is there, and keeps the rows of networks of
+which nothing is; `--write again` writes predictions/again.csv in its place. Trained networks are taken from `--store`,
+where it has them. MNIST and CIFAR-10 are read from the folder that LOSSPRUNE_DATA names.
 """
 
 from __future__ import annotations
@@ -125,39 +126,53 @@ def run(plan: str, seed: int, store: Path | None = None) -> None:
     print(f"{name}, seed {seed}: finished", flush=True)
 
 
-def write() -> None:
+def write(name: str = "predictions") -> None:
+    """Write a table and its note; SystemExit if networks that are there would lose a seed."""
     paths = [path_of(plan, seed) for plan, asked in NETWORKS.items() for seed in asked.seeds]
     table = pd.concat([pd.read_csv(path) for path in paths if path.is_file()], ignore_index=True)
+    lines = {str(network): line(str(network), part) for network, part in table.groupby("network")}
     csv = table.drop(columns=["seconds", "finished", "versions"])
-    folder = HERE / "predictions"
-    shipped = pd.read_csv(folder / "predictions.csv")[["network", "seed"]].drop_duplicates()
-    lacking = shipped[~shipped.apply(tuple, axis=1).isin(csv[["network", "seed"]].apply(tuple, axis=1))]
-    if len(lacking):
-        of = ", ".join(f"{name} {seed}" for name, seed in lacking.itertuples(index=False))
-        raise SystemExit(f"The table that is there has more than {WORK} ({of}): run these first.")
-    print(files.replace(folder / "predictions.csv", lambda path: csv.to_csv(path, index=False, float_format="%.6g")))
-    print(files.replace(folder / "predictions.md", lambda path: path.write_text(note(table), "utf-8")))
+    place, about = ((HERE / "predictions" / name).with_suffix(end) for end in (".csv", ".md"))
+    if place.is_file():
+        there = pd.read_csv(place)
+        known = there[there["network"].isin(csv["network"])][["network", "seed"]].drop_duplicates()
+        lacking = known[~known.apply(tuple, axis=1).isin(csv[["network", "seed"]].apply(tuple, axis=1))]
+        if len(lacking):
+            of = ", ".join(f"{network} {seed}" for network, seed in lacking.itertuples(index=False))
+            raise SystemExit(f"The table that is there has more than {WORK} ({of}): run these first.")
+        kept = there[~there["network"].isin(csv["network"])]
+        csv = pd.concat([kept, csv])
+        said = about.read_text("utf-8").splitlines()
+        lines |= {network: of for network in kept["network"].unique() for of in said if of.startswith(f"| {network} |")}
+    order = [Path(plan).name for plan in NETWORKS if Path(plan).name in lines]
+    csv = csv.sort_values("network", key=lambda column: column.map(order.index), kind="stable")
+    print(files.replace(place, lambda path: csv.to_csv(path, index=False, float_format="%.6g")))
+    text = note(name, [lines[network] for network in order])
+    print(files.replace(about, lambda path: path.write_text(text, "utf-8")))
 
 
-def note(table: pd.DataFrame) -> str:
-    minutes = table["seconds"].sum() / 60
-    seeds = "\n".join(
-        f"| {name} | seeds {', '.join(map(str, part['seed'].unique()))} |"
-        for name, part in table.groupby("network", sort=False)
-    )
-    return f"""# predictions
+def line(network: str, table: pd.DataFrame) -> str:
+    """Return the note's line on one network."""
+    when = f"{table['finished'].min()} to {table['finished'].max()}"
+    where = f"cpu ({platform.machine()}, {os.cpu_count()} cores), {table['seconds'].sum() / 60:.0f} minutes"
+    versions = "; ".join(sorted(table["versions"].unique()))
+    return f"| {network} | {', '.join(map(str, table['seed'].unique()))} | {when} | {where} | {versions} |"
 
-Made by `python data/results/make_predictions.py`. The same machine and versions give the same numbers again.
 
-| | |
-|---|---|
-| how | [make_predictions.py](../make_predictions.py); the rules: [JUDGING.md](../JUDGING.md), "Predictions" |
-{seeds}
-| when | {table["finished"].min()} to {table["finished"].max()} |
-| where | cpu ({platform.machine()}, {os.cpu_count()} cores), {minutes:.0f} minutes of processor time |
-| from | {"; ".join(sorted(table["versions"].unique()))} |
+def note(name: str, lines: list[str]) -> str:
+    rows = "\n".join(lines)
+    again = " again" * (name != "predictions")
+    return f"""# {name}
 
-The networks are those of the plans that the table names, one a seed. Each row of `predictions.csv` is one number, in
+Made by `python data/results/make_predictions.py`{again}. The same machine and versions give the same numbers again;
+others need not: without a step penalty masks can hang on rounding (see "chaos" in [FINDINGS.md](../FINDINGS.md)).
+How: [make_predictions.py](../make_predictions.py); the rules: [JUDGING.md](../JUDGING.md), "Predictions".
+
+| network | seeds | when finished | where, of processor time | from |
+|---|---|---|---|---|
+{rows}
+
+The networks are those of the plans that the table names, one a seed. Each row of `{name}.csv` is one number, in
 nats but for `order`. *steps*: the actual change of the loss over the stages of a pruning, each on its
 own batch, and what the slopes (`first`), the diagonal model, the full GGN and the full Hessian predict of the same
 steps. *causes*: the sizes of three errors of the diagonal model for MP's steps. *groups*: the weights that are left
@@ -168,7 +183,9 @@ after half of QM's stages, in twelve groups; `order` is the rank correlation of 
 def main() -> None:
     parser = argparse.ArgumentParser(description="What models of several orders predict of prunings.")
     parser.add_argument("--network", choices=NETWORKS, action="append", help="only this one; may be given again")
-    parser.add_argument("--write", action="store_true", help="only write the table of what is finished")
+    parser.add_argument(
+        "--write", nargs="?", const="predictions", choices=["predictions", "again"], help="only write what is finished"
+    )
     parser.add_argument("--seeds", type=int, nargs="+", help="only these")
     parser.add_argument("--store", type=Path, help="a study's store, whose trained networks are taken")
     given = parser.parse_args()
@@ -179,7 +196,7 @@ def main() -> None:
                 if seed in (given.seeds or [seed]):
                     run(plan, seed, given.store)
     if given.write or not (given.network or given.seeds):
-        write()
+        write(given.write or "predictions")
 
 
 if __name__ == "__main__":

@@ -298,8 +298,8 @@ def fooled() -> Iterable[str]:
     of_qm, of_mp = [], []
     for name in verdicts.index:
         own, others = (of.loc[(name, f"share by the diagonal, {who} in 14 stages")] for who in ("QM", "MP"))
-        mean, low, high = (f"{100 * own[column]:.0f}" for column in ("mean", "low", "high"))
-        of_qm.append(f"{mean} % ({low} to {high}; {called(name)} at {percent(own['sparsity'])})")
+        mean, low, high = (round(100 * own[column]) for column in ("mean", "low", "high"))
+        of_qm.append(f"{mean} % ({low} to {high}; {called(name)})")
         of_mp.append(f"{100 * others['mean']:.0f} %")
     yield f"**Predictions.** Of what its own steps cost, QM's model predicts {', '.join(of_qm)}; of MP's"
     yield f"{', '.join(of_mp)}."

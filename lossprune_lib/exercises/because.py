@@ -122,7 +122,7 @@ BECAUSE: dict[str, dict[Any, str]] = {
         "low": "Preserving the loss better is not shown to do harm: the interval holds zero.",
     },
     "two convolutional networks": {
-        "clearly behind": "QM kept the loss better by 0.7 nats, but after six epochs MP is ahead in the mean, if not clearly.",
+        "clearly behind": "QM kept the loss better by 0.7 nats, yet MP ends ahead in the mean, if not clearly.",
         "clearly ahead": "In the mean it is, by 0.3 points, but the interval of four networks holds zero.",
     },
     # 05 At scale

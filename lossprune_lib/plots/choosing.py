@@ -49,15 +49,17 @@ def shares_by_chooser(ax: Axes, found: pd.DataFrame) -> Axes:
     found : the rows of one network in what `results.predictions` returns; bars are its intervals
     """
     of = found.set_index("what")
-    choosers = ["random", "mp", "obd", "lm", "qm"]
+    choosers, highest = ["random", "mp", "obd", "lm", "qm"], 100.0
     for name, label in _SHORT.items():
         what = [f"share by the {_IN_TABLE[name]}, {_named(chooser)} in 14 stages" for chooser in choosers]
         mean, low, high = (100 * of.loc[what, column].to_numpy() for column in ("mean", "low", "high"))
+        highest = max(highest, high.max())
         looks = order_style(name, linestyle="none", markersize=8, label=label)
         ax.errorbar(mean, np.arange(len(choosers)), xerr=np.stack([mean - low, high - mean]), capsize=3, **looks)
     ax.set_yticks(range(len(choosers)), [style(name)["label"] for name in choosers])
     ax.axvline(100, color=INK, linewidth=0.9)
-    ax.set(xlabel="predicted, as a share of the actual change", xlim=(-5, 112), ylim=(len(choosers) - 0.5, -0.5))
+    right = max(highest + 12, ax.get_xlim()[1])  # of axes that share theirs, the widest
+    ax.set(xlabel="predicted, as a share of the actual change", xlim=(-5, right), ylim=(len(choosers) - 0.5, -0.5))
     ax.xaxis.set_major_formatter(PercentFormatter(100, symbol=" %", decimals=0))
     ax.grid(axis="x")
     return ax

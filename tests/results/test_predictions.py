@@ -148,9 +148,20 @@ def test_the_script_drops_nothing_that_is_there(monkeypatch: pytest.MonkeyPatch,
     one = made_up().assign(seconds=1.0, finished="today", versions="these")
     one[one["seed"] == 1].to_csv(tmp_path / "digits-1111.csv", index=False)
     one[one["seed"] < 2].to_csv(tmp_path / "predictions" / "predictions.csv", index=False)
+    (tmp_path / "predictions" / "predictions.md").write_text("")
     script["write"].__globals__.update(HERE=tmp_path, WORK=tmp_path)
     with pytest.raises(SystemExit, match=r"digits 0\)"):
         script["write"]()
-    one[one["seed"] == 1].to_csv(tmp_path / "predictions" / "predictions.csv", index=False)
+    other = one[one["seed"] == 0].assign(network="mnist")  # of which nothing is run here: its rows are kept
+    csv, note = (tmp_path / "predictions" / f"predictions.{end}" for end in ("csv", "md"))
+    pd.concat([other, one[one["seed"] == 1]])[[*one.columns[:8]]].to_csv(csv, index=False)
+    note.write_text("| digits | then |\n| mnist | long ago |\n")
     script["write"]()
-    assert set(pd.read_csv(tmp_path / "predictions" / "predictions.csv")["seed"]) == {1}
+    written = pd.read_csv(csv)
+    assert written[["network", "seed"]].drop_duplicates().to_numpy().tolist() == [["digits", 1], ["mnist", 0]]
+    assert not written.isna().any(axis=None)
+    assert "| digits | 1 | today to today |" in note.read_text()
+    assert "| mnist | long ago |" in note.read_text()
+    assert "then" not in note.read_text()
+    script["write"]("again")
+    assert set(pd.read_csv(tmp_path / "predictions" / "again.csv")["network"]) == {"digits"}
