@@ -53,7 +53,7 @@ register("limit of the penalty", Choice("abcd", "c", _LIMIT_OF_THE_PENALTY))
 
 _FINDING_THREE = """
     right: The numbers support this and no more: wrecks stay wrecks, and near the best run the intervals are too wide,
-        and the ceilings too low, to say anything.
+        and most ceilings too low, to say anything.
     no-relation: Over all runs the correlation is high, so the loss change does tell something: it sorts out the
         prunings that went badly.
     best-run: What holds for good and bad prunings together need not hold among the good ones. Near the best run, every

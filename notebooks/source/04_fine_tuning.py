@@ -640,7 +640,8 @@ plt.show()
 # The paper's third finding: *preserving the loss is not enough*. Within a criterion, loss change and gap go together in four of the five cases below. Is
 # it the loss that helps, or again the budget that comes with it? A **partial** correlation holds the layers' shares fixed.
 #
-# The rule for the verdict was fixed before the runs. **Reproduced**: near the best run, the correlation's interval ends
+# The first rule for this, fixed before all runs, only asked whether the correlation stays below one half near the best run. It called the first four cases *reproduced*; with ceilings as low as most of these, that is met almost whatever the truth is. So there is a second
+# rule, made when these four tables were known, and the last was not. **Reproduced**: near the best run, the correlation's interval ends
 # below half the ceiling. **Refuted**: it begins above. **Undecided**: all else, and whatever has a ceiling below one half.
 
 
@@ -689,7 +690,7 @@ exercises.check("finding three", my_sentence)
 # ceilings.</details>
 
 # %% tags=["solution"]
-# All runs: high, so not a. Near the best: intervals that hold zero, so not b; but wide ones: not d.
+# All runs: high in four of five, so not a. Near the best: intervals that hold zero, so not b; but wide ones: not d.
 my_sentence = "c"
 
 # %% [markdown]
@@ -698,8 +699,8 @@ my_sentence = "c"
 #
 # ### Two convolutional networks
 #
-# The paper's VGG11 and its residual network, both a quarter as wide, on the photographs of CIFAR-10: trained for 100 and for 30
-# epochs, 90 % pruned in 14 stages, λ = 0.1, then six epochs of fine-tuning.
+# The paper's VGG11 and its residual network, both a quarter as wide, on the photographs of CIFAR-10. The VGG was trained for 100 epochs, the residual network for 30.
+# Both are pruned to 90 % (OBD, LM and QM in 14 stages with λ = 0.1, MP in one), then fine-tuned for six epochs.
 
 # %% tags=["nbval-check-output"]
 studies = {"vgg": "cifar10_vgg_100_epochs_controls", "resnet": "cifar10_resnet_controls"}
@@ -716,7 +717,7 @@ for name, masks in convolutional.items():
 # %% [markdown] tags=["slide"]
 # ## Guess: two convolutional networks
 #
-# Pruned by magnitude, the VGG loses far more than by QM. And after six epochs of fine-tuning? ("Clear": the interval over networks does not hold zero.)
+# Pruned by magnitude, the VGG loses far more than by QM. And after six epochs of fine-tuning? ("Clear" means here: the interval over networks does not hold zero.)
 
 # %% tags=["on-slide"]
 places = ["clearly behind", "no clear difference", "clearly ahead"]
@@ -738,36 +739,40 @@ ends.reveal(
     "Test error after fine-tuning, differences in points, paired by seed:",
     pd.DataFrame(in_words).drop(index=["lamp minus QM", "gradual minus QM"]),
     "VGG: neither MP nor OBD nor LM differs clearly from QM. MP may be three quarters of a point better than QM; it is hardly worse.",
-    "Residual network: OBD, and magnitude at QM's shares, end half a point ahead of QM.",
+    "Residual network: OBD, and magnitude at QM's shares, end half a point ahead of QM. (MP's interval ends at 0.0025, so it only just holds zero.)",
     "Dots are networks, upright bars their means; a grey line follows one network. The axes on the right do not begin at zero.",
     alt="Loss changes by pruning and test errors after fine-tuning of MP, OBD, LM and QM, a dot for each network. VGG11: the loss changes of LM and QM are a third smaller than those of MP and OBD, and their mean errors are larger. Residual network: QM's loss changes are the smallest, OBD's and MP's errors are.",
     answer=places[{"worse": 0, "better": 2}.get(verdict, 1)],
 )
 
 # %% [markdown]
-# On the VGG QM had kept the loss better than MP by 0.70 nats and than OBD by 0.58, with intervals that hold no zero, and on the residual network better than each
-# of them in all four networks (one is so far out that two intervals hold zero). Whether LM kept it as well as QM, four VGGs cannot tell. And what did that buy?
-# After fine-tuning MP on the VGG is 0.30 points *ahead* of QM in the mean. The interval, 0.76 ahead to 0.15 behind, leaves open who is better, but not that QM's lead in loss is worth much: 0.15 points at most, by that interval. Here **preserving the loss was not enough**. That is the paper's third finding, seen
-# in masks and not in a correlation; no rule of ours judges it.
+# On the VGG QM had kept the loss clearly better than MP (by 0.70 nats) and OBD (by 0.58). On the residual network it did so in each of the four networks; there one
+# lies so far out that both intervals hold zero. Whether LM kept the loss as well as QM, four VGGs cannot tell.
 #
-# Yet not any weights will do. Shuffled within its layers, QM's mask ends four points worse on the residual network, and on
-# the VGG at chance.
+# And what did that buy? After fine-tuning MP on the VGG is 0.30 points ahead of QM in the mean. The interval, 0.76 ahead to 0.15 behind, leaves open which is better. But by this interval QM's mask is at most
+# 0.15 points better, for all the 0.70 nats. Here **preserving the loss was not enough**. That is the paper's third finding, seen in masks and not in a correlation; its rule asks for the correlation.
 #
-# Mind the limits: four networks of each kind, of which the residual ones are not trained to the end (our rule asks for an error of at most 12 %, and for 16 % from the VGG);
-# one sparsity; one λ, which is not each criterion's best; six epochs, and in section 5
-# OBD lost the lead that it had after few. No rule said beforehand what OBD beside QM would mean: take its half a point on the residual network as a strong hint, not as a verdict.
+# **And the budget?** That is what these masks were planned for. Magnitude at QM's shares is on the residual network 0.52 points *ahead* of QM's own weights (0.16 to 0.87), clear also among all that were compared; on the VGG it is open.
+# MP's shares are as good as QM's: magnitude at either ends level, within a quarter of a point. Equal shares cost 11 points on the VGG, and one on the residual network. (LAMP, left out of the table, does not clearly differ from QM.)
 #
-# And mind how often we have looked. On average, one in twenty differences that are none looks clear. `data/results/FINDINGS.md` corrects for that in each study. Some that you have seen are
+# Still, it matters which weights stay. Shuffled within its layers, QM's mask ends four points worse on the residual network; on the VGG none of the four learns anything in six epochs.
+# Those masks had lost 2.0 and 1.3 nats more than QM's: here, too, a *large* loss change is a bad sign.
+#
+# Mind the limits: four networks of each kind; the curvature of QM and OBD is sampled (notebook 05, section 4); one sparsity; one λ, which is not each criterion's best; six epochs, and in section 5
+# OBD lost the lead that it had after few epochs. By our rule a network is trained to the end with a test error of at most 16 % (VGG; ours have 15.8 % in the mean, one of them 16.2 %) or 12 % (residual network; ours have 13.7 %, so they are not).
+# OBD beside QM was not asked beforehand: take its 0.59 points on the residual network as a strong hint.
+#
+# And mind how often we have looked. Of twenty differences that are really zero, one looks clear on average. `data/results/FINDINGS.md` corrects for that in each study. Some that you have seen are
 # **clear only taken alone**: clear by themselves, but no longer among all that were compared. On the digits at 98 % that is QM's lead over the largest and over random weights at its shares.
 # On MNIST, in 14 stages, it is the lead of the largest weights over QM, at QM's shares and at ERK's (LAMP's stays clear).
 #
-# And there was one more. We first trained the same VGGs for 30 epochs (`cifar10_vgg_controls`), and OBD ended ahead of QM by a third of a point: 0.33, 0.08 to 0.58, clear only taken alone. Trained for 100 epochs,
-# it is 0.23, and the interval holds zero (0.54 ahead to 0.08 behind). Whether there is a lead is open.
+# There was one more. We first trained the same VGGs for 30 epochs (`cifar10_vgg_controls`). There MP and QM were level (-0.01, -0.30 to 0.28), and OBD ended 0.33 points ahead of QM (0.08 to 0.58), clear only taken alone. Trained for 100 epochs, and in bfloat16, which
+# we cannot tell from the length, OBD is 0.23 ahead, and the interval holds zero. Whether the lead changed is itself not clear (0.10 less, -0.04 to 0.25): **whether there is one is open**.
 
 # %% [markdown] tags=["slide"]
 # ## What we saw
 #
-# - Give magnitude the model's shares of the layers, and most of its lag is gone.
+# - On the digits, at 95 and 98 %: give magnitude the model's shares of the layers, and most of its lag is gone.
 # - Pair by seed, let validation choose, fine-tune long enough.
 # - On the digits a large loss change is a bad sign. A smaller one need not end better.
 
@@ -791,7 +796,7 @@ ends.reveal(
 #   fool yourself.
 # - Over all runs of the digits, and of MNIST after 20 epochs, a large loss change is a bad sign; on MNIST after 200 epochs it says nothing (0.03, -0.49 to 0.56). Whether a smaller one makes a better network among the good ones, digits and
 #   MNIST cannot decide; low ceilings and wide intervals say why. On two convolutional networks QM kept the loss better than MP and OBD (clearly on the VGG, and in each of four residual
-#   networks), and after six epochs was not clearly better than either. On the residual network OBD's masks ended ahead of QM's.
+#   networks), and after six epochs was not clearly better than either. On the residual network the largest weights at QM's shares, and OBD's, ended ahead of QM's.
 #
 # **Next**: [05 At scale, and your own network](05_at_scale.ipynb), with the paper's tables beside ours.
 
