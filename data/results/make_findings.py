@@ -44,11 +44,11 @@ of other networks. What is *chaotic*, *stable*, *steady* or *open* is said in JU
 """
 PREDICTIONS = """## predictions
 
-What models predict of prunings, for n networks of each case. *Share*: what is predicted of the actual change of
-the loss, both added up over the stages. *Fooled*: the diagonal model predicts little of the steps that it chose itself,
-the full Hessian most of them, and the diagonal more of MP's. *Mended*: more stages mend the error beyond the second
-order, and not the others. *Ranks*: QM orders groups of weights well, although it predicts their costs badly. When each
-holds is said in JUDGING.md.
+What models predict of prunings, for n networks of each case (of the VGG11 with a sampled diagonal). *Share*: what is
+predicted of the actual change of the loss, both added up over the stages. *Fooled*: the diagonal model predicts
+little of the steps that it chose itself, the full Hessian most of them, and the diagonal more of MP's. *Mended*: more
+stages mend the error beyond the second order, and not the others. *Ranks*: QM orders groups of weights well, although
+it predicts their costs badly. When each holds is said in JUDGING.md.
 """
 LONGER_TRAININGS = """## networks trained for longer
 

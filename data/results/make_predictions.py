@@ -172,7 +172,8 @@ How: [make_predictions.py](../make_predictions.py); the rules: [JUDGING.md](../J
 |---|---|---|---|---|
 {rows}
 
-The networks are those of the plans that the table names, one a seed. Each row of `{name}.csv` is one number, in
+The networks are those of the plans that the table names, one a seed; for the VGG11 the diagonal is sampled, with one
+column. Each row of `{name}.csv` is one number, in
 nats but for `order`. *steps*: the actual change of the loss over the stages of a pruning, each on its
 own batch, and what the slopes (`first`), the diagonal model, the full GGN and the full Hessian predict of the same
 steps. *causes*: the sizes of three errors of the diagonal model for MP's steps. *groups*: the weights that are left

@@ -144,7 +144,7 @@ def beside_the_paper(studies: dict[str, pd.DataFrame]) -> str:
     if not said:
         return ""
     counts = "; ".join(f"{network}: {', '.join(of_network)}" for network, of_network in said.items())
-    return f"- **The paper's numbers**, {counts} differ clearly; the others need not be equal."
+    return f"- **The paper's numbers**, {counts} differ clearly."
 
 
 def epochs(table: pd.DataFrame) -> str:
@@ -262,7 +262,7 @@ def chaos() -> Iterable[str]:
             "examples come in another order: not run yet."
         )
     else:
-        yield "Compare how far one's own mask moves, in 14 stages without step penalty."
+        yield "Compare one's own mask, in 14 stages without step penalty."
         for name in table["network"].unique():
             yield of_own_masks(name, table)
 
@@ -288,7 +288,7 @@ def of_own_masks(name: str, table: pd.DataFrame) -> str:
     one = "" if name == "digits" else "one network, "
     told.append(
         f"Masks chaotic, losses not: **{results.chaos_verdicts(runs)[name]}** ({one}{(settings == 'chaotic').sum()} of "
-        f"{len(settings)} settings clearly chaotic)."
+        f"{len(settings)} settings chaotic)."
     )
     return "".join(told)
 
@@ -303,7 +303,12 @@ def fooled() -> Iterable[str]:
         of_mp.append(f"{100 * others['mean']:.0f} %")
     yield f"**Predictions.** Of what its own steps cost, QM's model predicts {', '.join(of_qm)}; of MP's"
     yield f"{', '.join(of_mp)}."
-    for claim, words in (("fooled", "Fooled by its own choice"), ("ranks", "Ranks well all the same")):
+    claims = {
+        "fooled": "Fooled by its own choice",
+        "mended": "Stages mend only what lies beyond second order",
+        "ranks": "Ranks well all the same",
+    }
+    for claim, words in claims.items():
         yield f"{words}: {', '.join(f'**{verdict}**' for verdict in verdicts[claim])}."
 
 
