@@ -70,6 +70,16 @@ def test_shares_by_chooser_are_the_tables() -> None:
     assert ax.get_ylim()[0] > ax.get_ylim()[1]  # the first chooser is at the top
 
 
+def test_shares_above_one_stay_in_sight_on_axes_that_share_theirs() -> None:
+    found = dict(iter(results.predictions().groupby("network")))
+    axes = Figure().subplots(1, 2, sharex=True)
+    for ax, name in zip(axes, ("cifar10_vgg_100_epochs", "digits"), strict=True):
+        choosing.shares_by_chooser(ax, found[name])
+    of = found["cifar10_vgg_100_epochs"]
+    highest = 100 * of.loc[of["what"].str.endswith("in 14 stages") & of["what"].str.startswith("share"), "high"].max()
+    assert axes[1].get_xlim()[1] > highest > 112
+
+
 def test_schedules_that_end_at_one_point_are_named_by_a_legend_there() -> None:
     axes = Figure(figsize=(9, 3)).subplots(1, 2)
     locality.schedule_curves(axes, 1000, 0.9, stages=5)
