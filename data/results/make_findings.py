@@ -401,18 +401,19 @@ def predictions() -> str:
     table = predictions_table()
     if table is None:
         return "## predictions\n\nNot run.\n"
-    verdicts = results.prediction_verdicts(table)
-    lines = [PREDICTIONS]
-    lines += rows(
-        ["case", *verdicts.columns], ([name, *(f"**{v}**" for v in of)] for name, *of in verdicts.itertuples())
-    )
-    again = results.prediction_verdicts(pd.read_csv(HERE / "predictions" / "again.csv"))
+    again = pd.read_csv(HERE / "predictions" / "again.csv")
+    lines = [PREDICTIONS, *of_predictions(table)]
     lines += ["Run again, by a later version of the library and on another machine (`predictions/again.csv`):", ""]
-    lines += rows(["case", *again.columns], ([name, *(f"**{v}**" for v in of)] for name, *of in again.itertuples()))
+    lines += of_predictions(again)
     for name, part in results.predictions(table).groupby("network", sort=False):
         lines += [f"**{name} at {part['sparsity'].iloc[0]:.4g}**", ""]
         lines += rows(["claim", "what", "n", "mean"], ([r.claim, r.what, r.n, mean(r)] for r in part.itertuples()))
     return "\n".join(lines)
+
+
+def of_predictions(table: pd.DataFrame) -> Iterable[str]:
+    found = results.prediction_verdicts(table)
+    return rows(["case", *found.columns], ([name, *(f"**{v}**" for v in of)] for name, *of in found.itertuples()))
 
 
 def longer_trainings() -> Iterable[str]:

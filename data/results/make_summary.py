@@ -331,7 +331,7 @@ def exactness() -> Iterable[str]:
             found.loc[(found["mean"] / found["exact"]).abs().idxmax()],
         )
         how = f"yes in {well} of {len(found)}" if found["seeds"].min() > 1 else "one network, no verdict"
-        yield (f"{opening(name)}: {how} ({furthest['mean'] / furthest['exact']:+.0%}).")
+        yield f"{opening(name)}: {how} ({furthest['mean'] / furthest['exact']:+.0%})."
     waiting = results.missing("exactness")
     if waiting:
         yield f"Not run yet: {', '.join(waiting)}."
