@@ -144,6 +144,8 @@ def write(name: str = "predictions") -> None:
         csv = pd.concat([kept, csv])
         said = about.read_text("utf-8").splitlines()
         lines |= {network: of for network in kept["network"].unique() for of in said if of.startswith(f"| {network} |")}
+        if unsaid := [network for network in kept["network"].unique() if network not in lines]:
+            raise SystemExit(f"{about} has no line on {', '.join(unsaid)}: put that note back, or run these again.")
     order = [Path(plan).name for plan in NETWORKS if Path(plan).name in lines]
     csv = csv.sort_values("network", key=lambda column: column.map(order.index), kind="stable")
     print(files.replace(place, lambda path: csv.to_csv(path, index=False, float_format="%.6g")))

@@ -155,6 +155,9 @@ def test_the_script_drops_nothing_that_is_there(monkeypatch: pytest.MonkeyPatch,
     other = one[one["seed"] == 0].assign(network="mnist")  # of which nothing is run here: its rows are kept
     csv, note = (tmp_path / "predictions" / f"predictions.{end}" for end in ("csv", "md"))
     pd.concat([other, one[one["seed"] == 1]])[[*one.columns[:8]]].to_csv(csv, index=False)
+    note.write_text("| digits | then |\n")
+    with pytest.raises(SystemExit, match=r"no line on mnist: put that note back"):
+        script["write"]()
     note.write_text("| digits | then |\n| mnist | long ago |\n")
     script["write"]()
     written = pd.read_csv(csv)
