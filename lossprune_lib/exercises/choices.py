@@ -54,8 +54,8 @@ register("limit of the penalty", Choice("abcd", "c", _LIMIT_OF_THE_PENALTY))
 _FINDING_THREE = """
     right: The numbers support this and no more: wrecks stay wrecks, and near the best run the intervals are too wide,
         and most ceilings too low, to say anything.
-    no-relation: Over all runs the correlation is high, so the loss change does tell something: it sorts out the
-        prunings that went badly.
+    shares-alone: Hold the layers' shares fixed: the correlation is smaller, but in four cases something is left of it.
+        And near the best run "we saw nothing" is not "there is nothing".
     best-run: What holds for good and bad prunings together need not hold among the good ones. Near the best run, every
         interval holds zero.
     proved-zero: An interval that holds zero proves nothing. Look at how wide the intervals are, and how low some of the

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -53,13 +53,37 @@ def causes_by_stages(ax: Axes, table: pd.DataFrame) -> Axes:
     """Draw the size of each cause of error against the number of stages, as from `pruning.causes_by_stages`."""
     lines = {}
     for cause, sizes in table.abs().items():
-        colour, marker, dashes = _LOOKS[str(cause)]
-        (line,) = ax.plot(table.index, sizes, color=colour, marker=marker, linestyle=dashes, linewidth=2.2)
+        (line,) = ax.plot(table.index, sizes, **_looks(str(cause)))
         lines[line] = str(cause)
-    ax.set_xscale("log")
-    ax.set_xticks(list(table.index), [str(number) for number in table.index])
-    ax.xaxis.set_minor_locator(NullLocator())
-    ax.set(xlabel="number of stages (logarithmic)", ylabel="size of the error (nats)")
-    ax.set_ylim(0, 1.05 * table.abs().to_numpy().max())
-    ax.grid(axis="y")
+    _of_stages(ax, table.index, table.abs().to_numpy().max())
     return label_lines(ax, lines)
+
+
+def errors_by_stages(axes: Iterable[Axes], networks: Mapping[str, pd.DataFrame]) -> None:
+    """Draw the mean size of each cause of error against the number of stages, with bars for its intervals.
+
+    Parameters
+    ----------
+    axes : one for each case; they get the same scale
+    networks : title of each panel, and the rows of one network in what `results.errors_by_stages` returns
+    """
+    highest = max(found["high"].max() for found in networks.values())
+    for ax, (title, found) in zip(axes, networks.items(), strict=True):
+        for cause, of in found.groupby("cause", sort=False):
+            bars = np.stack([of["mean"] - of["low"], of["high"] - of["mean"]])
+            ax.errorbar(of["stages"], of["mean"], yerr=bars, capsize=3, label=str(cause), **_looks(str(cause)))
+        _of_stages(ax, sorted(found["stages"].unique()), highest)
+        ax.set_title(title)
+
+
+def _looks(cause: str) -> dict[str, Any]:
+    colour, marker, dashes = _LOOKS[cause]
+    return {"color": colour, "marker": marker, "linestyle": dashes, "linewidth": 2.2}
+
+
+def _of_stages(ax: Axes, stages: Iterable[int], highest: float) -> None:
+    ax.set_xscale("log")
+    ax.set_xticks(list(stages), [str(number) for number in stages])
+    ax.xaxis.set_minor_locator(NullLocator())
+    ax.set(xlabel="number of stages (logarithmic)", ylabel="size of the error (nats)", ylim=(0, 1.05 * highest))
+    ax.grid(axis="y")

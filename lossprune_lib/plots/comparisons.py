@@ -133,12 +133,13 @@ def correlations(ax: Axes, found: Mapping[str, Interval], ceilings: Mapping[str,
     for row, (name, interval) in enumerate(found.items()):
         ax.plot([interval.low, interval.high], [row, row], color=INK, linewidth=2.5, solid_capstyle="butt")
         ax.plot([interval.mean], [row], "o", color=INK, markersize=8)
-        for part, width in ((1, 2.5), (0.5, 1)):  # the rule asks for half the ceiling
-            ax.plot([part * ceilings[name]] * 2, [row - 0.32, row + 0.32], color=HIGHLIGHT, linewidth=width)
+        for part, width, label in ((1, 2.5, "ceiling"), (0.5, 1, "half the ceiling")):  # the rule asks for the half
+            (line,) = ax.plot([part * ceilings[name]] * 2, [row - 0.32, row + 0.32], color=HIGHLIGHT, linewidth=width)
+            line.set_label(label if row == 0 else "")
     ax.axvline(0, color=GUIDE, linewidth=0.8)
-    ax.annotate("ceiling", (ceilings[next(iter(found))], -0.42), ha="center", color=ink(HIGHLIGHT))
+    ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
     ax.set_yticks(range(len(found)), list(found))
-    ax.set(xlim=(-1, 1.03), ylim=(len(found) - 0.4, -0.9))
+    ax.set(xlim=(-1, 1.03), ylim=(len(found) - 0.4, -0.6))
     ax.set_xlabel("rank correlation of loss change and validation gap")
     ax.grid(axis="x")
     return ax

@@ -13,7 +13,7 @@ from lossprune_lib.results.findings import cases, changes_by_seed, judge
 from lossprune_lib.results.language import language_model, layer_shares, losses
 from lossprune_lib.results.overlap import criterion_overlap, overlap
 from lossprune_lib.results.paper import beside_paper
-from lossprune_lib.results.predictions import prediction_verdicts, predictions
+from lossprune_lib.results.predictions import errors_by_stages, prediction_verdicts, predictions
 from lossprune_lib.results.selection import best_penalty, best_tuned, gap, loss_change
 from lossprune_lib.results.statistics import Interval, adjusted_p, interval, paired
 from lossprune_lib.results.tables import belonging, load, missing, names, together
@@ -42,6 +42,7 @@ __all__ = [
     "controls_of_loss",
     "criterion_overlap",
     "densities",
+    "errors_by_stages",
     "exactness",
     "first_off",
     "gap",

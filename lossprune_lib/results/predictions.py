@@ -60,6 +60,33 @@ def prediction_verdicts(table: pd.DataFrame | None = None) -> pd.DataFrame:
     return pd.DataFrame.from_dict({network: _verdicts(of) for network, of in found.items()}, orient="index")
 
 
+def errors_by_stages(table: pd.DataFrame | None = None) -> pd.DataFrame:
+    """Return the sizes of the diagonal model's three errors, for MP's steps in several numbers of stages.
+
+    Parameters
+    ----------
+    table : one row per number; by default ``data/results/predictions/predictions.csv``
+
+    Returns
+    -------
+    DataFrame
+        network; cause, as `pruning.causes_by_stages` names it; stages; mean, low, high (nats) and n, over networks.
+
+    Raises
+    ------
+    TypeError, ValueError
+        if it is no such table.
+    """
+    import pandas as pd
+
+    rows = []
+    for network, part in _read(table).query("part == 'causes'").groupby("network", sort=False):
+        for (cause, stages), numbers in part.groupby(["quantity", "stages"], sort=False)["value"]:
+            found = interval(numbers)
+            rows.append((network, cause, stages, found.mean, found.low, found.high, found.n))
+    return pd.DataFrame(rows, columns=["network", "cause", "stages", "mean", "low", "high", "n"])
+
+
 def _verdicts(of: dict[str, Interval]) -> dict[str, str]:
     own, less = of["share by the diagonal, QM in 14 stages"], of["share by the diagonal, MP less QM"]
     second, *others = (of[f"{cause}, 28 stages less 1"] for cause in CAUSES)
@@ -85,14 +112,19 @@ def _of(holds: bool, refuted: bool) -> str:
     return "holds" if holds else "refuted" if refuted else "undecided"
 
 
-def _all(table: pd.DataFrame | None) -> Iterator[tuple[tuple[str, float], str, str, Interval]]:
-    """Yield network and sparsity, claim, what, and its interval."""
+def _read(table: pd.DataFrame | None) -> pd.DataFrame:
+    """Return the table, or the shipped one; TypeError or ValueError if it is another kind of table."""
     import pandas as pd
 
     if table is None:
         table = pd.read_csv(shipped("results/predictions/predictions.csv"))
     check_columns(table, _COLUMNS, _REMEDY)
-    for network, part in table.groupby("network", sort=False):
+    return table
+
+
+def _all(table: pd.DataFrame | None) -> Iterator[tuple[tuple[str, float], str, str, Interval]]:
+    """Yield network and sparsity, claim, what, and its interval."""
+    for network, part in _read(table).groupby("network", sort=False):
         value = part.pivot_table(index="seed", columns=KEY, values="value")
         for claim, what, numbers in _quantities(value):
             yield (str(network), part["sparsity"].iloc[0]), claim, what, interval(numbers)

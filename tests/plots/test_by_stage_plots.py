@@ -37,6 +37,23 @@ def test_causes_are_drawn_by_their_size() -> None:
     assert [tick.get_text() for tick in ax.get_xticklabels()] == ["1", "14"]
 
 
+def test_errors_of_networks_are_drawn_with_their_intervals_on_one_scale() -> None:
+    found = results.errors_by_stages()
+    networks = {str(name): part for name, part in found.groupby("network", sort=False)}
+    axes = Figure().subplots(1, len(networks))
+    by_stage.errors_by_stages(axes, networks)
+    (limits,) = {ax.get_ylim() for ax in axes}
+    assert limits == pytest.approx((0, 1.05 * found["high"].max()))
+    assert [ax.get_title() for ax in axes] == list(networks)
+    for ax, part in zip(axes, networks.values(), strict=True):
+        assert ax.get_legend_handles_labels()[1] == list(CAUSES)
+        for (_, of), drawn in zip(part.groupby("cause", sort=False), ax.containers, strict=True):
+            line, _, (bars,) = drawn.lines
+            assert line.get_ydata().tolist() == of["mean"].tolist()
+            ends = [segment[:, 1].tolist() for segment in bars.get_segments()]
+            assert ends == [pytest.approx(pair) for pair in of[["low", "high"]].to_numpy().tolist()]
+
+
 @pytest.mark.parametrize(("built", "chosen"), [(0.0, 0.8), (0.89, 0.9), (0.5, 0.6), (0.985, 0.99)])
 def test_a_short_last_stage_is_enlarged(built: float, chosen: float) -> None:
     low, high = taylor.window(built, chosen)

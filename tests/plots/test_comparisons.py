@@ -84,7 +84,9 @@ def test_correlations_have_their_ceilings_and_lines_their_ends() -> None:
     (ax,) = axes()
     comparisons.correlations(ax, {"a": results.interval([0.1, 0.2, 0.3, 0.4])}, {"a": 0.7})
     assert at_points(ax, "o") == pytest.approx([0.25])
-    assert [0.7, 0.7] in [list(line.get_xdata()) for line in ax.lines]
+    lines = {line.get_label(): list(line.get_xdata()) for line in ax.lines}
+    assert (lines["ceiling"], lines["half the ceiling"]) == ([0.7, 0.7], [0.35, 0.35])
+    assert ax.get_legend_handles_labels()[1] == ["ceiling", "half the ceiling"]
     (ax,) = axes()
     comparisons.errors_by_epoch(ax, {"mp": [0.9, 0.5], "qm": [0.2, 0.1]}, 0.02)
     assert list(ax.lines[0].get_ydata()) == [90, 50]

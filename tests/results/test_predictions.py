@@ -101,10 +101,22 @@ def test_means_and_intervals_are_those_of_scipy(table: pd.DataFrame) -> None:
         assert row["n"] == len(shares) == part["seed"].nunique() >= 4
 
 
+def test_errors_by_stages_are_means_over_networks(table: pd.DataFrame) -> None:
+    found = results.errors_by_stages(table).set_index(["network", "cause", "stages"])
+    of = table[table["part"] == "causes"]
+    assert len(found) == len(of[["network", "quantity", "stages"]].drop_duplicates()) >= 3 * 3 * 6
+    for where, numbers in of.groupby(["network", "quantity", "stages"])["value"]:
+        bounds = ttest_1samp(numbers, 0).confidence_interval(0.95)
+        assert found.loc[where, ["mean", "low", "high"]].tolist() == pytest.approx([numbers.mean(), *bounds])
+        assert found.loc[where, "n"] == len(numbers)
+
+
 @pytest.mark.parametrize(("given", "error"), [(3, TypeError), (pd.DataFrame({"seed": [1]}), ValueError)])
 def test_another_table_is_refused(given: object, error: type[Exception]) -> None:
     with pytest.raises(error, match=r"predictions\.csv"):
         results.predictions(given)  # type: ignore[arg-type]
+    with pytest.raises(error, match=r"predictions\.csv"):
+        results.errors_by_stages(given)  # type: ignore[arg-type]
 
 
 def test_the_script_measures_what_it_says(monkeypatch: pytest.MonkeyPatch) -> None:

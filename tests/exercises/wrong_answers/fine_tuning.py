@@ -310,7 +310,7 @@ WRONG: dict[str, list[tuple[str, Any]]] = {
         ("other", lambda a, b, t: (a.mean() - b.mean(), -7, 9)),
     ],
     "finding three": [
-        ("no-relation", "a"),
+        ("shares-alone", "a"),
         ("best-run", "B"),
         ("proved-zero", "d"),
         *(("no-option", answer) for answer in ("e", 3, "c and d", "Keeping the loss does not matter.")),
