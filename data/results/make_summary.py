@@ -1,4 +1,4 @@
-"""Build SUMMARY.md, one page to be read aloud, from the tables beside it: python data/results/make_summary.py."""
+"""Build SUMMARY.md, sentences to be read aloud and tables behind them: python data/results/make_summary.py."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import make_findings as findings
 import pandas as pd
-from make_findings import GUESSING, NAMES, TRAINED, chaos_table, first_round, trained_to_the_end
+from make_findings import GUESSING, NAMES, PLAIN, TRAINED, chaos_table, first_round, trained_to_the_end
 
 from lossprune_lib import files, results
 from lossprune_lib.results.chaos import moves
@@ -18,6 +18,16 @@ HERE = Path(__file__).parent
 LAYERS = "density."
 PAIR = ["mp", "magnitude"]
 CLEAR = ["better", "worse"]
+HEADINGS = {
+    "reproduced": "What holds here",
+    "refuted": "What does not hold here",
+    "undecided": "What the seeds leave open",
+}
+CLAIMS = {
+    "fooled": "Fooled by its own choice",
+    "mended": "Stages mend only what lies beyond second order",
+    "ranks": "Ranks well all the same",
+}
 CALLED = {
     "cifar10_small_vgg": "small VGG",
     "cifar10_resnet": "ResNet",
@@ -34,40 +44,41 @@ def what_the_paper_says() -> Iterable[str]:
     gaps = two[two["network"] == "mlp_300_100"]["mean"]
     left = 100 * (change["lm"] - change["qm"]) / (change["mp"] - change["qm"])
     yield (
-        "Laurent and others (2020) model the loss, and remove the weights that matter least to it. Their numbers for "
-        "MNIST: **Locality is crucial**: such a model is right only nearby, so "
-        f"prune in many small stages. Magnitude (MP) changes the loss by {change['mp']:.2f} nats, the quadratic model "
-        f"(QM) in 140 stages by {change['qm']:.2f}. **First and second order are similar** once the steps are local: "
-        f"the linear model (LM) reaches {change['lm']:.2f}, and lacks {left:.0f} % of what lies between MP and QM. "
-        "**Preserving the loss is not enough**: after fine-tuning all criteria end within "
-        f"{gaps.max() - gaps.min():.1f} points of error."
+        "Laurent and others (2020) model the loss, and remove the weights that matter least to it. Their three "
+        "findings, with their numbers for MNIST:"
+    )
+    yield "\n".join(
+        [
+            "- **Locality is crucial**: such a model is right only nearby, so prune in many small stages. Magnitude "
+            f"(MP) changes the loss by {change['mp']:.2f} nats, the quadratic model (QM) in 140 stages by "
+            f"{change['qm']:.2f}.",
+            "- **First and second order are similar** once the steps are local: the linear model (LM) reaches "
+            f"{change['lm']:.2f}, and lacks {left:.0f} % of what lies between MP and QM.",
+            "- **Preserving the loss is not enough**: after fine-tuning all criteria end within "
+            f"{gaps.max() - gaps.min():.1f} points of error.",
+        ]
     )
 
 
 def by_verdict() -> Iterable[str]:
-    """Sort every case into what holds, what does not, and what the seeds leave open."""
+    """Sort every case into what holds, what does not, and what the seeds leave open; then show their numbers."""
     every = {name: results.together(name) for name in findings.studies()}
     judged = {name: results.judge(table) for name, table in every.items()}
     studies = longest(every)
-    for heading, verdict in (
-        ("What holds here", "reproduced"),
-        ("What does not hold here", "refuted"),
-        ("What the seeds leave open", "undecided"),
-    ):
+    cases = [
+        (number, name, results.cases(judged[name])[number], *at_which(number, judged[name]))
+        for number in NAMES
+        for name in studies
+    ]
+    for verdict, heading in HEADINGS.items():
         yield f"## {heading}"
-        said = []
-        for number in NAMES:
-            found = [
-                f"{called(name)}{told(number, table, judged[name])}"
-                for name, table in studies.items()
-                if results.cases(judged[name])[number] == verdict
-            ]
-            said += [f"- **{NAMES[number].capitalize()}**: {'; '.join(found)}."] if found else []
+        said = [
+            f"- {aloud(number, verdict, {name: deciding(studies[name], at) for name, at in found.items()})}"
+            for number in NAMES
+            if (found := {name: at for which, name, word, at, _ in cases if (which, word) == (number, verdict)})
+        ]
         if verdict == "undecided":
             said += filter(None, [beside_the_paper(every)])
-            said.append(
-                "- *Gap*: error after fine-tuning less that before pruning. *Ceiling*: what noise lets correlate."
-            )
         yield "\n".join(said or ["Nothing, by the rules that were fixed beforehand."])
     few = [called(name) for name, table in every.items() if table["seed"].nunique() < FEWEST_SEEDS]
     if few:
@@ -83,6 +94,69 @@ def by_verdict() -> Iterable[str]:
     waiting = results.missing("longer")
     if waiting:
         yield f"Not run yet: {', '.join(waiting)}."
+    yield (
+        "*Gap*: error after fine-tuning less that before pruning. *Ceiling*: what noise lets correlate. A case with "
+        "several sparsities counts as its weakest, which the table shows."
+    )
+    yield in_a_table(
+        ["finding", "network", "verdict", "numbers"],
+        (
+            [
+                NAMES[number],
+                f"{opening(name)}, {percent(at)}",
+                f"**{word}**",
+                "; ".join([numbers(number, deciding(studies[name], at)), *elsewhere]),
+            ]
+            for number, name, word, at, elsewhere in cases
+            if word in HEADINGS
+        ),
+    )
+
+
+def at_which(number: int, judged: pd.DataFrame) -> tuple[float, list[str]]:
+    """Return the sparsity that decides a finding, and what is said at others."""
+    of_finding = judged[judged["finding"] == number]
+    at = of_finding.loc[of_finding["verdict"].map(VERDICTS.index).idxmin(), "sparsity"]
+    others = of_finding[of_finding["verdict"] != of_finding.set_index("sparsity")["verdict"][at]]
+    return at, [f"at {percent(r.sparsity)} {r.verdict}" for r in others.itertuples()]
+
+
+def deciding(table: pd.DataFrame, at: float) -> pd.DataFrame:
+    return table[table["sparsity"] == at]
+
+
+def aloud(number: int, verdict: str, parts: dict[str, pd.DataFrame]) -> str:
+    """Say in plain words what came out for some studies, at the sparsity that decides each."""
+    of = listed(called(name) for name in parts)
+    plain = [PLAIN[number][verdict]]
+    if (number, verdict) == (1, "reproduced"):
+        for name, part in parts.items():
+            change = results.changes_by_seed(part)["qm"].mean()
+            fewest = f"{change.iloc[0]:.2f} nats in {counted(change.index[0])}"
+            plain.append(f"{opening(name)}: QM changes it by {fewest}, by {change.iloc[-1]:.2f} in {change.index[-1]}.")
+    if number == 2 and verdict != "refuted":
+        for name, part in parts.items():
+            plain.append(f"{opening(name)}: LM lacks {between_orders(part).mean:.0f} % of what lies between MP and QM.")
+    if (number, verdict) == (2, "refuted") and not any(leads(part) for part in parts.values()):
+        plain = ["QM's lead over magnitude is not clear there, which by the rule refutes it."]
+        if all((part["pruned_train_loss"] > GUESSING).mean() > 0.5 for part in parts.values()):
+            plain.append("Most of these pruned networks have more loss than guessing.")
+    return f"**{NAMES[number].capitalize()}**: {of}. {' '.join(plain)}"
+
+
+def leads(table: pd.DataFrame) -> bool:
+    """Say whether QM is clearly ahead of MP, at one sparsity and the most stages."""
+    change = results.changes_by_seed(table)
+    return results.paired(change["qm"].iloc[:, -1], change["mp"].iloc[:, 0]).verdict() == "better"
+
+
+def listed(names: Iterable[str]) -> str:
+    *most, last = names
+    return f"{', '.join(most)} and {last}" if most else last
+
+
+def in_a_table(head: list[str], body: Iterable[list[object]]) -> str:
+    return "\n".join(findings.rows(head, body)).rstrip()
 
 
 def opening(name: str) -> str:
@@ -144,7 +218,7 @@ def beside_the_paper(studies: dict[str, pd.DataFrame]) -> str:
     if not said:
         return ""
     counts = "; ".join(f"{network}: {', '.join(of_network)}" for network, of_network in said.items())
-    return f"- **The paper's numbers**, {counts} differ clearly."
+    return f"- **The paper's numbers**: {counts} differ clearly."
 
 
 def epochs(table: pd.DataFrame) -> str:
@@ -152,17 +226,10 @@ def epochs(table: pd.DataFrame) -> str:
     return " + ".join(f"{table[f'{when}_epochs'].max():.0f}" for when in ("training", "tuning"))
 
 
-def told(number: int, table: pd.DataFrame, judged: pd.DataFrame) -> str:
-    """Return the number behind a verdict, at the sparsity that decides it."""
+def numbers(number: int, part: pd.DataFrame) -> str:
+    """Return the numbers behind a verdict, at the sparsity that decides it."""
     tell: dict[int, Callable[[pd.DataFrame], str]] = {1: of_locality, 2: of_orders, 3: of_preserving}
-    of_finding = judged[judged["finding"] == number]
-    deciding = of_finding.loc[of_finding["verdict"].map(VERDICTS.index).idxmin(), "sparsity"]
-    elsewhere = of_finding[of_finding["verdict"] != of_finding.set_index("sparsity")["verdict"][deciding]]
-    said = [
-        tell[number](table[table["sparsity"] == deciding]),
-        *(f"at {percent(r.sparsity)} {r.verdict}" for r in elsewhere.itertuples()),
-    ]
-    return f" at {percent(deciding)} ({'; '.join(said)})"
+    return tell[number](part)
 
 
 def of_locality(table: pd.DataFrame) -> str:
@@ -178,11 +245,11 @@ def of_locality(table: pd.DataFrame) -> str:
 
 def of_orders(table: pd.DataFrame) -> str:
     share, change = between_orders(table), results.changes_by_seed(table)
-    lead = results.paired(change["qm"].iloc[:, -1], change["mp"].iloc[:, 0])
     lost = int((table["pruned_train_loss"] > GUESSING).sum())
     broken = f"; {lost} of {len(table)} have more loss than guessing" if lost > len(table) / 2 else ""
-    if lead.verdict() != "better":
-        return f"QM less MP {lead.words('.2f')} nats, not clear, hence refuted{broken}"
+    if not leads(table):
+        lead = results.paired(change["qm"].iloc[:, -1], change["mp"].iloc[:, 0])
+        return f"QM less MP {lead.words('.2f')} nats, not clear{broken}"
     apart = results.paired(change["lm"].iloc[:, -1], change["qm"].iloc[:, -1])
     return f"LM less QM {apart.words('.2f')} nats, or {share.words('.0f', ' %')} of MP less QM"
 
@@ -199,131 +266,167 @@ def of_preserving(table: pd.DataFrame) -> str:
 
 
 def layer_shares() -> Iterable[str]:
-    yield "**The layers' shares.** A criterion decides how much each layer keeps, then which weights."
+    spoken, shown = ["**The layers' shares.** A criterion decides how much each layer keeps, then which weights."], []
     for name in ("digits", "mnist_200"):
         table = results.load(name)
         part = table[table["sparsity"] == table["sparsity"].max()]
-        found = results.preserving(part)
-        said = (
-            f"{opening(name)} at {percent(part['sparsity'].iloc[0])}: {starved(part)} Within a criterion, loss change "
+        found, (layer, mp, qm) = results.preserving(part), starved(part)
+        at = percent(part["sparsity"].iloc[0])
+        spoken.append(
+            f"{opening(name)} at {at}: of layer {layer}, MP keeps {mp} and QM {qm}; within a criterion, loss change "
+            "and gap"
         )
-        said += "and gap"
         if found.within.verdict() == "undecided":
-            yield f"{said} do not clearly correlate ({found.within.words('.2f')})."
-            continue
-        fixed = found.within_fixed.words(".2f")
-        yield f"{said} correlate by {found.within.words('.2f')}; with the shares held fixed, by {fixed}."
-    yield (
-        "Test error against QM's, in 14 stages and at one step penalty (first MP, then magnitude at QM's shares; "
-        "plus: worse; star: clear among all; epochs of training + fine-tuning):"
-    )
+            spoken.append("do not clearly correlate.")
+        else:
+            fixed = found.within_fixed.mean
+            spoken.append(f"correlate by {found.within.mean:.2f}, and with the shares held fixed by {fixed:.2f}.")
+        shown.append([f"{opening(name)}, {at}", found.within.words(".2f"), found.within_fixed.words(".2f")])
+    yield " ".join(spoken)
+    yield in_a_table(["within a criterion", "loss change and gap correlate by", "with the shares held fixed"], shown)
+
     tables = longest({name: results.together(name) for name in findings.of_controls()})
-    yield " ".join(of_controls(name, table) for name, table in tables.items())
+    told = pd.concat([of_controls(name, table) for name, table in tables.items()], ignore_index=True)
     before = pd.concat([results.controls_of_loss(table) for table in tables.values()])
     before = before[(before["criterion"] == "qm") & (before["stages"] == 14) & (before["first"] == "magnitude")]
-    clear = (before["low"] > 0).sum()
     yield (
-        f"Before fine-tuning, magnitude at QM's shares loses clearly more than QM in {clear} of {len(before)} cases."
+        "Controls give magnitude QM's shares of the layers (QM in 14 stages, at one step penalty). Before fine-tuning "
+        f"it loses clearly more than QM in {(before['low'] > 0).sum()} of {len(before)} cases. After fine-tuning, by "
+        f"the rules: {'; '.join(f'{says} ({listed(of)})' for says, of in told.groupby('says', sort=False)['case'])}."
     )
+    yield in_a_table(
+        [
+            "test error in points, plus is worse",
+            "epochs",
+            "MP less QM",
+            "magnitude at QM's shares less QM",
+            "by the rules",
+        ],
+        told[["case", "epochs", *PAIR, "says"]].to_numpy().tolist(),
+    )
+    yield "A star marks what is clear among all that were compared, too."
     waiting = results.missing("controls")
     if waiting:
         yield f"Controls not finished: {', '.join(waiting)}."
 
 
-def starved(part: pd.DataFrame) -> str:
-    """Say which layer MP cuts most, beside QM at its best step penalty and most stages."""
+def starved(part: pd.DataFrame) -> tuple[str, str, str]:
+    """Return the layer that MP cuts most, what MP keeps of it, and QM at its best step penalty and most stages."""
     best = results.best_penalty(part).groupby("criterion").tail(1)[["criterion", "stages", "step_penalty"]]
     shares = part.merge(best).groupby("criterion")[results.densities(part)].mean()
     layer = (shares.loc["mp"] / shares.loc["qm"]).idxmin()
-    mp, qm = 100 * shares.loc["mp", layer], 100 * shares.loc["qm", layer]
-    return f"of layer {layer.removeprefix(LAYERS)}, MP keeps {mp:.2g} % and QM {qm:.2g} %."
+    mp, qm = (f"{100 * shares.loc[name, layer]:.2g} %" for name in ("mp", "qm"))
+    return str(layer).removeprefix(LAYERS), mp, qm
 
 
-def of_controls(name: str, table: pd.DataFrame) -> str:
-    """Say what the controls say of QM in 14 stages; the others are in FINDINGS.md."""
+def of_controls(name: str, table: pd.DataFrame) -> pd.DataFrame:
+    """Return a row for each sparsity: what the controls say of QM in 14 stages; the others are in FINDINGS.md."""
     found, _ = findings.of_many(results.controls(table), results.between_criteria(table))
     found = found[(found["criterion"] == "qm") & (found["stages"] == 14) & (found["second"] == "qm")]
-    said = []
+    rows = []
     for sparsity, part in found.groupby("sparsity"):
-        beside = [
-            f"{r.mean:+.2f}{'*' * (r.verdict in CLEAR and not r.alone)}"
+        beside = {
+            r.Index: f"{r.mean:+.2f} {findings.between(r.low, r.high)}{'*' * (r.verdict in CLEAR and not r.alone)}"
             for r in part.set_index("first").loc[PAIR].itertuples()
-        ]
-        said.append(f"at {percent(sparsity)} **{part['sentence'].iloc[0]}** ({'; '.join(beside)})")
-    return f"{opening(name)}, {epochs(table)} epochs, {'; '.join(said)}."
+        }
+        case = f"{called(name)} at {percent(sparsity)}"
+        rows.append({"case": case, "epochs": epochs(table), "says": f"*{part['sentence'].iloc[0]}*"} | beside)
+    return pd.DataFrame(rows)
 
 
 def chaos() -> Iterable[str]:
-    yield "**Chaos.** Criteria with similar loss changes keep different weights."
+    start = "**Chaos.** Criteria with similar loss changes keep different weights."
     table = chaos_table()
     if table is None:
         yield (
-            "Whether that is much or little is known only beside how far one criterion's own mask moves when the same "
-            "examples come in another order: not run yet."
+            f"{start} Whether that is much or little is known only beside how far one criterion's own mask moves when "
+            "the same examples come in another order: not run yet."
         )
-    else:
-        yield "Compare one's own mask, in 14 stages without step penalty."
-        for name in table["network"].unique():
-            yield of_own_masks(name, table)
+        return
+    spoken, shown = zip(*(of_own_masks(name, table) for name in table["network"].unique()), strict=True)
+    yield " ".join(
+        [
+            start,
+            "Compare one criterion's own masks, for two draws of the examples, and for one draw in another order.",
+            *spoken,
+        ]
+    )
+    head = ["two draws' masks share", "QM", "OBD", "reordered: the same mask", "in float64", "the others share"]
+    yield in_a_table([*head, "their losses apart (nats)", "the criteria's", "chaotic settings"], shown)
 
 
-def of_own_masks(name: str, table: pd.DataFrame) -> str:
-    """Say how far a criterion's own mask moves with the draw and with the order of the examples."""
+def of_own_masks(name: str, table: pd.DataFrame) -> tuple[str, list[object]]:
+    """Say how far a criterion's own mask moves with the draw and the order of the examples; return a row, too."""
     runs = moves(table[table["network"] == name])
     single, control = runs[runs["dtype"] == "float32"], runs[runs["dtype"] == "float64"]
     redrawn, reordered = (single[single["how"] == how] for how in ("redrawn", "reordered"))
-    apart = reordered[reordered["overlap"] < 1]
-    same = len(reordered) - len(apart)
+    apart, of_draws = reordered[reordered["overlap"] < 1], shared(redrawn)
+    same, at = len(reordered) - len(apart), percent(runs["sparsity"].iloc[0])
     told = [
-        f"{opening(name)} at {percent(runs['sparsity'].iloc[0])}: masks of two draws share "
-        f"{shared(redrawn)}. Reordering leaves {same} of {len(reordered)} masks alone"
+        f"{opening(name)}: two draws share {of_draws['qm'].mean:.0f} % of QM's mask and {of_draws['obd'].mean:.0f} % "
+        f"of OBD's; another order leaves {same} of {len(reordered)} masks alone"
     ]
+    of_others = ["", "", ""]
     if len(apart):
-        told.append(
-            f"; the others share {percent(apart['overlap'].median())}, their loss changes "
-            f"{apart['move'].mean():.2f} nats apart (criteria's: {apart['distance'].mean():.2f})"
-        )
-    told.append(f". In float64: {(control['overlap'] == 1).sum()} of {len(control)}. ")
+        of_others = [
+            percent(apart["overlap"].median()),
+            f"{apart['move'].mean():.2f}",
+            f"{apart['distance'].mean():.2f}",
+        ]
+        told.append(f"; the others share {of_others[0]}")
     settings = results.chaos(runs).query("dtype == 'float32' and how == 'reordered'")["masks"]
-    one = "" if name == "digits" else "one network, "
-    told.append(
-        f"Masks chaotic, losses not: **{results.chaos_verdicts(runs)[name]}** ({one}{(settings == 'chaotic').sum()} of "
-        f"{len(settings)} settings chaotic)."
-    )
-    return "".join(told)
+    one = "" if name == "digits" else ", one network"
+    told.append(f". Masks chaotic, losses not: **{results.chaos_verdicts(runs)[name]}**{one}.")
+    row = [
+        f"{opening(name)}, {at}",
+        *(of_draws[criterion].words(".0f", " %") for criterion in ("qm", "obd")),
+        f"{same} of {len(reordered)}",
+        f"{(control['overlap'] == 1).sum()} of {len(control)}",
+        *of_others,
+        f"{(settings == 'chaotic').sum()} of {len(settings)}",
+    ]
+    return "".join(told), row
 
 
 def fooled() -> Iterable[str]:
-    of, verdicts = results.predictions().set_index(["network", "what"]), results.prediction_verdicts()
-    of_qm, of_mp = [], []
-    for name in verdicts.index:
-        own, others = (of.loc[(name, f"share by the diagonal, {who} in 14 stages")] for who in ("QM", "MP"))
-        mean, low, high = (round(100 * own[column]) for column in ("mean", "low", "high"))
-        of_qm.append(f"{mean} % ({low} to {high}; {called(name)})")
-        of_mp.append(f"{100 * others['mean']:.0f} %")
-    yield f"**Predictions.** Of what its own steps cost, QM's model predicts {', '.join(of_qm)}; of MP's"
-    yield f"{', '.join(of_mp)}."
-    claims = {
-        "fooled": "Fooled by its own choice",
-        "mended": "Stages mend only what lies beyond second order",
-        "ranks": "Ranks well all the same",
+    found, verdicts = results.predictions().set_index(["network", "what"]), results.prediction_verdicts()
+    shares = {
+        who: {name: found.loc[(name, f"share by the diagonal, {who} in 14 stages")] for name in verdicts.index}
+        for who in ("QM", "MP")
     }
-    for claim, words in claims.items():
-        yield f"{words}: {', '.join(f'**{verdict}**' for verdict in verdicts[claim])}."
+    own = listed(f"{100 * share['mean']:.0f} % ({called(name)})" for name, share in shares["QM"].items())
+    others = listed(f"{100 * share['mean']:.0f} %" for share in shares["MP"].values())
+    claims = []
+    for claim, words in CLAIMS.items():
+        by = verdicts.groupby(claim, sort=False).groups
+        claims.append(f"*{words}*: {'; '.join(f'{said} ({listed(map(called, of))})' for said, of in by.items())}.")
+    yield (
+        f"**Predictions.** Of what its own steps cost, QM's model predicts {own}; of what MP's steps cost, {others}. "
+        f"{' '.join(claims)}"
+    )
 
+    def percents(share: pd.Series) -> str:
+        mean, low, high = (round(100 * share[column]) for column in ("mean", "low", "high"))
+        return f"{mean} % ({low} to {high})"
 
-def shared(redrawn: pd.DataFrame) -> str:
-    """Return the overlap of two draws' masks by criterion, in 14 exponential stages without step penalty."""
-    part = redrawn[(redrawn["stages"] == 14) & (redrawn["schedule"] == "exponential")]
-    by = part[part["step_penalty"] == 0].groupby("criterion")["overlap"]
-    return ", ".join(
-        f"{results.interval(100 * by.get_group(c)).words('.0f', ' %')} for {c.upper()}" for c in ("qm", "obd")
+    yield in_a_table(
+        ["predicted of the cost", "of QM's steps", "of MP's steps"],
+        ([opening(name), *(percents(of_chooser[name]) for of_chooser in shares.values())] for name in verdicts.index),
     )
 
 
+def shared(redrawn: pd.DataFrame) -> dict[str, results.Interval]:
+    """Return the overlap of two draws' masks (%) by criterion, in 14 exponential stages without step penalty."""
+    part = redrawn[(redrawn["stages"] == 14) & (redrawn["schedule"] == "exponential")]
+    by = part[part["step_penalty"] == 0].groupby("criterion")["overlap"]
+    return {criterion: results.interval(100 * by.get_group(criterion)) for criterion in ("qm", "obd")}
+
+
 def exactness() -> Iterable[str]:
-    yield "**Exactness.** Does a sampled, cheaper curvature choose as well?"
-    yield "(Brackets: furthest from the exact loss change.)"
+    spoken = [
+        "**Exactness.** Does a sampled, cheaper curvature choose as well? (Brackets: furthest from the exact "
+        "loss change.)"
+    ]
     for name in results.names("exactness"):
         found = results.exactness(results.load(name))
         well, furthest = (
@@ -331,10 +434,11 @@ def exactness() -> Iterable[str]:
             found.loc[(found["mean"] / found["exact"]).abs().idxmax()],
         )
         how = f"yes in {well} of {len(found)}" if found["seeds"].min() > 1 else "one network, no verdict"
-        yield f"{opening(name)}: {how} ({furthest['mean'] / furthest['exact']:+.0%})."
+        spoken.append(f"{opening(name)}: {how} ({furthest['mean'] / furthest['exact']:+.0%}).")
     waiting = results.missing("exactness")
     if waiting:
-        yield f"Not run yet: {', '.join(waiting)}."
+        spoken.append(f"Not run yet: {', '.join(waiting)}.")
+    yield " ".join(spoken)
 
 
 def percent(share: float) -> str:
@@ -348,14 +452,18 @@ def counted(stages: int) -> str:
 def text() -> str:
     parts = [
         "# What we found, in five minutes",
-        "Built from the tables. Brackets hold 95 % intervals over seeds. The [rules](JUDGING.md) preceded the runs, "
-        "but for first-round tables and what is marked as later; [FINDINGS.md](FINDINGS.md) has more. ResNet and VGG11 "
-        "(CIFAR-10) are a quarter as wide as the paper's, with sampled curvature.",
+        "The sentences are to be read aloud; tables, with 95 % intervals over seeds, are for those who ask. The "
+        "[rules](JUDGING.md) preceded the runs, but for first-round tables and what is marked as later; "
+        "[FINDINGS.md](FINDINGS.md) has more. ResNet and VGG11 (CIFAR-10) are a quarter as wide as the paper's, with "
+        "sampled curvature.",
         "## What the paper says",
         *what_the_paper_says(),
         *by_verdict(),
         "## What turned out to be something else",
-        *(" ".join(part) for part in (fooled(), layer_shares(), chaos(), exactness())),
+        *fooled(),
+        *layer_shares(),
+        *chaos(),
+        *exactness(),
     ]
     return "\n\n".join(parts) + "\n"
 

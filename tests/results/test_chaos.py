@@ -174,7 +174,7 @@ class TestTable:
         mask = setting["overlap"]["redrawn", "qm"]
         bounds = ttest_1samp(mask, 0).confidence_interval(0.95)
         told = f"{100 * mask.mean():.0f} % ({100 * bounds.low:.0f} to {100 * bounds.high:.0f})"
-        assert f"share {told} for QM" in summary
+        assert f"| Digits, 95 % | {told} |" in summary
         move = (setting["other_change"] - setting["change"])["redrawn", "qm"].abs()
         wide = ttest_1samp(move, 0).confidence_interval(0.95)
         change = setting["change"]["redrawn"]
@@ -186,4 +186,6 @@ class TestTable:
             assert f"| {name} | **{verdict}** |" in findings
             again = single[(single["network"] == name) & (single["how"] == "reordered")]
             assert f"leaves {(again['overlap'] == 1).sum()} of {len(again)} masks alone" in summary
+            moved = again.loc[again["overlap"] < 1, "overlap"].median()
+            assert f"masks alone; the others share {100 * moved:.3g} %" in summary
             assert f"losses not: **{verdict}**" in summary
