@@ -34,6 +34,8 @@ class Footprint:
         Whether examples influence one another, so that a batch must be run as a whole and has no curvature.
     dense : bool
         Whether layers that keep few weights multiply by all of them, since the network failed otherwise.
+    cut_off : indices of layers
+        That the outputs depend on, though no gradient reaches them.
     """
 
     outputs: Tensor
@@ -45,7 +47,8 @@ class Footprint:
     least: int = 1
     mixes: bool = False
     dense: bool = False
-    said: list[bool] = field(default_factory=list)  # not empty once a warning was given
+    cut_off: tuple[int, ...] = ()
+    said: list[str] = field(default_factory=list)  # of what a warning was given
 
     def by_pairs(self, space: WeightSpace, columns: int, max_bytes: int) -> dict[int, bool]:
         """Return for each layer of the fast path whether its squares are summed by pairs of positions.
@@ -91,6 +94,24 @@ class Footprint:
         return max(self.least, max_bytes // max(1, self.bytes_of_example(space, columns, max_bytes)))
 
 
+class NoGradientWarning(UserWarning):
+    """The output depends on some layers that no gradient reaches, so that their weights seem to cost nothing."""
+
+
+def warn_of_no_gradients(footprint: Footprint, layers: tuple[str, ...]) -> None:
+    """Warn, once, where gradients are zero only because something in the network keeps them away."""
+    if footprint.cut_off and "no gradients" not in footprint.said:
+        footprint.said.append("no gradients")
+        names = ", ".join(repr(layers[i]) for i in footprint.cut_off)
+        warnings.warn(
+            f"No gradient reaches {names}, although the output depends on it: by lm, obd and qm its weights seem to "
+            "cost nothing, and go first. Leave it out (exclude=), or remove what cuts it off, such as torch.no_grad(), "
+            "detach() or argmax.",
+            NoGradientWarning,
+            stacklevel=6,
+        )
+
+
 class SlowCurvatureWarning(UserWarning):
     """The curvature of some layers takes the general path."""
 
@@ -110,8 +131,8 @@ def check_curvature(footprint: Footprint, space: WeightSpace, columns: int, max_
             f"than max_bytes ({max_bytes / 2**20:,.0f} MiB): sample it, for example with curvature_columns=4, or allow "
             "more."
         )
-    if footprint.general and not footprint.said:
-        footprint.said.append(True)
+    if footprint.general and "slow" not in footprint.said:
+        footprint.said.append("slow")
         _warn_of_slow_layers(footprint.general, space.layers, columns)
 
 

@@ -20,7 +20,7 @@ from lossprune_lib.data.inputs import Inputs, part
 from lossprune_lib.loss_modelling import curvature
 from lossprune_lib.loss_modelling.backward import by_autograd, through_mlp
 from lossprune_lib.loss_modelling.confirm import close, confirmed
-from lossprune_lib.loss_modelling.footprint import check_curvature
+from lossprune_lib.loss_modelling.footprint import check_curvature, warn_of_no_gradients
 from lossprune_lib.loss_modelling.forward import record
 from lossprune_lib.loss_modelling.general import Point, squares_one_by_one, squares_together
 from lossprune_lib.loss_modelling.loss import Loss
@@ -62,6 +62,8 @@ def evaluate(
             parts = risk.parts(0, risk.max_bytes, by_units)
             losses = [risk.loss.total(risk.space.run(weights, risk.rest, x), y).item() for x, y in parts]
         return LossModel(weights, sum(losses) * share)
+    if not risk.is_mlp:
+        warn_of_no_gradients(risk.footprint, risk.space.layers)
     columns = _columns(risk) if order > 1 else 0
     if columns:
         if isinstance(risk.loss, CrossEntropy) and risk.loss.columns(risk.footprint.outputs, risk.y[:1]) == 0:

@@ -60,14 +60,16 @@ def preflight(space: WeightSpace, rest: Mapping[str, Tensor], x: Inputs) -> Foot
     found = outputs[:1], sum(sizes), max(sizes, default=0)
     with _gradients_in_words():
         least, gradients, by_outputs = _gradients(together, alone)
+    cut_off = _cut_off(space, rest, pair, outputs, gradients)
     if not all(close(a.outputs[:1].detach(), outputs[i : i + 1]) for i, a in enumerate(alone)):
-        return Footprint(*found, mixes=True)
+        return Footprint(*found, mixes=True, cut_off=cut_off)
     if outputs.ndim > 2 and any(isinstance(module, _BatchNorm) for module in space.net.modules()):
         least = 2  # a loss may send its gradient back transposed where this one's was not
     positions, general = _paths(space, together, gradients, by_outputs)
+    general |= dict.fromkeys(cut_off, "no gradient reaches it, although the output depends on it")
     point, vectors = Point(space, space.split(weights), rest), direction(outputs).unsqueeze(0)
     at_once = least == 1 and _works_together(point, general, pair, vectors, gradients)
-    return Footprint(*found, positions, general, at_once, least)
+    return Footprint(*found, positions, general, at_once, least, cut_off=cut_off)
 
 
 def two_of(x: Inputs) -> Inputs:
@@ -173,6 +175,22 @@ def _gradients(together: Recording, alone: list[Recording]) -> tuple[int, Gradie
         for i in range(2)
     ]
     return 2, [by_weights(together, v, []) for v in one_at_a_time], of_pair[layers:]
+
+
+def _cut_off(
+    space: WeightSpace, rest: Mapping[str, Tensor], x: Inputs, outputs: Tensor, gradients: Gradients
+) -> tuple[int, ...]:
+    """Return the layers that the outputs depend on, though no gradient reaches them."""
+    without = [i for i in range(len(space.layers)) if all(of_example[i] is None for of_example in gradients)]
+    found = []
+    for i in without:
+        others = space.read()
+        of_layer = space.split(others)[i]
+        of_layer.add_(of_layer.abs() + 1)
+        with torch.no_grad():
+            if not close(space.run(others, rest, x).to(outputs.dtype), outputs):
+                found.append(i)
+    return tuple(found)
 
 
 def _paths(

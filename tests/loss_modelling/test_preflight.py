@@ -6,6 +6,7 @@ import gc
 import os
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
 from lossprune_lib import BatchLoss, LossModel, WeightSpace
-from lossprune_lib.loss_modelling.footprint import Footprint, SlowCurvatureWarning
+from lossprune_lib.loss_modelling.footprint import Footprint, NoGradientWarning, SlowCurvatureWarning
 from lossprune_lib.loss_modelling.preflight import preflight
 
 X, Y = torch.randn(6, 4, generator=torch.Generator().manual_seed(0)), torch.tensor([0, 1, 2, 0, 1, 2])
@@ -152,16 +153,35 @@ def test_a_network_that_cannot_run_on_one_example_is_never_asked_to() -> None:
 
 @pytest.mark.parametrize("way", [_detached, _without_graph, lambda net, x: (net.first(x), net.head(x))[1]])
 def test_weights_that_do_not_reach_the_output_have_zeros_and_a_warning(way: Callable[[Around, Tensor], Tensor]) -> None:
-    net = Around(way)
-    with pytest.warns(SlowCurvatureWarning, match="first: the output does not depend on it"):
+    net, matters = Around(way), way in (_detached, _without_graph)
+    why = "no gradient reaches it, although the output" if matters else "the output does not depend on it"
+    with pytest.warns(SlowCurvatureWarning, match=f"first: {why}") as warned:
         model = LossModel.at(net, (X, Y))
+    assert any(issubclass(each.category, NoGradientWarning) for each in warned) == matters
     inner, head = WeightSpace(net).split(model.curvature)
     assert not inner.any()
     assert head.any()
     assert not WeightSpace(net).split(model.gradient)[0].any()
 
 
+@pytest.mark.parametrize("way", [_detached, _without_graph])
+def test_a_gradient_that_is_cut_off_is_said_once_and_only_where_it_is_asked_for(
+    way: Callable[[Around, Tensor], Tensor],
+) -> None:
+    net = Around(way)
+    batch, weights = BatchLoss(net, (X, Y)), WeightSpace(net).read()
+    batch.value(weights)  # a loss needs no gradient: nothing to say
+    with pytest.warns(NoGradientWarning, match=r"No gradient reaches 'first', although .*exclude="):
+        batch.model(weights, order=1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # said once
+        batch.model(weights / 3, order=1)
+    with pytest.warns(NoGradientWarning):
+        BatchLoss(Around(way), (X, Y)).quadratic_form(weights, weights, "hessian")
+
+
 @pytest.mark.filterwarnings("ignore::lossprune_lib.loss_modelling.footprint.SlowCurvatureWarning")
+@pytest.mark.filterwarnings("ignore::lossprune_lib.loss_modelling.footprint.NoGradientWarning")
 @pytest.mark.parametrize("max_bytes", [1, 2**30])
 def test_where_no_weight_reaches_the_output_all_is_zero(max_bytes: int) -> None:
     net = Around(lambda net, x: net.head(net.first(x)).detach())
