@@ -15,7 +15,7 @@ from lossprune_lib.results.statistics import half_width
 CELL = ["sparsity", "criterion", "stages", "step_penalty"]
 # What later tables have beside these, and what its absence means: no control, the exact curvature, the paper's width,
 # the layers that are prunable by default.
-_ADDED: dict[str, Any] = {"control": "", "curvature_columns": 0, "width": 1.0, "include": "", "exclude": ""}
+ADDED: dict[str, Any] = {"control": "", "curvature_columns": 0, "width": 1.0, "include": "", "exclude": ""}
 SAME = [
     "task",
     "model",
@@ -141,9 +141,9 @@ def distinct(table: pd.DataFrame) -> pd.DataFrame:
     """
     check_table(table, *CELL, "seed")
     added = {
-        name: table[name].astype(object).fillna(usual) if name in table else usual for name, usual in _ADDED.items()
+        name: table[name].astype(object).fillna(usual) if name in table else usual for name, usual in ADDED.items()
     }
-    table = table.assign(**added).astype({name: type(usual) for name, usual in _ADDED.items()})
+    table = table.assign(**added).astype({name: type(usual) for name, usual in ADDED.items()})
     pruned_at_once = table[table["control"] != "gradual"]  # pruned while it is trained: there is no before
     if not pruned_at_once.empty:
         check_table(pruned_at_once, "true_change")

@@ -5,15 +5,19 @@ from __future__ import annotations
 import os
 import platform
 import re
+from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from lossprune_lib import files, results
+from lossprune_lib.results.selection import ADDED
 from lossprune_lib.studies.store import Store
 from lossprune_lib.studies.study import Study
 
 _IN_NOTE = ("trace", "device", "versions")  # the same for all runs, or too large
+_DIGITS = "%.6g"
 
 
 def export(study: Study, plan: str | Path, store: str | Path, folder: str | Path) -> list[Path]:
@@ -32,13 +36,15 @@ def export(study: Study, plan: str | Path, store: str | Path, folder: str | Path
     Raises
     ------
     ValueError
-        if no run of the study is finished.
+        if no run of the study is finished, or the table that is there has rows of other seeds that are no runs of the
+        plan.
     """
     plan, folder = Path(plan), Path(folder)
+    planned = Study.read(plan)  # all of it: `study` may have some of its seeds only
     table, csv, note = study.table(store), folder / f"{plan.stem}.csv", folder / f"{plan.stem}.md"
     if table.empty:
         raise ValueError(f"No run of {plan.stem} is finished in {store}: run the study first.")
-    earlier = _of_other_seeds(csv, table)
+    earlier = _of_other_seeds(csv, table, planned)
     parts = [*_parts_in(note, set(earlier["seed"])), _part(study, store, table)]
     whole = table.drop(columns=[name for name in _IN_NOTE if name in table])
     if not earlier.empty:
@@ -51,18 +57,37 @@ def export(study: Study, plan: str | Path, store: str | Path, folder: str | Path
         written.append(_write(overlap, overlaps))
     else:
         overlaps.unlink(missing_ok=True)  # an earlier part's would be taken for that of all seeds
-    text = _note(Study.read(plan), plan, whole, sorted(parts))
+    text = _note(planned, plan, whole, sorted(parts))
     return [*written, files.replace(note, lambda path: path.write_text(text, "utf-8"))]
 
 
-def _of_other_seeds(csv: Path, table: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of seeds that were exported before, from another store."""
-    found = pd.read_csv(csv, keep_default_na=False, na_values=[""]) if csv.is_file() else table.iloc[:0]
-    return found[~found["seed"].isin(table["seed"])]
+def _of_other_seeds(csv: Path, table: pd.DataFrame, planned: Study) -> pd.DataFrame:
+    """Return the rows of seeds that were exported before, from another store; raise if they are not in the plan."""
+    if not csv.is_file():
+        return table.iloc[:0]
+    found = pd.read_csv(csv, keep_default_na=False, na_values=[""])
+    earlier = found[~found["seed"].isin(table["seed"])]
+    runs = [run.columns() for run in planned.runs]
+    names = [*runs[0], *ADDED]
+    known = {_settings(run, names) for run in runs}
+    strange = [_settings(row, names) not in known for row in earlier.to_dict("records")]
+    if any(strange):
+        raise ValueError(
+            f"{csv} has runs of another plan (seeds {_listed(earlier.loc[strange, 'seed'])}): export into another "
+            "folder, or remove what was exported there before."
+        )
+    return earlier
+
+
+def _settings(row: Mapping[Any, Any], names: Collection[str]) -> tuple[Any, ...]:
+    """Return a row's configuration in the digits of a CSV file; what the row lacks is as usual."""
+    found = ADDED | {name: value for name, value in row.items() if name in names and not pd.isna(value)}
+    values = (found.get(name) for name in names)
+    return tuple(float(_DIGITS % value) if isinstance(value, float) else value for value in values)
 
 
 def _write(table: pd.DataFrame, path: Path) -> Path:
-    return files.replace(path, lambda temporary: table.to_csv(temporary, index=False, float_format="%.6g"))
+    return files.replace(path, lambda temporary: table.to_csv(temporary, index=False, float_format=_DIGITS))
 
 
 def _part(study: Study, store: str | Path, table: pd.DataFrame) -> str:

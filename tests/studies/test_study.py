@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 import torch
 
-from lossprune_lib import LocalPruner, Mask, Study, WeightSpace, __main__, data, models, training
+from lossprune_lib import LocalPruner, Mask, Study, WeightSpace, __main__, data, models, results, training
 from lossprune_lib.studies import experiment, export, jobs, runs
 from lossprune_lib.studies.store import Store
 from lossprune_lib.training import checkpoint, sgd
@@ -425,6 +425,32 @@ def test_a_study_may_be_run_and_exported_in_parts(plan: Path, tmp_path: Path, ta
     store = ["--store", str(tmp_path / "second.sqlite"), "--seeds", "4"]
     assert __main__.main(["study", "export", str(plan), str(tmp_path / "out"), *store]) == 0
     assert (tmp_path / "out" / "my_plan.md").read_text() == note
+
+
+@pytest.mark.parametrize(
+    "change", [("[0.9]", "[0.5]"), ("epochs = 2", "epochs = 3"), ('"mp", ', ""), ("[3, 4]", "[3]")]
+)
+def test_a_table_does_not_mix_the_runs_of_two_plans(plan: Path, tmp_path: Path, change: tuple[str, str]) -> None:
+    """The table that is there has a seed which is not exported again, and none of whose runs need be in the plan."""
+    plan.write_text(PLAN.replace('"random", "lm", "qm"', '"random"'))
+    store, folder = tmp_path / "runs.sqlite", tmp_path / "out"
+    Study.read(plan).run(store, progress=False)
+    export.export(Study.read(plan), plan, store, folder)
+    before = (folder / "my_plan.csv").read_text()
+    (folder / "my_plan.toml").unlink(missing_ok=True)
+    plan.write_text(plan.read_text().replace(*change))
+    part = Study.read(plan).only([3])
+    part.run(store, progress=False)
+    with pytest.raises(ValueError, match=r"another plan \(seeds 4\).*another folder"):
+        export.export(part, plan, store, folder)
+    assert (folder / "my_plan.csv").read_text() == before
+
+
+@pytest.mark.parametrize("name", results.names("**"))
+def test_a_shipped_table_can_be_exported_in_parts(name: str) -> None:
+    plan, table = __main__._shipped_plans()[name], results.load(name)
+    earlier = export._of_other_seeds(plan.with_suffix(".csv"), table.head(1), Study.read(plan))
+    assert len(earlier) == (table["seed"] != table["seed"][0]).sum()
 
 
 def test_gradual_pruning_alone_is_exported_without_overlap(plan: Path, tmp_path: Path) -> None:
