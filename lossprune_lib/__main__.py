@@ -152,7 +152,8 @@ def _table(options: argparse.Namespace) -> int:
     if table.empty:
         print("No run is finished yet.")
         return 0
-    columns = ["seed", "criterion", "sparsity", "stages", "step_penalty", "true_change"]
+    added = [name for name in ("control", "curvature_columns") if name in table]  # only where some run has one
+    columns = ["seed", "criterion", *added, "sparsity", "stages", "step_penalty", "true_change"]
     columns += ["dense_valid_error", "pruned_valid_error", "tuned_valid_error", "tuned_test_error"]
     print(table[columns].to_string(index=False, float_format=lambda value: f"{value:.4g}"))
     return 0

@@ -407,6 +407,18 @@ def test_the_command_line_runs_a_plan_and_exports_it(
     assert overlap["overlap"].between(0, 1).all()
 
 
+def test_the_printed_table_tells_all_runs_apart(plan: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = 'criteria = ["lm", "qm"]\ncontrols = ["", "shuffled"]\ncurvature_columns = [0, 2]\nsparsities = [0.5, 0.9]\n'
+    plan.write_text(f"{text}stages = [1, 2]\nstep_penalties = [0, 1]\nseeds = [3]\n[training]\nepochs = 0\n")
+    study, store = Study.read(plan), tmp_path / "runs.sqlite"
+    table = study.run(store, progress=False)
+    assert __main__.main(["study", "table", str(plan), "--store", str(store)]) == 0
+    header = capsys.readouterr().out.splitlines()[0].split()
+    settings = {name for run in study.runs for name in run.columns()}
+    assert {name for name in settings if table[name].nunique() > 1} <= set(header)
+    assert not table[[name for name in header if name in settings]].duplicated().any()
+
+
 def test_a_study_may_be_run_and_exported_in_parts(plan: Path, tmp_path: Path, table: pd.DataFrame) -> None:
     for seed, name in ((4, "second"), (3, "first")):
         store = ["--store", str(tmp_path / f"{name}.sqlite"), "--seeds", str(seed)]
