@@ -129,8 +129,13 @@ def unpacked(mask: bytes, size: int) -> Tensor:
 
 @functools.lru_cache(maxsize=1)
 def load_task(name: str, seed: int, train_examples: int | None, device: str) -> data.Task:
-    """Load a task once in this process, with all or only the first of its training examples."""
+    """Load a task once in this process, with all or only the first of its training examples; refuse more."""
     task = data.load(name, device=device, seed=seed, progress=False)
+    if train_examples is not None and train_examples > len(task.x_train):
+        raise ValueError(
+            f"train_examples is {train_examples:,}, but {name} has {len(task.x_train):,} training examples: give no "
+            "more, or leave it out to use all."
+        )
     return replace(task, x_train=task.x_train[:train_examples], y_train=task.y_train[:train_examples])
 
 
@@ -159,13 +164,7 @@ def _prune_gradually(
     epochs = training_recipe.epochs + (run.tuning.epochs if run.tuning else 0)
     recipe = replace(training_recipe, epochs=epochs)
     fitted, mask = fit_gradually(
-        net,
-        task,
-        run.sparsity,
-        recipe=recipe,
-        seed=run.baseline.seed,
-        progress=progress,
-        checkpoint=checkpoint,
+        net, task, run.sparsity, recipe=recipe, seed=run.baseline.seed, progress=progress, checkpoint=checkpoint
     )
     tuned = [training.evaluate(fitted, task, split) for split in data.SPLITS]
     return [mask] * len(runs), [[]] * len(runs), time.perf_counter(), [([], tuned)] * len(runs)

@@ -46,7 +46,7 @@ class Study:
     task, model : names in `data.NAMES` and `models.MODELS`
     training : how the networks are trained
     tuning : how pruned ones are fine-tuned; None to prune only
-    train_examples : how many of the training examples to use; None for all
+    train_examples : how many of the training examples to use, not more than there are; None for all
     width : of the model, 1 for the paper's
     controls : names in `studies.controls`; "" is the criterion itself
     curvature_columns : how many sampled columns; 0 for the exact curvature

@@ -242,6 +242,14 @@ def test_without_fine_tuning_and_with_fewer_examples(tmp_path: Path) -> None:
     assert (table["dense_train_error"] * 200 % 1).abs().max() < 1e-9
 
 
+def test_more_training_examples_than_there_are_are_refused(tmp_path: Path) -> None:
+    """Their number would be recorded, and the same work stored under two keys."""
+    few = {"criteria": "mp", "training": 0, "seeds": 3}
+    with pytest.raises(ValueError, match="train_examples is 1,198, but digits has 1,197"):
+        Study.grid(**few, train_examples=1198).run(tmp_path / "runs.sqlite", progress=False)
+    assert len(Study.grid(**few, train_examples=1197).run(tmp_path / "runs.sqlite", progress=False)) == 1
+
+
 def test_a_convolutional_network_runs_one_by_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sizes, carry_out = [], experiment.carry_out
 
