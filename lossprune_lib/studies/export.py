@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import re
+import shlex
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import pandas as pd
 
 from lossprune_lib import files, results
+from lossprune_lib.installation import DATA
 from lossprune_lib.results.selection import ADDED
 from lossprune_lib.studies.store import Store
 from lossprune_lib.studies.study import Study
@@ -23,8 +25,8 @@ _DIGITS = "%.6g"
 def export(study: Study, plan: str | Path, store: str | Path, folder: str | Path) -> list[Path]:
     """Write NAME.csv (one row per run), NAME-overlap.csv (how much the criteria's masks have in common) and NAME.md.
 
-    A table that is there already keeps the rows of its other seeds, so that a study may be run in parts, each with a
-    store of its own; the note has a line for each part.
+    The plan is copied beside them, unless it is there. A table that is there already keeps the rows of its other seeds,
+    so that a study may be run in parts, each with a store of its own; the note has a line for each part.
 
     Parameters
     ----------
@@ -36,8 +38,8 @@ def export(study: Study, plan: str | Path, store: str | Path, folder: str | Path
     Raises
     ------
     ValueError
-        if no run of the study is finished, or the table that is there has rows of other seeds that are no runs of the
-        plan.
+        if no run of the study is finished; if the table that is there has rows of other seeds that are no runs of the
+        plan; or if another plan of its name is there.
     """
     plan, folder = Path(plan), Path(folder)
     planned = Study.read(plan)  # all of it: `study` may have some of its seeds only
@@ -45,6 +47,9 @@ def export(study: Study, plan: str | Path, store: str | Path, folder: str | Path
     if table.empty:
         raise ValueError(f"No run of {plan.stem} is finished in {store}: run the study first.")
     earlier = _of_other_seeds(csv, table, planned)
+    content, copied = plan.read_bytes(), folder / plan.name
+    if copied.is_file() and copied.read_bytes() != content:
+        raise ValueError(f"There is another {plan.name} in {folder}: export into another folder, or remove that one.")
     parts = [*_parts_in(note, set(earlier["seed"])), _part(study, store, table)]
     whole = table.drop(columns=[name for name in _IN_NOTE if name in table])
     if not earlier.empty:
@@ -57,6 +62,8 @@ def export(study: Study, plan: str | Path, store: str | Path, folder: str | Path
         written.append(_write(overlap, overlaps))
     else:
         overlaps.unlink(missing_ok=True)  # an earlier part's would be taken for that of all seeds
+    if not copied.is_file():
+        written.append(files.replace(copied, lambda path: path.write_bytes(content)))
     text = _note(planned, plan, whole, sorted(parts))
     return [*written, files.replace(note, lambda path: path.write_text(text, "utf-8"))]
 
@@ -120,10 +127,13 @@ def _note(study: Study, plan: Path, table: pd.DataFrame, parts: list[str]) -> st
     again = "The same machine and versions give the same numbers again."
     if any("; cpu (" not in part for part in parts):
         again = "On a GPU the last digits depend on chance: the same machine gives nearly the same numbers again."
+    # A plan that comes with the project goes by its name, which is the same on every machine.
+    shipped = plan.resolve().is_relative_to((DATA / "results").resolve())
+    given = plan.stem if shipped else shlex.quote(plan.as_posix())
     return f"""# {plan.stem}
 
-Made by `python -m lossprune_lib study run {plan.stem}`, then
-`python -m lossprune_lib study export {plan.stem} FOLDER`. {again}
+Made by `python -m lossprune_lib study run {given}`, then
+`python -m lossprune_lib study export {given} FOLDER`. {again}
 
 | | |
 |---|---|

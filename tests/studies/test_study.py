@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -479,8 +480,39 @@ def test_gradual_pruning_alone_is_exported_without_overlap(plan: Path, tmp_path:
     store = tmp_path / "runs.sqlite"
     Study.read(plan).run(store, device="cpu", progress=False)
     written = export.export(Study.read(plan), plan, store, tmp_path / "out")
-    assert [path.name for path in written] == ["my_plan.csv", "my_plan.md"]
+    assert [path.name for path in written] == ["my_plan.csv", "my_plan.toml", "my_plan.md"]
     assert pd.read_csv(written[0])["true_change"].isna().all()
+
+
+def test_an_export_has_its_plan_and_says_how_it_is_run_again(
+    small: Study, store: Path, plan: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("my plans").mkdir()
+    given = plan.rename("my plans/my_plan.toml")
+    for _ in range(2):  # the plan's copy does not stand in the way of the next export
+        export.export(small, given, store, "out")
+    assert Path("out/my_plan.toml").read_text() == PLAN
+    note = Path("out/my_plan.md").read_text()
+    assert "(my_plan.toml)" in note
+    commands = [shlex.split(text) for text in note.split("`") if text.startswith("python -m lossprune_lib")]
+    assert [command[4:6] for command in commands] == [["run", given.as_posix()], ["export", given.as_posix()]]
+
+    beside_it = export.export(small, given, store, "my plans")
+    assert [path.name for path in beside_it] == ["my_plan.csv", "my_plan-overlap.csv", "my_plan.md"]
+    Path("out/my_plan.toml").write_text("# Another\n")
+    with pytest.raises(ValueError, match=r"another my_plan\.toml in out"):
+        export.export(small, given, store, "out")
+    assert Path("out/my_plan.toml").read_text() == "# Another\n"
+    assert Path("out/my_plan.md").read_text() == note
+
+
+def test_notes_on_shipped_plans_name_them_as_ours_do(table: pd.DataFrame) -> None:
+    for name, plan in __main__._shipped_plans().items():
+        note = export._note(Study.read(plan), plan, table, ["| seeds 3 | today; cpu (x86_64, 2 cores), 1 hours |"])
+        assert f"`python -m lossprune_lib study run {name}`" in note
+        assert f"`python -m lossprune_lib study export {name} FOLDER`" in note
+        assert str(plan.parent) not in note
 
 
 def test_the_note_says_what_a_machine_gives_again(plan: Path, table: pd.DataFrame) -> None:
