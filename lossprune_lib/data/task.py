@@ -34,7 +34,10 @@ class TaskLike(Protocol):
         """Draw different training examples; all of them, if there are fewer."""
 
     def batches(self, split: str, batch_size: int = ..., generator: torch.Generator | None = ...) -> Iterator[Batch]:
-        """Yield all of "train", "valid" or "test" in batches: in order, or shuffled if a generator is given."""
+        """Yield all of "train", "valid" or "test" in batches: in order, or shuffled if a generator is given.
+
+        Each call begins anew.
+        """
 
 
 @dataclass(frozen=True, eq=False)

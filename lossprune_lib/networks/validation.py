@@ -46,8 +46,7 @@ def check_batch(space: WeightSpace, batch: Batch) -> Batch:
     for tensor in inputs:
         if tensor.is_floating_point() and tensor.dtype != weight.dtype:
             raise ValueError(
-                f"The network is {weight.dtype}, the batch {tensor.dtype}: convert one, for example with "
-                "task.to(dtype=...)."
+                f"The network is {weight.dtype}, the batch {tensor.dtype}: convert one of them with .to(dtype=...)."
             )
         if tensor.is_floating_point():
             check_finite(tensor, "The batch", "repair these examples, or leave them out")
@@ -98,7 +97,10 @@ def check_mode(net: nn.Module) -> None:
 def check_examples(examples: int, split: str) -> int:
     """Return the number of examples of a split; raise ValueError if there are none."""
     if examples == 0:
-        raise ValueError(f"The split {split!r} of this task has no examples: its batches must yield at least one.")
+        raise ValueError(
+            f"The split {split!r} of this task has no examples: each call of its batches must give a fresh iterator, "
+            "of at least one."
+        )
     return examples
 
 
@@ -113,5 +115,5 @@ def check_place(net: nn.Module, task: TaskLike) -> None:
     if parameter.device != place or (task.dtype.is_floating_point and parameter.dtype != task.dtype):
         raise ValueError(
             f"The network is {parameter.dtype} on {parameter.device}, the task {task.dtype} on {task.device}: "
-            "move one of them, for example task.to(device, dtype) or net.to(device, dtype)."
+            "move one of them, for example with net.to(device, dtype)."
         )

@@ -194,7 +194,8 @@ def fit(
 def _train_epoch(
     stack: Stack, task: Task, recipe: Recipe, optimizer: optim.Optimizer, seeds: int | Sequence[int], epoch: int
 ) -> None:
-    """Take one step of all networks on each batch, shared or each its own."""
+    """Take one step of all networks on each batch, shared or each its own; raise ValueError if there is none."""
+    seen = 0
     for x, y in batches_of(task, recipe.batch_size, seeds, epoch):
         optimizer.zero_grad()
         with in_words(x if y.ndim == 1 else x[0]):
@@ -204,6 +205,8 @@ def _train_epoch(
         summed_loss(logits, y).backward()
         stack.mask_gradients()
         optimizer.step()
+        seen += y.shape[-1]
+    check_examples(seen, "train")
 
 
 def _check_ensemble(ensemble: object, task: Task) -> None:

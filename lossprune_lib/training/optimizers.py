@@ -8,13 +8,19 @@ import torch
 from torch import nn, optim
 
 from lossprune_lib.checks import check_finite
+from lossprune_lib.networks.choice import check_plain
 from lossprune_lib.training.recipe import Recipe
 
 
 def copy_with_optimizer(net: nn.Module, recipe: Recipe) -> tuple[nn.Module, optim.Optimizer]:
     """Return a copy of a network, and the optimizer of its parameters that are not frozen."""
     _check_parameters(net)
-    net = copy.deepcopy(net)
+    try:
+        net = copy.deepcopy(net)
+    except RuntimeError as error:
+        if "deepcopy" in str(error):  # of a tensor that is computed from others
+            check_plain(net, ())
+        raise
     if recipe.channels_last:
         net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if not all(parameter.is_leaf for parameter in net.parameters()):

@@ -18,7 +18,7 @@ from lossprune_lib.data.task import TaskLike
 from lossprune_lib.loss_modelling.loss import Loss, NothingCountsError, check_loss
 from lossprune_lib.loss_modelling.losses import check_outputs, check_sum, cross_entropy
 from lossprune_lib.networks.masks import Mask
-from lossprune_lib.networks.validation import check_place, in_words
+from lossprune_lib.networks.validation import check_examples, check_place, in_words
 from lossprune_lib.progress import progress_bar
 from lossprune_lib.seeds import generator, own_draws
 from lossprune_lib.training.checkpoint import Checkpoint, settings_of
@@ -67,9 +67,10 @@ def fit(
     Raises
     ------
     ValueError
-        if the network is on another device than the task or does not take its inputs, has NaN or infinite parameters,
-        the mask belongs to another network, the targets do not go with the loss, it becomes NaN or infinite, or the
-        checkpoint is damaged, of another training, or cannot tell the functions or the loss from others.
+        if the network is on another device than the task or does not take its inputs, has NaN or infinite parameters
+        or weights that `torch.nn.utils.prune` computes, the mask belongs to another network, an epoch has no training
+        examples, the targets do not go with the loss, it becomes NaN or infinite, or the checkpoint is damaged, of
+        another training, or cannot tell the functions or the loss from others.
     """
     return fit_and_mask(
         net,
@@ -181,7 +182,7 @@ def train_epoch(
     epoch: int,
     loss: Loss = cross_entropy,
 ) -> None:
-    """Take one step on each batch of the training examples."""
+    """Take one step on each batch of the training examples; raise ValueError if there is none."""
     net.train()
     precision = torch.autocast(task.device.type, torch.bfloat16, enabled=recipe.precision == "bfloat16")
     dtype = optimizer.param_groups[0]["params"][0].dtype
@@ -202,6 +203,7 @@ def train_epoch(
         optimizer.step()
         if enforce is not None:
             enforce()
+    check_examples(seen, "train")
 
 
 @contextmanager

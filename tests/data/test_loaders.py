@@ -191,6 +191,15 @@ def test_loaders_that_cannot_be_followed_are_refused(fault: str) -> None:
         LoaderTask(GOOD, loader, GOOD)  # type: ignore[arg-type]
 
 
+def test_a_network_of_another_precision_is_refused_with_what_there_is_to_do() -> None:
+    """A loader's examples stay as they are, so it is the network that moves."""
+    loader = DataLoader(TensorDataset(EXAMPLES.tensors[0].double(), EXAMPLES.tensors[1]), batch_size=3)
+    task, net = LoaderTask(loader, loader, loader), torch.nn.Linear(4, 3)
+    with pytest.raises(ValueError, match=r"task torch.float64 on cpu: move one of them, for example with net\.to"):
+        training.evaluate(net, task)
+    assert training.evaluate(net.to(task.device, task.dtype), task).loss > 0
+
+
 def test_what_cannot_be_asked_for_is_refused() -> None:
     task = LoaderTask(GOOD, GOOD, GOOD)
     with pytest.raises(ValueError, match="split"):

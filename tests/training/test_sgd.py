@@ -6,7 +6,7 @@ import copy
 import itertools
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,15 +18,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn, optim
 from torch.nn import functional as F
+from torch.nn.utils import prune as torch_prune
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from lossprune_lib import LocalPruner, Mask, WeightSpace, ensembles, models, training
-from lossprune_lib.data import Task
+from lossprune_lib.data import Batch, Task
 from lossprune_lib.loss_modelling import CrossEntropy, Loss, binary_cross_entropy, cross_entropy, mean_squared_error
 from lossprune_lib.seeds import generator
 from lossprune_lib.studies.runs import describe
 from lossprune_lib.training import Recipe, Score, crop_and_flip, evaluate, fit
 from lossprune_lib.training.enforcer import Enforcer
+from lossprune_lib.training.gradual import fit_gradually
 from lossprune_lib.training.sgd import train_epoch
 
 QUICK = Recipe(epochs=3, batch_size=20, lr=0.05)
@@ -766,6 +768,52 @@ def test_a_batch_of_one_is_too_small_for_batch_norm_and_a_larger_one_is_named(
 def test_no_batch_size_is_named_where_the_number_of_examples_is_not_known(small: Task) -> None:
     with pytest.raises(ValueError, match="choose a larger one, which leaves no single example over"):
         fit(perceptron(norm=True), small, 1, recipe=Recipe(batch_size=1), progress=False)
+
+
+class OnePass:
+    """A task of one's own whose training batches are exhausted after the first epoch."""
+
+    def __init__(self, task: Task) -> None:
+        self._task, self.device, self.dtype = task, task.device, task.dtype
+        self._train = task.batches("train", 20)
+
+    def sample(self, examples: int, generator: torch.Generator) -> Batch:
+        raise AssertionError("training draws no samples")
+
+    def batches(self, split: str, *arguments: Any) -> Iterator[Batch]:
+        return self._train if split == "train" else self._task.batches(split, *arguments)
+
+
+@pytest.mark.parametrize(
+    "train",
+    [
+        lambda net, task: fit(net, task, recipe=QUICK, progress=False),
+        lambda net, task: fit_gradually(net, task, 0.5, recipe=QUICK, progress=False),
+        lambda net, task: ensembles.fit(ensembles.Ensemble.of([net]), task, recipe=QUICK, progress=False),
+    ],
+    ids=["fit", "fit_gradually", "together"],
+)
+def test_an_epoch_without_training_examples_is_refused(train: Callable[..., object], small: Task) -> None:
+    with pytest.raises(ValueError, match=r"'train' of this task has no examples: .* fresh iterator"):
+        train(perceptron(), OnePass(small))
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_a_network_that_torch_has_pruned_is_refused_as_in_pruning(masked: bool, small: Task) -> None:
+    net = perceptron()
+    mask = half_mask(net)
+    for layer, _ in mask.layout:
+        torch_prune.custom_from_mask(net.get_submodule(layer), "weight", mask[layer])
+    with pytest.raises(ValueError, match=r"layer '1' is computed from other tensors.*prune\.remove"):
+        fit(net, small, 1, mask=mask if masked else None, progress=False)
+    with pytest.raises(ValueError, match=r"layer '1' is computed from other tensors.*prune\.remove"):
+        fit_gradually(net, small, 0.5, recipe=QUICK, progress=False)
+
+
+def test_a_network_with_a_parametrisation_is_trained(small: Task) -> None:
+    net = nn.Sequential(nn.Flatten(), nn.utils.parametrizations.weight_norm(nn.Linear(64, 10, dtype=torch.float64)))
+    fitted = fit(net, small, recipe=QUICK, progress=False)
+    assert evaluate(fitted, small).loss < evaluate(net, small).loss
 
 
 @pytest.mark.parametrize("without", [torch.no_grad, torch.inference_mode])
