@@ -69,6 +69,11 @@ def record(
     """
     if torch.is_inference_mode_enabled():
         raise ValueError("There are no gradients in torch.inference_mode: leave it first (torch.no_grad is fine).")
+    if torch.is_autocast_enabled(weights.device.type):
+        raise ValueError(
+            "A loss model is not computed in the low precision of torch.autocast: leave it first (in a network's own "
+            "forward pass it is fine)."
+        )
     leaves = [part.detach().requires_grad_() for part in space.split(weights)]
     calls: dict[int, Call | None] = {}
     with torch.enable_grad(), _watching(space, watched, examples, calls):

@@ -33,11 +33,14 @@ class Loss:
 
     def total(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Return the sum (not the mean) of the loss over a batch, a scalar."""
-        raise NotImplementedError
+        raise NotImplementedError(f"The loss {type(self).__name__} has no total: write the sum over a batch.")
 
     def hessian_root(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Return S columns [S, *outputs.shape] whose outer products sum to each example's Hessian of `total`."""
-        raise NotImplementedError
+        raise NotImplementedError(
+            f"The loss {type(self).__name__} has no hessian_root, of which curvature is made: write it, or prune by "
+            "lm or mp, which need none."
+        )
 
     def sampled_column(self, outputs: Tensor, targets: Tensor, generator: torch.Generator) -> Tensor:
         """Return one random column [*outputs.shape] whose outer product is, on average, each example's Hessian.

@@ -56,7 +56,8 @@ def check_root(loss: Loss, outputs: Tensor, targets: Tensor) -> None:
 
     Notes
     -----
-    The message names the common mistakes: a mean in place of a sum, a factor 2, a transposed root.
+    The message names the common mistakes: a mean in place of a sum, a factor 2, a transposed root, constants of
+    another dtype.
     """
     z, y = outputs.detach().double(), targets.double() if targets.is_floating_point() else targets
     z = z / z.abs().max().clamp_min(1)
@@ -68,6 +69,11 @@ def check_root(loss: Loss, outputs: Tensor, targets: Tensor) -> None:
     if root.shape[1:] != z.shape:
         fault = f"has the shape {list(root.shape)} for outputs {list(z.shape)}, but must be [S, *outputs.shape]"
         raise _refused(loss, "hessian_root", f"{fault}: S columns, which come first")
+    if root.dtype != z.dtype:
+        fault = (
+            f"is {root.dtype} for outputs of {z.dtype}: make its constants like the outputs, with dtype=outputs.dtype"
+        )
+        raise _refused(loss, "hessian_root", fault)
     if columns != len(root):
         raise _refused(loss, "columns", f"is {columns}, but its hessian_root has {len(root)}")
     rows = root.reshape(*root.shape[:2], -1).transpose(0, 1)  # [N, S, K]

@@ -390,6 +390,30 @@ def test_constants_of_another_dtype_are_told_from_other_mistakes(where: str) -> 
         check_root(Mixed(), randn(1, 4).float(), randn(1, 4).float())
 
 
+def test_a_root_of_another_dtype_than_the_outputs_is_refused() -> None:
+    class Single(Squares):
+        def hessian_root(self, outputs: Tensor, targets: Tensor) -> Tensor:
+            return super().hessian_root(outputs, targets).float()
+
+    for dtype in (torch.float32, torch.float64):
+        with pytest.raises(ValueError, match=r"Single is torch.float32 for outputs of torch.float64: .*dtype=outputs"):
+            LossModel.at(nn.Linear(4, 3).to(dtype), (randn(5, 4).to(dtype), randn(5, 3).to(dtype)), loss=Single())
+
+
+def test_a_loss_that_lacks_a_method_is_told_which() -> None:
+    class Rootless(Loss):
+        def total(self, outputs: Tensor, targets: Tensor) -> Tensor:
+            return outputs.square().sum()
+
+    net, batch = nn.Linear(4, 3), (randn(5, 4).float(), randn(5, 3).float())
+    for columns in (None, 2):
+        with pytest.raises(NotImplementedError, match=r"Rootless has no hessian_root, .* lm or mp"):
+            LossModel.at(net, batch, loss=Rootless(), curvature_columns=columns)
+    assert LossModel.at(net, batch, order=1, loss=Rootless()).gradient is not None
+    with pytest.raises(NotImplementedError, match="Loss has no total"):
+        LossModel.at(net, batch, order=1, loss=Loss())
+
+
 def test_a_loss_that_is_linear_in_the_outputs_has_no_curvature() -> None:
     class Linear(Squares):
         def total(self, outputs: Tensor, targets: Tensor) -> Tensor:

@@ -210,6 +210,17 @@ def test_inference_mode_is_refused_and_no_grad_is_not() -> None:
         LossModel.at(net, (X, Y))
 
 
+@pytest.mark.parametrize("order", [0, 1, 2])
+@pytest.mark.parametrize(
+    "net", [nn.Linear(4, 3), Around(lambda net, x: net.head(net.first(x)))], ids=["mlp", "another"]
+)
+def test_autocast_around_a_loss_model_is_refused(net: nn.Module, order: int) -> None:
+    with torch.autocast("cpu", torch.bfloat16), pytest.raises(ValueError, match="autocast: leave it first"):
+        LossModel.at(net, (X, Y), order)
+    with torch.autocast("cpu", torch.bfloat16, enabled=False):
+        assert LossModel.at(net, (X, Y), order).loss is not None
+
+
 @pytest.mark.parametrize("name", NETWORKS)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("scale", [1.0, 100.0])
