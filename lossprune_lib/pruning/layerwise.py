@@ -30,7 +30,7 @@ from fnmatch import fnmatchcase
 import torch
 from torch import Tensor, nn
 
-from lossprune_lib.checks import check_instance, check_int
+from lossprune_lib.checks import check_instance, check_int, check_list
 from lossprune_lib.data.task import TaskLike
 from lossprune_lib.networks.masks import Mask
 from lossprune_lib.networks.weights import WeightSpace
@@ -202,8 +202,8 @@ def in_turn(
 
     Raises
     ------
-    ValueError
-        if layers would be ranked together, or one is in no group.
+    ValueError, TypeError
+        if layers would be ranked together, or one is in no group, or groups are no list of patterns.
     """
     check_instance(pruner, LocalPruner, "A pruner", "write LocalPruner(SPARSEGPT, ...)")
     if pruner.within == "global" or pruner.densities is not None:
@@ -223,6 +223,9 @@ def _grouped(space: WeightSpace, groups: Sequence[str] | None) -> list[list[str]
     """Return the names of the parameters of each group."""
     if groups is None:
         return [[name] for name in space.names]
+    groups = check_list(groups, "groups", '["block1.*", "block2.*"]')
+    for pattern in groups:
+        check_instance(pattern, str, "A group", 'give the pattern of its layers\' names, such as "block1.*"')
     found: list[list[str]] = [[] for _ in groups]
     for layer, name in zip(space.layers, space.names, strict=True):
         of = next((i for i, pattern in enumerate(groups) if fnmatchcase(layer, pattern)), None)

@@ -16,7 +16,7 @@ from lossprune_lib.checks import check_instance
 from lossprune_lib.data.task import TaskLike
 from lossprune_lib.networks.masks import Mask, check_mask
 from lossprune_lib.networks.validation import check_mode, check_place
-from lossprune_lib.networks.weights import WeightSpace
+from lossprune_lib.networks.weights import Layout, WeightSpace
 from lossprune_lib.progress import progress_bar
 from lossprune_lib.pruning.run import PrunerState, PruningRun, finished_run
 from lossprune_lib.pruning.settings import PrunerSettings
@@ -53,12 +53,7 @@ class LocalPruner(PrunerSettings):
             mask = Mask.dense(space)
         else:
             check_mask(mask).check(net)
-            if mask.layout != space.layout:
-                layers = ", ".join(name or "weight" for name, _ in mask.layout)
-                raise ValueError(
-                    f"The mask is of the layers {layers}, but others are to be pruned ({', '.join(space.layers)}): "
-                    "give the include and exclude that it was made with."
-                )
+            _check_layers("mask", mask.layout, space)
             mask = replace(mask, kept=mask.kept.to(space.like.device))
         if space.coverage.share < _LITTLE:
             warnings.warn(
@@ -67,7 +62,8 @@ class LocalPruner(PrunerSettings):
                 stacklevel=3,
             )
         space = copy.deepcopy(space)  # network and all; only now, as what is refused above may be impossible to copy
-        return PrunerState(space, space.read() * mask.kept, task, mask, start=mask)
+        chosen_by = self.include, self.exclude
+        return PrunerState(space, space.read() * mask.kept, task, mask, start=mask, chosen_by=chosen_by)
 
     def check_start(self, mask: Mask) -> None:
         """Raise ValueError if a mask to start from has pruned more than the pruner would."""
@@ -91,10 +87,12 @@ class LocalPruner(PrunerSettings):
         Raises
         ------
         TypeError, ValueError
-            if this is no state, its stages are done and no sparsity is given, or a given one is below what is masked
-            or goes with densities.
+            if this is no state or one of other layers than the pruner's, its stages are done and no sparsity is given,
+            or a given one is below what is masked or goes with densities.
         """
         check_instance(state, PrunerState, "A state", "take the one that start, step or stream gives")
+        if (self.include, self.exclude) != state.chosen_by:  # the same layers may be chosen in other words
+            _check_layers("state", state.space.layout, WeightSpace(state.space.net, self.include, self.exclude))
         return run_stage(self, state, sparsity)
 
     def stream(self, net: nn.Module, task: TaskLike, mask: Mask | None = None) -> Iterator[PrunerState]:
@@ -125,7 +123,7 @@ class LocalPruner(PrunerSettings):
         Raises
         ------
         ValueError, TypeError
-            if network, task and mask do not go together; the message says what to do.
+            if network, task and mask do not go together, or the loss is NaN; the message says what to do.
         """
         return prune_together([self], net, task, mask, progress=progress)[0]
 
@@ -172,6 +170,16 @@ def prune_together(
                 rows[r].append(states[r].row)
                 bar.update()
     return [finished_run(*of_one) for of_one in zip(pruners, states, rows, strict=True)]
+
+
+def _check_layers(what: str, layout: Layout, space: WeightSpace) -> None:
+    """Raise ValueError unless a mask or state has the layers that are to be pruned, those of a space."""
+    if layout != space.layout:
+        layers = ", ".join(name or "weight" for name, _ in layout)
+        raise ValueError(
+            f"The {what} is of the layers {layers}, but others are to be pruned ({', '.join(space.layers)}): "
+            "give the include and exclude that it was made with."
+        )
 
 
 def _reads(pruner: LocalPruner) -> tuple[int, bool]:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from lossprune_lib.checks import check_choice, check_float, check_int, check_sparsity
+from lossprune_lib.checks import check_choice, check_float, check_instance, check_int, check_sparsity
 from lossprune_lib.loss_modelling.loss import Loss, check_loss
 from lossprune_lib.loss_modelling.losses import cross_entropy
 from lossprune_lib.networks.choice import Selectors
@@ -86,6 +86,9 @@ class PrunerSettings:
         _check_hashable(check_loss(self.loss))
         if self.curvature_columns is not None:
             check_int(self.curvature_columns, "curvature_columns")
+        if self.densities is not None:
+            remedy = "give {layer: share of its weights that it keeps}, such as mask.density()"
+            check_instance(self.densities, Mapping, "The argument densities", remedy)  # type: ignore[type-abstract]
         for name, density in (self.densities or {}).items():
             if check_float(density, f"The density of layer {name!r}") > 1:
                 raise ValueError(f"The density of layer {name!r} is {density:g}: it is a share, from 0 to 1.")

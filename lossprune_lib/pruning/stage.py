@@ -5,6 +5,7 @@ Source: Laurent et al. 2020, Algorithm 1, as its authors' published program runs
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
@@ -79,7 +80,13 @@ def losses_of(state: PrunerState) -> LossOf:
 
     @cache
     def batch_of(examples: int, seed: int) -> Batch:
-        return state.task.sample(examples, generator(seed, "batch", state.stage + 1))
+        try:
+            return state.task.sample(examples, generator(seed, "batch", state.stage + 1))
+        except StopIteration as error:
+            raise ValueError(
+                f"The task's sample has no examples left for stage {state.stage + 1}: each call must draw from all of "
+                "the training examples, and not go on where an earlier one stopped."
+            ) from error
 
     @cache
     def loss_on(examples: int, seed: int, loss: Loss, columns: int | None, max_bytes: int) -> BatchLoss:
@@ -90,12 +97,18 @@ def losses_of(state: PrunerState) -> LossOf:
 
 
 def model_of(settings: PrunerSettings, state: PrunerState, loss_of: LossOf) -> StageModel:
-    """Return the model that a criterion ranks by, with what the criterion asks for and no more."""
+    """Return the model that a criterion ranks by, with what it asks for and no more; ValueError for a loss of NaN."""
     criterion, order = settings.rule, settings.rule.order
     if order is None:
         return StageModel(state.weights, space=state.space, mask=state.mask)
     risk, reads_gradient = loss_of(settings), criterion.gradient and order > 0
     found = risk.known(state.weights, order, reads_gradient, state.restriction)
+    if found.loss is not None and math.isnan(found.loss):
+        raise ValueError(
+            f"The loss {type(settings.loss).__name__} is NaN on the batch of stage {state.stage + 1}, so no change of "
+            "it can be measured: look for what has no value at the network's outputs, such as the logarithm of a "
+            "number below zero."
+        )
     derivatives = found.gradient if reads_gradient else None, found.curvature if order > 1 else None
     return StageModel(state.weights, found.loss, *derivatives, space=state.space, mask=state.mask, risk=risk)
 

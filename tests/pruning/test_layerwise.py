@@ -282,6 +282,16 @@ def test_in_turn_ranks_within_layers_only(net: nn.Module, task: data.Task) -> No
         in_turn("sparsegpt", net, task)
 
 
+@pytest.mark.parametrize(
+    ("groups", "sentence"), [([["0"], ["2"]], "group is a str, not a list"), ("2*", "groups are a")]
+)
+def test_groups_that_are_no_list_of_patterns_are_refused(
+    groups: object, sentence: str, net: nn.Module, task: data.Task
+) -> None:
+    with pytest.raises(TypeError, match=sentence):
+        in_turn(LocalPruner(WANDA, sparsity=0.5, stages=1, scope="row"), net, task, groups)  # type: ignore[arg-type]
+
+
 def test_layers_of_other_kinds_are_refused(task: data.Task) -> None:
     class Scaled(nn.Module):
         def __init__(self) -> None:

@@ -6,7 +6,7 @@ import copy
 import math
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
 
@@ -21,10 +21,10 @@ from torch.nn import functional as F
 from torch.nn.utils import prune as torch_prune
 
 from lossprune_lib import BatchLoss, LocalPruner, LossModel, Mask, WeightSpace, data, models
-from lossprune_lib.loss_modelling import batch_loss, curvature, losses
+from lossprune_lib.loss_modelling import Loss, batch_loss, curvature, losses
 from lossprune_lib.loss_modelling.forward import Recording
 from lossprune_lib.networks import selection
-from lossprune_lib.pruning import EmptyLayerWarning, PrunerState, PruningRun, one_shot, prune_together
+from lossprune_lib.pruning import CoverageWarning, EmptyLayerWarning, PrunerState, PruningRun, one_shot, prune_together
 from lossprune_lib.pruning.criteria import CRITERIA
 from lossprune_lib.pruning.schedules import SCHEDULES
 from lossprune_lib.seeds import generator
@@ -295,6 +295,26 @@ def test_a_step_to_less_than_is_masked_is_refused(net: nn.Module, task: data.Tas
         pruner.step(state, sparsity=0.4)
     same = pruner.step(state, sparsity=state.mask.sparsity)
     assert torch.equal(same.mask.kept, state.mask.kept)
+
+
+def test_a_step_of_other_layers_than_the_states_is_refused(net: nn.Module, task: data.Task) -> None:
+    pruner = LocalPruner("qm", sparsity=0.5, stages=2, batch_size=30)
+    state = pruner.step(pruner.start(net, task))
+    for other in (replace(pruner, exclude="2"), replace(pruner, include=["0", "4"], exclude="*.bias")):
+        with pytest.raises(
+            ValueError, match=r"state is of the layers 0, 2, 4, but .* \(0, 4\): give the include and excl"
+        ):
+            other.step(state)
+    same = replace(pruner, include=nn.Linear, exclude=["*.bias"]).step(state)
+    assert torch.equal(same.mask.kept, pruner.step(state).mask.kept)
+
+
+def test_a_step_may_choose_its_layers_by_the_networks_own_parameters(net: nn.Module, task: data.Task) -> None:
+    """They are others in the copy that a state holds."""
+    pruner = LocalPruner("mp", sparsity=0.5, stages=2, include=lambda _, parameter: parameter is net[2].weight)
+    with pytest.warns(CoverageWarning):
+        state = pruner.start(net, task)
+    assert pruner.step(pruner.step(state)).mask.sparsity == 0.5
 
 
 def test_a_step_to_less_than_is_masked_in_one_layer_is_refused(net: nn.Module, task: data.Task) -> None:
@@ -575,6 +595,7 @@ def test_a_mask_of_another_network_is_refused(net: nn.Module, task: data.Task) -
         ({"schedule": "exponental"}, ValueError, "'exponential'"),
         ({"scope": "globel"}, ValueError, "'global'"),
         ({"trace": "training"}, ValueError, "'train'"),
+        ({"densities": [0.5, 0.5]}, TypeError, "densities is a Mapping, not a list: give {layer"),
     ],
 )
 def test_a_bad_setting_is_refused_at_once(options: dict, error: type[Exception], sentence: str) -> None:
@@ -631,6 +652,38 @@ def test_a_nan_beside_the_weights_is_refused(net: nn.Module, task: data.Task) ->
         net[4].bias.fill_(math.nan)
     with pytest.raises(ValueError, match=r"network's output holds .* NaN or infinite"):
         LocalPruner("lm").prune(net, task)
+
+
+def test_a_sample_that_is_exhausted_is_refused(net: nn.Module, task: data.Task) -> None:
+    class Exhausted(Duck):
+        def sample(self, examples: int, generator: torch.Generator) -> data.Batch:
+            return next(iter(()))
+
+    pruner = LocalPruner("lm", sparsity=0.5, stages=2)
+    for use in (partial(pruner.prune, progress=False), lambda *given: next(pruner.stream(*given))):
+        with pytest.raises(ValueError, match="sample has no examples left for stage 1"):
+            use(net, Exhausted(task))
+
+
+@dataclass(frozen=True)
+class Logarithms(Loss):
+    """Finite gradients everywhere, but NaN for outputs below zero."""
+
+    def total(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        return -outputs.log().sum()
+
+
+def test_a_loss_that_is_nan_is_refused_and_an_infinite_one_is_not(net: nn.Module, task: data.Task) -> None:
+    pruner = LocalPruner("lm", sparsity=0.5, stages=2, batch_size=30, loss=Logarithms())
+    with pytest.raises(ValueError, match="loss Logarithms is NaN on the batch of stage 1"):
+        pruner.prune(net, task, progress=False)
+    assert replace(pruner, criterion="mp").prune(net, task, progress=False).sparsity == pytest.approx(0.5, abs=0.01)
+    with torch.no_grad():
+        net[4].bias.copy_(
+            torch.tensor([1e308, -1e308, -1e308], dtype=torch.float64)
+        )  # numbers, but their difference is none
+    run = replace(pruner, loss=losses.cross_entropy).prune(net, task, progress=False)
+    assert run.trace["loss"].tolist() == [math.inf] * 2
 
 
 @pytest.mark.parametrize(("criterion", "step_penalty"), [("mp", 0.0), ("qm", 1e9)])
