@@ -129,7 +129,7 @@ def _add(
     if gradient:
         recording.add_gradient(loss, sums[0], keep_graph=order > 1)
     if order > 1:
-        root = root_of(outputs, y).contiguous()
+        root = root_of(outputs, y).to(outputs.dtype).contiguous()
         by_pairs = risk.footprint.by_pairs(risk.space, len(root), risk.max_bytes)
         advance = partial(bar.update, len(y))
         backward = through_mlp(recording, patterns) if risk.is_mlp else by_autograd(recording)

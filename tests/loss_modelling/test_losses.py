@@ -400,6 +400,20 @@ def test_a_root_of_another_dtype_than_the_outputs_is_refused() -> None:
             LossModel.at(nn.Linear(4, 3).to(dtype), (randn(5, 4).to(dtype), randn(5, 3).to(dtype)), loss=Single())
 
 
+def test_a_root_in_double_precision_serves_a_network_in_single() -> None:
+    class Double(Squares):
+        def hessian_root(self, outputs: Tensor, targets: Tensor) -> Tensor:
+            return super().hessian_root(outputs, targets).double()
+
+    net, batch = nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 3)), (randn(5, 4).float(), randn(5, 3).float())
+    for columns in (None, 2):
+        single, double = (
+            LossModel.at(net, batch, loss=loss, curvature_columns=columns).curvature for loss in (Squares(), Double())
+        )
+        assert double.dtype == torch.float32
+        assert torch.equal(single, double)
+
+
 def test_a_loss_that_lacks_a_method_is_told_which() -> None:
     class Rootless(Loss):
         def total(self, outputs: Tensor, targets: Tensor) -> Tensor:
