@@ -28,10 +28,10 @@ _WHAT_STAGES_MEND = """
 register("what stages mend", Choice("abcd", "b", _WHAT_STAGES_MEND))
 
 _RANKS_AND_PREDICTS = """
-    right: To choose, only the order of the weights matters. To predict, the sum must be right, and it is taken over
-        exactly those weights whose cost the model underrates: in the sum these errors add up.
-    luck: Luck does not come back with every number of stages, criterion and seed. Section 4 shows the order of the
-        groups as it was measured.
+    right: To choose, only the order of the weights matters. To predict, the sum must be right, and the model is too
+        low for each of the twelve groups: by half for the one to keep, and by far more for those that it takes first.
+    any-order: The groups do not cost much the same: in QM's order the last one costs more than the eleven others
+        together.
     more-stages: Look at the outcome in section 1: the predicted share stays near zero from 1 to 140 stages, while the
         actual change falls.
     sum-of-saliencies: It is a bound on the prediction, not a forecast. In the traces, saliency_sum says 0.25, 0.77 and

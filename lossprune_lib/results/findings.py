@@ -96,7 +96,7 @@ def _orders(runs: pd.DataFrame, held_out: bool) -> tuple[str, str]:
     )
     if lead.n >= FEWEST_SEEDS and lead.verdict() != "better":
         return "refuted", f"{evidence}QM is not clearly better than MP, which by the rule refutes it."
-    evidence += f"An interval that begins above {_SIMILAR} %, or no lead of QM over MP, refutes it."
+    evidence += f"An interval that begins above {_SIMILAR} %, or no clear lead of QM over MP, refutes it."
     if not always:
         return "undecided", evidence
     return "reproduced" if share.high <= _SIMILAR else "refuted" if share.low > _SIMILAR else "undecided", evidence

@@ -276,7 +276,8 @@ print(f"one by one: {estimate:.2f} nats (95 % interval {estimate - 2 * error:.2f
 print(f"all at once: {together:.2f} nats")
 
 # %% [markdown]
-# Together they cost far more than one by one. What a weight costs depends on which others are still there.
+# Together they cost far more than one by one. What a weight costs depends on which others are still there. (Of the 300 weights, those among the smallest 90 % stand for all of these: their
+# mean, times the number of such weights. The interval says how far such a sample may well be off.)
 
 # %% [markdown]
 # ## 6. One question, or many?
@@ -314,8 +315,8 @@ plots.bars(ax, comparison["accuracy"], "accuracy on the validation images at 90 
 best.reveal(
     figure,
     comparison.apply(lambda column: column.map({"accuracy": "{:.0%}", "loss": "{:.2f}"}[column.name].format)),
-    "Asked once, the loss chooses hardly better than size: some more images are right, but the loss is no lower. Asked again "
-    "after every stage, it leaves a network that still reads most digits, with exactly as many weights.",
+    "Asked once, the loss chooses hardly better than size: some more images are right, but its own value is even higher. "
+    "Asked again after every stage, it leaves a network that still reads most digits, with exactly as many weights.",
     alt="Three bars, the accuracy of MP in one go, QM in one go and QM in 14 stages; the last is by far the longest.",
     answer=comparison["accuracy"].idxmax(),
 )

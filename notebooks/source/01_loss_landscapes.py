@@ -165,7 +165,7 @@ axes[1].set_ylabel("")
 rise = lines[0][0.9] - height
 half_way.reveal(
     figure,
-    "Every line leaves the trained network almost level. The harm is done far from where you stand, and someone who only "
+    "Every line to a mask here leaves the trained network almost level. The harm is done far from where you stand, and someone who only "
     "looks around at the start sees next to nothing of it.",
     answer=(rise[10] / rise[20]).item(),
     alt="Loss along the straight line to the mask, for MP in one go and QM in 14 stages, at four sparsities: all lines "
@@ -602,7 +602,7 @@ detour.reveal(
 # %% [markdown] tags=["slide"]
 # ## What we saw
 #
-# - A pruned network is a point, and a far one. The line leaves almost level, and the harm is done at its end.
+# - A pruned network is a point, and a far one. The line leaves almost level; most of the harm is done in its second half.
 # - A slice shows its own direction and no other.
 # - Stages turn right angles. They share out the weights, and lead to another mask than one long step.
 
@@ -610,7 +610,7 @@ detour.reveal(
 # ## What we saw
 #
 # - A pruned network is a point, and a far one: from 50 % on, the step there is longer than all of the training, because
-#   many weights go all the way to zero. The line leaves almost level, and the harm is done at its end.
+#   many weights go all the way to zero. The line leaves almost level, and most of the harm is done in its second half.
 # - A slice or a plane shows its own directions and no others. Random ones look flat; the gradient's is steep.
 # - Stages turn right angles. They share out the weights, and lead to another mask than one long step.
 #

@@ -370,7 +370,7 @@ back.reveal(
 
 # %% [markdown]
 # The scale is logarithmic. OBS, which also chooses by what can be paid back, has the least; it took one inverse for
-# each weight of each row. SparseGPT lies between Wanda's mask as it is and the same mask updated: mostly because only what is to the right of a weight can pay for it.
+# each weight of each row. SparseGPT lies between Wanda's mask as it is and the same mask updated. One likely reason is that only what is to the right of a weight can pay for it; but its mask is another one, too, and the figure does not tell the two apart.
 #
 # Then all layers. SparseGPT does two things at once, and notebook 04 taught us to separate such things: it chooses a mask, and it changes weights. Here is its mask with the
 # old weights beside both together.
@@ -390,7 +390,7 @@ loss = {name: training.evaluate(one, task, "test").loss for name, one in nets.it
 print(pd.Series(loss).round(2).to_string())
 
 # %% [markdown]
-# Look at the middle rows. SparseGPT's mask *without* the update is worse than plain magnitude: it gives away weights that others can replace, and then the replacement is missing. With the update, it is far
+# Look at the middle rows. SparseGPT's mask *without* the update is worse than plain magnitude. Perhaps it gives away weights because others can replace them, and then the replacement is missing. With the update, it is far
 # better than both. **Here, at 60 %, all of the gain over magnitude comes from the update.** Whether another mask with the same update would do as well, these rows do not say.
 #
 # ### Bonus 6.4: A whole row
@@ -478,10 +478,9 @@ second.reveal(
 # %% [markdown]
 # What to see besides:
 #
-# - **Wanda** and magnitude in each layer lie close together up to 50 % (1.45 and 1.49 there), as section 3 led us to expect; from 70 % on Wanda is behind. Per row it
-#   does worse than per layer at 50 and 60 %: equal shares of all rows are a constraint (at 70 and 80 % it does slightly better).
-# - **LM** trails QM throughout, and up to 60 % even magnitude in each layer (1.93 and 1.87 there): here, without a penalty, stages without curvature are not
-#   enough. At 80 % it has passed SparseGPT (2.67 and 2.79).
+# - **Wanda** and magnitude in each layer lie close together up to 60 %; from 70 % on Wanda is behind. That their inputs are of much the same size (section 3) may be why they are so close; we did not test it. Per row Wanda
+#   does worse than per layer at 50 and 60 %, and slightly better at 70 and 80 %; the table does not say why.
+# - **LM** trails QM throughout. Up to 60 % it is behind even magnitude in each layer (1.93 and 1.87 there), from 70 % on ahead of it. At 80 % it has passed SparseGPT (2.67 and 2.79).
 # - The effort is **not equal**: LM and QM had 14 stages, and 14 times the text.
 #
 # What does it cost? Seconds of processor time for one pruning, and the spread of the loss over the three draws (magnitude reads no data, so
@@ -632,7 +631,7 @@ prune_own("models/my-model", data.characters.text())
 # ## What we saw
 #
 # - Wanda is OBD and SparseGPT is OBS, asked of one layer's outputs in place of the loss. The expansion is that of notebook 02, and for a layer it is exact.
-# - Paying back is what makes SparseGPT good here: at 60 %, its mask alone is worse than magnitude. Up to 50 %, Wanda hardly differs from magnitude in each layer: the inputs of most layers are alike in size.
+# - Paying back is what makes SparseGPT good here: at 60 %, its mask alone is worse than magnitude. Up to 60 %, Wanda hardly differs from magnitude in each layer; the inputs of most layers are alike in size.
 # - The shares of the layers matter again. Magnitude in QM's shares beats QM itself from 50 to 70 %, and SparseGPT in QM's shares is the best of all.
 #
 # **Next**: [the glossary](GLOSSARY.md), and a model of your own.

@@ -188,4 +188,4 @@ class TestTable:
             assert f"leaves {(again['overlap'] == 1).sum()} of {len(again)} masks alone" in summary
             moved = again.loc[again["overlap"] < 1, "overlap"].median()
             assert f"masks alone; the others share {100 * moved:.3g} %" in summary
-            assert f"losses not: **{verdict}**" in summary
+            assert f"*masks are chaotic, losses are not*: {verdict}" in summary

@@ -125,7 +125,7 @@ def test_finding_2_in_numbers() -> None:
         "Best loss changes at 14 stages: MP 2.02, LM 1.22, QM 1.05; QM minus MP -0.970 (-0.970 to -0.970), LM "
         "minus QM 0.170 (0.0781 to 0.262); of what lies between MP and QM, LM and QM differ by 17.5 % (8.05 to 27.0); "
         "their distance less a quarter of that of MP and QM -0.0725 (-0.164 to 0.0194); n = 4. An interval that begins "
-        "above 25 %, or no lead of QM over MP, refutes it."
+        "above 25 %, or no clear lead of QM over MP, refutes it."
     )
 
 

@@ -172,7 +172,7 @@ WRONG: dict[str, list[tuple[str, Any]]] = {
         ("other", trust(factor=lambda e, t: 0.1 if e > t else 3 if e < t / 2 else 1)),
     ],
     "ranks and predicts": [
-        ("luck", "a"),
+        ("any-order", "a"),
         ("more-stages", "b"),
         ("sum-of-saliencies", "d"),
         *(("no-option", answer) for answer in ("abcd", "the order", "e", 2)),
