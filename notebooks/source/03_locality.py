@@ -678,7 +678,7 @@ def next_step(share, predicted, actual, tolerance):
 #
 # - For LM and QM, many small stages keep the loss far better than one long step. First and second order: *similar* by our rule on MNIST, undecided on digits.
 # - On the digits QM ranks well although it predicts badly; on MNIST our rule says *refuted*, on CIFAR-10 *undecided*.
-# - Without a penalty, three quarters of what LM and QM keep changes with the draw. The loss moves less (clear on MNIST, undecided on digits).
+# - Without a penalty, three quarters of what LM and QM keep changes with the draw.
 
 # %% [markdown]
 # ## What we saw
