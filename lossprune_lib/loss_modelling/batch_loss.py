@@ -15,7 +15,9 @@ from torch import Tensor, nn
 from lossprune_lib.checks import check_choice, check_int
 from lossprune_lib.data.inputs import Inputs, change, kind, part
 from lossprune_lib.data.task import Batch
-from lossprune_lib.loss_modelling.footprint import Footprint, warn_of_no_gradients
+from lossprune_lib.loss_modelling.cut_off import warn_of_no_gradients
+from lossprune_lib.loss_modelling.footprint import Footprint
+from lossprune_lib.loss_modelling.forward import check_precision
 from lossprune_lib.loss_modelling.loss import Loss, check_loss
 from lossprune_lib.loss_modelling.losses import cross_entropy, is_shipped
 from lossprune_lib.loss_modelling.model import LossModel
@@ -169,8 +171,9 @@ class BatchLoss:
         check_choice(matrix, MATRICES, "matrix")
         self.space.check_point(weights, "The point")
         self.space.check_point(step, "The step")
+        check_precision(weights)
         if not self.is_mlp:
-            warn_of_no_gradients(self.footprint, self.space.layers)
+            warn_of_no_gradients(self.footprint, self.space.layers, stacklevel=3)
         form = {"ggn": ggn_quadratic_form, "hessian": hessian_quadratic_form}[matrix]
 
         def of_part(x: Inputs, y: Tensor) -> Tensor:

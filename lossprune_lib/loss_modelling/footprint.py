@@ -94,24 +94,6 @@ class Footprint:
         return max(self.least, max_bytes // max(1, self.bytes_of_example(space, columns, max_bytes)))
 
 
-class NoGradientWarning(UserWarning):
-    """The output depends on some layers that no gradient reaches, so that their weights seem to cost nothing."""
-
-
-def warn_of_no_gradients(footprint: Footprint, layers: tuple[str, ...]) -> None:
-    """Warn, once, where gradients are zero only because something in the network keeps them away."""
-    if footprint.cut_off and "no gradients" not in footprint.said:
-        footprint.said.append("no gradients")
-        names = ", ".join(repr(layers[i]) for i in footprint.cut_off)
-        warnings.warn(
-            f"No gradient reaches {names}, although the output depends on it: by lm, obd and qm its weights seem to "
-            "cost nothing, and go first. Leave it out (exclude=), or remove what cuts it off, such as torch.no_grad(), "
-            "detach() or argmax.",
-            NoGradientWarning,
-            stacklevel=6,
-        )
-
-
 class SlowCurvatureWarning(UserWarning):
     """The curvature of some layers takes the general path."""
 

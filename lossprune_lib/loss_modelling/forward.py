@@ -69,11 +69,7 @@ def record(
     """
     if torch.is_inference_mode_enabled():
         raise ValueError("There are no gradients in torch.inference_mode: leave it first (torch.no_grad is fine).")
-    if torch.is_autocast_enabled(weights.device.type):
-        raise ValueError(
-            "A loss model is not computed in the low precision of torch.autocast: leave it first (in a network's own "
-            "forward pass it is fine)."
-        )
+    check_precision(weights)
     leaves = [part.detach().requires_grad_() for part in space.split(weights)]
     calls: dict[int, Call | None] = {}
     with torch.enable_grad(), _watching(space, watched, examples, calls):
@@ -81,6 +77,15 @@ def record(
         # A network that computes in another precision (autocast) still has its loss in that of its weights.
         outputs = outputs.to(weights.dtype) if outputs.is_floating_point() else outputs
     return Recording(outputs, leaves, {i: call for i, call in calls.items() if call is not None})
+
+
+def check_precision(weights: Tensor) -> None:
+    """Raise ValueError within torch.autocast, which would round losses and their derivatives."""
+    if torch.is_autocast_enabled(weights.device.type):
+        raise ValueError(
+            "A loss model is not computed in the low precision of torch.autocast: leave it first (in a network's own "
+            "forward pass it is fine)."
+        )
 
 
 @contextmanager

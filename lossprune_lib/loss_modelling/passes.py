@@ -20,8 +20,9 @@ from lossprune_lib.data.inputs import Inputs, part
 from lossprune_lib.loss_modelling import curvature
 from lossprune_lib.loss_modelling.backward import by_autograd, through_mlp
 from lossprune_lib.loss_modelling.confirm import close, confirmed
-from lossprune_lib.loss_modelling.footprint import check_curvature, warn_of_no_gradients
-from lossprune_lib.loss_modelling.forward import record
+from lossprune_lib.loss_modelling.cut_off import warn_of_no_gradients
+from lossprune_lib.loss_modelling.footprint import check_curvature
+from lossprune_lib.loss_modelling.forward import check_precision, record
 from lossprune_lib.loss_modelling.general import Point, squares_one_by_one, squares_together
 from lossprune_lib.loss_modelling.loss import Loss
 from lossprune_lib.loss_modelling.losses import CrossEntropy, is_shipped
@@ -54,6 +55,7 @@ def evaluate(
     restriction : the weights by which gradient and curvature are; they are zero elsewhere
     patterns : of layers, by their place, whose products with the kept weights are sparse
     """
+    check_precision(weights)
     share, patterns = 1 / float(risk.loss.count(risk.y)), patterns or {}
     restricted = restriction.applied(risk.footprint.positions) if restriction and patterns else nullcontext()
     by_units = risk.is_mlp and 0 in patterns

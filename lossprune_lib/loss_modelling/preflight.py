@@ -19,6 +19,7 @@ from lossprune_lib.checks import check_finite, with_article
 from lossprune_lib.data.inputs import Inputs, change, count, part, tensors_of
 from lossprune_lib.loss_modelling import curvature
 from lossprune_lib.loss_modelling.confirm import close, direction
+from lossprune_lib.loss_modelling.cut_off import layers_that_matter
 from lossprune_lib.loss_modelling.footprint import Footprint
 from lossprune_lib.loss_modelling.forward import Recording, record
 from lossprune_lib.loss_modelling.general import Point, squares_together
@@ -60,7 +61,8 @@ def preflight(space: WeightSpace, rest: Mapping[str, Tensor], x: Inputs) -> Foot
     found = outputs[:1], sum(sizes), max(sizes, default=0)
     with _gradients_in_words():
         least, gradients, by_outputs = _gradients(together, alone)
-    cut_off = _cut_off(space, rest, pair, outputs, gradients)
+    without = [i for i in range(len(space.layers)) if all(of_example[i] is None for of_example in gradients)]
+    cut_off = layers_that_matter(space, rest, pair, outputs, without)
     if not all(close(a.outputs[:1].detach(), outputs[i : i + 1]) for i, a in enumerate(alone)):
         return Footprint(*found, mixes=True, cut_off=cut_off)
     if outputs.ndim > 2 and any(isinstance(module, _BatchNorm) for module in space.net.modules()):
@@ -175,22 +177,6 @@ def _gradients(together: Recording, alone: list[Recording]) -> tuple[int, Gradie
         for i in range(2)
     ]
     return 2, [by_weights(together, v, []) for v in one_at_a_time], of_pair[layers:]
-
-
-def _cut_off(
-    space: WeightSpace, rest: Mapping[str, Tensor], x: Inputs, outputs: Tensor, gradients: Gradients
-) -> tuple[int, ...]:
-    """Return the layers that the outputs depend on, though no gradient reaches them."""
-    without = [i for i in range(len(space.layers)) if all(of_example[i] is None for of_example in gradients)]
-    found = []
-    for i in without:
-        others = space.read()
-        of_layer = space.split(others)[i]
-        of_layer.add_(of_layer.abs() + 1)
-        with torch.no_grad():
-            if not close(space.run(others, rest, x).to(outputs.dtype), outputs):
-                found.append(i)
-    return tuple(found)
 
 
 def _paths(

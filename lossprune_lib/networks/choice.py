@@ -155,6 +155,11 @@ def parameters_of(net: nn.Module) -> list[Owned]:
     return [replace(places[0], others=tuple(place.name for place in places[1:])) for places in each]
 
 
+def has_functions(selectors: Selectors | None) -> bool:
+    """Return whether some selector is a function, which may ask for what another copy of the network has not."""
+    return any(not isinstance(selector, (str, type)) for selector in _listed(selectors))
+
+
 def _listed(selectors: Selectors | None) -> list[Selector]:
     single = selectors is None or isinstance(selectors, (str, type)) or callable(selectors)
     found = [selectors] if single and selectors is not None else list(selectors or [])  # type: ignore[arg-type]

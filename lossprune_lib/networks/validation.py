@@ -98,8 +98,8 @@ def check_examples(examples: int, split: str) -> int:
     """Return the number of examples of a split; raise ValueError if there are none."""
     if examples == 0:
         raise ValueError(
-            f"The split {split!r} of this task has no examples: each call of its batches must give a fresh iterator, "
-            "of at least one."
+            f"The split {split!r} of this task gave no examples: it is empty, or its batches were used up, and each "
+            "call of them must begin anew."
         )
     return examples
 

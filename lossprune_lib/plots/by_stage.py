@@ -64,10 +64,11 @@ def errors_by_stages(axes: Iterable[Axes], networks: Mapping[str, pd.DataFrame])
 
     Parameters
     ----------
-    axes : one for each case; they get the same scale
+    axes : one for each panel; they get the same scale
     networks : title of each panel, and the rows of one network in what `results.errors_by_stages` returns
+        Where these have no intervals, below four seeds, there are no bars.
     """
-    highest = max(found["high"].max() for found in networks.values())
+    highest = max(found[["mean", "high"]].max().max() for found in networks.values())
     for ax, (title, found) in zip(axes, networks.items(), strict=True):
         for cause, of in found.groupby("cause", sort=False):
             bars = np.stack([of["mean"] - of["low"], of["high"] - of["mean"]])

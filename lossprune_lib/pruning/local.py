@@ -14,6 +14,7 @@ from torch import nn
 
 from lossprune_lib.checks import check_instance
 from lossprune_lib.data.task import TaskLike
+from lossprune_lib.networks.choice import has_functions
 from lossprune_lib.networks.masks import Mask, check_mask
 from lossprune_lib.networks.validation import check_mode, check_place
 from lossprune_lib.networks.weights import Layout, WeightSpace
@@ -62,8 +63,7 @@ class LocalPruner(PrunerSettings):
                 stacklevel=3,
             )
         space = copy.deepcopy(space)  # network and all; only now, as what is refused above may be impossible to copy
-        chosen_by = self.include, self.exclude
-        return PrunerState(space, space.read() * mask.kept, task, mask, start=mask, chosen_by=chosen_by)
+        return PrunerState(space, space.read() * mask.kept, task, mask, start=mask)
 
     def check_start(self, mask: Mask) -> None:
         """Raise ValueError if a mask to start from has pruned more than the pruner would."""
@@ -91,7 +91,7 @@ class LocalPruner(PrunerSettings):
             or a given one is below what is masked or goes with densities.
         """
         check_instance(state, PrunerState, "A state", "take the one that start, step or stream gives")
-        if (self.include, self.exclude) != state.chosen_by:  # the same layers may be chosen in other words
+        if not has_functions(self.include) and not has_functions(self.exclude):
             _check_layers("state", state.space.layout, WeightSpace(state.space.net, self.include, self.exclude))
         return run_stage(self, state, sparsity)
 
@@ -123,7 +123,7 @@ class LocalPruner(PrunerSettings):
         Raises
         ------
         ValueError, TypeError
-            if network, task and mask do not go together, or the loss is NaN; the message says what to do.
+            if network, task and mask do not go together, or a measured loss is NaN; the message says what to do.
         """
         return prune_together([self], net, task, mask, progress=progress)[0]
 

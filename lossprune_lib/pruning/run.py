@@ -14,7 +14,6 @@ from lossprune_lib.data.task import TaskLike
 from lossprune_lib.loss_modelling.loss import Loss
 from lossprune_lib.loss_modelling.losses import cross_entropy
 from lossprune_lib.loss_modelling.restriction import Restriction
-from lossprune_lib.networks.choice import Selectors
 from lossprune_lib.networks.masks import Mask
 from lossprune_lib.networks.weights import WeightSpace
 from lossprune_lib.pruning.settings import PrunerSettings
@@ -36,7 +35,6 @@ class PrunerState:
     stage: int = 0
     row: dict[str, float] = field(default_factory=dict)
     values: Tensor | None = None  # [D], where a criterion gave the weights that stay new values
-    chosen_by: tuple[Selectors | None, Selectors] = (None, ())  # the pruner's include and exclude
 
     @cached_property
     def weights(self) -> Tensor:

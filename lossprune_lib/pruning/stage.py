@@ -97,18 +97,13 @@ def losses_of(state: PrunerState) -> LossOf:
 
 
 def model_of(settings: PrunerSettings, state: PrunerState, loss_of: LossOf) -> StageModel:
-    """Return the model that a criterion ranks by, with what it asks for and no more; ValueError for a loss of NaN."""
+    """Return the model that a criterion ranks by, with what the criterion asks for and no more."""
     criterion, order = settings.rule, settings.rule.order
     if order is None:
         return StageModel(state.weights, space=state.space, mask=state.mask)
     risk, reads_gradient = loss_of(settings), criterion.gradient and order > 0
     found = risk.known(state.weights, order, reads_gradient, state.restriction)
-    if found.loss is not None and math.isnan(found.loss):
-        raise ValueError(
-            f"The loss {type(settings.loss).__name__} is NaN on the batch of stage {state.stage + 1}, so no change of "
-            "it can be measured: look for what has no value at the network's outputs, such as the logarithm of a "
-            "number below zero."
-        )
+    _check_number(settings, state, found.loss)
     derivatives = found.gradient if reads_gradient else None, found.curvature if order > 1 else None
     return StageModel(state.weights, found.loss, *derivatives, space=state.space, mask=state.mask, risk=risk)
 
@@ -155,7 +150,19 @@ def _actual(settings: PrunerSettings, state: PrunerState, after: PrunerState, mo
         return {}
     else:
         before, now = model.loss, model.risk.known_loss(after.weights, after.restriction)
+    for at, loss in ((state, before), (after, now)):
+        _check_number(settings, at, loss)
     return {"loss": before, "true_change": now - before}
+
+
+def _check_number(settings: PrunerSettings, state: PrunerState, loss: float | None) -> None:
+    """Raise ValueError for a loss of NaN, of which no change can be measured; an infinite one is left alone."""
+    if loss is not None and math.isnan(loss):
+        raise ValueError(
+            f"The loss {type(settings.loss).__name__} is NaN after {state.stage} stages, so no change of it can be "
+            "measured: look for what has no value at the network's outputs, such as the logarithm of a number below "
+            "zero."
+        )
 
 
 def _warn_of_emptied_layers(before: dict[str, float], after: dict[str, float]) -> None:

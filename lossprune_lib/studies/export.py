@@ -25,8 +25,8 @@ _DIGITS = "%.6g"
 def export(study: Study, plan: str | Path, store: str | Path, folder: str | Path) -> list[Path]:
     """Write NAME.csv (one row per run), NAME-overlap.csv (how much the criteria's masks have in common) and NAME.md.
 
-    The plan is copied beside them, unless it is there. A table that is there already keeps the rows of its other seeds,
-    so that a study may be run in parts, each with a store of its own; the note has a line for each part.
+    The plan is copied beside them. A table that is there already keeps the rows of its other seeds, so that a study may
+    be run in parts, each with a store of its own, and be given more seeds; the note has a line for each part.
 
     Parameters
     ----------
@@ -38,18 +38,15 @@ def export(study: Study, plan: str | Path, store: str | Path, folder: str | Path
     Raises
     ------
     ValueError
-        if no run of the study is finished; if the table that is there has rows of other seeds that are no runs of the
-        plan; or if another plan of its name is there.
+        if no run of the study is finished, or a table or plan of this name is there with runs that are not in the plan.
     """
     plan, folder = Path(plan), Path(folder)
     planned = Study.read(plan)  # all of it: `study` may have some of its seeds only
     table, csv, note = study.table(store), folder / f"{plan.stem}.csv", folder / f"{plan.stem}.md"
     if table.empty:
         raise ValueError(f"No run of {plan.stem} is finished in {store}: run the study first.")
-    earlier = _of_other_seeds(csv, table, planned)
-    content, copied = plan.read_bytes(), folder / plan.name
-    if copied.is_file() and copied.read_bytes() != content:
-        raise ValueError(f"There is another {plan.name} in {folder}: export into another folder, or remove that one.")
+    _check_same_study(folder / plan.name, csv, planned)
+    earlier = _of_other_seeds(csv, table)
     parts = [*_parts_in(note, set(earlier["seed"])), _part(study, store, table)]
     whole = table.drop(columns=[name for name in _IN_NOTE if name in table])
     if not earlier.empty:
@@ -62,28 +59,36 @@ def export(study: Study, plan: str | Path, store: str | Path, folder: str | Path
         written.append(_write(overlap, overlaps))
     else:
         overlaps.unlink(missing_ok=True)  # an earlier part's would be taken for that of all seeds
-    if not copied.is_file():
-        written.append(files.replace(copied, lambda path: path.write_bytes(content)))
+    content = plan.read_bytes()
+    written.append(files.replace(folder / plan.name, lambda path: path.write_bytes(content)))
     text = _note(planned, plan, whole, sorted(parts))
     return [*written, files.replace(note, lambda path: path.write_text(text, "utf-8"))]
 
 
-def _of_other_seeds(csv: Path, table: pd.DataFrame, planned: Study) -> pd.DataFrame:
-    """Return the rows of seeds that were exported before, from another store; raise if they are not in the plan."""
+def _of_other_seeds(csv: Path, table: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of seeds that were exported before, from another store."""
+    found = _exported(csv) if csv.is_file() else table.iloc[:0]
+    return found[~found["seed"].isin(table["seed"])]
+
+
+def _exported(csv: Path) -> pd.DataFrame:
+    return pd.read_csv(csv, keep_default_na=False, na_values=[""])
+
+
+def _check_same_study(copied: Path, csv: Path, planned: Study) -> None:
+    """Raise ValueError if what was exported before, a plan and its table, has runs that are not planned."""
+    remedy = "export into another folder, or remove what was exported there before."
+    # The plan knows what no column shows, such as the learning rate.
+    if copied.is_file() and not set(Study.read(copied).runs) <= set(planned.runs):
+        raise ValueError(f"{copied} is another plan, with runs that this one has not: {remedy}")
     if not csv.is_file():
-        return table.iloc[:0]
-    found = pd.read_csv(csv, keep_default_na=False, na_values=[""])
-    earlier = found[~found["seed"].isin(table["seed"])]
-    runs = [run.columns() for run in planned.runs]
+        return
+    runs, table = [run.columns() for run in planned.runs], _exported(csv)
     names = [*runs[0], *ADDED]
     known = {_settings(run, names) for run in runs}
-    strange = [_settings(row, names) not in known for row in earlier.to_dict("records")]
+    strange = [_settings(row, names) not in known for row in table.to_dict("records")]
     if any(strange):
-        raise ValueError(
-            f"{csv} has runs of another plan (seeds {_listed(earlier.loc[strange, 'seed'])}): export into another "
-            "folder, or remove what was exported there before."
-        )
-    return earlier
+        raise ValueError(f"{csv} has runs of another plan (seeds {_listed(table.loc[strange, 'seed'])}): {remedy}")
 
 
 def _settings(row: Mapping[Any, Any], names: Collection[str]) -> tuple[Any, ...]:
@@ -127,9 +132,9 @@ def _note(study: Study, plan: Path, table: pd.DataFrame, parts: list[str]) -> st
     again = "The same machine and versions give the same numbers again."
     if any("; cpu (" not in part for part in parts):
         again = "On a GPU the last digits depend on chance: the same machine gives nearly the same numbers again."
-    # A plan that comes with the project goes by its name, which is the same on every machine.
+    # A plan that comes with the project goes by its name; another is read where the note lies, from its copy.
     shipped = plan.resolve().is_relative_to((DATA / "results").resolve())
-    given = plan.stem if shipped else shlex.quote(plan.as_posix())
+    given = plan.stem if shipped else shlex.quote(plan.name)
     return f"""# {plan.stem}
 
 Made by `python -m lossprune_lib study run {given}`, then

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,8 @@ from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
 from lossprune_lib import BatchLoss, LossModel, WeightSpace
-from lossprune_lib.loss_modelling.footprint import Footprint, NoGradientWarning, SlowCurvatureWarning
+from lossprune_lib.loss_modelling.cut_off import NoGradientWarning
+from lossprune_lib.loss_modelling.footprint import Footprint, SlowCurvatureWarning
 from lossprune_lib.loss_modelling.preflight import preflight
 
 X, Y = torch.randn(6, 4, generator=torch.Generator().manual_seed(0)), torch.tensor([0, 1, 2, 0, 1, 2])
@@ -171,17 +173,29 @@ def test_a_gradient_that_is_cut_off_is_said_once_and_only_where_it_is_asked_for(
     net = Around(way)
     batch, weights = BatchLoss(net, (X, Y)), WeightSpace(net).read()
     batch.value(weights)  # a loss needs no gradient: nothing to say
-    with pytest.warns(NoGradientWarning, match=r"No gradient reaches 'first', although .*exclude="):
+    with pytest.warns(NoGradientWarning, match=r"No gradient reaches 'first', although .*exclude=") as warned:
         batch.model(weights, order=1)
+    assert [each.filename for each in warned] == [__file__]
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # said once
         batch.model(weights / 3, order=1)
-    with pytest.warns(NoGradientWarning):
+    with pytest.warns(NoGradientWarning) as warned:
         BatchLoss(Around(way), (X, Y)).quadratic_form(weights, weights, "hessian")
+    assert [each.filename for each in warned] == [__file__]
+
+
+def test_a_network_may_fail_with_weights_that_nobody_asked_for() -> None:
+    """Whether a layer matters is tried with other weights, with which its outputs are no places in a table."""
+    table = torch.arange(24.0).reshape(8, 3)
+    net = Around(lambda net, x: net.head(x) + table[net.first(x).detach().abs().sum(1).long()])
+    with torch.no_grad():
+        net.first.weight.mul_(0.1)
+    with pytest.warns(NoGradientWarning, match="reaches 'first'"):
+        assert LossModel.at(net, (X, Y), order=1).loss == pytest.approx(F.cross_entropy(net(X), Y).item(), rel=1e-6)
 
 
 @pytest.mark.filterwarnings("ignore::lossprune_lib.loss_modelling.footprint.SlowCurvatureWarning")
-@pytest.mark.filterwarnings("ignore::lossprune_lib.loss_modelling.footprint.NoGradientWarning")
+@pytest.mark.filterwarnings("ignore::lossprune_lib.loss_modelling.cut_off.NoGradientWarning")
 @pytest.mark.parametrize("max_bytes", [1, 2**30])
 def test_where_no_weight_reaches_the_output_all_is_zero(max_bytes: int) -> None:
     net = Around(lambda net, x: net.head(net.first(x)).detach())
@@ -219,6 +233,11 @@ def test_autocast_around_a_loss_model_is_refused(net: nn.Module, order: int) -> 
         LossModel.at(net, (X, Y), order)
     with torch.autocast("cpu", torch.bfloat16, enabled=False):
         assert LossModel.at(net, (X, Y), order).loss is not None
+    batch = BatchLoss(net, (X, Y))  # made outside, and used within
+    weights = batch.space.read()
+    for use in (batch.value, partial(batch.model, order=order), lambda w: batch.quadratic_form(w, w, "ggn")):
+        with torch.autocast("cpu", torch.bfloat16), pytest.raises(ValueError, match="autocast: leave it first"):
+            use(weights)
 
 
 @pytest.mark.parametrize("name", NETWORKS)

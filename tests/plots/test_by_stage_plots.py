@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pandas as pd
 import pytest
 import torch
@@ -52,6 +54,16 @@ def test_errors_of_networks_are_drawn_with_their_intervals_on_one_scale() -> Non
             assert line.get_ydata().tolist() == of["mean"].tolist()
             ends = [segment[:, 1].tolist() for segment in bars.get_segments()]
             assert ends == [pytest.approx(pair) for pair in of[["low", "high"]].to_numpy().tolist()]
+
+
+def test_errors_of_few_networks_have_no_bars() -> None:
+    table = pd.read_csv(Path(__file__).parents[2] / "data" / "results" / "predictions" / "predictions.csv")
+    found = results.errors_by_stages(table[table["seed"] < 1113].query("network == 'digits'"))
+    assert found["low"].isna().all()
+    ax = Figure().add_subplot()
+    by_stage.errors_by_stages([ax], {"digits": found})
+    assert ax.get_ylim() == pytest.approx((0, 1.05 * found["mean"].max()))
+    assert all(line.get_xydata().shape == (6, 2) for line in ax.lines[::3])
 
 
 @pytest.mark.parametrize(("built", "chosen"), [(0.0, 0.8), (0.89, 0.9), (0.5, 0.6), (0.985, 0.99)])

@@ -305,6 +305,9 @@ def test_a_step_of_other_layers_than_the_states_is_refused(net: nn.Module, task:
             ValueError, match=r"state is of the layers 0, 2, 4, but .* \(0, 4\): give the include and excl"
         ):
             other.step(state)
+    few = LocalPruner("mp", sparsity=0.5, stages=2, include=["0", "4"]).start(net, task)
+    with pytest.raises(ValueError, match=r"of the layers 0, 0.bias, 4, 4.bias, but .* \(0, 2, 4\)"):
+        pruner.step(few)
     same = replace(pruner, include=nn.Linear, exclude=["*.bias"]).step(state)
     assert torch.equal(same.mask.kept, pruner.step(state).mask.kept)
 
@@ -315,6 +318,8 @@ def test_a_step_may_choose_its_layers_by_the_networks_own_parameters(net: nn.Mod
     with pytest.warns(CoverageWarning):
         state = pruner.start(net, task)
     assert pruner.step(pruner.step(state)).mask.sparsity == 0.5
+    again = replace(pruner, include=lambda _, parameter: parameter is net[2].weight)
+    assert again.step(state).stage == 1
 
 
 def test_a_step_to_less_than_is_masked_in_one_layer_is_refused(net: nn.Module, task: data.Task) -> None:
@@ -675,8 +680,10 @@ class Logarithms(Loss):
 
 def test_a_loss_that_is_nan_is_refused_and_an_infinite_one_is_not(net: nn.Module, task: data.Task) -> None:
     pruner = LocalPruner("lm", sparsity=0.5, stages=2, batch_size=30, loss=Logarithms())
-    with pytest.raises(ValueError, match="loss Logarithms is NaN on the batch of stage 1"):
+    with pytest.raises(ValueError, match="loss Logarithms is NaN after 0 stages"):
         pruner.prune(net, task, progress=False)
+    with pytest.raises(ValueError, match="loss Logarithms is NaN after 0 stages"):
+        replace(pruner, criterion="mp", trace="train").prune(net, task, progress=False)
     assert replace(pruner, criterion="mp").prune(net, task, progress=False).sparsity == pytest.approx(0.5, abs=0.01)
     with torch.no_grad():
         net[4].bias.copy_(
@@ -684,6 +691,22 @@ def test_a_loss_that_is_nan_is_refused_and_an_infinite_one_is_not(net: nn.Module
         )  # numbers, but their difference is none
     run = replace(pruner, loss=losses.cross_entropy).prune(net, task, progress=False)
     assert run.trace["loss"].tolist() == [math.inf] * 2
+
+
+def test_a_loss_that_becomes_nan_in_the_last_stage_is_refused(net: nn.Module, task: data.Task) -> None:
+    space = WeightSpace(net)
+    dense = space.read()
+
+    @dataclass(frozen=True)
+    class NanOncePruned(Loss):
+        def total(self, outputs: Tensor, targets: Tensor) -> Tensor:
+            return outputs.sum() * (1.0 if bool((outputs[:, 0] != outputs[0, 0]).any()) else math.nan)
+
+    for criterion in ("lm", "mp"):
+        pruner = LocalPruner(criterion, sparsity=0.99, stages=1, batch_size=30, trace="train", loss=NanOncePruned())
+        with pytest.raises(ValueError, match="NanOncePruned is NaN after 1 stages"):
+            pruner.prune(net, task, progress=False)
+    assert torch.equal(space.read(), dense)
 
 
 @pytest.mark.parametrize(("criterion", "step_penalty"), [("mp", 0.0), ("qm", 1e9)])

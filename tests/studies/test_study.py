@@ -452,7 +452,7 @@ def test_a_study_may_be_run_and_exported_in_parts(plan: Path, tmp_path: Path, ta
     "change", [("[0.9]", "[0.5]"), ("epochs = 2", "epochs = 3"), ('"mp", ', ""), ("[3, 4]", "[3]")]
 )
 def test_a_table_does_not_mix_the_runs_of_two_plans(plan: Path, tmp_path: Path, change: tuple[str, str]) -> None:
-    """The table that is there has a seed which is not exported again, and none of whose runs need be in the plan."""
+    """The table that is there has a seed which is not exported again, and runs that are not in the plan."""
     plan.write_text(PLAN.replace('"random", "lm", "qm"', '"random"'))
     store, folder = tmp_path / "runs.sqlite", tmp_path / "out"
     Study.read(plan).run(store, progress=False)
@@ -462,7 +462,7 @@ def test_a_table_does_not_mix_the_runs_of_two_plans(plan: Path, tmp_path: Path, 
     plan.write_text(plan.read_text().replace(*change))
     part = Study.read(plan).only([3])
     part.run(store, progress=False)
-    with pytest.raises(ValueError, match=r"another plan \(seeds 4\).*another folder"):
+    with pytest.raises(ValueError, match=r"another plan \(seeds (3, )?4\).*another folder"):
         export.export(part, plan, store, folder)
     assert (folder / "my_plan.csv").read_text() == before
 
@@ -470,7 +470,8 @@ def test_a_table_does_not_mix_the_runs_of_two_plans(plan: Path, tmp_path: Path, 
 @pytest.mark.parametrize("name", results.names("**"))
 def test_a_shipped_table_can_be_exported_in_parts(name: str) -> None:
     plan, table = __main__._shipped_plans()[name], results.load(name)
-    earlier = export._of_other_seeds(plan.with_suffix(".csv"), table.head(1), Study.read(plan))
+    export._check_same_study(plan, plan.with_suffix(".csv"), Study.read(plan))
+    earlier = export._of_other_seeds(plan.with_suffix(".csv"), table.head(1))
     assert len(earlier) == (table["seed"] != table["seed"][0]).sum()
 
 
@@ -496,14 +497,17 @@ def test_an_export_has_its_plan_and_says_how_it_is_run_again(
     note = Path("out/my_plan.md").read_text()
     assert "(my_plan.toml)" in note
     commands = [shlex.split(text) for text in note.split("`") if text.startswith("python -m lossprune_lib")]
-    assert [command[4:6] for command in commands] == [["run", given.as_posix()], ["export", given.as_posix()]]
+    assert [command[4:6] for command in commands] == [["run", "my_plan.toml"], ["export", "my_plan.toml"]]
 
-    beside_it = export.export(small, given, store, "my plans")
-    assert [path.name for path in beside_it] == ["my_plan.csv", "my_plan-overlap.csv", "my_plan.md"]
-    Path("out/my_plan.toml").write_text("# Another\n")
-    with pytest.raises(ValueError, match=r"another my_plan\.toml in out"):
+    export.export(small, given, store, "my plans")  # the plan itself is there
+    assert given.read_text() == PLAN
+    given.write_text(f"{PLAN.replace('[3, 4]', '[3, 4, 5]')}# With one seed more.\n")
+    export.export(small, given, store, "out")
+    assert Path("out/my_plan.toml").read_text() == given.read_text()
+    note = Path("out/my_plan.md").read_text()
+    given.write_text(PLAN.replace("[tuning]", "lr = 0.2\n[tuning]"))  # which no column shows
+    with pytest.raises(ValueError, match=r"my_plan\.toml is another plan"):
         export.export(small, given, store, "out")
-    assert Path("out/my_plan.toml").read_text() == "# Another\n"
     assert Path("out/my_plan.md").read_text() == note
 
 

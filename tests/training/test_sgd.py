@@ -794,7 +794,7 @@ class OnePass:
     ids=["fit", "fit_gradually", "together"],
 )
 def test_an_epoch_without_training_examples_is_refused(train: Callable[..., object], small: Task) -> None:
-    with pytest.raises(ValueError, match=r"'train' of this task has no examples: .* fresh iterator"):
+    with pytest.raises(ValueError, match=r"'train' of this task gave no examples: .* begin anew"):
         train(perceptron(), OnePass(small))
 
 
