@@ -30,6 +30,7 @@ CLAIMS = {
     "mended": "More stages mend what lies beyond the second order, and nothing else",
     "ranks": "QM ranks well although it predicts badly, and what it would take last costs more than magnitude's last",
 }
+MORE = {"worse": "more", "better": "less"}
 ASKED = "For those who ask"
 
 
@@ -175,20 +176,35 @@ def aloud(cases: Cases) -> str:
     if number == 2 and verdict != "refuted":
         way = [f"{100 - between_orders(case.table).mean:.0f} % ({called(case.name)})" for case in cases]
         plain.append(f"Of the way from magnitude to QM, LM goes {listed(way)}.")
-    if (number, verdict) == (2, "refuted") and not any(leads(case.table) for case in cases):
+    if (number, verdict) == (2, "refuted") and all(lead(case.table).verdict() != "better" for case in cases):
         plain = [
-            "QM's lead over magnitude is not clear there. By it LM's distance is measured, so our rule says refuted; "
-            "LM and QM were not seen to differ."
+            "QM's lead over magnitude is not clear there. By that lead our rule measures how near LM comes, so without "
+            "it the rule says refuted."
         ]
+        plain += [of_linear(case) for case in cases]
         if all((case.table["pruned_train_loss"] > GUESSING).mean() > 0.5 for case in cases):
             plain.append("Most of these pruned networks have more loss than guessing.")
     return f"**{NAMES[number].capitalize()}**: {of}. {' '.join(plain)}"
 
 
-def leads(table: pd.DataFrame) -> bool:
-    """Say whether QM is clearly ahead of MP, at one sparsity and the most stages."""
+def of_linear(case: Case) -> str:
+    """Say whether LM and QM were seen to differ."""
+    apart = lag(case.table)
+    if apart.verdict() == "undecided":
+        return f"{opening(case.name)}: LM and QM were not seen to differ."
+    return f"{opening(case.name)}: LM changes the loss by {abs(apart.mean):.2f} nats {MORE[apart.verdict()]} than QM."
+
+
+def lag(table: pd.DataFrame) -> results.Interval:
+    """Return the loss change of LM less that of QM, paired, at one sparsity and the most stages."""
     change = results.changes_by_seed(table)
-    return results.paired(change["qm"].iloc[:, -1], change["mp"].iloc[:, 0]).verdict() == "better"
+    return results.paired(change["lm"].iloc[:, -1], change["qm"].iloc[:, -1])
+
+
+def lead(table: pd.DataFrame) -> results.Interval:
+    """Return the loss change of QM in the most stages less that of MP, paired, at one sparsity."""
+    change = results.changes_by_seed(table)
+    return results.paired(change["qm"].iloc[:, -1], change["mp"].iloc[:, 0])
 
 
 def listed(names: Iterable[str]) -> str:
@@ -285,14 +301,12 @@ def of_locality(table: pd.DataFrame) -> str:
 
 
 def of_orders(table: pd.DataFrame) -> str:
-    share, change = between_orders(table), results.changes_by_seed(table)
+    apart = f"LM less QM {lag(table).words('.2f')} nats"
+    if lead(table).verdict() == "better":
+        return f"{apart}, or {between_orders(table).words('.0f', ' %')} of MP less QM"
     lost = int((table["pruned_train_loss"] > GUESSING).sum())
     broken = f"; {lost} of {len(table)} have more loss than guessing" if lost > len(table) / 2 else ""
-    if not leads(table):
-        lead = results.paired(change["qm"].iloc[:, -1], change["mp"].iloc[:, 0])
-        return f"QM less MP {lead.words('.2f')} nats, not clear{broken}"
-    apart = results.paired(change["lm"].iloc[:, -1], change["qm"].iloc[:, -1])
-    return f"LM less QM {apart.words('.2f')} nats, or {share.words('.0f', ' %')} of MP less QM"
+    return f"QM less MP {lead(table).words('.2f')} nats, not clear; {apart}{broken}"
 
 
 def of_preserving(table: pd.DataFrame) -> str:
@@ -372,7 +386,7 @@ def of_controls(name: str, table: pd.DataFrame) -> pd.DataFrame:
         case = f"{called(name)} at {percent(sparsity)}"
         last = part.set_index("first").loc["magnitude"]
         says = f"*{part['sentence'].iloc[0]}*"
-        which = "the latter" if ";" in says else "there"
+        which = "the latter" if ";" in says else "which is"
         alone = f", {which} clear only taken alone" * bool(last["verdict"] in CLEAR and last["alone"])
         rows.append({"case": case, "alone": alone, "epochs": epochs(table), "says": says} | beside)
     return pd.DataFrame(rows)
@@ -414,11 +428,11 @@ def of_own_masks(name: str, table: pd.DataFrame) -> tuple[str, list[object]]:
             f"{apart['move'].mean():.2f}",
             f"{apart['distance'].mean():.2f}",
         ]
-        told.append(f"; the others share {of_others[0]}")
+        told.append(f"; the others overlap with it by {of_others[0]}")
     settings = results.chaos(runs).query("dtype == 'float32' and how == 'reordered'")["masks"]
     chaotic = f"{(settings == 'chaotic').sum()} of {len(settings)}"
     one = "" if name == "digits" else ", on one network"
-    told.append(f". {chaotic} settings are chaotic; *masks are chaotic, losses are not*: ")
+    told.append(f". Chaotic settings: {chaotic}; *masks are chaotic, losses are not*: ")
     told.append(f"{results.chaos_verdicts(runs)[name]}{one}.")
     row = [
         f"{opening(name)}, {at}",
@@ -498,7 +512,7 @@ def text() -> str:
     spoken, shown = zip(*(part() for part in (fooled, layer_shares, given_shares, chaos, exactness)), strict=True)
     parts = [
         "# What we found, in five minutes",
-        f"To be read aloud, up to *{ASKED}*. ResNet and VGG11 are a quarter as wide as the paper's, and see CIFAR-10.",
+        f"To be read aloud, up to *{ASKED}*. ResNet and VGG11 (CIFAR-10) are a quarter as wide as the paper's.",
         "## What the paper says",
         *what_the_paper_says(),
         *by_verdict(cases, every),

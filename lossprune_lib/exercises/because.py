@@ -63,8 +63,8 @@ BECAUSE: dict[str, dict[Any, str]] = {
         "high": "Training made the weights useful: for the larger part of them, the loss would rise.",
     },
     "share of its own step": {
-        "high": "That would fit the steps of MP. QM picked weights whose predicted changes are small, up and down, "
-        "and in the sum these cancel.",
+        "high": "That would fit the steps of MP. QM picked weights whose predicted changes are small, up and down: "
+        "these cancel in the sum, and what happens does not.",
     },
     "error that grows": {
         "beyond the 2nd order": "This is the one that stages mend: no single step is long any more.",

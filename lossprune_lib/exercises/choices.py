@@ -16,9 +16,9 @@ _READ_A_SLICE = """
 register("read a slice", Choice("abcd", "c", _READ_A_SLICE))
 
 _WHAT_STAGES_MEND = """
-    right: Stages share the weights out, and each weight still goes all the way to zero. What lies beyond the second
-        order vanishes, because no single step is long. Of the two others in this network, that of the GGN grows from
-        stage to stage; that of the diagonal rises, and falls back to about where it began.
+    right: What lies beyond the second order vanishes, because no single step is long. Of the two others in this
+        network, that of the GGN grows with the stages; that of the diagonal rises, and falls back to about where it
+        began.
     all-shrink: Follow the three lines to the right: only one of them falls to nearly nothing. A stage does not scale
         the whole step down. It takes some of the weights all the way.
     diagonal: Fewer weights go together in each stage, so this sounds right. But look at the line: it rises first and

@@ -597,8 +597,8 @@ mended.reveal(
 # *medium, about 4 minutes.* Open the outcome above if you have not. Which sentence says what more stages did to the errors, and why?
 #
 # - a: All three errors shrank, because each step became shorter.
-# - b: The error beyond the second order shrank, because no stage is a long step any more. The other two did not, because each weight still goes all the way to zero.
-# - c: The diagonal's error shrank, because fewer weights go together in each stage. The other two did not, because each weight still goes all the way to zero.
+# - b: The error beyond the second order shrank, because no stage is a long step any more. The other two did not end clearly smaller.
+# - c: The diagonal's error shrank, because fewer weights go together in each stage. The other two did not end clearly smaller.
 # - d: None of the three ended smaller, because the errors of the stages add up to what one stage has.
 
 # %% tags=["stub"]
@@ -615,7 +615,7 @@ exercises.check("what stages mend", my_sentence)
 my_sentence = "b"  # stages share the weights out; they do not make the step of a weight shorter
 
 # %% [markdown]
-# Stages do not scale a weight's step down. They share the weights out, and each weight still goes all the way to zero, in a network that is worse at each
+# Why did these two not shrink here? Stages do not scale a weight's step down. They share the weights out, and each weight still goes all the way to zero, in a network that is worse at each
 # stage. What do the curvatures say of the very same weights, at the trained network and on the way?
 
 # %% tags=["nbval-check-output"]
@@ -763,7 +763,7 @@ def curvature_along(loss, weights, step):
 #
 # **4. A colleague prunes by QM in 14 stages and reports: "The model predicts that the loss stays the same." What do you tell her?**
 # <details><summary>Good: the stages are short, so the model is right</summary>No. In short steps the full Hessian predicts most of the cost. The diagonal chose the steps, and section 6 shows what its prediction of them is worth.</details>
-# <details><summary>Measure it: QM picks small predicted changes of both signs, which cancel in the sum</summary>Right. The prediction says how QM chose, not what will happen.</details>
+# <details><summary>Measure it: QM picks small predicted changes of both signs, so its sum is near zero whatever happens</summary>Right. The prediction says how QM chose, not what will happen.</details>
 # <details><summary>Throw the mask away: a model that predicts so badly chooses badly</summary>No. In the network of section 6 its steps cost less than half of what those of MP cost.</details>
 #
 # **5. You go from one stage to 28. Which error can you expect to become smaller?**

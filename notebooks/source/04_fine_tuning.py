@@ -333,7 +333,7 @@ worse.reveal(
     figure,
     "Differences of test error in points, paired by seed, with 95 % intervals:",
     results.controls_in_words(study).drop(index=["erk minus QM", "lamp minus QM", "gradual minus QM"]),
-    "What the first three rows say, by the rule written down beforehand. The shares explain most of MP's lag if it is clear, and larger than what QM's shares leave of it; single weights matter if the interval of 'QM's shares minus QM' lies above zero; if neither, it is undecided.",
+    "What the first three rows say, by the rule written down beforehand. The shares explain most of MP's lag if it is clear, and QM's shares take clearly more of it away than they leave; single weights matter if the interval of 'QM's shares minus QM' lies above zero. (It knows other sentences, too, for cases that do not come up here.)",
     of_qm.groupby("sparsity")["sentence"].first(),
     "At 90 %, MP's lag is next to nothing in the mean, and its interval is wide.",
     "At 95 %, MP is far behind, and QM's shares make up for nearly all of it. Even random weights in these shares, or the same share for every layer, end level with QM, within two points. It was the budget.",
@@ -709,7 +709,7 @@ my_sentence = "c"
 # ### Two convolutional networks
 #
 # The paper's VGG11 and its residual network, both a quarter as wide, on the photographs of CIFAR-10. The VGG was trained for 100 epochs, the residual network for 30.
-# Both are pruned to 90 % (OBD, LM and QM in 14 stages with λ = 0.1, MP in one), then fine-tuned for six epochs. From here on, **clear** means that the 95 % interval over networks does not hold zero.
+# Both are pruned to 90 % (OBD, LM and QM in 14 stages with λ = 0.1, MP in one), then fine-tuned for six epochs. *Clear* means, as in notebook 03, that the 95 % interval over networks does not hold zero.
 
 # %% tags=["nbval-check-output"]
 studies = {"vgg": "cifar10_vgg_100_epochs_controls", "resnet": "cifar10_resnet_controls"}

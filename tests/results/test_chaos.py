@@ -187,5 +187,5 @@ class TestTable:
             again = single[(single["network"] == name) & (single["how"] == "reordered")]
             assert f"leaves {(again['overlap'] == 1).sum()} of {len(again)} masks alone" in summary
             moved = again.loc[again["overlap"] < 1, "overlap"].median()
-            assert f"masks alone; the others share {100 * moved:.3g} %" in summary
+            assert f"masks alone; the others overlap with it by {100 * moved:.3g} %" in summary
             assert f"*masks are chaotic, losses are not*: {verdict}" in summary
