@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lossprune_lib import doctor
-from lossprune_lib.installation import DATA, FROM_WHEEL, PACKAGE, extra
+from lossprune_lib.installation import FROM_WHEEL, PACKAGE, extra, study_plans
 from lossprune_lib.version import __version__
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def _parser() -> argparse.ArgumentParser:
     class_.add_argument("--execute", action="store_true", help="run the notebooks first, with whatever is in them")
 
     about = "run a grid of prunings and fine-tunings, show its progress and results, export it"
-    study = commands.add_parser("study", help=about, description=_STUDY.format(plans=", ".join(_shipped_plans())))
+    study = commands.add_parser("study", help=about, description=_STUDY.format(plans=", ".join(study_plans())))
     actions = study.add_subparsers(required=True, metavar="ACTION")
     for action, about in {
         "run": "carry out the runs that are not finished yet",
@@ -172,14 +172,10 @@ def _study(options: argparse.Namespace) -> tuple[Study, Path]:
     from lossprune_lib.studies.study import Study
 
     path = Path(options.plan)
-    if not path.is_file() and options.plan in _shipped_plans():
-        path = _shipped_plans()[options.plan]
+    if not path.is_file() and options.plan in study_plans():
+        path = study_plans()[options.plan]
     study = Study.read(path)
     return (study.only(options.seeds) if options.seeds else study), path
-
-
-def _shipped_plans() -> dict[str, Path]:
-    return {path.stem: path for path in sorted((DATA / "results").rglob("*.toml"))}
 
 
 @contextlib.contextmanager

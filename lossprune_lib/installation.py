@@ -19,6 +19,11 @@ FROM_WHEEL = (PACKAGE / "shipped").is_dir()
 DATA = PACKAGE / "shipped" if FROM_WHEEL else PACKAGE.parent / "data"
 
 
+def study_plans() -> dict[str, Path]:
+    """Return the plans of studies that come with the project, by name."""
+    return {path.stem: path for path in sorted((DATA / "results").rglob("*.toml"))}
+
+
 @contextlib.contextmanager
 def extra(name: str) -> Iterator[None]:
     """Say of a package that cannot be imported which extra of this project brings it."""

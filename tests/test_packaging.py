@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from lossprune_lib import __main__, __version__, doctor, results
-from lossprune_lib.installation import DATA, FROM_WHEEL, extra
+from lossprune_lib import __version__, doctor, results
+from lossprune_lib.installation import DATA, FROM_WHEEL, extra, study_plans
 
 ROOT = Path(__file__).parents[1]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -29,7 +29,7 @@ def test_the_wheel_holds_every_file_that_the_library_reads() -> None:
     inside = {path for glob in SETUPTOOLS["package-data"]["lossprune_lib.shipped"] for path in DATA.glob(glob)}
     left_out = {path.suffix for path in set(DATA.rglob("*.*")) - inside}
     assert left_out <= {".py", ".pyc", ".sqlite"}, "of a new kind: does the library read it?"
-    read = {DATA / "results" / f"{name}.csv" for name in results.names()} | set(__main__._shipped_plans().values())
+    read = {DATA / "results" / f"{name}.csv" for name in results.names()} | set(study_plans().values())
     read |= set((DATA / "checkpoints").glob("*.safetensors")) | set((DATA / "paper").glob("*.csv"))
     assert len(read) > 15
     assert read <= inside

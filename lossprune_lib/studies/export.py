@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from lossprune_lib import files, results
-from lossprune_lib.installation import DATA
+from lossprune_lib.installation import study_plans
 from lossprune_lib.results.selection import ADDED
 from lossprune_lib.studies.store import Store
 from lossprune_lib.studies.study import Study
@@ -133,8 +133,8 @@ def _note(study: Study, plan: Path, table: pd.DataFrame, parts: list[str]) -> st
     if any("; cpu (" not in part for part in parts):
         again = "On a GPU the last digits depend on chance: the same machine gives nearly the same numbers again."
     # A plan that comes with the project goes by its name; another is read where the note lies, from its copy.
-    shipped = plan.resolve().is_relative_to((DATA / "results").resolve())
-    given = plan.stem if shipped else shlex.quote(plan.name)
+    of_that_name = study_plans().get(plan.stem)
+    given = plan.stem if of_that_name and of_that_name.samefile(plan) else shlex.quote(plan.name)
     return f"""# {plan.stem}
 
 Made by `python -m lossprune_lib study run {given}`, then

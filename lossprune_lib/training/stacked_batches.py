@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import zip_longest
 
 import torch
 from torch import Tensor
@@ -24,6 +25,13 @@ def batches_of(task: Task, batch_size: int, seeds: int | Sequence[int], epoch: i
         yield from task.batches("train", batch_size, generator(seeds, "order", epoch))
         return
     orders = (task.batches("train", batch_size, generator(seed, "order", epoch)) for seed in seeds)
-    for batches in zip(*orders, strict=True):
+    for batches in zip_longest(*orders):
+        shapes = {None if batch is None else (batch[0].shape, batch[1].shape) for batch in batches}
+        if len(shapes) > 1:
+            raise ValueError(
+                "With a seed for each network, every network reads the training set anew, and one read other batches "
+                "(more, fewer or of another size) than the next: give batches that begin anew at each call, not one "
+                "iterator, or one seed for all networks."
+            )
         xs, ys = zip(*batches, strict=True)
         yield torch.stack(xs), torch.stack(ys)

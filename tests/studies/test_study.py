@@ -16,6 +16,7 @@ import pytest
 import torch
 
 from lossprune_lib import LocalPruner, Mask, Study, WeightSpace, __main__, data, models, results, training
+from lossprune_lib.installation import study_plans
 from lossprune_lib.studies import experiment, export, jobs, runs
 from lossprune_lib.studies.store import Store
 from lossprune_lib.training import checkpoint, sgd
@@ -329,7 +330,7 @@ def test_runs_of_different_stacks_are_not_mixed(small: Study) -> None:
 
 
 def test_every_shipped_plan_can_be_read() -> None:
-    plans = __main__._shipped_plans()
+    plans = study_plans()
     assert {"digits", "mnist", "mnist_800", "cifar10_small_vgg", "cifar10_vgg11_14"} <= set(plans)
     for path in plans.values():
         study = Study.read(path)
@@ -469,7 +470,7 @@ def test_a_table_does_not_mix_the_runs_of_two_plans(plan: Path, tmp_path: Path, 
 
 @pytest.mark.parametrize("name", results.names("**"))
 def test_a_shipped_table_can_be_exported_in_parts(name: str) -> None:
-    plan, table = __main__._shipped_plans()[name], results.load(name)
+    plan, table = study_plans()[name], results.load(name)
     export._check_same_study(plan, plan.with_suffix(".csv"), Study.read(plan))
     earlier = export._of_other_seeds(plan.with_suffix(".csv"), table.head(1))
     assert len(earlier) == (table["seed"] != table["seed"][0]).sum()
@@ -512,7 +513,7 @@ def test_an_export_has_its_plan_and_says_how_it_is_run_again(
 
 
 def test_notes_on_shipped_plans_name_them_as_ours_do(table: pd.DataFrame) -> None:
-    for name, plan in __main__._shipped_plans().items():
+    for name, plan in study_plans().items():
         note = export._note(Study.read(plan), plan, table, ["| seeds 3 | today; cpu (x86_64, 2 cores), 1 hours |"])
         assert f"`python -m lossprune_lib study run {name}`" in note
         assert f"`python -m lossprune_lib study export {name} FOLDER`" in note

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -553,3 +553,14 @@ def test_networks_that_give_objects_with_logits_are_stacked(small: data.Task) ->
     together = ensembles.fit(ensembles.Ensemble.of(nets), small, 1, progress=False)
     alone = training.fit(nets[1], small, 1, progress=False)
     torch.testing.assert_close(together.network(1).weight, alone.weight, rtol=1e-9, atol=1e-12)
+
+
+def test_seeds_of_their_own_need_batches_that_begin_anew(nets: list[nn.Module], small: data.Task) -> None:
+    class OneIterator(data.Task):
+        def batches(self, split: str, batch_size: int = 100, generator: object = None) -> Iterator[data.Batch]:
+            return vars(self)["shared"] if split == "train" else super().batches(split, batch_size)
+
+    task = OneIterator(**vars(small))
+    vars(task)["shared"] = small.batches("train", 100)  # ten batches, for three networks: one has a fourth
+    with pytest.raises(ValueError, match="begin anew at each call, not one iterator, or one seed for all"):
+        ensembles.fit(ensembles.Ensemble.of(nets), task, 1, recipe=RECIPE, seeds=[1, 2, 3], progress=False)
