@@ -90,7 +90,7 @@ PLAIN = {
         "undecided": "Not every step to more and smaller stages is clear.",
     },
     2: {
-        "reproduced": "Once the steps are local, the gradient alone does nearly as well as gradient and curvature.",
+        "reproduced": "In the most stages, LM comes within a quarter of QM's lead over magnitude.",
         "refuted": "Curvature still helps a lot when the steps are local, or QM's lead over magnitude is not clear.",
         "undecided": "Whether LM and QM differ by more than a quarter of what lies between MP and QM, the seeds do not "
         "settle.",
@@ -100,8 +100,8 @@ PLAIN = {
         "fine-tuning.",
         "refuted": "Among the networks whose loss is kept best, those that keep it better are better after "
         "fine-tuning.",
-        "undecided": "Among the networks whose loss is kept best, these seeds, and test errors as noisy as these, do "
-        "not settle whether keeping it better means being better after fine-tuning.",
+        "undecided": "Among the networks whose loss is kept best, does keeping it better mean ending better after "
+        "fine-tuning? Test errors as noisy as these do not tell.",
     },
 }
 
@@ -313,8 +313,9 @@ def controls(name: str) -> str:
     remain = (clear & ~every["alone"]).sum()
     lines.append(
         f"So many comparisons: {clear.sum()} of these {every['low'].notna().sum()} differences with intervals are "
-        f"clear, each by itself. Of {remain} it can be said that on average at most one in twenty is none, were the "
-        f"comparisons independent (Benjamini and Hochberg 1995); the others are marked *{ALONE.strip(', ')}*.\n"
+        f"clear, each by itself. Of {remain} it can be said that on average at most one in twenty is a false "
+        f"alarm, were the comparisons independent (Benjamini and Hochberg 1995); the others are "
+        f"marked *{ALONE.strip(', ')}*.\n"
     )
     return "\n".join(lines)
 

@@ -131,7 +131,7 @@ def test_the_papers_numbers_stand_beside_the_studies_that_they_are_compared_with
 ) -> None:
     beside_the_paper, mnist = script("summary")["beside_the_paper"], results.load("mnist")
     said = beside_the_paper({"mnist": mnist, "mnist_800": mnist.assign(training_epochs=800)})
-    assert "MNIST: after 60 + 20 epochs 4 of 8; MNIST with 800 epochs: after 800 + 20 epochs 4 of 8 differ" in said
+    assert "of the 8 for MNIST, after 60 + 20 epochs 4; of the 8 for MNIST with 800 epochs, after 800" in said
     assert beside_the_paper({"digits": results.load("digits")}) == ""
 
 
@@ -198,15 +198,15 @@ def test_later_tables_have_their_sections(
     assert "| loss change of MP | 0.9 | 3.00 | 4.00 | 1.00 (1.00 to 1.00) | 4 |" in findings
     # Of two trainings of one network the longer is in the summary.
     assert "| ResNet, 90 %, 2 epochs | **reproduced** | QM 2.00 nats in one stage, 0.14 in 14, MP 4.00 |" in summary
-    assert "ResNet: QM changes it by 2.00 nats in one stage, by 0.14 in 14." in summary
+    assert "ResNet at 90 %, 2.00 nats in one stage, 0.14 in 14." in summary
     assert "MP 3.00" not in summary
     assert "counts as trained to the end with at most 12 % test error: all that" in findings
     assert "Not trained to the end: ResNet, 50.0 % dense error (limit 12 %)." in summary
     assert "ResNet after 1 epochs in float32, not 2 in bfloat16: locality *reproduced*, orders *" in summary
     assert "- `cifar10_resnet_exactness`" in findings
     assert "- `digits_exactness`" not in findings
-    assert "*the shares explain it* (digits at 90 %)" in summary
-    assert "*there is no lead to explain* (VGG11 at 90 %)" in summary
+    assert "*the shares explain it*: digits at 90 %;" in summary
+    assert "*there is no lead to explain*: VGG11 at 90 %" in summary
     row = next(line for line in summary.splitlines() if line.startswith("| digits at 90 % | 1 + 1 | +4."))
     assert row.endswith("| *the shares explain it* |")
     assert "| VGG11 at 90 % | 1 + 1 | -0.9" in summary
