@@ -1,0 +1,246 @@
+"""What turned out to be something else: each of these functions returns what SUMMARY.md says of it, and its table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import make_findings as findings
+import pandas as pd
+from make_findings import chaos_table
+from summary_words import called, epochs, in_a_table, listed, longest, opening, percent
+
+from lossprune_lib import results
+from lossprune_lib.pruning.by_stage import CAUSES
+from lossprune_lib.results.chaos import moves
+
+LAYERS = "density."
+PAIR = ["mp", "magnitude"]
+CLEAR = ["better", "worse"]
+CLAIMS = {
+    "fooled": "The model sees far less of the cost of its own choices than of magnitude's",
+    "mended": "More stages shrink the error beyond the second order, and no other",
+    "ranks": "QM ranks well although it predicts badly, and what it takes last costs more than magnitude's last",
+}
+ADDED_LATER = "the largest weights at its shares are better"  # as JUDGING.md says
+
+
+def fooled() -> tuple[str, str]:
+    """Return what is said of models' predictions, and its table."""
+    found, verdicts = results.predictions().set_index(["network", "what"]), results.prediction_verdicts()
+    shares = {
+        who: {name: found.loc[(name, f"share by the diagonal, {who} in 14 stages")] for name in verdicts.index}
+        for who in ("QM", "MP")
+    }
+    own = listed(f"{100 * share['mean']:.0f} % ({called(name)})" for name, share in shares["QM"].items())
+    others = listed(f"{100 * share['mean']:.0f} %" for share in shares["MP"].values())
+    claims = []
+    for claim, words in CLAIMS.items():
+        by: dict[str, list[str]] = {}
+        for name, verdict in verdicts[claim].items():
+            by.setdefault(verdict + why(claim, verdict, found.loc[name]), []).append(called(str(name)))
+        claims.append(f"*{words}*: {'; '.join(f'{said} ({listed(of)})' for said, of in by.items())}.")
+    orders = [
+        listed(
+            f"{found.loc[(name, f'rank correlation of cost and place, {who}'), 'mean']:.2f}" for name in verdicts.index
+        )
+        for who in ("QM", "MP")
+    ]
+    spoken = (
+        f"**Predictions.** Of what its own steps cost, QM's model predicts {own}; of what MP's steps cost, {others}. "
+        f"{' '.join(claims)} QM's order correlates with the costs by {orders[0]}; magnitude's by {orders[1]}."
+    )
+
+    def percents(share: pd.Series) -> str:
+        mean, low, high = (round(100 * share[column]) for column in ("mean", "low", "high"))
+        return f"{mean} % ({low} to {high})"
+
+    return spoken, in_a_table(
+        ["predicted of the cost", "of QM's steps", "of MP's steps"],
+        ([opening(name), *(percents(of_chooser[name]) for of_chooser in shares.values())] for name in verdicts.index),
+    )
+
+
+def why(claim: str, verdict: str, found: pd.DataFrame) -> str:
+    """Say which part of a claim does not hold, where it is not the first."""
+    if (claim, verdict) == ("mended", "refuted") and found.loc[f"{CAUSES[0]}, 28 stages less 1", "high"] < 0:
+        return ", since another shrinks, too"
+    well = found.loc["rank correlation of cost and place, QM", "low"] > 0.5
+    badly = found.loc["share of the first six groups, QM", "high"] < 0.5
+    return " for its last part" if claim == "ranks" and verdict != "holds" and well and badly else ""
+
+
+def layer_shares() -> tuple[str, str]:
+    """Return what is said of the layers' shares, and its table."""
+    spoken, shown = ["**The layers' shares.** A criterion decides how much each layer keeps, then which weights."], []
+    for name in ("digits", "mnist_200"):
+        table = results.load(name)
+        part = table[table["sparsity"] == table["sparsity"].max()]
+        found, (layer, mp, qm) = results.preserving(part), starved(part)
+        at = percent(part["sparsity"].iloc[0])
+        spoken.append(f"{opening(name)} at {at}: of layer {layer}, MP keeps {mp} and QM {qm};")
+        if found.within.verdict() == "undecided":
+            spoken.append("there, loss change and error after fine-tuning do not clearly correlate.")
+        else:
+            spoken.append(
+                "among one criterion's prunings, loss change and error after fine-tuning correlate by "
+                f"{found.within.mean:.2f}, with the shares held fixed by {found.within_fixed.mean:.2f}."
+            )
+        shown.append([f"{opening(name)}, {at}", found.within.words(".2f"), found.within_fixed.words(".2f")])
+    head = ["within a criterion", "loss change and gap correlate by", "with the shares held fixed"]
+    return " ".join(spoken), in_a_table(head, shown)
+
+
+def starved(part: pd.DataFrame) -> tuple[str, str, str]:
+    """Return the layer that MP cuts most, what MP keeps of it, and QM at its best step penalty and most stages."""
+    best = results.best_penalty(part).groupby("criterion").tail(1)[["criterion", "stages", "step_penalty"]]
+    shares = part.merge(best).groupby("criterion")[results.densities(part)].mean()
+    layer = (shares.loc["mp"] / shares.loc["qm"]).idxmin()
+    mp, qm = (f"{100 * shares.loc[name, layer]:.2g} %" for name in ("mp", "qm"))
+    return str(layer).removeprefix(LAYERS), mp, qm
+
+
+def given_shares() -> tuple[str, str]:
+    """Return what is said of magnitude at QM's shares, and its table."""
+    tables = longest({name: results.together(name) for name in findings.of_controls()})
+    told = pd.concat([of_controls(name, table) for name, table in tables.items()], ignore_index=True)
+    before = pd.concat([results.controls_of_loss(table) for table in tables.values()])
+    before = before[(before["criterion"] == "qm") & (before["stages"] == 14) & (before["first"] == "magnitude")]
+    spoken = (
+        "Controls give magnitude QM's shares of the layers. Before fine-tuning, it then loses clearly more than QM in "
+        f"{(before['low'] > 0).sum()} of {len(before)} cases. After fine-tuning, the rules say of magnitude's lag "
+        f"{'; '.join(what_rules_say(told))}."
+    )
+    waiting = results.missing("controls")
+    if waiting:
+        spoken += f" Controls not finished: {', '.join(waiting)}."
+    head = ["test error in points, plus is worse", "epochs", "MP less QM", "magnitude at QM's shares less QM"]
+    table = in_a_table([*head, "by the rules"], told[["case", "epochs", *PAIR, "in italics"]].to_numpy().tolist())
+    return spoken, (
+        f"{table}\n\nQM is in 14 stages, at one step penalty. A star marks what is clear among all that were compared, "
+        "and not only taken alone."
+    )
+
+
+def what_rules_say(told: pd.DataFrame) -> Iterable[str]:
+    """Say of each sentence on controls where it was said; what is clear only taken alone, and what was added later."""
+    for sentence, cases in told.groupby(told["says"].str.split("; ").str[0], sort=False):
+        where = [
+            f"{r.case} (where *{r.says.split('; ')[1]}*, too{r.alone})" if "; " in r.says else r.case + r.alone
+            for r in cases.itertuples()
+        ]
+        later = " (a later rule)" * (sentence == ADDED_LATER)
+        in_full = sentence.replace(" its ", " QM's ")
+        yield f"*{in_full}*{later}: {listed(where)}"
+
+
+def of_controls(name: str, table: pd.DataFrame) -> pd.DataFrame:
+    """Return a row for each sparsity: what the controls say of QM in 14 stages; the others are in FINDINGS.md."""
+    found, _ = findings.of_many(results.controls(table), results.between_criteria(table))
+    found = found[(found["criterion"] == "qm") & (found["stages"] == 14) & (found["second"] == "qm")]
+    rows = []
+    for sparsity, part in found.groupby("sparsity"):
+        beside = {
+            r.Index: f"{r.mean:+.2f} {findings.between(r.low, r.high)}{'*' * (r.verdict in CLEAR and not r.alone)}"
+            for r in part.set_index("first").loc[PAIR].itertuples()
+        }
+        case = f"{called(name)} at {percent(sparsity)}"
+        last = part.set_index("first").loc["magnitude"]
+        says = str(part["sentence"].iloc[0])
+        only = last["verdict"] in CLEAR and last["alone"]
+        alone = (", clear only taken alone" if ";" in says else " (clear only taken alone)") if only else ""
+        rows.append(
+            {"case": case, "alone": alone, "epochs": epochs(table), "says": says, "in italics": f"*{says}*"} | beside
+        )
+    return pd.DataFrame(rows)
+
+
+def chaos() -> tuple[str, str]:
+    """Return what is said of chaos in masks, and its table."""
+    start = "**Chaos.** Criteria with similar loss changes keep different weights."
+    table = chaos_table()
+    if table is None:
+        return (
+            f"{start} Whether that is much or little is known only beside how far one criterion's own mask moves when "
+            "the same examples come in another order: not run yet."
+        ), ""
+    own = [of_own_masks(name, table) for name in table["network"].unique()]
+    said, shown = [told for told, _ in own], [row for _, row in own]
+    spoken = (
+        f"{start} But so does one criterion, asked twice. With two draws of the examples and no penalty, QM's masks "
+        f"share {listed(of['qm'] for of in said)}, where chance gives {listed(of['chance'] for of in said)}; OBD's "
+        f"{listed(of['obd'] for of in said)}. With the same examples in another order, "
+        f"{listed(of['same'] for of in said)} masks stay the same. *Masks are chaotic, losses are not*: "
+        f"{'; '.join(of['verdict'] for of in said)}."
+    )
+    head = ["two draws' masks share", "QM", "OBD", "reordered: the same mask", "in float64", "the others share"]
+    return spoken, in_a_table([*head, "their losses apart (nats)", "the criteria's", "chaotic settings"], shown)
+
+
+def of_own_masks(name: str, table: pd.DataFrame) -> tuple[dict[str, str], list[object]]:
+    """Return how far a criterion's own mask moves with the draw and the order of the examples: words and a row."""
+    runs = moves(table[table["network"] == name])
+    single, control = runs[runs["dtype"] == "float32"], runs[runs["dtype"] == "float64"]
+    redrawn, reordered = (single[single["how"] == how] for how in ("redrawn", "reordered"))
+    apart, of_draws = reordered[reordered["overlap"] < 1], shared(redrawn)
+    kept = 1 - runs["sparsity"].iloc[0]
+    same = f"{len(reordered) - len(apart)} of {len(reordered)}"
+    of_others = ["", "", ""]
+    if len(apart):
+        of_others = [
+            percent(apart["overlap"].median()),
+            f"{apart['move'].mean():.2f}",
+            f"{apart['distance'].mean():.2f}",
+        ]
+    settings = results.chaos(runs).query("dtype == 'float32' and how == 'reordered'")["masks"]
+    chaotic = f"{(settings == 'chaotic').sum()} of {len(settings)}"
+    one = "" if name == "digits" else ", one network"
+    words = {
+        "qm": f"{of_draws['qm'].mean:.0f} % ({called(name)}{one})",
+        "obd": f"{of_draws['obd'].mean:.0f} %",
+        "chance": percent(kept / (2 - kept), 2),
+        "same": same,
+        "verdict": f"{results.chaos_verdicts(runs)[name]} ({called(name)}: {chaotic} settings are chaotic)",
+    }
+    return words, [
+        f"{opening(name)}, {percent(runs['sparsity'].iloc[0])}",
+        *(of_draws[criterion].words(".0f", " %") for criterion in ("qm", "obd")),
+        same,
+        f"{(control['overlap'] == 1).sum()} of {len(control)}",
+        *of_others,
+        chaotic,
+    ]
+
+
+def shared(redrawn: pd.DataFrame) -> dict[str, results.Interval]:
+    """Return the overlap of two draws' masks (%) by criterion, in 14 exponential stages without step penalty."""
+    part = redrawn[(redrawn["stages"] == 14) & (redrawn["schedule"] == "exponential")]
+    by = part[part["step_penalty"] == 0].groupby("criterion")["overlap"]
+    return {criterion: results.interval(100 * by.get_group(criterion)) for criterion in ("qm", "obd")}
+
+
+def exactness() -> tuple[str, str]:
+    """Return what is said of sampled curvature, and its table."""
+    others: list[str] = []
+    spoken, shown = ["**Exactness.** Does a sampled, cheaper curvature keep the loss as well, within a tenth?"], []
+    for name in results.names("exactness"):
+        found = results.exactness(results.load(name))
+        well, of = (found["verdict"] == "as well").sum(), len(found)
+        share = found["mean"] / found["exact"]
+        how = f"in {well} of {of} settings" if found["seeds"].min() > 1 else "one network, no verdict"
+        others += [
+            f"{called(name)}, {r.criterion.upper()} in {r.stages} stages with {columns(r.curvature_columns)} "
+            f"({100 * r.mean / r.exact:.0f} %, {100 * r.low / r.exact:.1f} to {100 * r.high / r.exact:.1f})"
+            for r in found[(found["seeds"] > 1) & (found["verdict"] != "as well")].itertuples()
+        ]
+        spoken.append(f"{opening(name)}: {how}.")
+        shown.append([opening(name), how, f"{share.loc[share.abs().idxmax()]:+.0%}"])
+    waiting = results.missing("exactness")
+    if waiting:
+        spoken.append(f"Not run yet: {', '.join(waiting)}.")
+    table = in_a_table(["sampled curvature", "as well", "furthest from the exact loss change"], shown)
+    not_so = f" Not so: {'; '.join(others)}." * bool(others)
+    return " ".join(spoken), f"{table}\n\n*As well*: the whole interval lies within a tenth.{not_so}"
+
+
+def columns(number: int) -> str:
+    return "one column" if number == 1 else f"{number} columns"

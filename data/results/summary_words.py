@@ -1,0 +1,60 @@
+"""How SUMMARY.md chooses studies, calls their networks, counts, and lays out its tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import make_findings as findings
+import pandas as pd
+
+from lossprune_lib.results.statistics import FEWEST_SEEDS
+
+CALLED = {
+    "cifar10_small_vgg": "small VGG",
+    "cifar10_resnet": "ResNet",
+    "cifar10_vgg": "VGG11",
+    "mnist_800": "MNIST with 800 epochs",
+    "mnist": "MNIST",
+    "digits": "digits",
+}
+
+
+def longest(studies: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    """Leave out studies of too few seeds, and those whose networks another one trained for longer."""
+    kept: dict[object, str] = {}
+    studies = {name: table for name, table in studies.items() if table["seed"].nunique() >= FEWEST_SEEDS}
+    for name, table in sorted(studies.items(), key=lambda item: item[1]["training_epochs"].max()):
+        kept[table["task"].iloc[0], table["model"].iloc[0], *sorted(table["sparsity"].unique())] = name
+    return {name: table for name, table in studies.items() if name in kept.values()}
+
+
+def called(name: str) -> str:
+    """Return the name of a study's network, to be read aloud."""
+    return next(words for start, words in CALLED.items() if name.startswith(start))
+
+
+def opening(name: str) -> str:
+    """Return the name of a study's network at the beginning of a sentence."""
+    return called(name)[0].upper() + called(name)[1:]
+
+
+def listed(names: Iterable[str]) -> str:
+    *most, last = names
+    return f"{', '.join(most)} and {last}" if most else last
+
+
+def in_a_table(head: list[str], body: Iterable[list[object]]) -> str:
+    return "\n".join(findings.rows(head, body)).rstrip()
+
+
+def percent(share: float, digits: int = 3) -> str:
+    return f"{100 * share:.{digits}g} %"
+
+
+def counted(stages: int) -> str:
+    return "one stage" if stages == 1 else f"{stages} stages"
+
+
+def epochs(table: pd.DataFrame) -> str:
+    """Return how many epochs of training and of fine-tuning a study has."""
+    return " + ".join(f"{table[f'{when}_epochs'].max():.0f}" for when in ("training", "tuning"))
