@@ -118,13 +118,13 @@ BECAUSE: dict[str, dict[Any, str]] = {
         "high": "It is high, but runs with the same loss change still differ.",
     },
     "correlation of a quarter": {
-        "right": "The interval, -0.70 to 0.14, holds zero: no relation shows.",
+        "right": "The interval, -0.70 to 0.14, includes zero: no relation shows.",
         "high": "Among the runs that preserve the loss well, no such order shows.",
-        "low": "Preserving the loss better is not shown to do harm: the interval holds zero.",
+        "low": "Preserving the loss better is not shown to do harm: the interval includes zero.",
     },
     "two convolutional networks": {
         "clearly behind": "QM kept the loss better by 0.7 nats, yet MP ends ahead in the mean, if not clearly.",
-        "clearly ahead": "In the mean it is, by 0.3 points, but the interval of four networks holds zero.",
+        "clearly ahead": "In the mean it is, by 0.3 points, but the interval of four networks includes zero.",
     },
     # 05 At scale
     "numbers that differ": {

@@ -57,9 +57,9 @@ _FINDING_THREE = """
     shares-alone: Hold the layers' shares fixed: the correlation is smaller, but in four cases something is left of it.
         And near the best run "we saw nothing" is not "there is nothing".
     best-run: What holds for good and bad prunings together need not hold among the good ones. Near the best run, every
-        interval holds zero.
-    proved-zero: An interval that holds zero proves nothing. Look at how wide the intervals are, and how low some of the
-        ceilings: could these data have shown a relation?
+        interval includes zero.
+    proved-zero: An interval that includes zero proves nothing. Look at how wide the intervals are, and how low some of
+        the ceilings: could these data have shown a relation?
 """
 register("finding three", Choice("abcd", "c", _FINDING_THREE))
 

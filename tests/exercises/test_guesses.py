@@ -257,7 +257,7 @@ def test_a_guess_of_the_course_is_told_its_sentence() -> None:
             "correlation of a quarter",
             Answer(-0.28, within=0.42),
             0.0,
-            "near enough. The interval, -0.70 to 0.14, holds",
+            "near enough. The interval, -0.70 to 0.14, includes",
         ),
         ("rise at half the way", Answer(0.1, unit="%"), 0.02, "too low. Almost level is not level"),
     ],
