@@ -73,7 +73,7 @@ TURNS = (
         (
             ("Tables", "with paired intervals"),
             ("Your own network", "90 % of what?"),
-            ("!In this order", "MP, a model's shares, a model"),
+            ("!In this order", "MP, cheap shares, a model"),
         ),
         ("and then", "try things"),
         "and where nobody can train again?",
