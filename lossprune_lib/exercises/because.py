@@ -161,8 +161,8 @@ BECAUSE: dict[str, dict[Any, str]] = {
         "LM, global, 14 stages": "It has the stages, but without the curvature it trails even MP in each layer here.",
     },
     "magnitude in QM's shares": {
-        "higher": "QM knows the loss, so one would think so. Its diagonal chooses well between layers, and less well "
-        "within them.",
+        "higher": "QM knows the loss, so one would think so. Its scores choose well between layers, and less well "
+        "within them. Whether that is the missing pairs or the sampled curvature was not tested.",
         "the same within 0.05 nats": "That would say that only the shares count. Within them, QM's own choice is "
         "worse.",
     },

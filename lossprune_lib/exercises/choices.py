@@ -63,16 +63,12 @@ _FINDING_THREE = """
 """
 register("finding three", Choice("abcd", "c", _FINDING_THREE))
 
-_A_CHILD_OF_THE_EXPANSION = """
-    right: The error is zero at the trained weights, its least value, so the slopes vanish. The second order is
-        exact, as the
-        outputs are linear in the weights. And as with OBD, what pairs of weights do together is left out.
-    lm: LM reads the slope of the loss. Where does Wanda read a slope, or a label?
-    qm: QM looks through the whole network, by the curvature of the loss. What happens in the layers above does not
-        enter
-        Wanda's score.
-    scaled-magnitude: Rows matter only for who is compared with whom. Within a row, magnitude and Wanda differ as
-        soon as
-        inputs differ in size.
+_ANOTHER_UNIT = """
+    right: Wanda multiplies ten times the weight by a tenth of the norm, so its scores stay; the outputs, and with them
+        each weight's price, stay as well. Magnitude sees the weights alone, and those of column 3 have grown.
+    wanda-alone: Write down Wanda's score of a weight of column 3, before and after. What becomes of the norm of its
+        input? And what is left for magnitude to go by?
+    both: For magnitude this is right. Wanda's score has a second factor, the norm of the input: what became of that?
+    neither: The outputs stay, so what each weight is worth to them stays too. But does magnitude look at the outputs?
 """
-register("child of the expansion", Choice("abcd", "b", _A_CHILD_OF_THE_EXPANSION))
+register("another unit", Choice("abcd", "a", _ANOTHER_UNIT))

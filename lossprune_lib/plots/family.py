@@ -48,6 +48,7 @@ METHODS = (
     Method("SNIP", "the loss", "none", "", False, "all", "afterwards", "Lee et al. 2019"),
     Method("SynFlow", "nothing", "none", "", False, "all", "afterwards", "Tanaka et al. 2020"),
     Method("WoodFisher", "the loss", "pairs", "Fisher, in blocks", True, "all", "between", "Singh and Alistarh 2020"),
+    Method("LM in stages", "the loss", "none", "", False, "all", "afterwards", "Laurent et al. 2020"),
     Method("QM in stages", "the loss", "diagonal", "GGN", False, "all", "afterwards", "Laurent et al. 2020"),
     Method("OBC", "a layer's output", "pairs", "2 XᵀX", True, "each layer", "none", "Frantar and Alistarh 2022"),
     Method(
@@ -62,7 +63,7 @@ METHODS = (
     ),
     Method("Wanda", "a layer's output", "diagonal", "2 XᵀX", False, "each output", "none", "Sun et al. 2024"),
 )
-# From a parent to what came of it, and what changed most.
+# From a formula to one that can be derived from it, and what changes most; it is no history.
 _DESCENT = {
     ("OBD", "OBS"): "pairs too",
     ("OBD", "QM in stages"): "slope, stages",
@@ -77,7 +78,8 @@ _PLACES = {
     "Gradual magnitude": (0, -0.11),
     "Lottery tickets": (0, -0.34),
     "SynFlow": (0, 0.35),
-    "SNIP": (0, 1),
+    "LM in stages": (0, 1.22),
+    "SNIP": (0, 0.95),
     "OBD": (1, 1.18),
     "QM in stages": (1, 0.82),
     "OBS": (2, 1.18),

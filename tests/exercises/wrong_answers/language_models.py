@@ -162,10 +162,10 @@ WRONG: dict[str, list[tuple[str, Any]]] = {
         ("one", taken_again),
         ("other", lambda w, h, number: 2 * one_by_one(cheapest)(w, h, number)),
     ],
-    "child of the expansion": [
-        ("lm", "a"),
-        ("qm", "c"),
-        ("scaled-magnitude", "d"),
+    "another unit": [
+        ("wanda-alone", "b"),
+        ("both", "c"),
+        ("neither", "d"),
         ("no-option", "e"),
     ],
 }
