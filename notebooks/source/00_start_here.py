@@ -56,9 +56,9 @@ doctor.check()[["status", "remedy"]]
 # **training** images. We judge it on the **validation** images, which it has never seen. An image has only 8 by 8 pixels,
 # so some of the digits below are hard to read for us, too.
 #
-# The network is a small one: two hidden layers, of 300 and 100 units. It has the hidden layers of the smallest network in the
-# paper behind this course (Laurent et al. 2020), a smaller input, and it is already trained. Its **accuracy** is the share
-# of images that it reads correctly.
+# The network is a small one: two hidden layers, of 300 and 100 tanh units. It has the hidden layers of the smallest
+# network in the paper behind this course (Laurent et al. 2020), a smaller input, and it is already trained. Its
+# **accuracy** is the share of images that it reads correctly.
 
 # %% [markdown] tags=["slide"]
 # ## A network reads digits
@@ -99,8 +99,8 @@ for layer, size in zip((*space.layers, "all"), (*space.sizes, space.size), stric
 # share of weights that are zero is the **sparsity**: at a sparsity of 90 %, one weight in ten is left.
 #
 # Which weights should go first? A rule that puts the weights in order is a pruning **criterion**. The simplest and most
-# used one says: the smallest. This is **magnitude pruning**, MP for short. A weight close to zero does little, so the
-# network should not miss it.
+# used one says: the smallest. This is **magnitude pruning**, MP for short. Its idea: a weight close to zero does
+# little, so the network should not miss it.
 #
 # You are about to remove the smallest weights, more and more of them. How far can you go?
 
@@ -315,15 +315,15 @@ plots.bars(ax, comparison["accuracy"], "accuracy on the validation images at 90 
 best.reveal(
     figure,
     comparison.apply(lambda column: column.map({"accuracy": "{:.0%}", "loss": "{:.2f}"}[column.name].format)),
-    "Asked once, the loss chooses hardly better than size: some more images are right, but its own value is even higher. "
+    "Asked only once, QM is hardly better than MP: it reads a few more images correctly, but its loss is even higher. "
     "Asked again after every stage, it leaves a network that still reads most digits, with exactly as many weights.",
     alt="Three bars, the accuracy of MP in one go, QM in one go and QM in 14 stages; the last is by far the longest.",
     answer=comparison["accuracy"].idxmax(),
 )
 
 # %% [markdown]
-# Should many questions win, it is tempting to conclude that small steps make the estimates come true. Keep that thought,
-# and distrust it: notebook 02 checks the estimates, and notebook 03 asks why a ranking can be good although they are not.
+# If many stages win, you may conclude that small steps make QM's estimates accurate. Be careful: notebook 02 checks the
+# estimates, and notebook 03 asks how a ranking can be good when the estimates are bad.
 # And nobody has trained these networks again yet. When notebook 04 does, magnitude gets a second chance.
 
 # %% [markdown] tags=["slide"]
