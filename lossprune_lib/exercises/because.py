@@ -11,7 +11,10 @@ from typing import Any
 BECAUSE: dict[str, dict[Any, str]] = {
     # 00 Start here
     "half wrong": {
-        (0.45, 0.55): "Half of the weights gone is not half of the images wrong: small weights do little.",
+        (
+            0.45,
+            0.55,
+        ): "The cost does not grow evenly. The smallest half costs little even together; what goes next does not.",
         "low": "The network has many more weights than it needs for these images: that is why one prunes.",
         "high": "It tolerates a lot, but not that much.",
     },
@@ -42,24 +45,24 @@ BECAUSE: dict[str, dict[Any, str]] = {
         "qm": "Its weights were chosen to change the loss little.",
         "random": "Random directions are almost flat at this length: the next cells try twenty more.",
     },
-    "between the masks": {
-        "lower": "It could have been, as in a valley. Measured, the middle lies between the two.",
-        "higher": "There is no wall between these two masks: the loss falls all the way from MP's to QM's.",
-        "between": "Whether there is a wall or a valley between two networks has to be measured.",
+    "zero in the middle": {
+        "high": "A weight is zero in the middle only if both masks remove it, and they do not remove the same ones.",
+        "low": "If two masks remove nine tenths each, at least eight tenths of all weights go in both.",
     },
     "walk in lines": {
         (0.9, 1.1): "It would be just as long if all stages went the same way, but each takes other weights.",
-        "low": "No walk is shorter than the straight line, and each stage turns a right angle.",
+        "low": "No walk is shorter than the straight line, and each stage is at a right angle to all earlier ones.",
         "high": "At right angles, 14 steps can be at most √14, about 3.7 times, as long as the line.",
     },
     # 02 Taylor approximations
     "second order at 80 %": {
-        "high": "Nothing is missing from the second order, and still it is a model for short steps.",
+        "high": "Nothing is missing up to second order, and still it is a model for short steps.",
         "low": "It is not that bad: along the first quarter of the step it is nearly right. It falls behind later.",
     },
     "weights that lower the loss": {
         (0.32, 0.36): "That is what notebook 00 measured, nearly. The model says it of somewhat more weights.",
-        "low": "Near a minimum the slopes have both signs, and most single weights matter little.",
+        "low": "The slopes are not zero: for nearly half of the weights the way to zero begins downhill, and the "
+        "curvature seldom makes up for that.",
         "high": "Training made the weights useful: for the larger part of them, the loss would rise.",
     },
     "share of its own step": {

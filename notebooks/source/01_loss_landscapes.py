@@ -471,14 +471,14 @@ my_reading = "c"  # along the gradient, the loss is far up at length 3
 # ## 5. Two steps, seen from above
 #
 # Three points span a plane: the trained network and two pruned ones. Pictures of such planes mislead when they draw the
-# two steps at right angles and equally long, because they hardly ever are. So measure the angle and the lengths first,
-# and draw them as they are.
+# two steps at right angles and equally long, because they hardly ever are. That is why this notebook draws angle and
+# lengths as they are, here as in section 2. And what is in between: is every point of this plane a pruned network?
 
 # %%
 halfway = exercises.guess(
-    "between the masks",
-    "The loss halfway between the networks of MP and of QM at 90 %, beside theirs?",
-    choices={"lower": "lower than at both", "between": "between the two", "higher": "higher than at both"},
+    "zero in the middle",
+    "Halfway between the networks of MP and of QM at 90 %: which share of the weights is zero there?",
+    unit="%",
 )
 
 # %%
@@ -487,6 +487,7 @@ along, across, _ = landscape.orthonormal(first, second)  # of length 1, at right
 at = torch.linspace(-5, 29, 25)
 field = landscape.plane(net, batch, along, across, at, at)
 middle = landscape.line(net, batch, (first + second) / 2, [1.0]).item()
+zeros = (theta + (first + second) / 2 == 0).double().mean().item()
 
 # %% tags=["hide-input"]
 ends = sorted(landscape.line(net, batch, step, [1.0]).item() for step in (first, second))
@@ -496,8 +497,11 @@ walks.seen_from_above(ax, first, second, at, field).set_title(f"steps {angle:.0f
 landscape_plots.levels_bar(figure, key)
 halfway.reveal(
     figure,
-    f"{middle:.2f} nats in the middle, {ends[0]:.2f} and {ends[1]:.2f} at the two masks. There is no wall between them.",
-    answer="lower" if middle < ends[0] else "higher" if middle > ends[1] else "between",
+    "Only what both masks remove is zero in the middle. What one of them removes has half of its size there. "
+    "So between two networks of 90 % lies none of 90 %.",
+    f"The loss is {middle:.2f} nats in the middle, {ends[0]:.2f} and {ends[1]:.2f} at the two masks. "
+    "There is no wall between them.",
+    answer=zeros,
     alt="Filled contours of the loss on the plane of two steps, in true angles and lengths: theta in a flat lowest "
     "region, the shorter step of MP leading up steeply, the longer one of QM, at about 50 degrees, less high.",
 )
@@ -572,7 +576,7 @@ after = torch.cat([landscape.line(net, batch, state.weights - theta, [1.0]) for 
 on_line = landscape.line(net, batch, second, steps.square().cumsum(0).sqrt() / second.norm().item())
 
 # %% [markdown] tags=["slide"]
-# ## Every stage turns a right angle
+# ## Every stage sets off at a right angle
 
 # %% tags=["on-slide", "hide-input"]
 figure, axes = plt.subplots(1, 2, figsize=(plots.WIDTH, 3.3), layout="constrained")
@@ -592,9 +596,9 @@ detour.reveal(
 # portions. They share out the *weights*. And a stage is not a fourteenth of the whole step, but about
 # $1/\sqrt{14}$ of it. Keep this in mind for notebook 02: what stages make smaller, and what they do not.
 #
-# What do the many turns buy? Not much of an easier path: after each stage the loss is at first a little below that of
-# the straight line, equally far out, and then nearly the same. What differs is **where the walk leads**. Asked once, from
-# $\theta$, QM did not find this mask.
+# What is gained by turning so often? Hardly an easier path: after each stage the loss is at first a little below that
+# of the straight line, equally far out, and then nearly the same. What differs is **where the walk leads**. Asked once,
+# from $\theta$, QM did not find this mask.
 #
 # Standing at $\theta$ one can measure the height, the slope and the curvature there, and the harm is far away. How much
 # can they tell of it? That is the next question.
@@ -604,7 +608,8 @@ detour.reveal(
 #
 # - A pruned network is a point, and a far one. The line leaves almost level; most of the harm is done in its second half.
 # - A slice shows its own direction and no other.
-# - Stages turn right angles. They share out the weights, and lead to another mask than one long step.
+# - Each stage is at a right angle to all earlier ones. Stages share out the weights, and lead to another mask than one
+#   long step.
 
 # %% [markdown]
 # ## What we saw
@@ -612,7 +617,8 @@ detour.reveal(
 # - A pruned network is a point, and a far one: from 50 % on, the step there is longer than all of the training, because
 #   many weights go all the way to zero. The line leaves almost level, and most of the harm is done in its second half.
 # - A slice or a plane shows its own directions and no others. Random ones look flat; the gradient's is steep.
-# - Stages turn right angles. They share out the weights, and lead to another mask than one long step.
+# - Each stage is at a right angle to all earlier ones. Stages share out the weights, and lead to another mask than one
+#   long step.
 #
 # **Go on** with [02 Taylor approximations](02_taylor_approximations.ipynb): what can be known of the line while standing
 # at its start?
@@ -649,8 +655,8 @@ detour.reveal(
 # <details><summary>All weights have half of their size</summary>No. The weights that are kept do not move.</details>
 #
 # **4. What do 14 stages do to the long step?**
-# <details><summary>They walk the same line in 14 portions</summary>No. Each stage takes other weights, and so turns a
-# right angle.</details>
+# <details><summary>They walk the same line in 14 portions</summary>No. Each stage takes other weights, and so sets off
+# at a right angle to all earlier ones.</details>
 # <details><summary>They share out its weights, and may end at another mask</summary>Right. The walk becomes longer in
 # all, each step shorter, and the choice is made anew at every corner.</details>
 # <details><summary>They make the whole walk shorter</summary>No. The sum of the steps is several times as long as the
