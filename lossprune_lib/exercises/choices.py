@@ -22,7 +22,7 @@ _WHAT_STAGES_MEND = """
     all-shrink: Follow the three lines to the right: only one of them falls to nearly nothing. A stage does not scale
         the whole step down. It takes some of the weights all the way.
     diagonal: Fewer weights go together in each stage, so this sounds right. But look at the line: it rises first and
-        ends about where it began, because each stage starts from a worse network, where the loss bends more.
+        ends about where it began, perhaps because each stage starts from a worse network, where the loss bends more.
     none: One of the lines falls by far more than the others rise. The sum of the errors shrinks; ask which part.
 """
 register("what stages mend", Choice("abcd", "b", _WHAT_STAGES_MEND))
