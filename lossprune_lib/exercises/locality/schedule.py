@@ -21,7 +21,7 @@ def _cases() -> list[tuple[float, int]]:
 
 _WORDS = """
     right: Each stage keeps the same share of what is left, so the first stage removes the most weights and the last the
-        fewest. Fewer weights are not a shorter step: those that go last are large.
+        fewest. Fewer weights are not a shorter step: those that go last may be larger.
     hint: The share kept must shrink by the same factor at each stage.
     last-alone: You return a single number: return the sparsity after every stage.
     one-too-many: Your list has one number too many: it begins after stage 1, not with the sparsity before it.
