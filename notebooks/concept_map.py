@@ -43,9 +43,9 @@ TURNS = (
         (
             ("The expansion", "right in small stages"),
             ("The diagonal", "LM, QM, OBD"),
-            ("!It is fooled", "where it chooses itself"),
+            ("!Is fooled", "by its own choices"),
         ),
-        ("cut down to", "judging itself"),
+        ("is cut down to", "which chooses and"),
         "and yet it chooses well …",
     ),
     Turn(
