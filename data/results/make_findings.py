@@ -101,7 +101,7 @@ PLAIN = {
         "refuted": "Among the networks whose loss is kept best, those that keep it better are better after "
         "fine-tuning.",
         "undecided": "Among the networks whose loss is kept best, does keeping it better mean ending better after "
-        "fine-tuning? Test errors as noisy as these do not tell.",
+        "fine-tuning? So few networks, and test errors as noisy as these, do not tell.",
     },
 }
 

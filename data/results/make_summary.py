@@ -180,10 +180,11 @@ def aloud(cases: Cases, every: dict[str, pd.DataFrame]) -> str:
     if number == 2 and verdict != "refuted":
         goes = [
             f"{100 - between_orders(case.table).mean:.0f} %{f' ({called(case.name)})' * (len(cases) > 1)}"
+            f"{f' at {percent(case.sparsity)}' * (case.at != percent(case.sparsity))}"
             for case in cases
         ]
-        asks = "; our rule asks for 75 % at least, and the seeds do not settle that" * (verdict == "undecided")
-        plain = [f"LM goes {listed(goes)} of the way from magnitude to QM{asks}."]
+        asks = " (our rule asks for 75 %, and the seeds do not settle that)" * (verdict == "undecided")
+        plain = [f"Of the way from magnitude to QM, LM goes {listed(goes)}{asks}."]
     if (number, verdict) == (2, "refuted") and all(lead(case.table).verdict() != "better" for case in cases):
         plain = [
             "QM does not clearly beat magnitude there, and then our rule says refuted. That alone does not show that "

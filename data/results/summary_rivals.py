@@ -22,6 +22,12 @@ CLAIMS = {
     "ranks": "QM ranks well although it predicts badly, and what it takes last costs more than magnitude's last",
 }
 ADDED_LATER = "the largest weights at its shares are better"  # as JUDGING.md says
+ALOUD = {
+    ADDED_LATER: "magnitude at QM's shares is better than QM",
+    "the shares explain it": "QM's shares explain magnitude's lag",
+    "the shares explain most of it": "QM's shares explain most of magnitude's lag",
+    "there is no lead to explain": "magnitude does not lag behind QM",
+}
 
 
 def fooled() -> tuple[str, str]:
@@ -33,12 +39,16 @@ def fooled() -> tuple[str, str]:
     }
     own = listed(f"{100 * share['mean']:.0f} % ({called(name)})" for name, share in shares["QM"].items())
     others = listed(f"{100 * share['mean']:.0f} %" for share in shares["MP"].values())
+
+    def whom(of: list[str]) -> str:
+        return "all" if len(of) == len(verdicts) else listed(of)
+
     claims = []
     for claim, words in CLAIMS.items():
         by: dict[str, list[str]] = {}
         for name, verdict in verdicts[claim].items():
             by.setdefault(verdict + why(claim, verdict, found.loc[name]), []).append(called(str(name)))
-        claims.append(f"*{words}*: {'; '.join(f'{said} ({listed(of)})' for said, of in by.items())}.")
+        claims.append(f"*{words}*: {'; '.join(f'{said} ({whom(of)})' for said, of in by.items())}.")
     orders = [
         listed(
             f"{found.loc[(name, f'rank correlation of cost and place, {who}'), 'mean']:.2f}" for name in verdicts.index
@@ -107,7 +117,7 @@ def given_shares() -> tuple[str, str]:
     before = before[(before["criterion"] == "qm") & (before["stages"] == 14) & (before["first"] == "magnitude")]
     spoken = (
         "Controls give magnitude QM's shares of the layers. Before fine-tuning, it then loses clearly more than QM in "
-        f"{(before['low'] > 0).sum()} of {len(before)} cases. After fine-tuning, the rules say of magnitude's lag "
+        f"{(before['low'] > 0).sum()} of {len(before)} cases. After fine-tuning, the rules say: "
         f"{'; '.join(what_rules_say(told))}."
     )
     waiting = results.missing("controls")
@@ -129,8 +139,7 @@ def what_rules_say(told: pd.DataFrame) -> Iterable[str]:
             for r in cases.itertuples()
         ]
         later = " (a later rule)" * (sentence == ADDED_LATER)
-        in_full = sentence.replace(" its ", " QM's ")
-        yield f"*{in_full}*{later}: {listed(where)}"
+        yield f"*{ALOUD.get(sentence, sentence)}*{later}: {listed(where)}"
 
 
 def of_controls(name: str, table: pd.DataFrame) -> pd.DataFrame:
@@ -192,14 +201,15 @@ def of_own_masks(name: str, table: pd.DataFrame) -> tuple[dict[str, str], list[o
             f"{apart['distance'].mean():.2f}",
         ]
     settings = results.chaos(runs).query("dtype == 'float32' and how == 'reordered'")["masks"]
-    chaotic = f"{(settings == 'chaotic').sum()} of {len(settings)}"
+    chaotic, verdict = f"{(settings == 'chaotic').sum()} of {len(settings)}", results.chaos_verdicts(runs)[name]
+    steady = ", with steady losses" * (verdict == "holds")
     one = "" if name == "digits" else ", one network"
     words = {
         "qm": f"{of_draws['qm'].mean:.0f} % ({called(name)}{one})",
         "obd": f"{of_draws['obd'].mean:.0f} %",
         "chance": percent(kept / (2 - kept), 2),
         "same": same,
-        "verdict": f"{results.chaos_verdicts(runs)[name]} ({called(name)}: {chaotic} settings are chaotic)",
+        "verdict": f"{verdict} ({called(name)}: chaotic in {chaotic} settings{steady})",
     }
     return words, [
         f"{opening(name)}, {percent(runs['sparsity'].iloc[0])}",

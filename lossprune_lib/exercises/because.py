@@ -14,7 +14,8 @@ BECAUSE: dict[str, dict[Any, str]] = {
         (
             0.45,
             0.55,
-        ): "The cost does not grow evenly. The smallest half costs little even together; what goes next does not.",
+        ): "The cost does not grow evenly. The smallest seven tenths cost little even together; what goes next does "
+        "not.",
         "low": "The network has many more weights than it needs for these images: that is why one prunes.",
         "high": "It tolerates a lot, but not that much.",
     },

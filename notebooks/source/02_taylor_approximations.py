@@ -185,7 +185,7 @@ print(f"magnitude pruning (MP) to 80 % changes the loss by {mp.true_change(0.8):
 # %% tags=["on-slide"]
 second_order = exercises.guess(
     "second order at 80 %",
-    "Of the actual change at 80 %, which share does the expansion predict, both terms and with the full Hessian?",
+    "Of the actual change at 80 %, which share does the expansion predict, with both its terms and the full Hessian?",
     unit="%",
 )
 
@@ -505,9 +505,9 @@ plt.show()
 # %% [markdown]
 # In this network and this draw of the images, the more of the diagonal model goes into the choice, the more the model
 # is fooled: nothing of it goes into random and MP, its slopes into LM, its curvatures into OBD, and all of it into QM.
-# It is the same kind of model each time! **Where the diagonal chooses, do not believe its sum.** (And OBD? Its steps
-# cost about as much here as QM's, although it drops the gradient, which made 57 % of QM's prediction in section 4. That
-# is so in this network; there are others below.) Two things come together in QM's steps. For the first, split the
+# It is the same kind of model each time! **Where the diagonal chooses, do not believe its sum.** (And OBD? It drops
+# the gradient, which made 57 % of the model's prediction for MP's step in section 4, and yet its steps cost about as much
+# here as QM's. In other networks they cost less or more: see below.) Two things come together in QM's steps. For the first, split the
 # prediction in two ways: by the terms of the model, and by the weights.
 
 # %% tags=["nbval-check-output"]

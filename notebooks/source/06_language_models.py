@@ -18,8 +18,8 @@
 # - derive Wanda and the update of SparseGPT from the squared error of one layer;
 # - prune a small language model, read what is lost, and say which part of a method did the work.
 #
-# **You need** the parabola of one weight, the off-diagonal term, LM, QM, OBD and the GGN (notebook 02), stages (03), the
-# controls (04) and sampled curvature (05, section 4).
+# **You need** the parabola of one weight, the off-diagonal term, LM, QM, OBD and the GGN (notebook 02); from section 5 on
+# also stages (03), the controls (04) and sampled curvature (05, section 4).
 #
 # **It takes** about 42 minutes, and 23 more for the exercises. The computing takes under a minute, and nothing is downloaded. Forgotten a word? [The glossary](GLOSSARY.md) has it.
 
@@ -268,7 +268,7 @@ sizes.reveal(
 # ### Exercise 6.2: Another unit
 #
 # *easy, about 4 minutes.* Input 3 of a layer is divided by 10, as if measured in another unit, and column 3 of $W$ is
-# multiplied by 10, so that all outputs stay. Each method then ranks the weights of the layer anew. Whose mask can change?
+# multiplied by 10, so that all outputs stay. Magnitude and Wanda then rank its weights anew. Whose mask can change?
 #
 # - a: that of magnitude alone
 # - b: that of Wanda alone
@@ -494,10 +494,10 @@ second.reveal(
 # %% [markdown]
 # What to see besides:
 #
-# - **Wanda**, ranked per layer, stays within 0.05 nats of magnitude up to 60 %, and is behind from 70 % on. That the inputs
-#   are of much the same size (section 3) may be why they are so close; we did not test it. Ranked per row, as published,
-#   it is 0.13 behind magnitude per layer at 60 %; from 70 % on it does slightly better than per layer. The table does not
-#   say why.
+# - **Wanda**, ranked per layer, stays within 0.05 nats of magnitude per layer up to 60 %, and is behind it from 70 % on.
+#   That the inputs are of much the same size (section 3) may be why they are so close; we did not test it. Ranked per row,
+#   as published, Wanda is 0.13 behind magnitude per layer at 60 %; from 70 % on it does slightly better than Wanda per
+#   layer, but is still behind magnitude. The table does not say why.
 # - **LM** trails QM throughout. Up to 60 % it is behind even magnitude in each layer (1.93 and 1.87 there), from 70 % on ahead of it. At 80 % it has passed SparseGPT (2.67 and 2.79).
 # - The effort is **not equal**: LM and QM had 14 stages, and 14 times the text.
 #
@@ -653,7 +653,7 @@ prune_own("models/my-model", data.characters.text())
 #
 # - Wanda is OBD and SparseGPT is OBS, asked of one layer's outputs in place of the loss. The expansion is that of notebook 02, and for a layer it is exact.
 # - Paying back is what makes SparseGPT good here: at 60 %, its mask alone is worse than magnitude per layer. Ranked per
-#   layer, Wanda stays within 0.05 nats of magnitude up to 60 %; ranked per row, as published, it is 0.13 behind at 60 %. We
+#   layer, Wanda stays within 0.05 nats of magnitude per layer up to 60 %; ranked per row, as published, it is 0.13 behind at 60 %. We
 #   did not test why.
 # - The shares of the layers matter again. Magnitude in QM's shares beats QM itself from 50 to 70 %, and SparseGPT in QM's shares is the best of all.
 #

@@ -205,8 +205,8 @@ def test_later_tables_have_their_sections(
     assert "ResNet after 1 epochs in float32, not 2 in bfloat16: locality *reproduced*, orders *" in summary
     assert "- `cifar10_resnet_exactness`" in findings
     assert "- `digits_exactness`" not in findings
-    assert "*the shares explain it*: digits at 90 %;" in summary
-    assert "*there is no lead to explain*: VGG11 at 90 %" in summary
+    assert "*QM's shares explain magnitude's lag*: digits at 90 %;" in summary
+    assert "*magnitude does not lag behind QM*: VGG11 at 90 %" in summary
     row = next(line for line in summary.splitlines() if line.startswith("| digits at 90 % | 1 + 1 | +4."))
     assert row.endswith("| *the shares explain it* |")
     assert "| VGG11 at 90 % | 1 + 1 | -0.9" in summary
