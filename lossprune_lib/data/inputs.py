@@ -68,9 +68,9 @@ class OnCopies:
 
     def __call__(self, x: Inputs) -> Any:
         given = change(x, Tensor.clone) if self.changes else x
-        before = _versions(given)
+        before = versions(given)
         outputs = self.function(given)
-        changed = None in before or before != _versions(given)
+        changed = None in before or before != versions(given)
         if changed and not self.changes:
             raise ValueError(
                 "The network changes its inputs in place, in some batches only, and with them your data: load these "
@@ -80,7 +80,7 @@ class OnCopies:
         return outputs
 
 
-def _versions(x: Inputs) -> list[int | None]:
+def versions(x: Inputs) -> list[int | None]:
     """Return torch's count of the changes of each tensor; None where it does not count them, in inference mode."""
     return [None if tensor.is_inference() else tensor._version for tensor in tensors_of(x, only=False)]
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
 from functools import cached_property
 from typing import Any
 
 import torch
+from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, RandomSampler, SequentialSampler
 
-from lossprune_lib.checks import check_choice, check_generator, check_instance, check_int
+from lossprune_lib.checks import check_choice, check_generator, check_instance, check_int, with_article
 from lossprune_lib.data.inputs import change, tensors_of
 from lossprune_lib.data.task import SPLITS, Batch, find_device
 from lossprune_lib.seeds import draws_of_data
@@ -30,6 +31,12 @@ class LoaderTask:
     ----------
     train, valid, test : DataLoader of a data set with a length and an index
     device : where the batches are sent
+
+    Raises
+    ------
+    TypeError, ValueError
+        for a loader that is none, or of a stream, an empty data set or a sampler of its own; once it is read, also for
+        a data set that does not give pairs.
 
     Examples
     --------
@@ -66,13 +73,15 @@ class LoaderTask:
                     f"The loader {split!r} has a sampler of its own, but the library draws the batches itself: give it "
                     "a batch_size and no sampler."
                 )
+            if len(loader.dataset) == 0:  # type: ignore[arg-type]
+                raise ValueError(f"The data set {split!r} is empty: give at least one example.")
 
     @cached_property
     def dtype(self) -> torch.dtype:
         """Of the first floating-point input; or of the first input, if there is none."""
         loader = self.loaders["train"]
         with draws_of_data(0, "first example"):
-            x, _ = loader.collate_fn([loader.dataset[0]])
+            x, _ = _pair("train", loader.collate_fn([loader.dataset[0]]))
         dtypes = [tensor.dtype for tensor in tensors_of(x)]
         return next((dtype for dtype in dtypes if dtype.is_floating_point), dtypes[0])
 
@@ -108,5 +117,20 @@ class LoaderTask:
                 batch = next(batches, None)
             if batch is None:
                 return
-            x, y = batch
+            x, y = _pair(split, batch)
             yield change(x, lambda tensor: tensor.to(self.device)), y.to(self.device)
+
+
+def _pair(split: str, batch: Any) -> Batch:
+    """Return a batch that is a pair of inputs and targets; else raise TypeError."""
+    if isinstance(batch, (tuple, list)) and len(batch) == 2 and isinstance(batch[1], Tensor):
+        return batch[0], batch[1]
+    given = with_article(type(batch).__name__)
+    if isinstance(batch, Mapping):
+        given = f"a dict with {', '.join(map(str, batch))}"
+    elif isinstance(batch, (tuple, list)):
+        given = f"({', '.join(type(entry).__name__ for entry in batch)})"
+    raise TypeError(
+        f"The data set {split!r} gives {given}, but must give pairs of inputs and targets as numbers: return (x, y), "
+        "where x may be a dict of all that the network takes."
+    )

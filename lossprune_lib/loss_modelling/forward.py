@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.autograd.graph import GradientEdge, get_gradient_edge
 
 from lossprune_lib.data.inputs import Inputs
+from lossprune_lib.networks.threads import alone
 from lossprune_lib.networks.validation import check_rows
 from lossprune_lib.networks.weights import WeightSpace
 
@@ -72,7 +73,7 @@ def record(
     check_precision(weights)
     leaves = [part.detach().requires_grad_() for part in space.split(weights)]
     calls: dict[int, Call | None] = {}
-    with torch.enable_grad(), _watching(space, watched, examples, calls):
+    with alone(space.net), torch.enable_grad(), _watching(space, watched, examples, calls):
         outputs = check_rows(space.run_parts(leaves, rest, x), examples)
         # A network that computes in another precision (autocast) still has its loss in that of its weights.
         outputs = outputs.to(weights.dtype) if outputs.is_floating_point() else outputs

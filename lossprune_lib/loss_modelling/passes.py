@@ -24,11 +24,11 @@ from lossprune_lib.loss_modelling.cut_off import warn_of_no_gradients
 from lossprune_lib.loss_modelling.footprint import check_curvature
 from lossprune_lib.loss_modelling.forward import check_precision, record
 from lossprune_lib.loss_modelling.general import Point, squares_one_by_one, squares_together
-from lossprune_lib.loss_modelling.loss import Loss
+from lossprune_lib.loss_modelling.loss import Loss, NothingCountsError
 from lossprune_lib.loss_modelling.losses import CrossEntropy, is_shipped
 from lossprune_lib.loss_modelling.model import LossModel
 from lossprune_lib.loss_modelling.restriction import Restriction
-from lossprune_lib.loss_modelling.roots import check_root
+from lossprune_lib.loss_modelling.roots import check_differentiable, check_root
 from lossprune_lib.networks.sparse import Pattern
 from lossprune_lib.progress import progress_bar
 from lossprune_lib.seeds import generator
@@ -56,7 +56,11 @@ def evaluate(
     patterns : of layers, by their place, whose products with the kept weights are sparse
     """
     check_precision(weights)
-    share, patterns = 1 / float(risk.loss.count(risk.y)), patterns or {}
+    count, patterns = float(risk.loss.count(risk.y)), patterns or {}
+    if count == 0:
+        name = type(risk.loss).__name__
+        raise NothingCountsError(f"The loss {name} counts nothing in this batch, which has no mean: correct its count.")
+    share = 1 / count
     restricted = restriction.applied(risk.footprint.positions) if restriction and patterns else nullcontext()
     by_units = risk.is_mlp and 0 in patterns
     if order == 0:
@@ -128,6 +132,7 @@ def _add(
         recording = confirmed(risk.space, recording, risk.footprint.positions)
     with torch.enable_grad():
         loss = risk.loss.total(recording.outputs, y)
+    check_differentiable(risk.loss, loss, recording.outputs)
     if gradient:
         recording.add_gradient(loss, sums[0], keep_graph=order > 1)
     if order > 1:

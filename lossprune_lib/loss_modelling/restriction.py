@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from lossprune_lib.networks.sparse import Pattern, linear
+from lossprune_lib.networks.threads import alone
 from lossprune_lib.networks.weights import WeightSpace
 
 _SPARSE_BELOW = 0.3  # of a layer's weights: then sparse products are faster (784-300-100-10, 1,000 examples)
@@ -65,13 +66,14 @@ class Restriction:
         chosen: dict[Any, Pattern] = {
             self.space.modules[i]: pattern for i, pattern in self.patterns.items() if i in layers
         }
-        for module, pattern in chosen.items():
-            module.forward = partial(_forward, module, pattern)
-        try:
-            yield
-        finally:
-            for module in chosen:
-                del module.forward
+        with alone(self.space.net):
+            for module, pattern in chosen.items():
+                module.forward = partial(_forward, module, pattern)
+            try:
+                yield
+            finally:
+                for module in chosen:
+                    del module.forward
 
 
 def _forward(module: nn.Linear, pattern: Pattern, input: Tensor) -> Tensor:

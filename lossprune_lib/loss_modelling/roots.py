@@ -42,6 +42,16 @@ def _sums_up(loss: Loss, answer: Tensor, target: Tensor) -> bool:
     return not finite or torch.allclose(twice, 2 * once, rtol=tolerance, atol=tolerance / 100)
 
 
+def check_differentiable(loss: Loss, total: Tensor, outputs: Tensor) -> None:
+    """Raise ValueError if a loss of outputs that have gradients has none, though it is not zero (nothing counts)."""
+    if outputs.requires_grad and not total.requires_grad and total.item() != 0:
+        fault = (
+            "has no gradient by the outputs: compute it with torch operations on them, without detach, .item() or "
+            "torch.tensor()"
+        )
+        raise _refused(loss, "total", fault)
+
+
 def check_root(loss: Loss, outputs: Tensor, targets: Tensor) -> None:
     """Raise ValueError unless a loss's root is one of its Hessian H, which autograd knows.
 
@@ -125,7 +135,9 @@ def _gram_times(rows: Tensor, v: Tensor) -> Tensor:
 def _hessian_times(loss: Loss, z: Tensor, y: Tensor, v: Tensor) -> Tensor:
     with torch.enable_grad():
         at = z.clone().requires_grad_()
-        slope = torch.autograd.grad(loss.total(at, y), at, create_graph=True)[0]
+        total = loss.total(at, y)
+        check_differentiable(loss, total, at)
+        slope = torch.autograd.grad(total, at, create_graph=True)[0]
         if not slope.requires_grad:  # a loss that is linear in the outputs
             return torch.zeros_like(v)
         return torch.autograd.grad((slope * v).sum(), at, allow_unused=True, materialize_grads=True)[0]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 
+import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.modules.conv import _ConvNd
@@ -94,7 +95,7 @@ def choose(net: nn.Module, include: Selectors | None, exclude: Selectors) -> tup
     Raises
     ------
     ValueError, TypeError
-        for a selector that selects nothing.
+        for a selector that selects nothing, or an embedding that rescales its weights.
     """
     owned = parameters_of(net)
     included = None if include is None else _matches(owned, include, "include")
@@ -114,6 +115,7 @@ def choose(net: nn.Module, include: Selectors | None, exclude: Selectors) -> tup
             chosen.append(o)
         else:
             left_out[o.name] = reason
+    _check_not_rescaled(net, chosen)
     lazy = nn.UninitializedParameter
     sizes = {o.name: 0 if isinstance(o.parameter, lazy) else o.parameter.numel() for o in owned}
     total = sum(sizes.values())
@@ -123,8 +125,10 @@ def choose(net: nn.Module, include: Selectors | None, exclude: Selectors) -> tup
 def _why_not(o: Owned, embedded: set[int]) -> str | None:
     """Return why a parameter is not pruned by default; None if it is."""
     kind, name = type(o.owner), o.name.rpartition(".")[2]
+    if isinstance(o.owner, _EMBEDDINGS):
+        return "in embeddings"
     if id(o.parameter) in embedded:
-        return "in embeddings" if isinstance(o.owner, _EMBEDDINGS) else "tied to an embedding"
+        return "tied to an embedding"
     if isinstance(o.owner, _NORMS):
         return "in norms"
     if isinstance(o.owner, nn.MultiheadAttention):
@@ -153,6 +157,11 @@ def parameters_of(net: nn.Module) -> list[Owned]:
         found.setdefault(id(place.parameter), {}).setdefault((id(place.owner), place.name.rpartition(".")[2]), place)
     each = [list(places.values()) for places in found.values()]
     return [replace(places[0], others=tuple(place.name for place in places[1:])) for places in each]
+
+
+def lasting(selectors: Selectors | None) -> Selectors | None:
+    """Return selectors that can be read more than once, which an iterator cannot."""
+    return tuple(selectors) if isinstance(selectors, Iterator) else selectors
 
 
 def has_functions(selectors: Selectors | None) -> bool:
@@ -200,16 +209,41 @@ def _selects(selector: Selector, o: Owned) -> bool:
     return bool(selector(o.layer, o.parameter))
 
 
-def check_plain(net: nn.Module, exclude: Selectors) -> None:
-    """Raise ValueError for a layer whose weight is no parameter but computed from others, unless it is excluded."""
+def check_plain(net: nn.Module, include: Selectors | None = None, exclude: Selectors = ()) -> None:
+    """Raise ValueError for a weight that is to be pruned, but is no parameter: it is computed from others."""
+
+    def selected(selectors: Selectors, stand_in: Owned) -> bool:
+        return any(s != "default" and _selects(s, stand_in) for s in _listed(selectors))
+
     for name, module in net.named_modules():
-        if not isinstance(module, (nn.Linear, _ConvNd)):
-            continue
-        plain = "weight" in module._parameters and not parametrize.is_parametrized(module, "weight")
-        stand_in = Owned(f"{name}.weight" if name else "weight", nn.Parameter(), module)
-        if not plain and not any(s != "default" and _selects(s, stand_in) for s in _listed(exclude)):
-            raise ValueError(
-                f"The weight of layer {name!r} is computed from other tensors (a parametrisation, weight norm or "
-                "torch.nn.utils.prune): make it plain first, for example with "
-                "torch.nn.utils.parametrize.remove_parametrizations or torch.nn.utils.prune.remove, or exclude it."
-            )
+        for own in _computed(module):
+            stand_in = Owned(f"{name}.{own}" if name else own, nn.Parameter(torch.empty(0, 0)), module)
+            usual = (include is None or "default" in _listed(include)) and _why_not(stand_in, set()) is None
+            if (usual or selected(include or (), stand_in)) and not selected(exclude, stand_in):
+                raise ValueError(
+                    f"The {own} of layer {name!r} is computed from other tensors (a parametrisation, weight norm or "
+                    "torch.nn.utils.prune): make it plain first, for example with "
+                    "torch.nn.utils.parametrize.remove_parametrizations or torch.nn.utils.prune.remove, or exclude it."
+                )
+
+
+def _computed(module: nn.Module) -> set[str]:
+    """Return the names of a module's tensors that are computed from its parameters, as torch's own tools do it."""
+    own = dict(module.named_parameters(recurse=False, remove_duplicate=False))
+    bases = {name[:-5] for name in own if name.endswith("_orig")}
+    bases |= {name[:-2] for name in own if name.endswith("_g") and f"{name[:-2]}_v" in own}
+    found = {base for base in bases if base not in own and hasattr(module, base)}
+    if parametrize.is_parametrized(module):
+        found |= set(module.parametrizations)  # type: ignore[arg-type]
+    return found | ({"weight"} - own.keys() if isinstance(module, (nn.Linear, _ConvNd)) else set())
+
+
+def _check_not_rescaled(net: nn.Module, chosen: list[Owned]) -> None:
+    """Raise ValueError if an embedding that is to be pruned changes its own weights in place."""
+    embeddings = [(name, module) for name, module in net.named_modules() if isinstance(module, _EMBEDDINGS)]
+    rescaled = {id(module.weight): name for name, module in embeddings if module.max_norm is not None}
+    for name in (rescaled[id(o.parameter)] for o in chosen if id(o.parameter) in rescaled):
+        raise ValueError(
+            f"Embedding {name!r} rescales its weights in place (max_norm), so the loss is no function of them: rescale "
+            "them once and set max_norm to None, or exclude it."
+        )

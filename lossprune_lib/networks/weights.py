@@ -11,7 +11,8 @@ from torch.func import functional_call, vmap
 
 from lossprune_lib.checks import check_finite, check_instance, check_network, check_stored
 from lossprune_lib.data.inputs import Inputs, call, tensors_of
-from lossprune_lib.networks.choice import Owned, Selectors, check_plain, choose, parameters_of, unwrapped
+from lossprune_lib.networks.choice import Owned, Selectors, check_plain, choose, lasting, parameters_of, unwrapped
+from lossprune_lib.networks.threads import alone
 
 Layout = tuple[tuple[str, tuple[int, ...]], ...]  # (layer, shape of its weight), in the order of the flat vector
 
@@ -52,29 +53,32 @@ class WeightSpace:
     Raises
     ------
     ValueError
-        if nothing is prunable, a selector selects nothing, or a weight is computed from others, not initialised, NaN or
-        infinite, neither float32 nor float64, or on another device than the others.
+        if nothing is prunable, a selector selects nothing, or a weight is computed from others, rescaled by its layer,
+        a single number, not initialised, NaN or infinite, neither float32 nor float64, or on another device than the
+        others.
     """
 
     def __init__(self, net: nn.Module, include: Selectors | None = None, exclude: Selectors = ()) -> None:
-        self.net = unwrapped(check_network(net))
-        chosen, self.coverage = choose(self.net, include, exclude)
-        check_plain(self.net, exclude)
-        if not chosen:
-            raise ValueError(f"This network has no weight to prune ({self.coverage}): name some with include=.")
-        self._bind(chosen)
+        self.net, include, exclude = unwrapped(check_network(net)), lasting(include), lasting(exclude) or ()
+        with alone(self.net):
+            chosen, self.coverage = choose(self.net, include, exclude)
+            check_plain(self.net, include, exclude)
+            if not chosen:
+                raise ValueError(f"This network has no weight to prune ({self.coverage}): name some with include=.")
+            self._bind(chosen)
 
     @classmethod
     def matching(cls, net: nn.Module, layout: Layout) -> WeightSpace | None:
         """Return the space of a network's parameters that a layout names, frozen or not; None if they do not match."""
         space = cls.__new__(cls)
         space.net = unwrapped(check_network(net))
-        there = {owned.layer: owned for owned in parameters_of(space.net)}
-        chosen = [there[name] for name, shape in layout if name in there and there[name].parameter.shape == shape]
-        if len(chosen) < len(layout):
-            return None
-        space.coverage = choose(space.net, None, ())[1]
-        space._bind(chosen)
+        with alone(space.net):
+            there = {owned.layer: owned for owned in parameters_of(space.net)}
+            chosen = [there[name] for name, shape in layout if name in there and there[name].parameter.shape == shape]
+            if len(chosen) < len(layout):
+                return None
+            space.coverage = choose(space.net, None, ())[1]
+            space._bind(chosen)
         return space
 
     def _bind(self, chosen: list[Owned]) -> None:
@@ -125,7 +129,8 @@ class WeightSpace:
     def rest(self) -> dict[str, Tensor]:
         """Return copies of all parameters and buffers that are not prunable: biases, norms, running statistics."""
         prunable = set(self.names)
-        state = [*self.net.named_parameters(), *self.net.named_buffers()]
+        with alone(self.net):
+            state = [*self.net.named_parameters(), *self.net.named_buffers()]
         return {name: tensor.detach().clone() for name, tensor in state if name not in prunable}
 
     def call(self, weights: Tensor, rest: Mapping[str, Tensor], x: Inputs) -> Tensor:
@@ -172,7 +177,8 @@ class WeightSpace:
         state = {**rest, **dict(zip(self.names, parts, strict=True))}
         # Told of each name by us: where torch ties them itself, it leaves modules that stand in two places changed.
         state |= {other: state[name] for name, others in self._others.items() for other in others}
-        return call(lambda *given, **named: functional_call(self.net, state, given, named, tie_weights=False), x)
+        with alone(self.net):
+            return call(lambda *given, **named: functional_call(self.net, state, given, named, tie_weights=False), x)
 
     def check(self, vector: Tensor) -> None:
         """Raise TypeError or ValueError unless a vector is a tensor that ends in D."""
@@ -225,8 +231,11 @@ def _check_weight(name: str, weight: Tensor, first: Tensor) -> None:
             f"Layer {name!r} has no weights, as its weight has the shape {list(weight.shape)}: give it at least one "
             "input and one output."
         )
+    if weight.ndim == 0:
+        raise ValueError(f"Parameter {name!r} is a single number without dimensions, and cannot be pruned: exclude it.")
     if weight.dtype not in (torch.float32, torch.float64):
-        raise ValueError(f"The weight of layer {name!r} is {weight.dtype}: convert the network with net.float().")
+        remedy = "exclude it" if weight.is_complex() else "convert the network with net.float()"
+        raise ValueError(f"The weight of layer {name!r} is {weight.dtype}: {remedy}.")
     if weight.dtype != first.dtype or weight.device != first.device:
         raise ValueError(
             f"The weight of layer {name!r} is {weight.dtype} on {weight.device}, others {first.dtype} on "

@@ -203,12 +203,16 @@ def judge(
         ) from error
     numbers, update = found if isinstance(found, tuple) and len(found) == 2 else (found, None)
     at = model.weights
-    if not isinstance(numbers, Tensor) or numbers.shape != at.shape or numbers.device != at.device:
-        given = f"{list(numbers.shape)} on {numbers.device}" if isinstance(numbers, Tensor) else type(numbers).__name__
+    fits = isinstance(numbers, Tensor) and numbers.shape == at.shape and numbers.device == at.device
+    if not fits or numbers.is_complex():
+        is_tensor = isinstance(numbers, Tensor)
+        given = f"{numbers.dtype} {list(numbers.shape)} on {numbers.device}" if is_tensor else type(numbers).__name__
         raise ValueError(
             f"Criterion {criterion.name!r} gives {given}, but must give a tensor with one number per weight, "
-            f"{list(at.shape)} on {at.device}, or a pair of that and an update."
+            f"{at.dtype} {list(at.shape)} on {at.device}, or a pair of that and an update."
         )
+    if numbers.element_size() < 4:  # torch and NumPy cannot rank them all
+        numbers = numbers.float()
     if not criterion.models_loss:
         return Ranking(numbers, update=update)
     sizes = numbers.abs()

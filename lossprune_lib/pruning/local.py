@@ -5,7 +5,6 @@ Source: Laurent et al. 2020, Algorithm 1, as its authors' published program runs
 
 from __future__ import annotations
 
-import copy
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -15,6 +14,7 @@ from torch import nn
 from lossprune_lib.checks import check_instance
 from lossprune_lib.data.task import TaskLike
 from lossprune_lib.networks.choice import has_functions
+from lossprune_lib.networks.copies import copied
 from lossprune_lib.networks.masks import Mask, check_mask
 from lossprune_lib.networks.validation import check_mode, check_place
 from lossprune_lib.networks.weights import Layout, WeightSpace
@@ -28,6 +28,10 @@ _LITTLE = 0.8  # of all parameters; if less can be pruned, it is said
 
 class CoverageWarning(UserWarning):
     """A good part of a network cannot be pruned."""
+
+
+class AlreadySparseWarning(UserWarning):
+    """A network has more weights of zero than it is to be pruned to."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,7 @@ class LocalPruner(PrunerSettings):
         """
         check_place(net, task)
         space = WeightSpace(net, self.include, self.exclude)
-        self.check_layout(space.layout)
+        self.check_space(space)
         check_mode(net)
         if mask is None:
             mask = Mask.dense(space)
@@ -62,17 +66,29 @@ class LocalPruner(PrunerSettings):
                 CoverageWarning,
                 stacklevel=3,
             )
-        space = copy.deepcopy(space)  # network and all; only now, as what is refused above may be impossible to copy
+        space = copied(space)  # network and all; only now, as what is refused above may be impossible to copy
         return PrunerState(space, space.read() * mask.kept, task, mask, start=mask)
 
-    def check_start(self, mask: Mask) -> None:
-        """Raise ValueError if a mask to start from has pruned more than the pruner would."""
-        if min(mask.still_to_prune(self.sparsities_at(mask, self.stages - 1), self.within), default=0) < 0:
+    def check_start(self, start: PrunerState) -> None:
+        """Raise ValueError if a mask to start from has pruned more than the pruner would; warn if the weights have."""
+        mask = start.mask
+        counts = mask.still_to_prune(self.sparsities_at(mask, self.stages - 1), self.within)
+        if min(counts, default=0) < 0:
             where = {"global": "", "2:4": " in a group of four"}.get(self.within, f" in a {self.within}")
             raise ValueError(
                 f"The mask to start from is already sparser{where} ({mask.sparsity:.4g} of all weights) than the "
                 f"sparsity {self.sparsity:g} to prune to, and a stage only adds to it: give a larger sparsity, or "
                 "leave the mask out."
+            )
+        zeros = int(((start.weights == 0) & mask.kept).sum())
+        if zeros > sum(counts) > 0:
+            share = 100 * (1 - int(start.weights.count_nonzero()) / start.space.size)
+            warnings.warn(
+                f"{share:.3g} % of the prunable weights are zero already, more than the sparsity {self.sparsity:g}, "
+                "and those of them that the new mask keeps may come back in training: give a larger sparsity, and the "
+                "mask that they were pruned with, prune(net, task, mask).",
+                AlreadySparseWarning,
+                stacklevel=4,
             )
 
     def step(self, state: PrunerState, sparsity: float | None = None) -> PrunerState:
@@ -104,7 +120,7 @@ class LocalPruner(PrunerSettings):
             as in `prune`, when the first state is asked for.
         """
         state = self.start(net, task, mask)
-        self.check_start(state.mask)
+        self.check_start(state)
         for _ in range(self.stages):
             state = run_stage(self, state)
             yield state
@@ -154,9 +170,9 @@ def prune_together(
         raise ValueError("Pruners that work together prune the same layers: give all the same include and exclude.")
     start = pruners[0].start(net, task, mask)
     for pruner in pruners[1:]:  # start has looked at the first one's
-        pruner.check_layout(start.mask.layout)
+        pruner.check_space(start.space)
     for pruner in pruners:
-        pruner.check_start(start.mask)
+        pruner.check_start(start)
     states = [start] * len(pruners)
     rows: list[list[dict[str, float]]] = [[] for _ in pruners]
     # Whoever reads most of a model comes first, so that the others find there what they read.

@@ -58,7 +58,8 @@ def sparsities(schedule: str | Schedule, sparsity: float, stages: int, start: fl
     Raises
     ------
     ValueError, TypeError
-        for an unknown schedule, a sparsity outside [0, 1), or a number of stages that is no positive whole number.
+        for an unknown schedule or one that falls, a sparsity outside [0, 1), or a number of stages that is no positive
+        whole number.
     """
     rule = schedule_of(schedule)
     check_sparsity(sparsity)
@@ -90,5 +91,11 @@ def _at_stage(rule: Schedule, sparsity: float, stage: int, stages: int, start: f
         raise ValueError(
             f"The schedule gives {found:g} for stage {stage} of {stages}, which is not between the sparsity {start:g} "
             f"at the start and {sparsity:g} at the end: correct {rule!r}."
+        )
+    before = rule(sparsity, stage - 1, stages, start) if stage > 1 else start
+    if found < before - _ROUNDING:
+        raise ValueError(
+            f"The schedule falls from {before:g} to {found:g} at stage {stage} of {stages}, but a stage only adds to "
+            f"what is pruned: let {rule!r} rise."
         )
     return found

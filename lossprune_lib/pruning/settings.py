@@ -8,13 +8,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from torch.nn.modules.conv import _ConvTransposeNd
+
 from lossprune_lib.checks import check_choice, check_float, check_instance, check_int, check_sparsity
 from lossprune_lib.loss_modelling.loss import Loss, check_loss
 from lossprune_lib.loss_modelling.losses import cross_entropy
-from lossprune_lib.networks.choice import Selectors
+from lossprune_lib.networks.choice import Selectors, lasting
 from lossprune_lib.networks.masks import Mask
 from lossprune_lib.networks.selection import check_scope
-from lossprune_lib.networks.weights import Layout
+from lossprune_lib.networks.weights import WeightSpace
 from lossprune_lib.pruning.criteria import Criterion, Rule, criterion_of
 from lossprune_lib.pruning.schedules import Schedule, check_stages, group_sparsities, schedule_of, sparsities
 
@@ -72,6 +74,8 @@ class PrunerSettings:
     exclude: Selectors = field(default=(), hash=False)
 
     def __post_init__(self) -> None:
+        for name in ("include", "exclude"):
+            object.__setattr__(self, name, lasting(getattr(self, name)))
         _ = self.rule  # refuses what is none
         schedule_of(self.schedule)
         check_choice(self.trace, TRACES, "trace")
@@ -119,11 +123,19 @@ class PrunerSettings:
             final = [1 - self.densities[name] for name, _ in start.layout]
         return group_sparsities(self.schedule, final, stage + 1, self.stages, starts)
 
-    def check_layout(self, layout: Layout) -> None:
+    def check_space(self, space: WeightSpace) -> None:
         """Raise ValueError unless the densities, if there are any, name the layers and make the sparsity.
 
-        The scope "2:4" warns of layers that it cannot prune whole.
+        The scopes "row" and "2:4" refuse layers whose rows are no outputs; "2:4" warns of those that it cannot prune
+        whole.
         """
+        layout = space.layout
+        for name, module in zip(space.layers, space.modules, strict=True):
+            if self.scope in ("row", "2:4") and isinstance(module, _ConvTransposeNd):
+                raise ValueError(
+                    f"Layer {name!r} is a {type(module).__name__}, whose weight has the inputs first, so that its rows "
+                    'are no outputs: exclude it, or take scope="layer".'
+                )
         uneven = [name for name, shape in layout if self.scope == "2:4" and shape[min(1, len(shape) - 1)] % 4]
         if uneven:
             warnings.warn(

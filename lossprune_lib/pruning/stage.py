@@ -14,6 +14,7 @@ from functools import cache
 import torch
 from torch import Tensor
 
+from lossprune_lib.data.inputs import versions
 from lossprune_lib.data.task import Batch
 from lossprune_lib.loss_modelling.batch_loss import BatchLoss
 from lossprune_lib.loss_modelling.loss import Loss
@@ -112,7 +113,16 @@ def rank(settings: PrunerSettings, state: PrunerState, model: LossModel) -> Rank
     """Return what the criterion says of each weight in the stage after a state."""
     is_random = settings.rule == CRITERIA["random"]
     draws = generator(settings.seed, "random", state.stage + 1) if is_random else None
-    return judge(settings.rule, model, settings.step_penalty, draws)
+    read = {name: getattr(model, name) for name in ("weights", "gradient", "curvature")}
+    before = {name: versions(vector) for name, vector in read.items()}
+    ranking = judge(settings.rule, model, settings.step_penalty, draws)
+    for name, vector in read.items():
+        if versions(vector) != before[name]:
+            raise ValueError(
+                f"Criterion {settings.rule.name!r} changed the stage's {name} in place, which others read too: work on "
+                "a copy (an operation without the trailing underscore)."
+            )
+    return ranking
 
 
 def _counts(settings: PrunerSettings, state: PrunerState, sparsity: float | None) -> list[int]:

@@ -13,6 +13,7 @@ from lossprune_lib.data.task import Batch
 from lossprune_lib.loss_modelling import BatchLoss, LossModel
 from lossprune_lib.loss_modelling.curvature import patches
 from lossprune_lib.networks.masks import Mask
+from lossprune_lib.networks.threads import alone
 from lossprune_lib.networks.weights import WeightSpace
 
 
@@ -68,7 +69,7 @@ class StageModel(LossModel):
         def note(layer: str, module: nn.Module, given: tuple[Tensor, ...], named: dict[str, Tensor]) -> None:
             found.setdefault(layer, []).append(_unfolded(layer, module, (*given, *named.values())[0]))
 
-        with ExitStack() as stack:
+        with alone(self.space.net), ExitStack() as stack:
             for layer, module in zip(self.space.layers, self.space.modules, strict=True):
                 stack.callback(module.register_forward_pre_hook(partial(note, layer), with_kwargs=True).remove)
             assert self.risk is not None

@@ -15,6 +15,11 @@ class Enforcer:
     To make one sets the network's pruned weights to zero, in place. Momentum and weight decay would otherwise revive
     them, so the optimizer's buffers are masked too.
 
+    Raises
+    ------
+    TypeError, ValueError
+        for a mask of another network, or an optimizer that trains another one, such as another copy.
+
     Examples
     --------
     In a training loop of your own, here with a pruned network that is fine-tuned:
@@ -47,6 +52,12 @@ class Enforcer:
     def __init__(self, mask: Mask, net: nn.Module, optimizer: optim.Optimizer) -> None:
         space = check_mask(mask).check(net)
         check_instance(optimizer, optim.Optimizer, "optimizer", "give the one that trains the network")
+        trained = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
+        if trained.isdisjoint(map(id, net.parameters())):
+            raise ValueError(
+                "The optimizer trains no parameter of this network, so the weights that it trains would not stay zero: "
+                "make it of net.parameters() of the same network (run.network() gives a new copy each time)."
+            )
         self.parts, self.weights, self.optimizer = mask.parts(space), space.parameters, optimizer
         zero_pruned(self.parts, self.weights)
 

@@ -69,7 +69,7 @@ def score(function: Callable[[Any], Tensor], task: TaskLike, split: str, *, loss
         total += loss.total(outputs, y).item()
         count += float(loss.count(y))
         examples += len(y)
-        mistakes = loss.wrong(outputs, y)
+        mistakes = _check_mistakes(loss, loss.wrong(outputs, y))
         if mistakes is not None:
             wrong += int(mistakes.sum())
             answers += mistakes.numel()
@@ -77,3 +77,15 @@ def score(function: Callable[[Any], Tensor], task: TaskLike, split: str, *, loss
     if count == 0:
         raise ValueError(f"None of the targets of the split {split!r} counts: give some that do.")
     return Score(total / count, wrong / answers if answers else math.nan)
+
+
+def _check_mistakes(loss: Loss, mistakes: Any) -> Tensor | None:
+    """Return what a loss says is wrong; raise TypeError unless that is bool, of each answer, or None."""
+    is_tensor = isinstance(mistakes, Tensor)
+    if mistakes is not None and not (is_tensor and mistakes.dtype == torch.bool and mistakes.ndim):
+        given = f"{mistakes.dtype} {list(mistakes.shape)}" if is_tensor else repr(mistakes)
+        raise TypeError(
+            f"The wrong of the loss {type(loss).__name__} gives {given}, but must give a bool tensor with one entry "
+            "for each answer that counts: leave out .mean(), .sum() or .float()."
+        )
+    return mistakes

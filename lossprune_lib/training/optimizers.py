@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import copy
-
 import torch
 from torch import nn, optim
 
 from lossprune_lib.checks import check_finite
-from lossprune_lib.networks.choice import check_plain
+from lossprune_lib.networks.copies import copied
 from lossprune_lib.training.recipe import Recipe
 
 
 def copy_with_optimizer(net: nn.Module, recipe: Recipe) -> tuple[nn.Module, optim.Optimizer]:
     """Return a copy of a network, and the optimizer of its parameters that are not frozen."""
     _check_parameters(net)
-    try:
-        net = copy.deepcopy(net)
-    except RuntimeError as error:
-        if "deepcopy" in str(error):  # of a tensor that is computed from others
-            check_plain(net, ())
-        raise
+    net = copied(net)
     if recipe.channels_last:
         net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if not all(parameter.is_leaf for parameter in net.parameters()):
@@ -32,6 +25,13 @@ def copy_with_optimizer(net: nn.Module, recipe: Recipe) -> tuple[nn.Module, opti
         raise ValueError(
             "All parameters of this network are frozen, so there is nothing to train: net.requires_grad_(True)."
         )
+    for name, module in net.named_modules():
+        sparse = isinstance(module, (nn.Embedding, nn.EmbeddingBag)) and module.sparse and module.weight.requires_grad
+        if sparse and (recipe.optimizer == "adamw" or recipe.weight_decay):
+            raise ValueError(
+                f"Embedding {name!r} has sparse gradients, which neither AdamW nor weight decay takes: set its sparse "
+                "to False."
+            )
     if recipe.optimizer == "adamw":
         return net, optim.AdamW(trainable, recipe.lr, (recipe.momentum, 0.999), weight_decay=recipe.weight_decay)
     return net, optim.SGD(trainable, lr=recipe.lr, momentum=recipe.momentum, weight_decay=recipe.weight_decay)

@@ -57,6 +57,8 @@ class Recipe:
         object.__setattr__(self, "batch_size", check_int(self.batch_size, "batch_size"))
         for name in ("lr", "momentum", "weight_decay", "lr_factor"):
             object.__setattr__(self, name, check_float(getattr(self, name), name))
+        if self.momentum >= 1:
+            raise ValueError(f"momentum is {self.momentum:g}, but must be below 1.")
         if isinstance(self.milestones, str) or not isinstance(self.milestones, Iterable):
             raise TypeError(f"milestones are numbers of epochs, such as (60, 120), not {self.milestones!r}.")
         milestones = tuple(check_int(milestone, "a milestone", least=0) for milestone in self.milestones)

@@ -17,6 +17,7 @@ from lossprune_lib.data.inputs import OnCopies, call
 from lossprune_lib.data.task import TaskLike
 from lossprune_lib.loss_modelling.loss import Loss, NothingCountsError, check_loss
 from lossprune_lib.loss_modelling.losses import check_outputs, check_sum, cross_entropy
+from lossprune_lib.loss_modelling.roots import check_differentiable
 from lossprune_lib.networks.masks import Mask
 from lossprune_lib.networks.validation import check_examples, check_place, in_words
 from lossprune_lib.progress import progress_bar
@@ -51,13 +52,15 @@ def fit(
     Parameters
     ----------
     net : the network to start from, not changed; its frozen parameters stay frozen
+        The running statistics of a batch norm are no parameters, and go on even where those are frozen.
     task : its training examples are used for the steps, its validation examples to choose the epoch
     epochs : how long, instead of the recipe's number; 0 returns a (masked) copy
     loss : one of `loss_modelling.losses`, or your own
     mask : to fine-tune a pruned network: its pruned weights are zero from the start and after every step
         Or a function (epoch, net) -> a mask from here on, or None: it prunes on the way, and the last mask counts.
     seed : decides the order of the examples, their augmentation and what the network draws itself, as dropout does
-        The same seed gives the same network on one machine's CPU.
+        The same seed gives the same network on one machine's CPU, unless other threads draw from torch's generator
+        meanwhile, as another training with dropout does: train in processes.
     progress : whether to show a bar if training takes more than two seconds
     on_epoch : called after each epoch with its number, from 1, and the validation `Score`
     checkpoint : a file for the state of the training, kept every 20 seconds and at the end
@@ -199,7 +202,9 @@ def train_epoch(
                 check_outputs(loss, outputs, y)
             if seen == len(y):
                 check_sum(loss, outputs, y)
-        loss.mean(outputs.to(dtype), y).backward()
+        mean = loss.mean(outputs.to(dtype), y)
+        check_differentiable(loss, mean, outputs)
+        mean.backward()
         optimizer.step()
         if enforce is not None:
             enforce()

@@ -24,14 +24,14 @@ def batches_of(task: Task, batch_size: int, seeds: int | Sequence[int], epoch: i
     if isinstance(seeds, int):
         yield from task.batches("train", batch_size, generator(seeds, "order", epoch))
         return
-    orders = (task.batches("train", batch_size, generator(seed, "order", epoch)) for seed in seeds)
+    orders = [iter(task.batches("train", batch_size, generator(seed, "order", epoch))) for seed in seeds]
     for batches in zip_longest(*orders):
         shapes = {None if batch is None else (batch[0].shape, batch[1].shape) for batch in batches}
-        if len(shapes) > 1:
+        if len(shapes) > 1 or len(set(map(id, orders))) < len(orders):
             raise ValueError(
-                "With a seed for each network, every network reads the training set anew, and one read other batches "
-                "(more, fewer or of another size) than the next: give batches that begin anew at each call, not one "
-                "iterator, or one seed for all networks."
+                "With a seed for each network, every network reads the training set anew, but they share one iterator, "
+                "or one read other batches (more, fewer or of another size) than the next: give batches that begin "
+                "anew at each call, not one iterator, or one seed for all networks."
             )
         xs, ys = zip(*batches, strict=True)
         yield torch.stack(xs), torch.stack(ys)

@@ -69,6 +69,7 @@ CASES: list[Case] = [
         TypeError,
         "on_epoch",
     ),
+    ("a momentum that never fades", lambda b: Recipe(momentum=1.0), ValueError, "below 1"),
     ("milestones that are one number", lambda b: Recipe(milestones=0.5), TypeError, "milestones"),
     ("a state that is none", lambda b: LocalPruner("mp").step(b.mask(0.5)), TypeError, "PrunerState"),
     ("a change asked of a network", lambda b: criteria.modelled_change(b.net, "qm"), TypeError, "A loss model"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -210,3 +211,27 @@ def test_what_cannot_be_asked_for_is_refused() -> None:
         task.sample(3, 0)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="device"):
         LoaderTask(GOOD, GOOD, GOOD, device="gpu")
+
+
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        (lambda x, y: {"x": x, "mask": x > 0, "labels": y}, "a dict with x, mask, labels"),
+        (lambda x, y: {"x": x, "labels": y}, "a dict with x, labels"),
+        (lambda x, y: (x, y, 0), "(Tensor, Tensor, Tensor)"),
+        (lambda x, y: (x, "cat"), "(Tensor, tuple)"),
+        (lambda x, y: x, "a Tensor"),
+    ],
+)
+def test_rows_that_are_no_pairs_are_named(row: Callable[[Tensor, Tensor], object], words: str, whole: Task) -> None:
+    rows = [row(x, y) for x, y in zip(*whole.split("train"), strict=True)]
+    task = LoaderTask(*3 * [DataLoader(rows, batch_size=2)])
+    for read in (lambda: task.dtype, lambda: next(task.batches("valid", 2)), lambda: task.sample(2, draws())):
+        with pytest.raises(TypeError, match=re.escape(f"gives {words}, but must give pairs")):
+            read()
+
+
+def test_an_empty_data_set_is_refused(whole: Task) -> None:
+    train, _, test = loaders(whole)
+    with pytest.raises(ValueError, match="data set 'valid' is empty"):
+        LoaderTask(train, DataLoader([], batch_size=2), test)

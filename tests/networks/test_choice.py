@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 import torch
 from torch import nn
-from torch.nn.utils import parametrizations
+from torch.nn.utils import parametrizations, weight_norm
+from torch.nn.utils.prune import l1_unstructured
 
-from lossprune_lib import WeightSpace, data, models
+from lossprune_lib import LocalPruner, WeightSpace, data, models
 
 
 class Conv1D(nn.Module):
@@ -138,3 +141,61 @@ def test_a_weight_of_two_layers_is_one_weight() -> None:
     assert space.layers == ("0",)
     zero = space.call(0 * space.read(), space.rest(), x)
     assert torch.equal(zero, net[2].bias.expand(4, 3))
+
+
+class Recurrent(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.lstm, self.attention, self.own = nn.LSTM(3, 4), nn.MultiheadAttention(4, 2), nn.Bilinear(3, 4, 5)
+        self.embedding, self.norm = nn.Embedding(5, 4), nn.LayerNorm([3, 4])
+
+
+COMPUTED = [("lstm", "weight_hh_l0"), ("attention", "in_proj_weight"), ("own", "weight")]
+WAYS = [parametrizations.weight_norm, weight_norm, parametrizations.spectral_norm, partial(l1_unstructured, amount=0.5)]
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(("layer", "name"), COMPUTED)
+def test_computed_weights_of_layers_of_all_kinds_are_refused(layer: str, name: str, way) -> None:  # type: ignore[no-untyped-def]
+    net = Recurrent()
+    way(net.get_submodule(layer), name)
+    for include in (None, "*", layer, ["default", "norm"]):
+        with pytest.raises(ValueError, match=f"The {name} of layer '{layer}' is computed from other tensors"):
+            WeightSpace(net, include)
+    assert not any(layer in found for found in WeightSpace(net, exclude=layer).layers)
+    others = [other for other, _ in COMPUTED if other != layer]
+    assert WeightSpace(net, include=others).size > 0
+
+
+@pytest.mark.parametrize(("layer", "name"), [("embedding", "weight"), ("norm", "weight"), ("lstm", "bias_hh_l0")])
+def test_computed_weights_that_are_not_to_be_pruned_are_no_obstacle(layer: str, name: str) -> None:
+    net = Recurrent()
+    before = WeightSpace(net).layers
+    parametrizations.parametrize.register_parametrization(net.get_submodule(layer), name, nn.Identity())
+    assert WeightSpace(net).layers == before
+
+
+def test_an_embedding_that_rescales_its_weights_is_refused() -> None:
+    net = nn.Sequential(nn.Embedding(10, 4, max_norm=0.5), nn.Flatten(), nn.Linear(20, 3))
+    with pytest.raises(ValueError, match=r"Embedding '0' rescales its weights in place \(max_norm\)"):
+        WeightSpace(net, include="*")
+    assert WeightSpace(net).layers == ("2",)
+
+
+def test_what_cannot_be_pruned_is_to_be_excluded() -> None:
+    net = nn.Sequential(nn.Linear(3, 2), nn.Linear(2, 2, dtype=torch.complex64))
+    with pytest.raises(ValueError, match="complex64: exclude it"):
+        WeightSpace(net)
+    net[1] = nn.Linear(2, 2)
+    net.scale = nn.Parameter(torch.tensor(1.0))
+    with pytest.raises(ValueError, match="'scale' is a single number"):
+        WeightSpace(net, include="*")
+    assert WeightSpace(net, include="*", exclude="scale").size == 14
+
+
+def test_selectors_may_be_read_only_once() -> None:
+    net = nn.Sequential(nn.Linear(3, 2), parametrizations.weight_norm(nn.Linear(2, 2)))
+    assert WeightSpace(net, exclude=iter(["1"])).layers == WeightSpace(net, include=iter(["0.weight"])).layers == ("0",)
+    pruner = LocalPruner("mp", exclude=iter(["1"]), include=iter(["default"]))
+    assert (pruner.include, pruner.exclude) == (("default",), ("1",))

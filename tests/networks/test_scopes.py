@@ -178,3 +178,14 @@ def test_torch_takes_a_finished_mask_as_the_docstring_shows() -> None:
     torch_prune.remove(net[0], "weight")
     torch_prune.remove(net[1], "weight")
     assert torch.equal(WeightSpace(net).read() != 0, mask.kept)
+
+
+@pytest.mark.parametrize("scope", ["row", "2:4"])
+def test_rows_of_transposed_convolutions_are_no_outputs(scope: str) -> None:
+    x, y = torch.randn(9, 4, 3, 3), torch.tensor([0, 1, 2] * 3)
+    task = data.Task.from_tensors(x, y, x, y, x, y)
+    net = nn.Sequential(nn.ConvTranspose2d(4, 4, 2), nn.Flatten(), nn.Linear(64, 3)).eval()
+    with pytest.raises(ValueError, match="Layer '0' is a ConvTranspose2d"):
+        LocalPruner("mp", 0.5, 1, scope=scope).prune(net, task, progress=False)
+    run = LocalPruner("mp", 0.5, 1, scope=scope, exclude="0").prune(net, task, progress=False)
+    assert run.mask.sparsity == 0.5

@@ -24,7 +24,15 @@ from lossprune_lib import BatchLoss, LocalPruner, LossModel, Mask, WeightSpace, 
 from lossprune_lib.loss_modelling import Loss, batch_loss, curvature, losses
 from lossprune_lib.loss_modelling.forward import Recording
 from lossprune_lib.networks import selection
-from lossprune_lib.pruning import CoverageWarning, EmptyLayerWarning, PrunerState, PruningRun, one_shot, prune_together
+from lossprune_lib.pruning import (
+    AlreadySparseWarning,
+    CoverageWarning,
+    EmptyLayerWarning,
+    PrunerState,
+    PruningRun,
+    one_shot,
+    prune_together,
+)
 from lossprune_lib.pruning.criteria import CRITERIA
 from lossprune_lib.pruning.schedules import SCHEDULES
 from lossprune_lib.seeds import generator
@@ -1007,3 +1015,17 @@ def test_masks_are_the_same_on_an_accelerator(criterion: str, net: nn.Module, ta
     there = pruner.prune(net.cuda(), task.to("cuda")).mask.kept
     assert there.is_cuda
     assert torch.equal(there.cpu(), here)
+
+
+def test_a_network_that_is_sparser_already_is_said_to_be(task: data.Task) -> None:
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(6, 8), nn.Tanh(), nn.Linear(8, 3)).double().eval()
+    first = LocalPruner("mp", 0.9, 1).prune(net, task, progress=False)
+    sparse = first.network()
+    with pytest.warns(AlreadySparseWarning, match=r"90\.3 % .* sparsity 0\.5") as said:
+        LocalPruner("mp", 0.5, 1).prune(sparse, task, progress=False)
+    assert said[0].filename == __file__
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", AlreadySparseWarning)
+        LocalPruner("mp", 0.9, 1).prune(sparse, task, progress=False)
+        LocalPruner("mp", 0.95, 2).prune(sparse, task, first.mask, progress=False)

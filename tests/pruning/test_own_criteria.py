@@ -341,6 +341,8 @@ def test_refused_at_once(make: Callable[[], object], error: type[Exception], sen
         (Criterion("mine", 1, score=lambda stage: stage.curvature * stage.weights), ValueError, "order 1"),
         (lambda stage: stage.weights[1:], ValueError, "one number per weight"),
         (lambda stage: 0.5, ValueError, "gives float"),
+        (lambda stage: stage.weights * 1j, ValueError, "gives torch.complex"),
+        (lambda stage: stage.weights.square_(), ValueError, "changed the stage's weights in place"),
         (lambda stage: stage.weights * math.nan, ValueError, "NaN"),
         (lambda stage: stage.inputs(), ValueError, "order=0"),
         (lambda stage: (stage.weights, lambda pruned: stage.weights[pruned]), ValueError, "334 weights"),
@@ -350,6 +352,28 @@ def test_refused_at_once(make: Callable[[], object], error: type[Exception], sen
 def test_refused_when_it_is_asked(criterion: Any, error: type[Exception], sentence: str, net, task) -> None:
     with pytest.raises(error, match=sentence):
         LocalPruner(criterion, stages=1).prune(net, task, progress=False)
+
+
+def test_no_criterion_may_change_what_others_read(net: nn.Module, task: data.Task) -> None:
+    snip = Criterion("snip", order=1, score=lambda stage: stage.gradient.mul_(stage.weights).abs_())
+    with pytest.raises(ValueError, match="'snip' changed the stage's gradient in place"):
+        prune_together([LocalPruner(each, stages=1) for each in (snip, "lm")], net, task, progress=False)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.bool, torch.int8])
+def test_small_numbers_rank_as_well(dtype: torch.dtype, net: nn.Module, task: data.Task) -> None:
+    def rough(stage: StageModel) -> Tensor:
+        return (stage.weights.abs() * 8).to(dtype)
+
+    def exact(stage: StageModel) -> Tensor:
+        return rough(stage).double()
+
+    for kind in ("score", "change"):
+        masks = [
+            LocalPruner(Criterion("mine", 0, **{kind: rule}), 0.5, 1).prune(net, task, progress=False).mask.kept
+            for rule in (rough, exact)
+        ]
+        assert torch.equal(*masks)
 
 
 def test_a_path_keeps_to_names(net: nn.Module, task: data.Task) -> None:

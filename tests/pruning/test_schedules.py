@@ -131,3 +131,11 @@ def test_a_new_schedule_appears_everywhere(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setitem(SCHEDULES, "late", lambda sparsity, stage, stages, start: 0.0)
     assert sparsities("late", 0.5, 3) == [0, 0, 0.5]
     assert LocalPruner("mp", sparsity=0.5, stages=3, schedule="late").sparsities == [0, 0, 0.5]
+
+
+def test_a_schedule_that_falls_is_refused() -> None:
+    def falling(sparsity: float, stage: int, stages: int, start: float) -> float:
+        return [0.8, 0.1, 0.3, sparsity][stage - 1]
+
+    with pytest.raises(ValueError, match=r"falls from 0\.8 to 0\.1 at stage 2 of 4"):
+        sparsities(falling, 0.9, 4)

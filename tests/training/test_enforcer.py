@@ -75,6 +75,13 @@ def test_enforcing_a_mask_of_another_network_is_refused() -> None:
         Enforcer(half_mask(_trainable()), net, optim.SGD(net.parameters(), lr=0.1))
 
 
+def test_an_optimizer_of_another_copy_is_refused() -> None:
+    net = _trainable()
+    with pytest.raises(ValueError, match="of the same network"):
+        Enforcer(half_mask(net), net, optim.SGD(_trainable().parameters(), lr=0.1))
+    Enforcer(half_mask(net), net, optim.SGD([net[3].bias], lr=0.1))  # whatever else of it is trained
+
+
 def test_both_loops_of_the_docstring_keep_pruned_weights_at_zero() -> None:
     (example,) = (found for found in doctest.DocTestFinder().find(Enforcer) if found.examples)
     assert not doctest.DocTestRunner().run(example, clear_globs=False).failed

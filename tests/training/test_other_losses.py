@@ -11,10 +11,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lossprune_lib import LocalPruner, WeightSpace, data, ensembles, models, training
+from lossprune_lib import LocalPruner, LossModel, WeightSpace, data, ensembles, models, training
 from lossprune_lib.loss_modelling import (
     CrossEntropy,
     Loss,
+    NothingCountsError,
     binary_cross_entropy,
     check_root,
     cross_entropy,
@@ -240,3 +241,70 @@ def test_networks_are_trained_together_by_their_cross_entropy_alone() -> None:
 def test_networks_of_models_are_told_how_many_outputs_numbers_need() -> None:
     with pytest.raises(ValueError, match="classes=1"):
         models.mlp_300_100(task_of(numbers))
+
+
+@dataclass(frozen=True)
+class Detached(Loss):
+    """A loss as NumPy, or an item, would give it."""
+
+    def total(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        return F.cross_entropy(outputs.detach(), targets, reduction="sum")
+
+    def hessian_root(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        return cross_entropy.hessian_root(outputs, targets)
+
+
+@dataclass(frozen=True)
+class OfFew(Detached):
+    """Of few examples it is zero, without a gradient."""
+
+    def total(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        return cross_entropy.total(outputs, targets) if len(targets) > 60 else outputs.new_zeros(())
+
+
+def classes() -> data.Task:
+    x = torch.randn(80, 4, generator=torch.Generator().manual_seed(0))
+    return data.Task.from_tensors(*(x, x[:, :3].argmax(1)) * 3)
+
+
+@pytest.mark.parametrize("criterion", ["lm", "obd", "qm"])
+def test_a_loss_without_a_gradient_is_refused(criterion: str) -> None:
+    net = nn.Linear(4, 3).eval()
+    with pytest.raises(ValueError, match="has no gradient by the outputs"):
+        LocalPruner(criterion, 0.5, 1, loss=Detached()).prune(net, classes(), progress=False)
+    LocalPruner("mp", 0.5, 1, loss=Detached()).prune(net, classes(), progress=False)  # which needs none
+
+
+def test_training_by_a_loss_without_a_gradient_is_refused() -> None:
+    with pytest.raises(ValueError, match="has no gradient by the outputs"):
+        training.fit(nn.Linear(4, 3), classes(), 1, loss=Detached())
+
+
+def test_a_loss_that_is_zero_needs_no_gradient() -> None:
+    run = LocalPruner("lm", 0.5, 1, batch_size=20, loss=OfFew()).prune(
+        nn.Linear(4, 3).eval(), classes(), progress=False
+    )
+    assert run.trace.true_change.item() == 0
+
+
+@pytest.mark.parametrize(
+    "wrong", [Tensor.float, Tensor.sum, lambda w: w.float().mean(), lambda w: w.sum().item(), Tensor.any]
+)
+def test_wrong_answers_that_are_none_are_refused(wrong: Callable[[Tensor], object]) -> None:
+    class Mine(CrossEntropy):
+        def wrong(self, outputs: Tensor, targets: Tensor) -> Tensor:
+            return wrong(super().wrong(outputs, targets))  # type: ignore[return-value]
+
+    with pytest.raises(TypeError, match=r"The wrong of the loss Mine gives .*leave out \.mean"):
+        training.evaluate(nn.Linear(4, 3), classes(), loss=Mine())
+
+
+def test_a_loss_that_counts_nothing_has_no_mean() -> None:
+    @dataclass(frozen=True)
+    class Nothing(Poisson):
+        def count(self, targets: Tensor) -> int:
+            return 0
+
+    x = torch.rand(9, 4, generator=torch.Generator().manual_seed(0))
+    with pytest.raises(NothingCountsError, match="counts nothing"):
+        LossModel.at(nn.Linear(4, 1), (x, x[:, :1]), loss=Nothing())

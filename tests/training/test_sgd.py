@@ -890,3 +890,14 @@ def test_a_state_of_its_own_is_that_of_the_best_epoch_and_sparse_buffers_are_no_
 def test_a_checkpoint_of_a_state_that_it_cannot_keep_is_refused(small: Task, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="a state of its own"):
         training.fit(Counting(), small, 1, checkpoint=tmp_path / "state", progress=False)
+
+
+def test_sparse_gradients_are_refused_where_torch_takes_none() -> None:
+    x = torch.randint(10, (20, 5), generator=torch.Generator().manual_seed(0))
+    task = Task.from_tensors(*(x, x[:, 0] % 3) * 3)
+    net = nn.Sequential(nn.Embedding(10, 4, sparse=True), nn.Flatten(), nn.Linear(20, 3))
+    for settings in ({"optimizer": "adamw"}, {"weight_decay": 1e-3}):
+        with pytest.raises(ValueError, match="Embedding '0' has sparse gradients"):
+            training.fit(net, task, recipe=training.Recipe(**settings))
+    trained = training.fit(net, task, 1, recipe=training.Recipe(weight_decay=0), progress=False)
+    assert not torch.equal(trained[0].weight, net[0].weight)
