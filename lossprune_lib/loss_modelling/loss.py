@@ -32,7 +32,7 @@ class Loss:
     """
 
     def total(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """Return the sum (not the mean) of the loss over a batch, a scalar."""
+        """Return the sum (not the mean) of the loss over a batch, a scalar that has a gradient by the outputs."""
         raise NotImplementedError(f"The loss {type(self).__name__} has no total: write the sum over a batch.")
 
     def hessian_root(self, outputs: Tensor, targets: Tensor) -> Tensor:

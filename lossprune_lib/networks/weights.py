@@ -35,7 +35,8 @@ class WeightSpace:
     Attributes
     ----------
     net : nn.Module
-        The network itself, never changed unless by `write_`.
+        The network itself, never changed unless by `write_`. Several threads may evaluate it through the library, one
+        after another; a call of your own meanwhile may see other weights.
     layers : tuple of str
         The names of the prunable layers: of the module that has the `weight`, or of the parameter itself.
     names : tuple of str

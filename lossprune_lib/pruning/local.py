@@ -48,7 +48,7 @@ class LocalPruner(PrunerSettings):
         Raises
         ------
         ValueError, TypeError
-            if network, task and mask do not go together.
+            if network, task and mask do not go together, or no copy can stand for the network.
         """
         check_place(net, task)
         space = WeightSpace(net, self.include, self.exclude)
@@ -139,7 +139,8 @@ class LocalPruner(PrunerSettings):
         Raises
         ------
         ValueError, TypeError
-            if network, task and mask do not go together, or a measured loss is NaN; the message says what to do.
+            if network, task and mask do not go together, no copy can stand for the network, a criterion changes what
+            others read, a schedule falls, or a measured loss is NaN; the message says what to do.
         """
         return prune_together([self], net, task, mask, progress=progress)[0]
 

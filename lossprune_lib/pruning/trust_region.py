@@ -121,5 +121,8 @@ def finished(pruner: LocalPruner, trials: Iterable[Trial]) -> PruningRun:
     instances = [check_instance(trial, Trial, "A trial", "give what trust_region yields") for trial in listed]
     states = [trial.state for trial in instances if trial.accepted]
     if not states:
-        raise ValueError("No trial was accepted, so there is no pruning: go through trust_region to its end.")
+        raise ValueError(
+            "No trial was accepted, so there is no pruning: go through trust_region to its end, and to a larger "
+            "sparsity than that of the mask, if there is one to start from."
+        )
     return finished_run(pruner, states[-1], [state.row for state in states])

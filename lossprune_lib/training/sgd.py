@@ -71,9 +71,10 @@ def fit(
     ------
     ValueError
         if the network is on another device than the task or does not take its inputs, has NaN or infinite parameters
-        or weights that `torch.nn.utils.prune` computes, the mask belongs to another network, an epoch has no training
-        examples, the targets do not go with the loss, it becomes NaN or infinite, or the checkpoint is damaged, of
-        another training, or cannot tell the functions or the loss from others.
+        or weights that `torch.nn.utils.prune` computes, or no copy can stand for it; if the mask belongs to another
+        network, an epoch has no training examples, the targets do not go with the loss, it has no gradient or becomes
+        NaN or infinite; or if the checkpoint is damaged, of another training, or cannot tell the functions or the loss
+        from others.
     """
     return fit_and_mask(
         net,
