@@ -739,8 +739,7 @@ def next_step(share, predicted, actual, tolerance):
 #
 # - For LM and QM, many stages keep the loss far better than one. First and second order: *similar* by our rule on
 #   MNIST, undecided on digits.
-# - On digits, MNIST and CIFAR-10 QM ranks well although it predicts badly; so does MP. That QM knows better what to
-#   leave last: digits yes, MNIST no, CIFAR-10 undecided.
+# - QM ranks well although it predicts badly; MP ranks as well. That QM knows better what to leave last: digits yes, MNIST no, CIFAR-10 undecided.
 # - Without a penalty, most of what LM and QM keep changes with the draw.
 
 # %% [markdown]
