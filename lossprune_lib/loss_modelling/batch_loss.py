@@ -27,7 +27,6 @@ from lossprune_lib.loss_modelling.products import ggn_quadratic_form, hessian_qu
 from lossprune_lib.loss_modelling.restriction import Restriction, warn_of_dense_products
 from lossprune_lib.loss_modelling.roots import TRIED, check_total
 from lossprune_lib.networks.mlps import is_mlp
-from lossprune_lib.networks.threads import alone
 from lossprune_lib.networks.validation import check_batch, check_mode
 from lossprune_lib.networks.weights import WeightSpace
 
@@ -88,8 +87,7 @@ class BatchLoss:
         check_mode(self.space.net)
         self.rest, self.examples = self.space.rest(), len(self.y)
         # Nothing that the preflight looks for can happen in a multilayer perceptron, so there it waits for a model.
-        with alone(self.space.net):
-            mlp = self.is_mlp = isinstance(self.x, Tensor) and is_mlp(self.space, tuple(self.x.shape[1:]))
+        mlp = self.is_mlp = isinstance(self.x, Tensor) and is_mlp(self.space, tuple(self.x.shape[1:]))
         self.shape = (self.examples, *(self.space.layout[-1][1][:1] if mlp else self.footprint.outputs.shape[1:]))
         self.loss.check(self.shape, self.y)
         if not mlp and self.footprint.least > self.examples:
@@ -143,8 +141,7 @@ class BatchLoss:
             return torch.tensor([self.value(row).item() for row in weights], dtype=torch.float64)
         self.space.check_point(weights, "The point")
         weights = weights.detach()
-        with alone(self.space.net):
-            found = self._models.get(_Point(weights)) or evaluate(self, weights, 0, False)
+        found = self._models.get(_Point(weights)) or evaluate(self, weights, 0, False)
         return torch.tensor(found.loss, dtype=torch.float64)
 
     def model(self, weights: Tensor, order: int = 2, *, gradient: bool = True) -> LossModel:
@@ -195,12 +192,11 @@ class BatchLoss:
         With a restriction, gradient and curvature are by the weights that it keeps, and zero elsewhere.
         """
         point = _Point(weights, None if restriction is None else restriction.kept)
-        with alone(self.space.net):
-            found = self._models.get(point)
-            if found is None or (found.order or 0) < order or (gradient and found.gradient is None):
-                found = self._evaluate_sparsely(weights, order, gradient, restriction)
-                if _bytes_of(found) <= self.max_bytes:
-                    self._models[point] = found
+        found = self._models.get(point)
+        if found is None or (found.order or 0) < order or (gradient and found.gradient is None):
+            found = self._evaluate_sparsely(weights, order, gradient, restriction)
+            if _bytes_of(found) <= self.max_bytes:
+                self._models[point] = found
         return found
 
     def known_loss(self, weights: Tensor, restriction: Restriction | None = None) -> float:

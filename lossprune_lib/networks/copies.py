@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import copy
-import dis
+import inspect
+from contextlib import suppress
 from functools import partial
-from types import CellType, FunctionType, MethodType
+from types import FunctionType, MethodType
 from typing import TypeVar
 
 import torch
 from torch import nn
 
 from lossprune_lib.networks.choice import check_plain, unwrapped
-from lossprune_lib.networks.threads import alone
+from lossprune_lib.networks.threads import check_idle
 from lossprune_lib.networks.weights import WeightSpace
 
 Copied = TypeVar("Copied", nn.Module, WeightSpace)
@@ -26,27 +27,28 @@ def copied(given: Copied) -> Copied:
     ValueError
         if a module keeps what cannot be copied, or the copy would compute with the original's layers.
     """
-    with alone(_network(given)):
-        theirs = {id(entry) for entry in _parts(_network(given))}
-        try:
-            found = copy.deepcopy(given)
-        except torch.OutOfMemoryError:
-            raise
-        except (RuntimeError, TypeError) as error:
-            raise _not_copied(_network(given), str(error)) from error
+    check_idle(_network(given))
+    theirs = {id(entry) for entry in _parts(_network(given))}
+    try:
+        found = copy.deepcopy(given)
+    except torch.OutOfMemoryError:
+        raise
+    except (RuntimeError, TypeError) as error:
+        raise _not_copied(_network(given), str(error)) from error
     _check_apart(_network(found), theirs)
     return found
 
 
 def _check_apart(copied_net: nn.Module, theirs: set[int]) -> None:
-    """Raise ValueError if a copy's functions refer to the parts of the original, by their ids."""
+    """Raise ValueError if a forward of the copy refers to the parts of the original, by their ids.
+
+    Hooks may: most of them only record.
+    """
     for name, module in copied_net.named_modules():
-        hooks = [*module._forward_pre_hooks.values(), *module._forward_hooks.values()]
-        if any(_holds(function, theirs) for function in (vars(module).get("forward"), *hooks)):
+        if _holds(vars(module).get("forward"), theirs):
             raise ValueError(
-                f"A copy of this network computes with the original's layers (a forward or a hook of module {name!r} "
-                "holds on to them), so pruning or training it would change nothing: define forward in the class, and "
-                "let a hook use the module that it is given."
+                f"A copy of this network computes with the original's layers (the forward of module {name!r} holds on "
+                "to them), so pruning or training it would change nothing: define forward in the class."
             )
 
 
@@ -59,7 +61,8 @@ def _parts(net: nn.Module) -> list[nn.Module | torch.Tensor]:
 
 
 def _not_copied(net: nn.Module, error: str) -> ValueError:
-    check_plain(net)  # what is computed from others says it better
+    if "graph leaves" in error:
+        check_plain(net)  # what is computed from others says it better
     reason = "a tensor with a graph" if "graph leaves" in error else error.partition("\n")[0].rstrip(".")
     return ValueError(
         f"The network cannot be copied, as {_what_cannot_be_copied(net)} cannot ({reason}): delete it, or keep it "
@@ -69,9 +72,9 @@ def _not_copied(net: nn.Module, error: str) -> ValueError:
 
 def _what_cannot_be_copied(net: nn.Module) -> str:
     for name, module in net.named_modules():
-        for key, value in vars(module).items():
+        for key, value in {**vars(module), **module._buffers}.items():
             try:
-                copy.deepcopy(None if key == "_modules" else value)
+                copy.deepcopy(None if key in ("_modules", "_buffers") else value)
             except Exception:
                 return f"{key!r} of module {name!r}" if name else repr(key)
     return "a part of it"
@@ -86,10 +89,11 @@ def _holds(function: object, theirs: set[int]) -> bool:
         if not isinstance(found, FunctionType) or id(found) in seen:
             continue
         seen.add(id(found))
-        names = {step.argval for step in dis.get_instructions(found) if step.opname == "LOAD_GLOBAL"}
-        held = [cell.cell_contents for cell in found.__closure__ or () if cell != CellType()]
-        waiting += held
-        held += [*(found.__defaults__ or ()), *(found.__globals__.get(name) for name in names)]
+        held = [*(found.__defaults__ or ()), *(found.__kwdefaults__ or {}).values()]
+        with suppress(ValueError):  # a variable that has no value yet
+            names = inspect.getclosurevars(found)
+            held += [*names.nonlocals.values(), *names.globals.values()]
+            waiting += names.nonlocals.values()
         if any(id(value.__self__ if isinstance(value, MethodType) else value) in theirs for value in held):
             return True
     return False

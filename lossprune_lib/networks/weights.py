@@ -12,7 +12,7 @@ from torch.func import functional_call, vmap
 from lossprune_lib.checks import check_finite, check_instance, check_network, check_stored
 from lossprune_lib.data.inputs import Inputs, call, tensors_of
 from lossprune_lib.networks.choice import Owned, Selectors, check_plain, choose, lasting, parameters_of, unwrapped
-from lossprune_lib.networks.threads import alone
+from lossprune_lib.networks.threads import alone, check_idle
 
 Layout = tuple[tuple[str, tuple[int, ...]], ...]  # (layer, shape of its weight), in the order of the flat vector
 
@@ -35,8 +35,8 @@ class WeightSpace:
     Attributes
     ----------
     net : nn.Module
-        The network itself, never changed unless by `write_`. Several threads may evaluate it through the library, one
-        after another; a call of your own meanwhile may see other weights.
+        The network itself, never changed unless by `write_`. While one thread evaluates it at other weights, the
+        library refuses to in another; a call of your own meanwhile may see those weights.
     layers : tuple of str
         The names of the prunable layers: of the module that has the `weight`, or of the parameter itself.
     names : tuple of str
@@ -61,25 +61,25 @@ class WeightSpace:
 
     def __init__(self, net: nn.Module, include: Selectors | None = None, exclude: Selectors = ()) -> None:
         self.net, include, exclude = unwrapped(check_network(net)), lasting(include), lasting(exclude) or ()
-        with alone(self.net):
-            chosen, self.coverage = choose(self.net, include, exclude)
-            check_plain(self.net, include, exclude)
-            if not chosen:
-                raise ValueError(f"This network has no weight to prune ({self.coverage}): name some with include=.")
-            self._bind(chosen)
+        check_idle(self.net)
+        chosen, self.coverage = choose(self.net, include, exclude)
+        check_plain(self.net, include, exclude)
+        if not chosen:
+            raise ValueError(f"This network has no weight to prune ({self.coverage}): name some with include=.")
+        self._bind(chosen)
 
     @classmethod
     def matching(cls, net: nn.Module, layout: Layout) -> WeightSpace | None:
         """Return the space of a network's parameters that a layout names, frozen or not; None if they do not match."""
         space = cls.__new__(cls)
         space.net = unwrapped(check_network(net))
-        with alone(space.net):
-            there = {owned.layer: owned for owned in parameters_of(space.net)}
-            chosen = [there[name] for name, shape in layout if name in there and there[name].parameter.shape == shape]
-            if len(chosen) < len(layout):
-                return None
-            space.coverage = choose(space.net, None, ())[1]
-            space._bind(chosen)
+        check_idle(space.net)
+        there = {owned.layer: owned for owned in parameters_of(space.net)}
+        chosen = [there[name] for name, shape in layout if name in there and there[name].parameter.shape == shape]
+        if len(chosen) < len(layout):
+            return None
+        space.coverage = choose(space.net, None, ())[1]
+        space._bind(chosen)
         return space
 
     def _bind(self, chosen: list[Owned]) -> None:
@@ -130,8 +130,8 @@ class WeightSpace:
     def rest(self) -> dict[str, Tensor]:
         """Return copies of all parameters and buffers that are not prunable: biases, norms, running statistics."""
         prunable = set(self.names)
-        with alone(self.net):
-            state = [*self.net.named_parameters(), *self.net.named_buffers()]
+        check_idle(self.net)
+        state = [*self.net.named_parameters(), *self.net.named_buffers()]
         return {name: tensor.detach().clone() for name, tensor in state if name not in prunable}
 
     def call(self, weights: Tensor, rest: Mapping[str, Tensor], x: Inputs) -> Tensor:

@@ -61,12 +61,16 @@ def _by_parameters(net: Net) -> None:
     net.fc1.forward = lambda x, weight=net.fc1.weight: F.linear(x, weight)
 
 
-def _by_a_hook(net: Net) -> None:
-    net.fc1.register_forward_hook(lambda module, given, output: F.linear(given[0], net.fc1.weight))
+def _by_a_keyword(net: Net) -> None:
+    def forward(x: Tensor, *, layer: nn.Module = net.fc1) -> Tensor:
+        return net_of_its_own.fc2(layer(x))
+
+    net_of_its_own = Net()
+    net.forward = forward
 
 
 @pytest.mark.parametrize(
-    "change", [_by_closure, _by_a_global, _around_the_forward, _twice_around, _by_parameters, _by_a_hook]
+    "change", [_by_closure, _by_a_global, _around_the_forward, _twice_around, _by_parameters, _by_a_keyword]
 )
 def test_a_copy_that_computes_with_the_originals_layers_is_refused(change: Callable[[Net], None]) -> None:
     net = Net().eval()
@@ -101,8 +105,21 @@ def _by_a_recording_hook(net: Net) -> None:
     net.fc1.register_forward_hook(lambda module, given, output: seen.append(output.detach()))
 
 
+def _by_a_hook_that_knows_the_network(net: Net) -> None:
+    net.fc1.features = {}
+    net.fc1.register_forward_hook(lambda module, given, output: net.fc1.features.update(last=output.detach()))
+
+
 @pytest.mark.parametrize(
-    "change", [_by_a_bound_method, _by_a_partial, _by_an_activation, _compiled_inside, _by_a_recording_hook]
+    "change",
+    [
+        _by_a_bound_method,
+        _by_a_partial,
+        _by_an_activation,
+        _compiled_inside,
+        _by_a_recording_hook,
+        _by_a_hook_that_knows_the_network,
+    ],
 )
 def test_functions_that_go_with_the_copy_are_no_obstacle(change: Callable[[Net], None]) -> None:
     net = Net().eval()
