@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from functools import cached_property
 from typing import Any
 
@@ -73,8 +73,8 @@ class LoaderTask:
                     f"The loader {split!r} has a sampler of its own, but the library draws the batches itself: give it "
                     "a batch_size and no sampler."
                 )
-            if len(loader.dataset) == 0:  # type: ignore[arg-type]
-                raise ValueError(f"The data set {split!r} is empty: give at least one example.")
+            if split == "train" and len(loader.dataset) == 0:  # type: ignore[arg-type]
+                raise ValueError("The data set 'train' is empty: give at least one example.")
 
     @cached_property
     def dtype(self) -> torch.dtype:
@@ -123,8 +123,11 @@ class LoaderTask:
 
 def _pair(split: str, batch: Any) -> Batch:
     """Return a batch that is a pair of inputs and targets; else raise TypeError."""
-    if isinstance(batch, (tuple, list)) and len(batch) == 2 and isinstance(batch[1], Tensor):
-        return batch[0], batch[1]
+    if not isinstance(batch, (Mapping, Tensor)):
+        with suppress(TypeError, ValueError):  # of what is no pair
+            x, y = batch = tuple(batch)
+            if isinstance(y, Tensor):
+                return x, y
     given = with_article(type(batch).__name__)
     if isinstance(batch, Mapping):
         given = f"a dict with {', '.join(map(str, batch))}"

@@ -216,8 +216,10 @@ def check_plain(net: nn.Module, include: Selectors | None = None, exclude: Selec
         return any(s != "default" and _selects(s, stand_in) for s in _listed(selectors))
 
     for name, module in net.named_modules():
-        for own in _computed(module):
-            stand_in = Owned(f"{name}.{own}" if name else own, nn.Parameter(torch.empty(0, 0)), module)
+        frozen = {parameter.requires_grad for parameter in module.parameters()} == {False}
+        for own in () if frozen else _computed(module):
+            tensor = getattr(module, own, torch.empty(0, 0)).detach()
+            stand_in = Owned(f"{name}.{own}" if name else own, nn.Parameter(tensor, requires_grad=False), module)
             usual = (include is None or "default" in _listed(include)) and _why_not(stand_in, set()) is None
             if (usual or selected(include or (), stand_in)) and not selected(exclude, stand_in):
                 raise ValueError(
@@ -229,13 +231,11 @@ def check_plain(net: nn.Module, include: Selectors | None = None, exclude: Selec
 
 def _computed(module: nn.Module) -> set[str]:
     """Return the names of a module's tensors that are computed from its parameters, as torch's own tools do it."""
-    own = dict(module.named_parameters(recurse=False, remove_duplicate=False))
-    bases = {name[:-5] for name in own if name.endswith("_orig")}
-    bases |= {name[:-2] for name in own if name.endswith("_g") and f"{name[:-2]}_v" in own}
-    found = {base for base in bases if base not in own and hasattr(module, base)}
+    hooks = [hook for hook in module._forward_pre_hooks.values() if type(hook).__module__.startswith("torch.nn.utils.")]
+    found = {str(getattr(hook, "_tensor_name", None) or getattr(hook, "name", "weight")) for hook in hooks}
     if parametrize.is_parametrized(module):
         found |= set(module.parametrizations)  # type: ignore[arg-type]
-    return found | ({"weight"} - own.keys() if isinstance(module, (nn.Linear, _ConvNd)) else set())
+    return found | ({"weight"} - module._parameters.keys() if isinstance(module, (nn.Linear, _ConvNd)) else set())
 
 
 def _check_not_rescaled(net: nn.Module, chosen: list[Owned]) -> None:

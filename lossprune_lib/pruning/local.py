@@ -80,13 +80,14 @@ class LocalPruner(PrunerSettings):
                 f"sparsity {self.sparsity:g} to prune to, and a stage only adds to it: give a larger sparsity, or "
                 "leave the mask out."
             )
-        zeros = int(((start.weights == 0) & mask.kept).sum())
+        zero = (start.weights == 0) & mask.kept
+        zeros = sum(int(layer.sum()) for layer in start.space.split(zero) if not layer.all())  # others were never set
         if zeros > sum(counts) > 0:
             share = 100 * (1 - int(start.weights.count_nonzero()) / start.space.size)
             warnings.warn(
                 f"{share:.3g} % of the prunable weights are zero already, more than the sparsity {self.sparsity:g}, "
-                "and those of them that the new mask keeps may come back in training: give a larger sparsity, and the "
-                "mask that they were pruned with, prune(net, task, mask).",
+                "and those of them that the new mask keeps may come back in training: if they were pruned, give a "
+                "larger sparsity, and the mask that they were pruned with, prune(net, task, mask).",
                 AlreadySparseWarning,
                 stacklevel=4,
             )

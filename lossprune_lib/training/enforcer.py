@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import torch
 from torch import Tensor, nn, optim
 
@@ -18,7 +20,7 @@ class Enforcer:
     Raises
     ------
     TypeError, ValueError
-        for a mask of another network, or an optimizer that trains another one, such as another copy.
+        for a mask of another network, or an optimizer that trains another copy of the network.
 
     Examples
     --------
@@ -52,11 +54,12 @@ class Enforcer:
     def __init__(self, mask: Mask, net: nn.Module, optimizer: optim.Optimizer) -> None:
         space = check_mask(mask).check(net)
         check_instance(optimizer, optim.Optimizer, "optimizer", "give the one that trains the network")
-        trained = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
-        if trained.isdisjoint(map(id, net.parameters())):
+        trained = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+        alike = Counter(weight.shape for weight in space.parameters) <= Counter(weight.shape for weight in trained)
+        if alike and {id(parameter) for parameter in trained}.isdisjoint(map(id, net.parameters())):
             raise ValueError(
-                "The optimizer trains no parameter of this network, so the weights that it trains would not stay zero: "
-                "make it of net.parameters() of the same network (run.network() gives a new copy each time)."
+                "The optimizer trains another network of the same shapes, whose weights would not stay zero: make it "
+                "of net.parameters() of the network that is given here (run.network() gives a new copy each time)."
             )
         self.parts, self.weights, self.optimizer = mask.parts(space), space.parameters, optimizer
         zero_pruned(self.parts, self.weights)

@@ -69,7 +69,7 @@ def score(function: Callable[[Any], Tensor], task: TaskLike, split: str, *, loss
         total += loss.total(outputs, y).item()
         count += float(loss.count(y))
         examples += len(y)
-        mistakes = _check_mistakes(loss, loss.wrong(outputs, y))
+        mistakes = _check_mistakes(loss, loss.wrong(outputs, y), len(y))
         if mistakes is not None:
             wrong += int(mistakes.sum())
             answers += mistakes.numel()
@@ -79,10 +79,10 @@ def score(function: Callable[[Any], Tensor], task: TaskLike, split: str, *, loss
     return Score(total / count, wrong / answers if answers else math.nan)
 
 
-def _check_mistakes(loss: Loss, mistakes: Any) -> Tensor | None:
+def _check_mistakes(loss: Loss, mistakes: Any, examples: int) -> Tensor | None:
     """Return what a loss says is wrong; raise TypeError unless that is bool, of each answer, or None."""
     is_tensor = isinstance(mistakes, Tensor)
-    if mistakes is not None and not (is_tensor and mistakes.dtype == torch.bool and mistakes.ndim):
+    if mistakes is not None and not (is_tensor and mistakes.dtype == torch.bool and (mistakes.ndim or examples == 1)):
         given = f"{mistakes.dtype} {list(mistakes.shape)}" if is_tensor else repr(mistakes)
         raise TypeError(
             f"The wrong of the loss {type(loss).__name__} gives {given}, but must give a bool tensor with one entry "

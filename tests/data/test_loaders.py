@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -232,6 +233,19 @@ def test_rows_that_are_no_pairs_are_named(row: Callable[[Tensor, Tensor], object
 
 
 def test_an_empty_data_set_is_refused(whole: Task) -> None:
-    train, _, test = loaders(whole)
-    with pytest.raises(ValueError, match="data set 'valid' is empty"):
-        LoaderTask(train, DataLoader([], batch_size=2), test)
+    train, valid, _ = loaders(whole)
+    empty: DataLoader[Any] = DataLoader([], batch_size=2)
+    with pytest.raises(ValueError, match="data set 'train' is empty"):
+        LoaderTask(empty, valid, valid)
+    LoaderTask(train, valid, empty)  # whoever has no test set
+
+
+def test_any_pair_of_inputs_and_targets_will_do(whole: Task) -> None:
+    def collate(rows: list[Any]) -> Iterator[Tensor]:
+        return map(torch.stack, zip(*rows, strict=True))
+
+    pairs = TensorDataset(whole.x_train, whole.y_train)
+    task = LoaderTask(*(DataLoader(pairs, batch_size=10, collate_fn=collate) for _ in SPLITS))
+    x, y = next(task.batches("train", 10))
+    assert torch.equal(x, whole.x_train[:10])
+    assert torch.equal(y, whole.y_train[:10])

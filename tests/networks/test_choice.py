@@ -6,7 +6,7 @@ from functools import partial
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.utils import parametrizations, weight_norm
 from torch.nn.utils.prune import l1_unstructured
 
@@ -174,6 +174,24 @@ def test_computed_weights_that_are_not_to_be_pruned_are_no_obstacle(layer: str, 
     before = WeightSpace(net).layers
     parametrizations.parametrize.register_parametrization(net.get_submodule(layer), name, nn.Identity())
     assert WeightSpace(net).layers == before
+
+
+def test_weights_of_ones_own_making_and_frozen_ones_are_no_obstacle() -> None:
+    class Scaled(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight_g, self.weight_v = nn.Parameter(torch.ones(3, 1)), nn.Parameter(torch.ones(3, 4))
+
+        @property
+        def weight(self) -> Tensor:
+            return self.weight_g * self.weight_v
+
+    frozen = parametrizations.weight_norm(nn.Bilinear(3, 3, 2)).requires_grad_(False)
+    net = nn.ModuleDict({"first": nn.Linear(4, 4), "scaled": Scaled(), "frozen": frozen})
+    assert WeightSpace(net).layers == ("first",)
+    norm = parametrizations.weight_norm(nn.LayerNorm(4), dim=None)
+    net = nn.ModuleDict({"first": nn.Linear(4, 4), "norm": norm})
+    assert WeightSpace(net, include=lambda name, p: p.ndim > 1 and bool(p.abs().max() > 0)).layers == ("first",)
 
 
 def test_an_embedding_that_rescales_its_weights_is_refused() -> None:

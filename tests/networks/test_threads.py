@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import sys
 from collections.abc import Callable
@@ -67,10 +68,10 @@ def test_what_another_thread_evaluates_is_left_alone(use: Callable[[nn.Module, B
 
 
 def test_networks_of_their_own_are_evaluated_side_by_side() -> None:
-    made = [make("mlp") for _ in range(4)]
-    one = LossModel.at(made[0][0], made[0][1:])
+    net, *batch = make("mlp")
+    one, nets = LossModel.at(net, batch), [copy.deepcopy(net) for _ in range(8)]
     with ThreadPoolExecutor(4) as threads:
-        found = list(threads.map(lambda given: LossModel.at(given[0], given[1:]), made))
+        found = list(threads.map(lambda own: LossModel.at(own, batch), nets))
     for model in found:
         assert model.gradient is not None
         torch.testing.assert_close(model.gradient, one.gradient)

@@ -1029,3 +1029,11 @@ def test_a_network_that_is_sparser_already_is_said_to_be(task: data.Task) -> Non
         warnings.simplefilter("error", AlreadySparseWarning)
         LocalPruner("mp", 0.9, 1).prune(sparse, task, progress=False)
         LocalPruner("mp", 0.95, 2).prune(sparse, task, first.mask, progress=False)
+
+
+def test_layers_that_begin_at_zero_are_not_called_pruned(task: data.Task) -> None:
+    net = nn.Sequential(nn.Linear(6, 8), nn.Tanh(), nn.Linear(8, 3)).double().eval()
+    nn.init.zeros_(net[2].weight)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", AlreadySparseWarning)
+        LocalPruner("mp", 0.2, 1).prune(net, task, progress=False)

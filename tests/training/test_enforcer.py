@@ -77,9 +77,17 @@ def test_enforcing_a_mask_of_another_network_is_refused() -> None:
 
 def test_an_optimizer_of_another_copy_is_refused() -> None:
     net = _trainable()
-    with pytest.raises(ValueError, match="of the same network"):
+    with pytest.raises(ValueError, match="another network of the same shapes"):
         Enforcer(half_mask(net), net, optim.SGD(_trainable().parameters(), lr=0.1))
     Enforcer(half_mask(net), net, optim.SGD([net[3].bias], lr=0.1))  # whatever else of it is trained
+
+
+def test_an_optimizer_may_get_the_network_later() -> None:
+    net, head = _trainable(), nn.Linear(3, 2)
+    optimizer = optim.SGD(head.parameters(), lr=0.1)
+    enforce = Enforcer(half_mask(net), net, optimizer)
+    optimizer.add_param_group({"params": list(net.parameters())})
+    enforce()
 
 
 def test_both_loops_of_the_docstring_keep_pruned_weights_at_zero() -> None:

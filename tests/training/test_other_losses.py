@@ -308,3 +308,13 @@ def test_a_loss_that_counts_nothing_has_no_mean() -> None:
     x = torch.rand(9, 4, generator=torch.Generator().manual_seed(0))
     with pytest.raises(NothingCountsError, match="counts nothing"):
         LossModel.at(nn.Linear(4, 1), (x, x[:, :1]), loss=Nothing())
+
+
+def test_an_answer_alone_may_be_a_single_bool() -> None:
+    class Squeezed(CrossEntropy):
+        def wrong(self, outputs: Tensor, targets: Tensor) -> Tensor:
+            return super().wrong(outputs, targets).squeeze()
+
+    task, net = classes(), nn.Linear(4, 3)
+    one = replace(task, x_test=task.x_test[:1], y_test=task.y_test[:1])
+    assert training.evaluate(net, one, "test", loss=Squeezed()) == training.evaluate(net, one, "test")
