@@ -87,7 +87,7 @@ PLAIN = {
     1: {
         "reproduced": "The more and the smaller the stages, the less the loss changes.",
         "refuted": "More and smaller stages, or QM in place of MP, made the loss change more.",
-        "undecided": "Not every step to more and smaller stages is clear.",
+        "undecided": "Not every step to more stages is clear.",
     },
     2: {
         "reproduced": "In the most stages, LM comes within a quarter of QM's lead over magnitude.",

@@ -124,7 +124,7 @@ def behind_verdicts(cases: Cases, studies: dict[str, pd.DataFrame], every: dict[
         "less that before pruning. *Ceiling*: the largest correlation to be expected with a gap that is measured so "
         "noisily."
     )
-    yield from beyond_the_weakest(studies)
+    yield from beyond_the_weakest(every)
     few = [called(name) for name, table in every.items() if table["seed"].nunique() < FEWEST_SEEDS]
     if few:
         yield f"Too few seeds: {'; '.join(few)}."
@@ -148,12 +148,12 @@ def beyond_the_weakest(studies: dict[str, pd.DataFrame]) -> Iterable[str]:
     """Say what finding 3 comes to at the sparsities where the ceiling is high enough to decide."""
     said = []
     for name, table in studies.items():
-        if table["tuning_epochs"].isna().any():
+        if table["tuning_epochs"].isna().any() or table["seed"].nunique() < FEWEST_SEEDS:
             continue
         for sparsity, part in table.groupby("sparsity"):
             found = results.preserving(part)
             if found.near.n and found.near_ceiling >= LOWEST_CEILING:
-                where = f"{called(name)} at {percent(float(str(sparsity)))}"
+                where = f"{called(name)} at {percent(float(str(sparsity)))}, {epochs(table)} epochs"
                 said.append(f"{where}: {found.near.words('.2f')}, ceiling {found.near_ceiling:.2f}")
     yield (
         "A correlation as high as a low ceiling is no success: its interval holds nearly everything. Where the ceiling "

@@ -165,24 +165,29 @@ def of_controls(name: str, table: pd.DataFrame) -> pd.DataFrame:
 
 def chaos() -> tuple[str, str]:
     """Return what is said of chaos in masks, and its table."""
-    start = "**Chaos.** Criteria with similar loss changes keep different weights."
-    table = chaos_table()
-    if table is None:
+    start = "**Chaos.** Masks can keep different weights and cost nearly the same."
+    pairs = chaos_table()
+    if pairs is None:
         return (
             f"{start} Whether that is much or little is known only beside how far one criterion's own mask moves when "
             "the same examples come in another order: not run yet."
         ), ""
-    own = [of_own_masks(name, table) for name in table["network"].unique()]
+    own = [of_own_masks(name, pairs) for name in pairs["network"].unique()]
     said, shown = [told for told, _ in own], [row for _, row in own]
     spoken = (
-        f"{start} But so does one criterion, asked twice. With two draws of the examples and no penalty, QM's masks "
+        f"{start} With two draws of the examples and no penalty, QM's masks "
         f"share {listed(of['qm'] for of in said)}, where chance gives {listed(of['chance'] for of in said)}; OBD's "
-        f"{listed(of['obd'] for of in said)}. With the same examples in another order, "
+        f"agree far more: {listed(of['obd'] for of in said)}. With the same examples in another order, "
         f"{listed(of['same'] for of in said)} masks stay the same. *Masks are chaotic, losses are not*: "
         f"{'; '.join(of['verdict'] for of in said)}."
     )
     head = ["two draws' masks share", "QM", "OBD", "reordered: the same mask", "in float64", "the others share"]
-    return spoken, in_a_table([*head, "their losses apart (nats)", "the criteria's", "chaotic settings"], shown)
+    table = in_a_table([*head, "their losses apart (nats)", "the criteria's", "chaotic settings"], shown)
+    return spoken, (
+        f"{table}\n\n*The others*: the reordered prunings whose masks differ from those in the first order; how much "
+        "they share with these, and how far apart the losses are. *The criteria's*: how far apart the losses of "
+        "different criteria are, at the same settings."
+    )
 
 
 def of_own_masks(name: str, table: pd.DataFrame) -> tuple[dict[str, str], list[object]]:

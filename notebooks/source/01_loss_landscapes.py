@@ -199,7 +199,7 @@ slider.stills({"sparsity": 0.5, "stages": 1}, {"stages": 1}, {"stages": 14})
 
 # %% [markdown]
 # In one go, QM ends higher than MP at both sparsities. At 90 % and in 14 stages it ends far lower, although its step
-# is the longer one. (At 50 % it stays above MP even in 14 stages: look at the thinnest lines of the figure before.)
+# is the longer one. (At 50 % it stays above MP even in 14 stages: open the outcome of this section's guess, and compare the two lines that end at 50 %.)
 #
 # ### Exercise 1.1: The loss on a line
 # *medium, about 8 minutes*

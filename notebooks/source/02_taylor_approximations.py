@@ -545,7 +545,7 @@ print(f"in a random half: actual {price.mean():.0f} coins")
 # may be good all the same.** Notebook 03 goes on from there.
 #
 # One network can deceive. Ask fourteen more, each trained from a seed of its own: five on the digits (90 % pruned),
-# five on MNIST (98.8 %), and four VGG11 on the photographs of CIFAR-10 (90 %). A VGG11 is a convolutional network;
+# five on MNIST (98.8 %; handwritten digits, too, but larger, of 28 by 28 pixels: the paper's), and four VGG11 on the photographs of CIFAR-10 (90 %). A VGG11 is a convolutional network;
 # these are a quarter as wide as the paper's, trained for 100 epochs, and their diagonal is sampled, right only on
 # average.
 
@@ -573,8 +573,8 @@ plt.show()
 #
 # And is the choice good all the same? QM's steps cost 0.76 nats on the digits and 1.27 on MNIST, where MP's cost 1.77
 # and 2.08. On CIFAR-10 they cost 1.38 and MP's 1.72: 0.34 less in the mean, but the interval, 0.75 less to 0.08 more,
-# does not settle it. (In these three cases nothing limits the size of a step. Notebook 04 prunes the same VGGs with a
-# penalty on long steps, which notebook 03 brings in; there QM's lead over MP is clear.) OBD, without the gradient, ends
+# does not settle it. (In these three cases there is no step penalty: λ = 0 in exercise 2.2. Notebook 03 tries
+# several, and notebook 04 prunes the same VGGs with one; there QM's lead over MP is clear.) OBD, without the gradient, ends
 # lower still than QM on the digits (0.62), and higher on MNIST (1.93) and CIFAR-10 (2.02), each time clearly.
 
 # %% [markdown]

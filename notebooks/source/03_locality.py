@@ -93,7 +93,7 @@ predicted = exercises.guess(
 
 # %% [markdown]
 # Move the sliders. Left: the change of the loss on the way, and the change that the models predicted, each added up over the stages. Right: by how much
-# each stage's prediction is off. Start with **stages**, from 1 to 140. ($\lambda$, the step penalty, comes in section 5.) A pruning in many stages is drawn stage by stage;
+# each stage's prediction is off. Start with **stages**, from 1 to 140. ($\lambda$ is the step penalty of exercise 2.2; section 5 tries several.) A pruning in many stages is drawn stage by stage;
 # your next move stops it.
 
 # %%
@@ -488,7 +488,7 @@ my_limit = "c"  # saliency / λ is nearly θ² / 2 for every weight: MP, whateve
 # %% tags=["on-slide"]
 similar = exercises.guess(
     "order or stages",
-    "For QM on the digits, at each setting's best penalty: which is the larger gain?",
+    "For QM on the digits, 90 % pruned, at each setting's best penalty: which is the larger gain?",
     choices={"stages": "from 1 to 140 stages, with QM", "curvature": "from LM to QM, in 140 stages"},
 )
 
@@ -564,7 +564,7 @@ pd.DataFrame(rows).T
 # %% tags=["nbval-check-output"]
 for name, study in studies.items():
     for number, evidence in results.judge(study).query("finding < 3").set_index("finding")["evidence"].items():
-        print(f"{name}, finding {number}: {evidence}\n")
+        print(f"{titles[name]} at {100 * study['sparsity'].iloc[0]:.1f} %, finding {number}: {evidence}\n")
 
 # %% [markdown]
 # Read the evidence with the verdict. *Similar* does not mean equal: on both data sets LM ends above QM in 140 stages,

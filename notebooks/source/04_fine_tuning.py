@@ -367,7 +367,7 @@ print(results.controls_in_words(on_mnist, decimals=2).to_string())
 # %% [markdown]
 # What to see: another story. MP trails QM by so little that five networks cannot tell, and magnitude at QM's shares is
 # *ahead* of QM; so is magnitude at ERK's, and at LAMP's (each by its own interval; section 7 comes back to that). Random weights at QM's shares are two points behind: it does matter which weights stay, but the
-# largest will do. Equal shares fail: they leave the last layer twelve weights. And gradual pruning is ahead of QM by a
+# largest will do. Equal shares fail. (They leave the last layer twelve weights, a likely reason that we did not test.) And gradual pruning is ahead of QM by a
 # whole point. After such long fine-tuning the model of the loss contributes at most a good budget.
 #
 # ## 4. Two ways to fool yourself
@@ -524,7 +524,7 @@ gap_slider.stills(*({"sparsity": 0.95, "stages": stages, "criterion": "qm"} for 
 
 # %% [markdown]
 # What to see: from 1 stage to 14 the lower points move left and down; the knot at the upper right, with MP's runs in it, stays. From 14 to 140
-# QM's points move further left, but no lower; OBD's hardly move. And within the cloud at the lower left, does it help to be further left? The eye cannot tell; we need a number.
+# QM's points move further left, but hardly lower; OBD's hardly move. And within the cloud at the lower left, does it help to be further left? The eye cannot tell; we need a number.
 #
 # ### Exercise 4.5: A rank correlation
 #
@@ -653,8 +653,8 @@ plt.show()
 # correlations only ask where a relation comes from.
 #
 # An earlier rule, fixed before any run, only asked whether the correlation stays below one half (among the best
-# quarter). It called the first four cases *reproduced*. Where the ceiling is below 0.3, as in two of them, that is met
-# almost whatever the truth is. So the rule used now was written when these four tables were known, and before the last
+# quarter). It called the first four cases *reproduced*. Where a ceiling is as low as two of theirs are near the best
+# run, that is met almost whatever the truth is. So the rule used now was written when these four tables were known, and before the last
 # one and all later studies. **Reproduced**: near the best run, the correlation's interval ends
 # below half the ceiling. **Refuted**: it begins above. **Undecided**: all else, and whatever has a ceiling below one half.
 

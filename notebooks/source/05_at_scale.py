@@ -496,7 +496,7 @@ def cheap_enough(change, seconds, t, margin):
 # %% [markdown]
 # ## 5. Your own network: 90 % of what?
 #
-# The library has never seen this network. Replace it by yours: any torch module with linear or convolutional layers
+# The library has never seen this network, a small residual one. Replace it by yours: any torch module with linear or convolutional layers
 # will do.
 
 
@@ -700,10 +700,11 @@ own.reveal(
 # <details><summary>That the finding failed there</summary>No. A study that is not finished speaks neither for nor
 # against.</details>
 #
-# **3. Why does one sampled column do nearly as well as the exact curvature?**
+# **3. Why may one sampled column do nearly as well as the exact curvature, as it does in most settings?**
 # <details><summary>It is nearly exact for each example</summary>No. For one example it is a crude guess.</details>
-# <details><summary>It is right in the mean, and means over a thousand examples are ranked</summary>Right. The noise of such a
-# mean is smaller than that of one example; how much of it a ranking bears is what section 4 measured.</details>
+# <details><summary>It is right in the mean, and means over a thousand examples are ranked</summary>Right: that
+# is what one expects, as the noise of such a mean is smaller than that of one example. We did not vary their number; section
+# 4 measured how well it chooses.</details>
 # <details><summary>Because labels are drawn from the data</summary>No. They are drawn from the network's own
 # prediction; the data's labels would give another matrix.</details>
 #

@@ -114,7 +114,7 @@ writer.stills(
 )
 
 # %% [markdown]
-# Sense was never there: the model is far too small for it, and even whole it invents a word now and then. The more weights you prune, the more words it invents, until hardly any real word is left. But one short text
+# Sense was never there, probably because the model is so small (we tried no larger one), and even whole it invents a word now and then. The more weights you prune, the more words it invents, until hardly any real word is left. But one short text
 # is a poor measure: at 60 % SparseGPT's has 12 invented words and magnitude's 11, though SparseGPT's loss is far lower
 # (1.65 and 2.21). The loss judges every character of the test text. Each method here takes the same number of weights in one go, and nothing is trained afterwards. One of them has a
 # smaller loss than the others over most of the slider. Why?
@@ -612,7 +612,7 @@ plt.show()
 # network takes most from *value* and *proj* of the first block, whose weights are small; QM keeps about 64 % of them.
 #
 # So half of our story comes back, on a network of another kind: shares count. The other half depends on the sparsity. In notebook 04, right after pruning to 95 %, QM's own weights were far
-# ahead of magnitude in the same shares; here they are ahead at 80 %, and behind from 50 to 70 %. **What the model of the loss knew best was how much of each layer to keep.** Within a layer, even
+# ahead of magnitude in the same shares; here they are ahead at 80 %, and behind from 50 to 70 %. **From 50 to 70 %, QM's shares were worth more than its choice within them.** Within a layer, even
 # plain magnitude did better from 50 to 70 %, and best of all was a model of that layer alone that pays back. Mind what this is: one small network, one text, three choices of calibration texts, and no training afterwards.
 #
 # ## 6. A model of your own
