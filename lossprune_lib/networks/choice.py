@@ -218,7 +218,8 @@ def check_plain(net: nn.Module, include: Selectors | None = None, exclude: Selec
     for name, module in net.named_modules():
         frozen = {parameter.requires_grad for parameter in module.parameters()} == {False}
         for own in () if frozen else _computed(module):
-            tensor = getattr(module, own, torch.empty(0, 0)).detach()
+            there = getattr(module, own, None)
+            tensor = there.detach() if isinstance(there, torch.Tensor) else torch.empty(0, 0)
             stand_in = Owned(f"{name}.{own}" if name else own, nn.Parameter(tensor, requires_grad=False), module)
             usual = (include is None or "default" in _listed(include)) and _why_not(stand_in, set()) is None
             if (usual or selected(include or (), stand_in)) and not selected(exclude, stand_in):

@@ -24,8 +24,9 @@ def copied(given: Copied) -> Copied:
 
     Raises
     ------
-    ValueError
-        if a module keeps what cannot be copied, or the copy would compute with the original's layers.
+    ValueError, RuntimeError
+        if a module keeps what cannot be copied, the copy would compute with the original's layers, or another thread
+        evaluates the network.
     """
     check_idle(_network(given))
     theirs = {id(entry) for entry in _parts(_network(given))}

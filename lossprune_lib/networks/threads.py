@@ -12,7 +12,8 @@ import torch
 from torch import nn
 
 _BUSY: WeakKeyDictionary[nn.Module, list[int]] = WeakKeyDictionary()  # the thread, and how deep it is in `alone`
-os.register_at_fork(after_in_child=_BUSY.clear)  # whose other threads are gone
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_BUSY.clear)  # whose other threads are gone
 
 
 @contextmanager
