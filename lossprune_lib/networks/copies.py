@@ -76,7 +76,7 @@ def _what_cannot_be_copied(net: nn.Module) -> str:
         for key, value in {**vars(module), **module._buffers}.items():
             try:
                 copy.deepcopy(None if key in ("_modules", "_buffers") else value)
-            except Exception:
+            except Exception:  # whatever it is: only the name of what raises it is wanted
                 return f"{key!r} of module {name!r}" if name else repr(key)
     return "a part of it"
 
