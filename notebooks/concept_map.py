@@ -45,7 +45,7 @@ TURNS = (
             ("The diagonal", "LM, QM, OBD"),
             ("!Is fooled", "by its own choices"),
         ),
-        ("is cut down to", "which chooses and"),
+        ("is cut down to", "chooses, and"),
         "and yet it chooses well …",
     ),
     Turn(
