@@ -54,7 +54,7 @@ LONGER_TRAININGS = """## networks trained for longer
 
 The same prunings of networks of the same seeds, after a shorter and a longer training: longer less shorter, paired by
 seed. Loss changes (nats) are each training's at its own best step penalty; test gaps are in percentage points. The
-VGG11 and its masks were trained for longer in bfloat16, so that two things differ there.
+longer training and its fine-tuning are in bfloat16, the shorter in float32, so that two things differ.
 """
 OF_SHARES = ("magnitude", "shuffled")
 # Which controls were run with a study's networks, where they are not its own.

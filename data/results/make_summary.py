@@ -190,7 +190,7 @@ def aloud(cases: Cases, every: dict[str, pd.DataFrame]) -> str:
             "QM does not clearly beat magnitude there, and then our rule says refuted. That alone does not show that "
             "LM and QM differ."
         ]
-        plain += [of_linear(case) for case in cases]
+        plain += of_linear(cases)
         if all((case.table["pruned_train_loss"] > GUESSING).mean() > 0.5 for case in cases):
             plain.append("Most of these pruned networks have more loss than guessing.")
     if number == 3 and (without := [name for name in longest(every) if every[name]["tuning_epochs"].isna().all()]):
@@ -219,12 +219,14 @@ def changes_of_qm(table: pd.DataFrame, sparsity: float) -> pd.Series:
     return results.changes_by_seed(table[table["sparsity"] == sparsity])["qm"].mean()
 
 
-def of_linear(case: Case) -> str:
-    """Say whether LM and QM were seen to differ."""
-    apart = lag(case.table)
-    if apart.verdict() == "undecided":
-        return f"On {called(case.name)} we saw no clear difference."
-    return f"On {called(case.name)} LM changes the loss by {abs(apart.mean):.2f} nats {MORE[apart.verdict()]} than QM."
+def of_linear(cases: Cases) -> Iterable[str]:
+    """Say where LM and QM were seen to differ, and where not."""
+    apart = {called(case.name): lag(case.table) for case in cases}
+    for name, found in apart.items():
+        if found.verdict() != "undecided":
+            yield f"On {name} LM changes the loss by {abs(found.mean):.2f} nats {MORE[found.verdict()]} than QM."
+    if alike := [name for name, found in apart.items() if found.verdict() == "undecided"]:
+        yield f"On {listed(alike)} we saw no clear difference."
 
 
 def lag(table: pd.DataFrame) -> results.Interval:
@@ -327,8 +329,8 @@ def of_preserving(table: pd.DataFrame) -> str:
 
 def text() -> str:
     every = {name: results.together(name) for name in findings.studies()}
-    studies = longest(every)
-    cases = judged_cases(studies)
+    cases = judged_cases(longest(every))
+    studies = {case.name: every[case.name] for case in cases}
     spoken, shown = zip(*(part() for part in (fooled, layer_shares, given_shares, chaos, exactness)), strict=True)
     parts = [
         "# What we found, in five minutes",
