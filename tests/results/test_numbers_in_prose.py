@@ -1,0 +1,212 @@
+"""Numbers that are typed into the notebooks' sentences are those of the tables, by pandas and SciPy alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import jupytext
+import pandas as pd
+import pytest
+from scipy.stats import ttest_1samp, ttest_ind_from_stats
+
+ROOT = Path(__file__).parents[2]
+TABLES = ROOT / "data" / "results"
+MOST = 0.95601953488896  # 1 - 0.8^14, the higher sparsity of the convolutional studies
+VGG, VGG_BEFORE = "longer_training/cifar10_vgg_100_epochs", "longer/cifar10_vgg_quarter"
+RESNET = "longer/cifar10_resnet_quarter"
+RESNET_140 = "longer/cifar10_resnet_140"  # more stages of the networks of RESNET
+# Fine-tuned masks: each name is of two tables, "_controls" and "_criteria".
+VGG_MASKS, VGG_MASKS_BEFORE = VGG, "controls/cifar10_vgg"
+RESNET_MASKS = "controls/cifar10_resnet"
+
+
+def read(*names: str) -> pd.DataFrame:
+    return pd.concat([pd.read_csv(TABLES / f"{name}.csv") for name in names])
+
+
+def best(study: str | tuple[str, ...], criterion: str, stages: int, sparsity: float) -> pd.Series:
+    """Return the loss change (nats) of each seed, at the step penalty whose mean over seeds is lowest."""
+    runs = read(*([study] if isinstance(study, str) else study))
+    runs = runs[(runs["criterion"] == criterion) & (runs["stages"] == stages)]
+    runs = runs[(runs["sparsity"] - sparsity).abs() < 1e-3]
+    changes = runs.assign(size=runs["true_change"].abs()).pivot_table(
+        index="seed", columns="step_penalty", values="size"
+    )
+    return changes[changes.mean().idxmin()]
+
+
+def masks(study: str, column: str) -> pd.DataFrame:
+    """Return a number of each seed (rows) and each fine-tuned mask (columns): a criterion, or a control's name."""
+    runs = read(f"{study}_controls", f"{study}_criteria")
+    return runs.assign(mask=runs["control"].fillna(runs["criterion"])).pivot(
+        index="seed", columns="mask", values=column
+    )
+
+
+def lost(study: str) -> pd.DataFrame:
+    return masks(study, "true_change").abs()
+
+
+def points(study: str) -> pd.DataFrame:
+    return 100 * masks(study, "tuned_test_error")
+
+
+def ends(values: pd.Series, digits: int = 2) -> str:
+    """Return the 95 % interval of the mean, as "low to high"."""
+    bounds = ttest_1samp(values, 0).confidence_interval(0.95)
+    return f"{bounds.low:.{digits}f} to {bounds.high:.{digits}f}"
+
+
+def with_ends(values: pd.Series, digits: int = 2) -> str:
+    return f"{values.mean():.{digits}f} ({ends(values, digits)})"
+
+
+def predicted(network: str, quantity: str, part: str = "groups") -> tuple[pd.Series, pd.Series]:
+    """Return a quantity of QM and of MP in 14 stages, of each seed."""
+    table = read("predictions/predictions")
+    table = table[(table["network"] == network) & (table["part"] == part) & (table["stages"] == 14)]
+    found = table[table["quantity"] == quantity].pivot(index="seed", columns="chooser", values="value")
+    return found["qm"], found["mp"]
+
+
+def of_locality() -> Iterable[str]:
+    for_digits, for_mnist = (("digits", 0.9), ("mnist", 0.98847))
+    pairs = [[best(study, of, 140, at).mean() for of in ("lm", "qm")] for study, at in (for_digits, for_mnist)]
+    digits, mnist = (f"{lm:.2f} and {qm:.2f}" for lm, qm in pairs)
+    yield f"({digits} nats on the digits, {mnist} on MNIST)"
+
+    before = [best(VGG_BEFORE, *run, 0.9) for run in (("lm", 14), ("qm", 14), ("mp", 1))]
+    yield f"LM less QM is {with_ends(before[0] - before[1])}, n = {len(before[0])}"
+    share = 100 * (before[0] - before[1]).abs() / (before[2] - before[1])
+    yield f"that is {share.mean():.0f} % ({ends(share, 0)};"
+
+    for at, words in ((0.9, "is {} nats ({})."), (MOST, "is {} ({}), which is not clear")):
+        more = best(VGG, "qm", 14, at) - best(VGG, "qm", 1, at)
+        yield words.format(f"{more.mean():.2f}", ends(more))
+    (residual, apart), (vgg, vgg_apart) = (leads(RESNET, RESNET_140), leads(VGG))
+    yield f"QM less MP is {with_ends(residual)}, n = {len(residual)}, on the residual network, and {with_ends(vgg)}"
+    yield f"LM loses clearly more (by {apart.mean():.2f} nats, {ends(apart)})"
+    yield f"not clear ({vgg_apart.mean():.2f}, {ends(vgg_apart)})"
+
+
+def of_predictions() -> Iterable[str]:
+    networks = ("digits", "mnist", "cifar10_vgg_100_epochs")
+    orders = [[of.mean() for of in predicted(network, "order")] for network in networks]
+    assert {f"{mp:.2f}" for _, mp in orders} == {"0.98"}
+    yield "the rank correlations are {:.2f}, {:.2f} and {:.2f} (MP's are 0.98 each)".format(*(qm for qm, _ in orders))
+    shares = [
+        100 * (predicted(network, "first six predicted")[0] / predicted(network, "first six")[0]).mean()
+        for network in networks
+    ]
+    yield "of what QM's first six groups cost the model predicts {:.0f}, {:.0f} and {:.0f} %".format(*shares)
+    _, mnist, vgg = (qm - mp for qm, mp in (predicted(network, "last") for network in networks))
+    yield f"({vgg.mean():.2f} nats, {ends(vgg).replace('-0.00', '0.00')}: the interval begins just below zero)"
+    assert -0.005 < ttest_1samp(vgg, 0).confidence_interval(0.95).low < 0
+    steps = [of.mean() for of in predicted("mnist", "actual", "steps")]
+    yield (
+        f"On MNIST QM's last group costs **less** than MP's, by {-mnist.mean():.2f} nats ({ends(-mnist)}), and yet "
+        f"QM's steps end at {steps[0]:.2f} nats, MP's at {steps[1]:.2f}."
+    )
+    digits, mnist, vgg = (mp - qm for qm, mp in (predicted(network, "first six") for network in networks))
+    yield f"by {digits.mean():.2f} nats ({ends(digits)}) and {mnist.mean():.2f} ({ends(mnist)})"
+    bounds = ttest_1samp(vgg, 0).confidence_interval(0.95)
+    yield f"({vgg.mean():.2f} less, {bounds.high:.2f} less to {-bounds.low:.2f} more)"
+    qm, mp = predicted(networks[2], "actual", "steps")
+    bounds = ttest_1samp(mp - qm, 0).confidence_interval(0.95)
+    yield f"({(mp - qm).mean():.2f} nats less; {bounds.high:.2f} less to {-bounds.low:.2f} more)"
+    share = 100 * predicted(networks[2], "diagonal", "steps")[0] / qm
+    yield f"On CIFAR-10 it predicts {share.mean():.0f} % in 14 stages"
+
+
+def leads(*studies: str) -> tuple[pd.Series, pd.Series]:
+    """Return QM's loss change less MP's, and LM's less QM's, at the higher sparsity and the most stages."""
+    stages = int(read(*studies)["stages"].max())
+    mp, lm, qm = (best(studies, of, at, MOST) for of, at in (("mp", 1), ("lm", stages), ("qm", stages)))
+    return qm - mp, lm - qm
+
+
+def of_fine_tuning() -> Iterable[str]:
+    vgg, residual = points(VGG_MASKS), points(RESNET_MASKS)
+    before_vgg, before_residual = lost(VGG_MASKS), lost(RESNET_MASKS)
+    mp, obd = ((before_vgg[of] - before_vgg["qm"]).mean() for of in ("mp", "obd"))
+    yield f"clearly better than MP (by {mp:.2f} nats) and OBD (by {obd:.2f})"
+    ahead = ttest_1samp(vgg["mp"] - vgg["qm"], 0).confidence_interval(0.95)
+    yield f"MP on the VGG is {(vgg['qm'] - vgg['mp']).mean():.2f} points ahead of QM in the mean"
+    yield f"The interval, {-ahead.low:.2f} ahead to {ahead.high:.2f} behind"
+    shares = residual["qm"] - residual["magnitude"]
+    yield f"on the residual network {shares.mean():.2f} points *ahead* of QM's own weights ({ends(shares)})"
+    level = [(of["mp"] - of["magnitude"]).abs().mean() for of in (vgg, residual)]
+    assert max(level) < 0.25
+    equal = [(of["uniform"] - of["qm"]).mean() for of in (vgg, residual)]
+    assert [round(of) for of in equal] == [11, 1]
+    yield "Equal shares cost 11 points on the VGG, and one on the residual network."
+    shuffled = [(of["shuffled"] - of["qm"]).mean() for of in (before_residual, before_vgg)]
+    yield f"{shuffled[0]:.1f} nats more on the residual network, {shuffled[1]:.1f} on the VGG."
+    assert (before_residual[["mp", "obd", "lm", "qm"]].mean().idxmax(), residual.mean().idxmin()) == ("obd", "obd")
+    assert before_vgg[["mp", "obd", "lm", "qm"]].mean().idxmax() == "mp"
+    assert vgg[["mp", "obd", "lm", "qm"]].mean().idxmin() == "mp"
+    yield (
+        f"OBD on the residual network ({before_residual['obd'].mean():.2f} nats) and MP on the VGG "
+        f"({before_vgg['mp'].mean():.2f})"
+    )
+    yield f"take its {(residual['qm'] - residual['obd']).mean():.2f} points on the residual network as a strong hint"
+    dense = [100 * masks(study, "dense_test_error")["qm"] for study in (VGG_MASKS, RESNET_MASKS)]
+    yield f"The VGGs are, with {dense[0].mean():.1f} %, though one of them has {dense[0].max():.1f} %"
+    yield f"the residual networks, with {dense[1].mean():.1f} %, are not"
+    earlier = points(VGG_MASKS_BEFORE)
+    level_then, ahead_then = earlier["mp"] - earlier["qm"], earlier["qm"] - earlier["obd"]
+    yield f"MP and QM were level ({level_then.mean():.2f}, {ends(level_then)})"
+    yield f"OBD ended {ahead_then.mean():.2f} points ahead of QM ({ends(ahead_then)})"
+    ahead_now = vgg["qm"] - vgg["obd"]
+    yield f"With 100 epochs OBD is {ahead_now.mean():.2f} points ahead"
+    yield f"(the lead is {(ahead_then - ahead_now).mean():.2f} points smaller, {ends(ahead_then - ahead_now)})"
+
+
+def of_scale() -> Iterable[str]:
+    p = []
+    table, paper = read("longer/mnist_200"), {n: read(f"../paper/table{n}") for n in (1, 2)}
+    table["change"] = table["true_change"].abs()
+    table["gap"] = 100 * (table["tuned_valid_error"] - table["dense_valid_error"])
+    for number, column in ((1, "change"), (2, "gap")):
+        theirs = paper[number][paper[number]["network"] == "mlp_300_100"].set_index("criterion")
+        for criterion, runs in table.groupby("criterion"):
+            if number == 1:
+                stages = 1 if criterion == "mp" else 140
+                ours = best("longer/mnist_200", str(criterion), stages, 0.98847)
+            else:
+                settings = runs.pivot_table(index="seed", columns=["stages", "step_penalty"], values=column)
+                ours = settings[settings.mean().round(6).idxmin()]
+            row = theirs.loc[criterion]
+            p.append(ttest_ind_from_stats(ours.mean(), ours.std(), 5, row["mean"], row["spread"], 5, False).pvalue)
+    yield f"none of the eight differs clearly (p from {min(p):.2f} to {max(p):.2f}, n = 5)"
+
+    (residual, apart), (vgg, _) = (leads(RESNET, RESNET_140), leads(VGG))
+    yield (
+        f"(QM minus MP {residual.mean():.2f} nats, {ends(residual)}, and {vgg.mean():.2f}, {ends(vgg)}, "
+        f"n = {len(residual)})"
+    )
+    beyond = apart.abs() - residual.abs() / 4
+    yield f"by {apart.mean():.2f} nats ({ends(apart)})"
+    yield f"({beyond.mean():.2f} nats more, {ends(beyond)})"
+    for studies in ((RESNET, RESNET_140), (VGG,)):
+        runs = read(*studies)
+        assert (runs[runs["sparsity"] > 0.95]["pruned_train_loss"] > 2.3026).mean() > 0.9
+    yield "At 95.6 % more than nine in ten of these pruned networks have a loss above 2.3 nats, that of guessing."
+
+
+@pytest.mark.parametrize(
+    ("notebook", "sentences"),
+    [
+        ("03_locality", of_predictions),
+        ("03_locality", of_locality),
+        ("04_fine_tuning", of_fine_tuning),
+        ("05_at_scale", of_scale),
+    ],
+)
+def test_each_sentence_has_the_numbers_of_the_tables(notebook: str, sentences: Callable[[], Iterable[str]]) -> None:
+    cells = jupytext.read(ROOT / "notebooks" / "source" / f"{notebook}.py").cells
+    prose = " ".join(" ".join(cell.source.split()) for cell in cells if cell.cell_type == "markdown")
+    said = list(sentences())
+    assert len(said) > 3
+    assert [words for words in said if words not in prose] == []
