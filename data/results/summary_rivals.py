@@ -18,7 +18,7 @@ PAIR = ["mp", "magnitude"]
 CLEAR = ["better", "worse"]
 CLAIMS = {
     "fooled": "The model sees far less of the cost of its own choices than of magnitude's",
-    "mended": "More stages shrink the error beyond the second order, and no other",
+    "mended": "More stages shrink the error beyond the second order, and no other clearly",
     "ranks": "QM ranks well although it predicts badly, and what it takes last costs more than magnitude's last",
 }
 ADDED_LATER = "the largest weights at its shares are better"  # as JUDGING.md says
@@ -61,8 +61,9 @@ def fooled() -> tuple[str, str]:
     )
 
     def percents(share: pd.Series) -> str:
-        mean, low, high = (round(100 * share[column]) for column in ("mean", "low", "high"))
-        return f"{mean} % ({low} to {high})"
+        mean, low, high = (100 * share[column] for column in ("mean", "low", "high"))
+        digits = 0 if round(low) and round(high) else 1  # on which side of zero an interval ends must be seen
+        return f"{mean:.0f} % ({low:.{digits}f} to {high:.{digits}f})"
 
     return spoken, in_a_table(
         ["predicted of the cost", "of QM's steps", "of MP's steps"],
@@ -84,20 +85,33 @@ def layer_shares() -> tuple[str, str]:
     spoken, shown = ["**The layers' shares.** A criterion decides how much each layer keeps, then which weights."], []
     for name in ("digits", "mnist_200"):
         table = results.load(name)
-        part = table[table["sparsity"] == table["sparsity"].max()]
-        found, (layer, mp, qm) = results.preserving(part), starved(part)
-        at = percent(part["sparsity"].iloc[0])
-        spoken.append(f"{opening(name)} at {at}: of layer {layer}, MP keeps {mp} and QM {qm};")
-        if found.within.verdict() == "undecided":
-            spoken.append("there, loss change and error after fine-tuning do not clearly correlate.")
+        parts = {percent(float(str(sparsity))): part for sparsity, part in table.groupby("sparsity")}
+        highest = list(parts)[-1]
+        layer, mp, qm = starved(parts[highest])
+        spoken.append(f"{opening(name)} at {highest}: of layer {layer}, MP keeps {mp} and QM {qm}.")
+        found = {at: results.preserving(part) for at, part in parts.items()}
+        small = {at: results.preserving(part[part["step_penalty"] <= 0.1]) for at, part in parts.items()}
+        if all(of.within.verdict() == "undecided" for of in found.values()):
+            spoken.append("There, loss change and error after fine-tuning do not clearly correlate.")
         else:
             spoken.append(
-                "among one criterion's prunings, loss change and error after fine-tuning correlate by "
-                f"{found.within.mean:.2f}, with the shares held fixed by {found.within_fixed.mean:.2f}."
+                "Among one criterion's prunings, loss change and error after fine-tuning correlate by "
+                f"{least_and_most(of.within.mean for of in found.values())}, with the shares held fixed by "
+                f"{least_and_most(of.within_fixed.mean for of in found.values())}."
             )
-        shown.append([f"{opening(name)}, {at}", found.within.words(".2f"), found.within_fixed.words(".2f")])
+        for at, of in found.items():
+            both = [x.words(".2f") for x in (of.within, of.within_fixed, small[at].within, small[at].within_fixed)]
+            shown.append([f"{opening(name)}, {at}", *both])
     head = ["within a criterion", "loss change and gap correlate by", "with the shares held fixed"]
-    return " ".join(spoken), in_a_table(head, shown)
+    head += ["step penalties of at most 0.1", "with the shares held fixed"]
+    return " ".join(spoken), (
+        f"{in_a_table(head, shown)}\n\nWith larger step penalties criteria prune as MP does, and its mask counts again."
+    )
+
+
+def least_and_most(numbers: Iterable[float]) -> str:
+    least, *_, most = sorted(numbers)
+    return f"{least:.2f} to {most:.2f}"
 
 
 def starved(part: pd.DataFrame) -> tuple[str, str, str]:
@@ -112,12 +126,15 @@ def starved(part: pd.DataFrame) -> tuple[str, str, str]:
 def given_shares() -> tuple[str, str]:
     """Return what is said of magnitude at QM's shares, and its table."""
     tables = longest({name: results.together(name) for name in findings.of_controls()})
-    told = pd.concat([of_controls(name, table) for name, table in tables.items()], ignore_index=True)
+    told, in_140 = (
+        pd.concat([of_controls(name, table, stages) for name, table in tables.items()], ignore_index=True)
+        for stages in (14, 140)
+    )
     before = pd.concat([results.controls_of_loss(table) for table in tables.values()])
     before = before[(before["criterion"] == "qm") & (before["stages"] == 14) & (before["first"] == "magnitude")]
     spoken = (
-        "Controls give magnitude QM's shares of the layers. Before fine-tuning, it then loses clearly more than QM in "
-        f"{(before['low'] > 0).sum()} of {len(before)} cases. After fine-tuning, the rules say: "
+        "Controls give magnitude the shares of QM in 14 stages. Before fine-tuning, it then loses clearly more than "
+        f"QM in {(before['low'] > 0).sum()} of {len(before)} cases. After fine-tuning, the rules say: "
         f"{'; '.join(what_rules_say(told))}."
     )
     waiting = results.missing("controls")
@@ -126,8 +143,8 @@ def given_shares() -> tuple[str, str]:
     head = ["test error in points, plus is worse", "epochs", "MP less QM", "magnitude at QM's shares less QM"]
     table = in_a_table([*head, "by the rules"], told[["case", "epochs", *PAIR, "in italics"]].to_numpy().tolist())
     return spoken, (
-        f"{table}\n\nQM is in 14 stages, at one step penalty. A star marks what is clear among all that were compared, "
-        "and not only taken alone."
+        f"{table}\n\nQM is in 14 stages, at one step penalty. A star marks what is clear among all comparisons of its "
+        f"study, and not only taken alone. With QM in 140 stages the rules say: {'; '.join(what_rules_say(in_140))}."
     )
 
 
@@ -142,10 +159,10 @@ def what_rules_say(told: pd.DataFrame) -> Iterable[str]:
         yield f"*{ALOUD.get(sentence, sentence)}*{later}: {listed(where)}"
 
 
-def of_controls(name: str, table: pd.DataFrame) -> pd.DataFrame:
-    """Return a row for each sparsity: what the controls say of QM in 14 stages; the others are in FINDINGS.md."""
+def of_controls(name: str, table: pd.DataFrame, stages: int) -> pd.DataFrame:
+    """Return a row for each sparsity: what the controls say of QM in so many stages; the others are in FINDINGS.md."""
     found, _ = findings.of_many(results.controls(table), results.between_criteria(table))
-    found = found[(found["criterion"] == "qm") & (found["stages"] == 14) & (found["second"] == "qm")]
+    found = found[(found["criterion"] == "qm") & (found["stages"] == stages) & (found["second"] == "qm")]
     rows = []
     for sparsity, part in found.groupby("sparsity"):
         beside = {
@@ -176,7 +193,8 @@ def chaos() -> tuple[str, str]:
     said, shown = [told for told, _ in own], [row for _, row in own]
     spoken = (
         f"{start} With two draws of the examples and no penalty, QM's masks "
-        f"share {listed(of['qm'] for of in said)}, where chance gives {listed(of['chance'] for of in said)}; OBD's "
+        f"share {listed(of['qm'] for of in said)}, where two random ones share "
+        f"{listed(of['chance'] for of in said)}; OBD's "
         f"agree far more: {listed(of['obd'] for of in said)}. With the same examples in another order, "
         f"{listed(of['same'] for of in said)} masks stay the same. *Masks are chaotic, losses are not*: "
         f"{'; '.join(of['verdict'] for of in said)}."

@@ -102,8 +102,8 @@ def controls_of_loss(table: pd.DataFrame) -> pd.DataFrame:
     """Return paired differences of loss change (nats): other weights at a criterion's shares, less the criterion.
 
     Columns as those of `controls`, but for sentence. First is "mp", for the lead itself at this step penalty, then
-    "magnitude" (the largest weights of each layer) and "shuffled" (random ones); where the interval of one of these
-    lies above zero, the criterion's lead is not one of shares.
+    "magnitude" (the largest weights of each layer) and "shuffled" (random ones). Where the interval of "magnitude" lies
+    above zero, the criterion's lead over MP, if it is clear, is not one of shares alone.
     """
     runs = of_one_curvature(distinct(table))
     runs, rows = runs[runs["control"] != "gradual"], []
