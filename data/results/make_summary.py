@@ -76,8 +76,8 @@ def what_the_paper_says() -> Iterable[str]:
             "- **First and second order are similar** once the steps are local: the linear model (LM) goes "
             f"{way:.0f} % of the way from MP to QM.",
             f"- **Preserving the loss is not enough**: curvature alone (OBD) loses {change['obd'] - change['qm']:.2f} "
-            f"nats more than QM at best, yet its best error after fine-tuning is within "
-            f"{gaps['obd'] - gaps['qm']:.1f} points of QM's.",
+            f"nats more than QM, yet fine-tuned it ends within {gaps['obd'] - gaps['qm']:.1f} points of QM's error "
+            "(each at its best).",
         ]
     )
 
@@ -186,7 +186,7 @@ def aloud(cases: Cases, every: dict[str, pd.DataFrame]) -> str:
         plain.append(f"QM changes it by: {'; '.join(of_stages(case, every) for case in cases)}.")
     if number == 2 and verdict != "refuted":
         goes = [f"{way_of_linear(case)}{f' ({called(case.name)})' * (len(cases) > 1)}" for case in cases]
-        asks = " (our rule asks for 75 %, and the seeds do not settle that)" * (verdict == "undecided")
+        asks = " (our rule asks for 75 %; the seeds leave it open)" * (verdict == "undecided")
         plain = [f"Of the way from magnitude to QM, LM goes {listed(goes)}{asks}."]
     if (number, verdict) == (2, "refuted") and all(lead(case.table).verdict() != "better" for case in cases):
         plain = [

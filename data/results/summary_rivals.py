@@ -50,14 +50,13 @@ def fooled() -> tuple[str, str]:
             by.setdefault(verdict + why(claim, verdict, found.loc[name]), []).append(called(str(name)))
         claims.append(f"*{words}*: {'; '.join(f'{said} ({whom(of)})' for said, of in by.items())}.")
     orders = [
-        listed(
-            f"{found.loc[(name, f'rank correlation of cost and place, {who}'), 'mean']:.2f}" for name in verdicts.index
-        )
+        [f"{found.loc[(name, f'rank correlation of cost and place, {who}'), 'mean']:.2f}" for name in verdicts.index]
         for who in ("QM", "MP")
     ]
+    own_order, other_order = (listed(of) if len(set(of)) > 1 else f"{of[0]} in each" for of in orders)
     spoken = (
         f"**Predictions.** Of what its own steps cost, QM's model predicts {own}; of what MP's steps cost, {others}. "
-        f"{' '.join(claims)} QM's order correlates with the costs by {orders[0]}; magnitude's by {orders[1]}."
+        f"{' '.join(claims)} QM's order correlates with the costs by {own_order}; magnitude's by {other_order}."
     )
 
     def percents(share: pd.Series) -> str:
@@ -92,7 +91,7 @@ def layer_shares() -> tuple[str, str]:
         found = {at: results.preserving(part) for at, part in parts.items()}
         small = {at: results.preserving(part[part["step_penalty"] <= 0.1]) for at, part in parts.items()}
         if all(of.within.verdict() == "undecided" for of in found.values()):
-            spoken.append("There, loss change and error after fine-tuning do not clearly correlate.")
+            spoken.append("There, these two do not clearly correlate.")
         else:
             spoken.append(
                 "Among one criterion's prunings, loss change and error after fine-tuning correlate by "

@@ -56,8 +56,8 @@ doctor.check()[["status", "remedy"]]
 # **training** images. We judge it on the **validation** images, which it has never seen. An image has only 8 by 8 pixels,
 # so some of the digits below are hard to read for us, too.
 #
-# The network is a small one: two hidden layers, of 300 and 100 tanh units. It has the hidden layers of the smallest
-# network in the paper behind this course (Laurent et al. 2020), a smaller input, and it is already trained. Its
+# The network is a small one: two hidden layers, of 300 and 100 tanh units. Its hidden layers are those of the smallest
+# network in the paper behind this course (Laurent et al. 2020); its input is smaller. It is already trained. Its
 # **accuracy** is the share of images that it reads correctly.
 
 # %% [markdown] tags=["slide"]
@@ -79,7 +79,7 @@ print(f"accuracy on the {len(task.x_valid)} validation images: {100 * training.e
 # ## 3. Watch it break
 #
 # Each connection between two units has a **weight**: a number that training has found. The network has three layers
-# of them, `fc1` to `fc3` ("fully connected"). Each unit also has a *bias*, which this course does not prune.
+# of weights, `fc1` to `fc3` ("fully connected"). Each unit also has a *bias*, which this course does not prune.
 
 # %% [markdown] tags=["slide"]
 # ## Unstructured pruning
@@ -99,7 +99,7 @@ for layer, size in zip((*space.layers, "all"), (*space.sizes, space.size), stric
 # share of weights that are zero is the **sparsity**: at a sparsity of 90 %, one weight in ten is left.
 #
 # Which weights should go first? A rule that puts the weights in order is a pruning **criterion**. The simplest and most
-# used one says: the smallest. This is **magnitude pruning**, MP for short. Its idea: a weight close to zero does
+# widely used one says: the smallest. This is **magnitude pruning**, MP for short. Its idea: a weight close to zero does
 # little, so the network should not miss it.
 #
 # You are about to remove the smallest weights, more and more of them. How far can you go?
@@ -112,8 +112,8 @@ broken = exercises.guess("half wrong", "At which sparsity are fewer than half of
 
 # %% [markdown]
 # Now drag the slider to the right, slowly. On the left are the weights that go into the first 64 hidden units, one
-# small square for each unit: a weight for each pixel of the image, grey once it is pruned. On the right, the curve of
-# the accuracy grows as far as you go. Below it appear the first images that the network no longer reads. (If nothing
+# small square for each unit: a weight for each pixel of the image, grey once it is pruned. On the right, the
+# accuracy is drawn as far as you have gone. Below it appear the first images that the network no longer reads. (If nothing
 # moves, choose *Run All Cells* in the menu *Run*.)
 
 # %%
@@ -189,8 +189,8 @@ plt.show()
 
 # %% [markdown]
 # The accuracy counts this image as right until the answer flips, and then as wrong. It does not see the doubt that
-# grows before. The **loss** does. For one image it is $-\ln p$, where $p$ is the probability that the network gives to
-# the right digit: 0 if the network is certain and right, and the larger, the less it believes in the truth. The loss
+# grows beforehand. The **loss** does. For one image it is $-\ln p$, where $p$ is the probability that the network gives to
+# the right digit: 0 if the network is certain and right, and larger the less it believes in the right digit. The loss
 # of the network is the mean over many images, known as the cross-entropy. Because of the natural logarithm, its unit is
 # called a **nat**.
 
@@ -212,7 +212,7 @@ for ax, column in zip(axes, ("accuracy", "loss"), strict=True):
 plt.show()
 
 # %% [markdown]
-# The accuracy changes by whole images, a few down, sometimes one up, until it breaks. The loss rises steadily from
+# The accuracy changes by whole images, a few lost, sometimes one regained, until the network breaks. The loss rises steadily from
 # about 50 % on, because it also counts doubt that flips no answer. Training made the loss small, and pruning should
 # keep it small. So the loss is what we watch from here on.
 #
@@ -250,8 +250,8 @@ larger.reveal(
     figure,
     f"The larger weight costs more in {100 * agree.float().mean():.0f} % of all pairs.\n"
     f"{100 * (alone < 0).float().mean():.0f} % of the weights lower the loss when they go.",
-    "The points open like a fan. Small weights change little, but some large ones could go for nothing, and the removal "
-    "of others helps. Tossing a coin would be right in half of the pairs; size does better, and is wrong in every third pair.",
+    "The points open like a fan. Removing small ones changes little, but some large ones cost nothing, and removing "
+    "others helps. Tossing a coin would be right in half of the pairs; size does better, and is wrong in every third pair.",
     answer=agree.float().mean().item(),
     alt="Change of the loss against size, for 300 weights removed alone: a fan that opens to the right. Larger weights "
     "can change more, up or down, and yet some large ones change nearly nothing.",
@@ -276,8 +276,8 @@ print(f"one by one: {estimate:.2f} nats (95 % interval {estimate - 2 * error:.2f
 print(f"all at once: {together:.2f} nats")
 
 # %% [markdown]
-# Together they cost far more than one by one. What a weight costs depends on which others are still there. (Of the 300 weights, those among the smallest 90 % stand for all of these: their
-# mean, times the number of such weights. The interval says how far such a sample may well be off.)
+# Together they cost far more than one by one. What a weight costs depends on which others are still there. (To estimate the first number, we take those of our 300 weights that are among the smallest 90 %, and multiply their
+# mean cost by the number of all such weights. The interval says how far off such a sample may well be.)
 
 # %% [markdown]
 # ## 6. One question, or many?

@@ -133,7 +133,7 @@ def step_to(criterion, sparsity, stages=1):
 # %% [markdown]
 # ## 2. Walk to a pruned network
 #
-# Walk from the trained network to the pruned one in a straight line, and call the share of the way $t$: 0 at the
+# Walk from the trained network to the pruned one in a straight line, and let $t$ be the share of the way that is done: 0 at the
 # start, 1 at the end. On the way nothing is pruned yet. All weights that will go shrink together: at $t = 0.5$ each has
 # half of its size. Take the mask of magnitude pruning (MP) at a sparsity of 90 %. Its loss is far above that of the
 # trained network.
@@ -145,7 +145,7 @@ def step_to(criterion, sparsity, stages=1):
 
 # %% tags=["on-slide"]
 half_way = exercises.guess(
-    "rise at half the way", "How much of the rise in loss has happened when half of the way is done?", unit="%"
+    "rise at half the way", "How much of the rise in loss has happened when you are halfway?", unit="%"
 )
 
 # %%
@@ -173,12 +173,12 @@ half_way.reveal(
 )
 
 # %% [markdown]
-# In the outcome, the masks of MP are on the left, and on the right those that the quadratic model (QM) of notebook 00
-# chose in 14 stages, with their sparsities at the end of each line.
+# In the outcome, the masks of MP are on the left. On the right are those that the quadratic model (QM) of notebook 00
+# chose in 14 stages. The sparsity of each mask stands at the end of its line.
 #
 # ### Try it yourself
 #
-# On the left, the loss along two lines, against the distance from $\theta$: MP in black, the other one in colour, and a
+# On the left, the loss along two lines, against the distance from $\theta$: MP's in black, the one that you choose in colour, and a
 # circle for the network after each stage. *Guessing* is the loss of a network that gives every digit the same
 # probability. On the right, both lines from above, drawn in true angles and lengths; the colours are the loss.
 # (*Random* and *gradient* lead to no mask: leave them for section 4. *OBD* and *LM* are two more criteria,
@@ -204,7 +204,7 @@ slider.stills({"sparsity": 0.5, "stages": 1}, {"stages": 1}, {"stages": 14})
 # ### Exercise 1.1: The loss on a line
 # *medium, about 8 minutes*
 #
-# Write what drew these lines. `space.call(weights, rest, x)` runs the network with any weights [D] on the images `x`,
+# Write the function that drew these lines. `space.call(weights, rest, x)` runs the network with any weights [D] on the images `x`,
 # and gives the logits [N, classes], the scores that the softmax turns into probabilities; `rest` holds the biases, which are not pruned.
 
 
@@ -242,8 +242,8 @@ def loss_on_line(space, rest, x, y, direction, at):
 # ## 3. How far is it?
 #
 # The **length** of a step is $\lVert\Delta\theta\rVert$, the root of the sum of its squared entries. Is the step of MP a long
-# one? Compare it with training: stochastic gradient descent, **SGD**, goes step after step against the gradient on a few images
-# at a time, and with **momentum** each step keeps a part of the one before. Before training, the network had random weights
+# one? Compare it with training. Stochastic gradient descent, **SGD**, takes step after step against the gradient, on a few images
+# at a time; with **momentum**, each step keeps a part of the one before. Before training, the network had random weights
 # $\theta_0$ (`theta_0`), and $\lVert\theta - \theta_0\rVert$ is how far all of the training has brought it.
 
 # %% [markdown] tags=["slide"]
@@ -343,8 +343,8 @@ print(f"{100 * less:.0f} % of the weights were moved less by training than pruni
 #
 # ## 4. A slice is one direction
 #
-# The loss along one line is called a **slice**. There are as many slices as directions. One is often drawn: a random
-# direction. For it to be comparable between networks, it is made to fit the network's own scale (Li et al. 2018).
+# The loss along one line is called a **slice**. There are as many slices as directions. A random direction is
+# often drawn. To make it comparable between networks, it is scaled to fit the network's own weights (Li et al. 2018).
 #
 # ### Exercise 1.3: Filter normalisation
 # *medium, about 8 minutes*
@@ -416,7 +416,7 @@ for ax, longest, top in zip(axes, (3, 20), (3, 1.5), strict=True):
 steepest.reveal(
     figure,
     walked.map("{:.2f}".format),
-    "Along the gradient the loss is far up before the walk to a mask has begun to rise. Along a random direction it stays flat "
+    "Along the gradient the loss is high before it begins to rise on the way to a mask. Along a random direction it stays flat "
     "longest. Yet a random step is of no use: it prunes nothing.",
     answer=walked["length 3"].idxmax(),
     alt="Loss against the length of the walk along four directions, near on the left and far on the right: along the "
@@ -497,8 +497,8 @@ walks.seen_from_above(ax, first, second, at, field).set_title(f"steps {angle:.0f
 landscape_plots.levels_bar(figure, key)
 halfway.reveal(
     figure,
-    "Only what both masks remove is zero in the middle. What one of them removes has half of its size there. "
-    "So between two networks of 90 % lies none of 90 %.",
+    "Only what both masks remove is zero in the middle. What only one of them removes has half of its size there. "
+    "So between two networks pruned to 90 % there is none pruned to 90 %.",
     f"The loss is {middle:.2f} nats in the middle, {ends[0]:.2f} and {ends[1]:.2f} at the two masks. "
     "There is no wall between them.",
     answer=zeros,
@@ -592,16 +592,16 @@ detour.reveal(
 
 # %% [markdown]
 # No weight goes twice, so the stages move in different coordinates: **every stage is at a right angle** to all those
-# before. As for the sides of a box and its diagonal, squares of lengths add up. So 14 stages do not walk one line in 14
+# before. As with the sides of a box and its diagonal, the squares of the lengths add up. So 14 stages do not walk one line in 14
 # portions. They share out the *weights*. And a stage is not a fourteenth of the whole step, but about
 # $1/\sqrt{14}$ of it. Keep this in mind for notebook 02: what stages make smaller, and what they do not.
 #
-# What is gained by turning so often? Hardly an easier path: after each stage the loss is at first a little below that
-# of the straight line, equally far out, and then nearly the same. What differs is **where the walk leads**. Asked once,
+# What is gained by turning so often? Hardly an easier path: after the early stages the loss is a little below that
+# of the straight line at the same distance; later it is nearly the same. What differs is **where the walk leads**. Asked once,
 # from $\theta$, QM did not find this mask.
 #
 # Standing at $\theta$ one can measure the height, the slope and the curvature there, and the harm is far away. How much
-# can they tell of it? That is the next question.
+# do these three tell us about it? That is the next question.
 
 # %% [markdown] tags=["slide"]
 # ## What we saw

@@ -107,7 +107,7 @@ plt.show()
 # %% [markdown]
 # The table says what removing each weight changes (thousandths of a nat), and what the models predict. QM is nearest every time,
 # and often right. Some weights are *welcome* to go: the loss falls without them. For the third weight the parabola is too flat from the start: the curvature that
-# QM and OBD use is not all of it. Section 5 says what is missing.
+# QM and OBD use is not the whole curvature. Section 5 says what is missing.
 
 # %% [markdown]
 # ## 2. Two weights
@@ -156,7 +156,7 @@ print(f"\n{space.size:,} weights make {space.size * (space.size - 1) // 2:,} pai
 # \underbrace{\tfrac12\, \Delta\theta^\top H\, \Delta\theta}_{\text{2nd order}}$$
 #
 # The **gradient** $g$ has a slope for each weight. The **Hessian** $H$, of size $D \times D$, has all second derivatives: those of single weights on
-# its diagonal, those of all pairs beside it. Both changes have a sign, for the loss may fall.
+# its diagonal, those of all pairs off it. Both changes have a sign, for the loss may fall.
 
 # %% [markdown] tags=["slide"]
 # ## All weights at once
@@ -354,13 +354,13 @@ for sparsity in (0.5, 0.8, 0.95):
 # ## 5. The curvature: why the GGN, and its exact diagonal
 #
 # The network turns weights into **logits** $z$, one for each of $C$ classes, and the loss turns logits into a number. Let $J$ be the Jacobian of one
-# example's logits by the weights ($C \times D$), $p$ the softmax of the logits, and $y$ the label as a vector with a single one. Differentiating twice splits
+# example's logits with respect to the weights ($C \times D$), $p$ the softmax of the logits, and $y$ the label as a vector with a single one. Differentiating twice splits
 # $H$ into two parts (both are means over the examples):
 #
 # $$H = \underbrace{J^\top (\mathrm{diag}(p) - p p^\top)\, J}_{G,\ \text{the GGN}} + \sum_c (p_c - y_c)\, \nabla^2 z_c$$
 #
-# $G$ is the **generalised Gauss-Newton matrix**. It holds the curvature of the loss; the second part holds the network's own: the bend of its tanh units, and the products of weights in successive layers. Where every prediction is right and certain
-# ($p = y$), the second part vanishes (and so does $G$). $G$ needs only first derivatives of the network, and no direction bends down in it: $v^\top G v \ge 0$ for every $v$. For $H$ that need not be so, least of all in a pruned network:
+# $G$ is the **generalised Gauss-Newton matrix**. It holds the curvature of the loss as a function of the logits; the second part holds the network's own: the bend of its tanh units, and the products of weights in successive layers. Where every prediction is right and certain
+# ($p = y$), the second part vanishes (and so does $G$). $G$ needs only first derivatives of the network, and no direction bends down in it: $v^\top G v \ge 0$ for every $v$ ($G$ is *positive semidefinite*). For $H$ that need not be so, least of all in a pruned network:
 
 
 # %%
@@ -428,7 +428,7 @@ def last_layer_diagonal(inputs, logits):
 # %% [markdown]
 # For the layers below, find columns $r_s$ (a **root**) with $\sum_s r_s r_s^\top = \mathrm{diag}(p) - pp^\top$. Then
 # $G = \sum_s (J^\top r_s)(J^\top r_s)^\top$, and its diagonal is a sum of squares of the vectors $J^\top r_s$. Each is an ordinary backward pass that starts with
-# $r_s$ at the logits. One root has the columns $\sqrt{p_s}\,(e_s - p)$, with a single one in $e_s$. Tried on the last layer:
+# $r_s$ at the logits. One root has the columns $\sqrt{p_s}\,(e_s - p)$, where $e_s$ is 1 for class $s$ and 0 elsewhere. Try it on the last layer:
 
 # %%
 x, y = batch
@@ -448,8 +448,8 @@ print("the same as the library's:", torch.allclose(by_root, by_library, rtol=1e-
 # %% [markdown]
 # ## 6. Who is fooled
 #
-# Now the main experiment. Prune to 90 % in 14 **stages**, with a new model at the weights that are left before each,
-# made from 1,000 images that are drawn for this stage (those of all stages together are one *draw*). Do it twice. MP
+# Now the main experiment. Prune to 90 % in 14 **stages**. Before each, make a new model at the weights that are left,
+# from 1,000 images drawn for this stage (the images of all stages together are one *draw*). Do it twice. MP
 # chooses its weights without asking any model; QM chooses them *by* the diagonal model. At each stage, ask of both
 # steps: what does the diagonal model predict, and what happens?
 
@@ -506,7 +506,7 @@ plt.show()
 # In this network and this draw of the images, the more of the diagonal model goes into the choice, the more the model
 # is fooled: nothing of it goes into random and MP, its slopes into LM, its curvatures into OBD, and all of it into QM.
 # It is the same kind of model each time! **Where the diagonal chooses, do not believe its sum.** (And OBD? It drops
-# the gradient, which made 57 % of the model's prediction for MP's step in section 4, and yet its steps cost about as much
+# the gradient, which made up 57 % of the model's prediction for MP's step in section 4, and yet OBD's steps cost about as much
 # here as QM's. In other networks they cost less or more: see below.) Two things come together in QM's steps. For the first, split the
 # prediction in two ways: by the terms of the model, and by the weights.
 
@@ -568,7 +568,7 @@ plt.show()
 # CIFAR-10, while the full Hessian predicts nine tenths, and on CIFAR-10 three quarters (74 %, 67 to 82). LM's steps
 # come next, clearly in all three when compared within each network (42, 39 and 53 %). The others have no fixed order:
 # OBD's steps are predicted worse than MP's on the digits (60 and 75 %); on MNIST (88 and 84 %) and on CIFAR-10 (69 and
-# 77 %) the difference is not clear. For random pruning on CIFAR-10 both models predict more than happens in the mean,
+# 77 %) the difference is not clear. For random pruning on CIFAR-10 both models predict, in the mean, more than happens,
 # but both intervals include 100 %.
 #
 # And is the choice good all the same? QM's steps cost 0.76 nats on the digits and 1.27 on MNIST, where MP's cost 1.77
@@ -641,7 +641,7 @@ exercises.check("what stages mend", my_sentence)
 my_sentence = "b"  # compare the two ends of each line: only the first error ends smaller
 
 # %% [markdown]
-# Why did these two not shrink here? A possible reason, which we did not test: stages do not scale a weight's step down.
+# Why did the other two errors not shrink here? A possible reason, which we did not test: stages do not scale a weight's step down.
 # They share the weights out, and each weight still goes all the way to zero, in a network that is worse at each stage.
 # What do the curvatures say of the very same weights, at the trained network and on the way?
 
@@ -676,12 +676,12 @@ mended_in[list(called)].rename(columns=called)
 
 # %% [markdown]
 # In all three cases 28 stages mend the error beyond the second order. On digits and MNIST neither of the others is clearly smaller than in one stage: the GGN's clearly grows on the digits, the diagonal's on MNIST; whether the GGN's
-# grows on MNIST, five networks do not decide. On CIFAR-10 the diagonal's error (there it is the sampled diagonal) ends lower as well, 0.13 nats after 0.29, in each of the four. So the claim, that neither of the others is mended, is **refuted** there, by the rule fixed beforehand; on digits and MNIST it holds.
+# grows on MNIST, five networks do not decide. On CIFAR-10 the diagonal's error (there it is the sampled diagonal) ends lower as well, at 0.13 nats, down from 0.29, and lower in each of the four networks. So the claim, that neither of the others is mended, is **refuted** there, by the rule fixed beforehand; on digits and MNIST it holds.
 #
 # That rule compares the two ends. Look between them, in the figure: in all three cases the diagonal's error rises up to
 # 2 or 4 stages, and then falls clearly (from 4 stages to 28 it changes by -0.14, -0.48 and -0.50 nats, all intervals
-# below zero). Only on CIFAR-10 does it end clearly below its beginning. The GGN's does the same on MNIST and CIFAR-10,
-# and only on the digits does it rise all the way. We looked at this afterwards, so it is not a test; but do not say
+# below zero). Only on CIFAR-10 does it end clearly below its beginning. The GGN's error also rises and then falls on MNIST and
+# CIFAR-10; only on the digits does it rise all the way. We looked at this afterwards, so it is not a test; but do not say
 # that these two errors must grow with the stages. The reason given above cannot be the whole story: it does not explain
 # why they fall again.
 
@@ -758,8 +758,8 @@ def curvature_along(loss, weights, step):
 #
 # - LM, QM and OBD are one formula with more or less left out. What pairs do is in none.
 # - In small stages the full expansion predicts most of the cost.
-# - Where the diagonal chooses, it predicts little of it (digits 2 %, MNIST 15 %, CIFAR-10 1 %). Its choice is good all
-#   the same (CIFAR-10, without a penalty: open; with one, QM is clearly ahead: notebook 04).
+# - Where the diagonal chooses, it predicts little of the cost (digits 2 %, MNIST 15 %, CIFAR-10 1 %). Yet its choice is
+#   good (CIFAR-10, without a penalty: open; with one, QM is clearly ahead: notebook 04).
 
 # %% [markdown]
 # ## What we saw

@@ -120,7 +120,7 @@ for ax, n in zip(axes, numbers, strict=True):
 axes[0].legend()
 predicted.reveal(
     figure,
-    "With more stages, the loss ends lower. The predictions stay near zero, so it is not because they come true.",
+    "With more stages, the loss ends lower. The predictions stay near zero, so their coming true is not the reason.",
     sums.set_axis(["predicted (nats)", "sum of saliencies", "actual (nats)"], axis=1).round(2),
     answer=sums.loc[140, "predicted_change"] / sums.loc[140, "true_change"],
     alt="Change of the loss against sparsity for QM in 1, 14 and 140 stages. The end of the actual change falls from panel to "
@@ -128,7 +128,7 @@ predicted.reveal(
 )
 
 # %% [markdown]
-# This is one network and one draw of the images; sections 4 and 6 have more networks. The outcome holds two things to understand in this notebook: what more stages do to the loss, and
+# This is one network and one draw of the images; sections 4 and 6 have more networks. The outcome shows the two things that this notebook explains: what more stages do to the loss, and
 # what they do to the predictions.
 
 # %% [markdown]
@@ -279,7 +279,7 @@ plt.show()
 
 # %% [markdown]
 # A step's length is not the number of weights that go. It is the length of the vector that sets them to zero. On the
-# exponential schedule each stage removes fewer weights than the one before. And the steps? Here are those of QM in 14
+# exponential schedule each stage removes fewer weights than the one before. Do the steps become shorter, too? Here are those of QM in 14
 # stages to 90 %; *size* is the root of the mean square of the weights that go:
 
 # %% tags=["nbval-check-output"]
@@ -346,8 +346,8 @@ for criterion, costs in groups.items():
     print(f"    first six groups: actual {costs['actual'][:6].sum():.2f}, predicted {costs['predicted'][:6].sum():.2f}")
 
 # %% [markdown]
-# Of the six groups that QM would prune first, its model predicts 0.04 of 0.23 nats. Still the order is nearly right. MP's order of the
-# groups is as good (0.99 beside 0.98, of twelve groups of one network), but QM's spreads the costs further: its first six groups cost less than MP's first six, and its last group, the one to keep, about twice as much
+# The six groups that QM would prune first cost 0.23 nats, of which its model predicts 0.04. Still the order is nearly right. MP's order of the
+# groups is as good (rank correlation 0.99 beside 0.98, over twelve groups of one network), but QM's spreads the costs further: its first six groups cost less than MP's first six, and its last group, the one to keep, about twice as much
 # as MP's last. In this network QM knows better what not to touch, and **QM ranks well although it predicts badly**.
 #
 # ### Exercise 3.4: How can that be?
@@ -372,12 +372,12 @@ exercises.check("ranks and predicts", my_reason)
 my_reason = "c"  # an error that leaves costly weights costly does no harm to the order, but the sum comes out too low
 
 # %% [markdown]
-# And other networks? *It ranks well although it predicts badly* has a rule of three parts, fixed beforehand: the
+# And in other networks? We judge *it ranks well although it predicts badly* by a rule of three parts, fixed beforehand: the
 # groups' costs follow QM's order (a rank correlation above one half; 1 is the same order, 0 no relation), the model
 # predicts less than half of what its first six groups cost, and QM's last group costs more than MP's. Here are five
 # networks of the digits (90 % pruned), five of MNIST (98.8 %) and four VGG11 of CIFAR-10 (90 %; a quarter as wide as
 # the paper's, trained for 100 epochs, curvature sampled), each trained from a seed of its own, pruned without a
-# penalty. The 95 % intervals do not know that a correlation ends at 1:
+# penalty. (A 95 % interval may reach beyond 1, where a correlation ends.)
 
 # %% tags=["hide-input"]
 found = results.predictions()
@@ -417,7 +417,7 @@ others.fillna("not run").rename(index=asked, columns=called).rename_axis(index=N
 # ## 5. Stages and penalty
 #
 # The second way to stay local is the **step penalty**: the term $\frac{1}{2} \lambda \theta_k^2$ is added to the saliency of LM, QM and OBD. Of
-# two weights that the model finds equally useless, the smaller one goes first, because there the model has to be trusted less far.
+# two weights that the model finds equally useless, the smaller one goes first, because for it the model need not be trusted so far.
 # Stages and penalty together: three criteria, two numbers of stages, five penalties, and MP for comparison.
 
 # %%
@@ -444,7 +444,7 @@ plt.show()
 # %% [markdown]
 # Each number is the change of the loss on *all* training images (so it differs a little from section 1, where each
 # stage counts on its own batch); the best of each row is framed. MP's is in the title. In 14 stages, LM gains from a
-# small penalty, while OBD is best without any. Without one OBD, which drops the gradient, ends far below QM in one
+# small penalty, while OBD is best without any. Without a penalty OBD, which drops the gradient, ends far below QM in one
 # stage (1.38 and 1.94 nats) and level with it in 14 (0.73 and 0.74). Over five networks of the digits OBD's steps
 # cost clearly less than QM's, on MNIST and CIFAR-10 clearly more (notebook 02, section 6); we did not test why. And 14
 # stages beat 1, except in the right column, where all
@@ -483,7 +483,7 @@ my_limit = "c"  # saliency / λ is nearly θ² / 2 for every weight: MP, whateve
 # Two gains compete: that of more stages, and that of a second order in the model.
 
 # %% [markdown] tags=["slide"]
-# ## Guess: more stages, or more order?
+# ## Guess: more stages, or second order?
 
 # %% tags=["on-slide"]
 similar = exercises.guess(
@@ -576,15 +576,15 @@ for name, study in studies.items():
 # wrong). By our rules three seeds are too few for an interval, so it decides nothing. MNIST with 200 epochs has five
 # other networks. The last three rows are the paper's VGG11 and its residual network, a quarter as wide, with a sampled
 # curvature (notebook 05). Those of 30 epochs are not trained to the end. On the VGG after 30 epochs LM and QM lose
-# clearly less in 14 stages than in one, at both sparsities, and LM ends a little below QM: at 90 %, LM less QM is -0.06
-# (-0.09 to -0.03), n = 4. As a share of what lies between MP and QM that is 14 % (-2 to 29; wider, since that distance
-# varies too). It reaches beyond a quarter, so *similar* is undecided.
+# clearly less in 14 stages than in one, at both sparsities, and LM ends a little below QM: at 90 %, LM minus QM is -0.06
+# (-0.09 to -0.03), n = 4. As a share of the distance between MP and QM that is 14 % (-2 to 29; wider, since that distance
+# varies too). The interval reaches beyond a quarter, so *similar* is undecided.
 #
 # Train the same VGG for 100 epochs, to the end, and all of this becomes less clear. At 90 % stages still help: QM in 14
-# stages less QM in one is -0.79 nats (-1.23 to -0.36). At 95.6 % it is -0.34 (-0.74 to 0.06), which is not clear. So
+# stages minus QM in one is -0.79 nats (-1.23 to -0.36). At 95.6 % it is -0.34 (-0.74 to 0.06), which is not clear. So
 # with four seeds, and at most 14 stages, *locality is crucial* is **undecided** there. (Each is at its best penalty.
 # Without one, as in section 4, QM's lead over MP is not clear on these VGGs at 90 %; with the best one it is.) Finding
-# 2 is undecided at 90 % on this VGG and on the residual network. At 95.6 %, QM less MP is -1.24 (-2.59 to 0.12), n = 4,
+# 2 is undecided at 90 % on this VGG and on the residual network. At 95.6 %, QM minus MP is -1.24 (-2.59 to 0.12), n = 4,
 # on the residual network, and -0.32 (-0.73 to 0.10) on this VGG. Neither is clear. Our rule still says *refuted*, as it
 # asks for a clear lead of QM, by which LM's distance is measured. Whether LM and QM differ is another question: on the
 # residual network LM loses clearly more (by 0.72 nats, 0.18 to 1.26), on the VGG that is not clear (0.12, -0.26 to
@@ -647,10 +647,10 @@ print("masks are chaotic, losses are not:", ", ".join(verdicts))
 # Five networks of the digits at 95 %, in 14 stages. Left: without a penalty, the masks of LM and QM from two draws share little. With a penalty they share more, and OBD's share most. Right: the losses end close together,
 # mostly closer than those of different criteria (vertical mark), though not every interval is clear of it.
 #
-# The rule that was fixed beforehand judges not the figure but the same images in another *order*. A setting is *chaotic* if its masks' overlap lies clearly below 0.95, and its loss *steady* if it moves clearly less than the criteria are apart. *Masks are chaotic, losses are not* holds if some setting is chaotic, and all that are have steady losses. On the digits none of 24 settings is chaotic, so it is **undecided**; on MNIST it **holds**, for one network, and by the one chaotic setting of 21 (QM, 140 stages, no penalty).
+# The rule that was fixed beforehand judges not this figure but prunings with the same images in another *order*. A setting is *chaotic* if its masks' overlap lies clearly below 0.95, and its loss *steady* if the loss moves clearly less than the criteria are apart. *Masks are chaotic, losses are not* holds if some setting is chaotic, and every chaotic setting has a steady loss. On the digits none of 24 settings is chaotic, so it is **undecided**; on MNIST it **holds**, for one network, and by the one chaotic setting of 21 (QM, 140 stages, no penalty).
 #
 # So without a penalty the weights that LM and QM keep are hardly *the* important ones. An overlap of 0.14 means that
-# each of two masks shares 2 · 0.14 / 1.14, a quarter, of its weights with the other; chance would give one in twenty.
+# each of two masks shares 2 · 0.14 / 1.14, a quarter, of its weights with the other. Two random masks share one in twenty; with QM's shares of the layers, one in thirteen.
 # There are many masks of nearly the same loss. (OBD keeps mostly the same weights.) Remember this overlap as a
 # yardstick before you read anything into two masks that differ. And if so much chance in the mask does so little harm,
 # need the curvature be exact? Notebook 05 answers that.
@@ -737,15 +737,15 @@ def next_step(share, predicted, actual, tolerance):
 # %% [markdown] tags=["slide"]
 # ## What we saw
 #
-# - For LM and QM, many stages keep the loss far better than one. First and second order: *similar* by our rule on
-#   MNIST, undecided on digits.
+# - On digits and MNIST, many stages keep the loss far better than one for LM and QM. First and second order: *similar*
+#   by our rule on MNIST, undecided on digits.
 # - QM ranks well although it predicts badly; MP ranks as well. That QM knows better what to leave last: digits yes, MNIST no, CIFAR-10 undecided.
 # - Without a penalty, most of what LM and QM keep changes with the draw.
 
 # %% [markdown]
 # ## What we saw
 #
-# - For LM and QM, many small stages keep the loss far better than one long step, on digits and on MNIST, in every seed. In 140 stages LM ends above QM on both (0.66 and 0.37 nats on the digits, 1.18 and 1.00 on MNIST). Measured by QM's lead over MP this is *similar* by our rule on MNIST, and undecided on the digits; no study of CIFAR-10 shows it.
+# - For LM and QM, many small stages keep the loss far better than one long step, on digits and on MNIST, in every seed. In 140 stages LM ends above QM on both (0.66 and 0.37 nats on the digits, 1.18 and 1.00 on MNIST). Measured by QM's lead over MP this is *similar* by our rule on MNIST, and undecided on the digits; on CIFAR-10 no study is *similar*.
 # - On digits, MNIST and CIFAR-10 alike, QM ranks well although it predicts badly (MP ranks as well). Our rule also asks that QM's last group
 #   costs more than MP's: it holds on the digits, is *refuted* on MNIST and *undecided* on CIFAR-10. In 14 and 140
 #   stages the model predicts next to nothing of QM's own choices on the digits, and 15 to 20 % on MNIST; these choices

@@ -78,7 +78,7 @@ print(textwrap.fill(f"planned, not finished: {', '.join(results.missing('**')) o
 # %% [markdown]
 # Explore the grid with the sliders. Each position is one cell of it. Left: the loss change right after pruning. Right: the
 # **gap** after fine-tuning, the error minus that of the dense network. The coloured line has all λ at this number of stages;
-# grey lines have the other numbers (where one has no label, it lies close to one that has). A **spread**, here and below, is the standard deviation over seeds.
+# grey lines show the other numbers (a line without a label lies close to one with a label). A **spread**, here and below, is the standard deviation over seeds.
 #
 # - On the left, find the best λ. Is the lowest point on the right at the same λ?
 # - Set λ to its largest value, and walk through the criteria. Which line do they all run into?
@@ -105,8 +105,8 @@ browser.stills(qm | {"stages": 140}, qm | {"stages": 1}, qm | {"criterion": "obd
 #
 # **Table 1** asks by how much pruning changes the training loss, at the most stages and the best λ. **Table 2** asks for the
 # gap after fine-tuning, at the best λ and number of stages. Lower is better in both. Settings are
-# chosen, and gaps measured, on the same validation images, so these gaps flatter (notebook 04, section 4), those of MP
-# least, for it has a single setting. Our MNIST study has the paper's network, sparsity
+# chosen, and gaps measured, on the same validation images, so these gaps look better than they are (notebook 04, section 4),
+# MP's least so, as it has a single setting. Our MNIST study has the paper's network, sparsity
 # and grid, but trains for 60 epochs and fine-tunes for 20, where the paper does each for 800.
 #
 # Two means **differ** if Welch's test of two means says so at 5 %; the paper's five seeds and ours are different
@@ -141,7 +141,7 @@ differing.reveal(
 # %% [markdown]
 # Before you explain a difference, look at how the studies differ: 20 epochs of fine-tuning are few. A later
 # study, `mnist_200`, has the same network and sparsity, and trains and fine-tunes for 200 epochs each. It tries six
-# settings of each criterion where `mnist` and the paper try 27, so its best flatters less. We ask the same of it.
+# settings of each criterion where `mnist` and the paper try 27, so choosing the best flatters it less. We ask the same of it.
 
 # %%
 at_length = pd.concat([results.beside_paper(long, number) for number in (1, 2)])
@@ -179,7 +179,7 @@ in_full(2, "Validation gap (points)")
 # %% [markdown]
 # OBD has the smallest mean *validation* gap in `mnist`, in the small network of CIFAR-10 and at all three sparsities of the
 # digits, but not in `mnist_200`. That is the gap by which the settings were chosen. On test images QM's is smaller on the digits at
-# 90 and 95 % (1.3 and 1.1 points, OBD's 1.4 and 1.4), OBD's in `mnist_200` (1.8 and 1.9). No order holds in all studies.
+# 90 and 95 % (1.3 and 1.1 points, OBD's 1.4 and 1.4), and in `mnist_200` OBD's is smaller (1.8, QM's 1.9). No order holds in all studies.
 #
 # Sixteen more of the paper's numbers are of two convolutional networks on CIFAR-10, pruned to 95.6 %. Beside its Table 1 stand
 # ours, **a quarter as wide**: the VGG in 14 stages, and the residual network in 140, where OBD was not
@@ -216,7 +216,7 @@ plt.show()
 
 # %% [markdown]
 # What to see: MP does not look at the loss, so it has nothing to renew at a stage. LM and QM fall, with the same number
-# of weights left. OBD hardly does here (at 90 % of the digits it ends below LM); the rule for finding 1 asks only LM and QM.
+# of weights left. OBD hardly does here (on the digits at 90 % it ends below LM); the rule for finding 1 asks only LM and QM.
 #
 # **Finding 2: first and second order are similar.** Compare LM and QM above, at the right-hand end: what share of the distance
 # from MP to QM separates LM from QM? And what does λ do? The frame marks the best λ of each row.
@@ -272,8 +272,8 @@ for row in verdicts[(verdicts["study"] == "mnist") & (verdicts["finding"] < 3)].
 # %% [markdown]
 # Finding 3 on `mnist`, which is undecided, in numbers. The first four rows are rank correlations of loss change and
 # validation gap; by the rule, the first decides, beside half its ceiling. The last says how much more test error, in
-# points, the run of least loss change has than the run of least gap. *n* counts the networks that have the number: in
-# one, too few runs lie near the best one to hold the shares fixed.
+# points, the run of least loss change has than the run of least gap. *n* counts the networks for which the number exists: in
+# one network, too few runs lie near the best one to hold the shares fixed.
 
 # %%
 found = results.preserving(mnist)
@@ -318,8 +318,8 @@ for row in apart[(apart["sparsity"] == 0.9) | apart["sparsity"].isna()].itertupl
 
 # %% [markdown]
 # The error falls below the 16 % at which our rule calls this network trained to the end. But pruned to 90 %, it loses more: clearly so with every criterion and number of stages but OBD in one. More stages still lower
-# the loss change there clearly, for LM and for QM. At 95.6 % none of the three differences that finding 1 asks for (LM and QM in 14 stages minus in one, QM minus MP) is clear any more; after 30 epochs all three were. A study counts as its weakest sparsity. So *locality is crucial* was **reproduced** after 30 epochs, and is **undecided** after 100, although at 90 % alone it still is reproduced.
-# (The longer training was computed in bfloat16 too, which these numbers cannot tell from its length; more than 14 stages were not tried.)
+# the loss change there clearly, for LM and for QM. At 95.6 % none of the three differences that finding 1 asks for (LM and QM in 14 stages minus in one, QM minus MP) is clear any more; after 30 epochs all three were. A study gets the verdict of its weakest sparsity. So *locality is crucial* was **reproduced** after 30 epochs, and is **undecided** after 100, although at 90 % alone it still is reproduced.
+# (The longer training was computed in bfloat16 too, and these numbers cannot separate that from its length; more than 14 stages were not tried.)
 
 # %% [markdown] tags=["slide"]
 # ## Must curvature be exact?
@@ -407,7 +407,7 @@ def stages_within(passes, examples, classes, columns):
 
 
 # %% [markdown]
-# A sampled diagonal is right in the mean and noisy. Does it choose as well? On the digits at 95 %, QM in 14 stages was run
+# A sampled diagonal is right on average, but noisy. Does it choose as well? On the digits at 95 %, QM in 14 stages was run
 # with the exact curvature and with **one** column per example. By how many per cent is the loss change larger with the one
 # column? (Below zero: smaller.)
 
@@ -463,7 +463,7 @@ print(of_qm[shown].round(2).to_string(index=False))
 # *hard, about 12 minutes*
 #
 # A study of K settings has loss changes `change` [S, K], a row for each seed, and costs `seconds` [K]. Which is the
-# **cheapest that is as good as the best**? The best has the smallest mean. As good is a setting whose difference from the
+# **cheapest that is as good as the best**? The best has the smallest mean. A setting is as good if its difference from the
 # best, paired by seed, has an interval whose *upper* end is at most `margin` times the best mean. `t` is Student's quantile
 # (exercise 4.3). Return the setting's index.
 
@@ -518,7 +518,7 @@ class Residual(nn.Module):
 
 # %% [markdown]
 # What can be pruned in it? **Coverage** is the share of all parameters that belongs to prunable weights. Biases, norms and
-# embeddings do not; and you may leave layers out, or say yourself which to prune.
+# embeddings are not prunable; and you may leave layers out, or say yourself which to prune.
 
 # %% [markdown] tags=["slide"]
 # ## 90 % of what?
@@ -630,7 +630,7 @@ own.reveal(
 )
 
 # %% [markdown]
-# That is one seed and 300 test images, too little for a result. So take what follows as an order from cheap to dear, not
+# That is one seed and 300 test images, too little for a result. So take what follows as a sequence from cheap to expensive, not
 # as a finding. **On your own network, run MP first. If it is good enough, stop.** Otherwise try a cheap rule for the
 # shares, such as the ERK of notebook 04 ([recipe](RECIPES.md#shares-of-the-layers)). Run the model only if that fails,
 # and then always compare it with magnitude at its shares: only what remains then is due to single weights.

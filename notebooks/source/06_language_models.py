@@ -84,7 +84,7 @@ doubled = exercises.guess(
 #
 # - Stay with magnitude, and move to the right. What breaks first: sense, grammar, or spelling?
 # - At 60 %, press each method in turn.
-# - Type a beginning of your own. It can have all characters of the reference, so no accents.
+# - Type a beginning of your own. It can only use characters of the reference, so no accents.
 
 # %%
 writer = widgets.writing_slider(net, task)
@@ -93,7 +93,7 @@ writer
 # %% [markdown] tags=["slide"]
 # ## A third costs little, a half and more a lot
 #
-# More and more words are none. The loss counts that in one number.
+# More and more words are invented. The loss counts that in one number.
 
 # %% tags=["on-slide"]
 tried = np.array([0.0, 0.3, 0.5, 0.6, 0.7])
@@ -160,7 +160,7 @@ family.table()
 #
 # $$E(\Delta W) = \sum_n \lVert \Delta W\, x_n \rVert^2$$
 #
-# No labels, no other layers. Ask of it what 02 asked of the loss: what if one weight goes alone?
+# It needs no labels and no other layers. Ask of it what 02 asked of the loss: what if one weight goes alone?
 #
 # ### Exercise 6.1: One weight of a layer
 #
@@ -201,7 +201,7 @@ def layer_saliency(weights, inputs):
 # - Inputs alike in size? Then it is magnitude in rows.
 
 # %% [markdown]
-# You have derived **Wanda**. Its score is the root of that, $\lvert w_{cf}\rvert \cdot \lVert X_f \rVert$, weight times norm of its input, which puts the weights in the
+# You have derived **Wanda**. Its score is the square root of that saliency, $\lvert w_{cf}\rvert \cdot \lVert X_f \rVert$, weight times norm of its input, which puts the weights in the
 # same order. Taylor says the same: at the trained weights $E$ is zero, its least value, so its slope is zero as well. What is left is
 #
 # $$E = \tfrac12\, s^\top H s, \qquad H = 2 X^\top X \ (F \times F),$$
@@ -236,11 +236,11 @@ print(f"{x.shape[0]:,} inputs of {x.shape[1]} numbers; the same weights stay: {1
 # Wanda ranks within a **row**, the weights of one output. Each output has an error of its own, so the method never has to ask which output matters more.
 #
 # Within a row, Wanda and magnitude differ only if the inputs differ in size. In models with billions of weights a few inputs are a hundred times as large as
-# the others (so Sun et al. 2024, who build on Dettmers et al. 2022). And here? Take the layer of 18 whose inputs differ most.
+# the others (according to Sun et al. 2024, who build on Dettmers et al. 2022). And here? Take the layer of 18 whose inputs differ most.
 
 # %%
 sizes = exercises.guess(
-    "largest input", "How many times as large as the median input's norm is the largest one's, where they differ most?"
+    "largest input", "Where they differ most: how many times as large as the median input norm is the largest one?"
 )
 
 # %% tags=["hide-input"]
@@ -268,7 +268,7 @@ sizes.reveal(
 # ### Exercise 6.2: Another unit
 #
 # *easy, about 4 minutes.* Input 3 of a layer is divided by 10, as if measured in another unit, and column 3 of $W$ is
-# multiplied by 10, so that all outputs stay. Magnitude and Wanda then rank its weights anew. Whose mask can change?
+# multiplied by 10, so that all outputs stay the same. Magnitude and Wanda then rank its weights anew. Whose mask can change?
 #
 # - a: that of magnitude alone
 # - b: that of Wanda alone
@@ -294,7 +294,7 @@ whose_mask = "a"  # ten times the weight, a tenth of the norm: Wanda's score sta
 # In section 2 of notebook 02, two weights together cost more, or less, than the sum of their single costs, because of the term $H_{12} s_1 s_2$. A diagonal cannot hold it, so 02 and
 # 03 left it out. But the term can be *used*. If inputs 1 and 2 tend to rise together, then weight 2 can take over a part of what weight 1 did.
 #
-# So let weight $k$ go, $s_k = -w_k$, and choose the steps of all the others so that $\tfrac12 s^\top H s$ becomes as small as it can. Setting the derivatives by
+# So let weight $k$ go, $s_k = -w_k$, and choose the steps of all the others so that $\tfrac12 s^\top H s$ becomes as small as it can. Setting the derivatives with respect to
 # the others to zero says that $Hs$ is zero everywhere but at $k$: $Hs = \mu\, e_k$, where $e_k$ is the unit vector. Multiply by the inverse of $H$.
 #
 # ### Exercise 6.3: The update for one weight
@@ -314,7 +314,7 @@ exercises.check("remove one", remove_one)
 
 # %% [markdown]
 # <details><summary>Hint 1</summary>The step is a multiple of column k of the inverse. Which multiple makes its entry k equal to minus the weight?</details>
-# <details><summary>Hint 2</summary>Put this step into the quadratic form: H times its inverse is one, and a single number is left below the square of the weight.</details>
+# <details><summary>Hint 2</summary>Put this step into the quadratic form: H times its inverse is the identity, and a single number is left below the square of the weight.</details>
 
 
 # %% tags=["solution"]
@@ -340,7 +340,7 @@ def remove_one(row, hessian, k):
 #
 # One thing is still in the way. Take a weight out of a row, and the inverse changes, differently in each row. **OBC** (Frantar and Alistarh 2022) accepts that: OBS
 # row by row, with a shortcut to each new inverse. **SparseGPT** (the same authors, 2023) goes through the columns from left to right in *all* rows, and lets only what is to the right pay back. Once a column is done, its weights are frozen in
-# every row, pruned or kept. So every row has the same columns left, and one inverse serves them all. Which weights go is chosen by the price of OBS.
+# every row, pruned or kept. So every row has the same columns left, and one inverse serves them all. The price of OBS decides which weights go.
 #
 # How much is paid back? On one layer, take the mask that Wanda chooses, and compare the error without an update and with the best one there is: all weights that stay set anew, by least squares. What share of the error goes away at 50 %?
 
@@ -377,7 +377,7 @@ back.reveal(
 
 # %% [markdown]
 # The scale is logarithmic. OBS, which also chooses by what can be paid back, has the least; it took one inverse for
-# each weight of each row. SparseGPT lies between Wanda's mask as it is and the same mask updated. One likely reason is that only what is to the right of a weight can pay for it; but its mask is another one, too, and the figure does not tell the two apart.
+# each weight of each row. SparseGPT lies between Wanda's mask as it is and the same mask updated. One likely reason is that only what is to the right of a weight can pay for it; but its mask is a different one, too, and the figure does not separate these two causes.
 #
 # Then all layers. SparseGPT does two things at once, and notebook 04 taught us to separate such things: it chooses a mask, and it changes weights. Here is its mask with the
 # old weights beside both together.
@@ -447,7 +447,7 @@ def prune_row(row, hessian, number):
 # data gets 64 pieces of text at each stage, repeated for three random choices of texts. So LM and QM, in 14 stages, read
 # 14 times as many as Wanda and SparseGPT in their one. (LM and QM have no step penalty: λ is 0, and was not tuned. QM's
 # curvature is sampled with one column, as in notebook 05. *In turn*: each block is
-# pruned with the inputs that it gets from the pruned blocks before it. The authors of SparseGPT choose its mask a block of columns at a time, we for a whole layer.) Test text decides.
+# pruned with the inputs that it gets from the pruned blocks before it. The authors of SparseGPT choose its mask a block of columns at a time, we for a whole layer.) The loss on the test text decides.
 #
 # At 60 %, SparseGPT is first. Which of those that change no weight comes next?
 
@@ -511,8 +511,8 @@ costs[["seeds", "loss", "loss_least", "loss_most", "seconds"]].round(2)
 # %% [markdown]
 # ### Two of four
 #
-# Zeros at any place save memory, but hardly any time. Some hardware is faster if of each **four neighbours** in a row exactly two are zero (Mishra et al. 2021). That
-# is a sparsity of 50 % with a rule on where, called **2:4**.
+# Zeros at any place save memory, but hardly any time. Some hardware is faster if exactly two of each **four neighbours** in a row are zero (Mishra et al. 2021). That
+# is a sparsity of 50 % with a rule on where the zeros may be, called **2:4**.
 #
 # ### Exercise 6.5: Two of each four
 #
@@ -560,8 +560,8 @@ half.map("{:.2f}".format).replace("nan", "")
 #
 # ### The controls of notebook 04
 #
-# Was it the single weights, or the shares of the layers? QM in 14 stages ranks all weights together, so it chooses shares too. Below, each way to choose *within* the layers keeps as many weights of each
-# layer as QM does; the other column has equal shares. One guess before you look.
+# Was it the single weights, or the shares of the layers? QM in 14 stages ranks all weights together, so it chooses shares too. Below, under *QM's shares*, each way to choose *within* the layers keeps as many weights of each
+# layer as QM does; under *equal shares*, every layer keeps the same share. One guess before you look.
 
 # %% [markdown] tags=["slide"]
 # ## Guess: the controls, once more

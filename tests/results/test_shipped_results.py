@@ -114,8 +114,10 @@ def test_numbers_of_the_findings_and_the_summary_are_found_by_hand(name: str) ->
     for values, words in ((cost, "costs"), (near, "correlate by")):
         bounds = ttest_1samp(values, 0).confidence_interval(0.95)
         said.append(f"{words} {np.mean(values):.2f} ({bounds.low:.2f} to {bounds.high:.2f})")
-    # Of two studies of the same networks, the one that trained for longer is in the summary.
-    assert [text in summary for text in said] == [name == "longer/mnist_200"] * len(said)
+    # Of two studies of the same networks, the one that trained for longer is in the summary. Of the other, only what
+    # choosing by loss change costs is there, since its ceiling is high enough to decide.
+    longer = name == "longer/mnist_200"
+    assert [text in summary for text in said] == [longer, longer, True, longer]
 
 
 def test_the_summary_can_be_read_aloud_in_five_minutes() -> None:
