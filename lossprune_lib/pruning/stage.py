@@ -33,7 +33,11 @@ class EmptyLayerWarning(UserWarning):
 
 
 def run_stage(
-    settings: PrunerSettings, state: PrunerState, sparsity: float | None = None, model: StageModel | None = None
+    settings: PrunerSettings,
+    state: PrunerState,
+    sparsity: float | None = None,
+    model: StageModel | None = None,
+    counts: list[int] | None = None,
 ) -> PrunerState:
     """Run one stage, and return the state after it.
 
@@ -41,8 +45,9 @@ def run_stage(
     ----------
     sparsity : in place of the schedule's
     model : from `model_of` this state, where it was made already
+    counts : of each group that is ranked together, in place of a sparsity, where the caller has counted already
     """
-    counts = _counts(settings, state, sparsity)
+    counts = _counts(settings, state, sparsity) if counts is None else counts
     model = model or model_of(settings, state, losses_of(state))
     ranking = rank(settings, state, model)
     pruned = state.mask.smallest_kept(ranking.saliency, counts, settings.within)

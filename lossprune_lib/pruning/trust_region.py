@@ -10,7 +10,7 @@ compared with a tolerance instead.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import nn
 
@@ -34,7 +34,8 @@ class Trial:
     state : PrunerState
         After the step. A refused one is gone: the next trial starts where this one did.
     share : float
-        Of the weights that were left, how many the step removes.
+        Of the weights that were left, how many the step removes; of several layers or rows that are ranked apart, the
+        largest such share.
     error : float
         How far apart the actual and the predicted change are on the stage's batch (nats).
     accepted : bool
@@ -67,8 +68,10 @@ def trust_region(
 
     Parameters
     ----------
-    pruner : its criterion, sparsity, step penalty, batch size, scope and seed are used; its stages and schedule are not
-    net, task, mask : as in `LocalPruner.start`
+    pruner : its criterion, sparsity, step penalty, batch size, scope and seed are used; its stages, schedule and trace
+        are not
+    net, task : as in `LocalPruner.start`
+    mask : to start from, in no layer or row that is ranked apart sparser than the sparsity to prune to
     tolerance : how far prediction and actual change may be apart in one step, above 0 (nats)
     share : of the weights left, how many the first step removes
     least : the shortest step, in the same unit; it bounds the cost
@@ -81,32 +84,52 @@ def trust_region(
     Raises
     ------
     ValueError, TypeError
-        for a criterion that models no loss, or numbers that make no sense.
+        for a criterion that models no loss, a scope or densities that leave nothing to choose, a mask that some layers
+        or rows cannot start from, or numbers that make no sense.
     """
     check_instance(pruner, LocalPruner, "A pruner", "write for example LocalPruner(sparsity=0.9)")
     if not pruner.rule.models_loss:
         raise ValueError(f"{pruner.rule.name} predicts nothing that could be trusted or not: take lm, qm or obd.")
     if pruner.scope == "2:4":
         raise ValueError('The scope "2:4" prunes in one step, so none could be refused: take another scope.')
+    if pruner.densities is not None:
+        raise ValueError(
+            "The densities say what each stage prunes, but here the steps are chosen on the way: leave them out."
+        )
     if check_float(tolerance, "tolerance") == 0:
         raise ValueError(
             "tolerance is 0, but prediction and actual change are never exactly equal: give for example 0.03."
         )
     if not 0 < check_float(least, "least") <= check_float(share, "share") <= _MOST:
         raise ValueError(f"least is {least:g} and share {share:g}, but 0 < least <= share <= {_MOST} must hold.")
-    return _trials(pruner, pruner.start(net, task, mask), tolerance, share, least)
+    pruner = replace(pruner, trace="batch")  # a model predicts the loss of its own batch
+    state = pruner.start(net, task, mask)
+    _check_groups(pruner, state.mask)
+    return _trials(pruner, state, tolerance, share, least)
+
+
+def _check_groups(pruner: LocalPruner, mask: Mask) -> None:
+    """Raise ValueError if some of a mask's layers or rows are to be pruned further, and others are beyond that."""
+    counts = mask.still_to_prune(pruner.sparsity, pruner.scope)
+    if min(counts) < 0 < max(counts):
+        raise ValueError(
+            f"The mask to start from is already sparser in a {pruner.scope} than the sparsity {pruner.sparsity:g} to "
+            "prune to, though not in all: give a larger sparsity, or leave the mask out."
+        )
 
 
 def _trials(pruner: LocalPruner, state: PrunerState, tolerance: float, share: float, least: float) -> Iterator[Trial]:
-    now, evaluations, one_weight, model = state.mask.sparsity, 0, 1 / state.space.size, None
-    while max(state.mask.still_to_prune(pruner.sparsity, pruner.scope)) > 0:
-        wanted = min(max(1 - (1 - now) * (1 - share), now + one_weight), pruner.sparsity)
+    evaluations, one_weight, model, scope, last = 0, 1 / state.space.size, None, pruner.scope, pruner.sparsity
+    now = state.mask.sparsities(scope)  # of each group that is ranked together
+    while max(state.mask.still_to_prune(last, scope)) > 0:
+        wanted = [max(at, min(max(1 - (1 - at) * (1 - share), at + one_weight), last)) for at in now]
         if model is None:
             model, evaluations = model_of(pruner, state, losses_of(state)), evaluations + 1
-        after = run_stage(pruner, state, wanted, model)
+        after = run_stage(pruner, state, model=model, counts=state.mask.still_to_prune(wanted, scope))
         error = abs(after.row["true_change"] - after.row["predicted_change"])
         accepted = error <= tolerance or share <= least
-        yield Trial(after, (wanted - now) / (1 - now), error, accepted, evaluations)
+        removed = max((to - at) / (1 - at) for at, to in zip(now, wanted, strict=True) if to > at)
+        yield Trial(after, removed, error, accepted, evaluations)
         if accepted:
             state, now, model = after, wanted, None
         if error > tolerance:

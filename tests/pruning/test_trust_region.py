@@ -85,6 +85,42 @@ def test_it_can_start_from_a_mask_and_rank_by_layer(trained, digits) -> None:
     assert not list(trust_region(replace(pruner, sparsity=0.4), trained, digits, 1.0, mask=first.mask))
 
 
+@pytest.mark.parametrize("scope", ["layer", "row"])
+def test_it_ends_at_the_sparsity_from_a_mask_whose_groups_are_unevenly_pruned(scope: str, trained, digits) -> None:
+    first = LocalPruner("lm", sparsity=0.3, stages=1, scope=scope).prune(trained, digits, progress=False).mask
+    kept = first.kept.clone()
+    kept[: first.sizes[0]] = True  # the first layer is dense, the others are not
+    pruner, mask = LocalPruner("lm", sparsity=0.6, scope=scope), replace(first, kept=kept)
+    trials = list(trust_region(pruner, trained, digits, 1.0, mask=mask))
+    run = finished(pruner, trials)
+    expected = pruner.prune(trained, digits, mask, progress=False).mask
+    assert run.mask.sparsities(scope) == expected.sparsities(scope)
+    assert not (run.mask.kept & ~mask.kept).any()
+    assert [trial.share for trial in trials[:2]] == pytest.approx([0.2, 0.4])
+
+
+def test_a_group_that_is_sparser_than_the_sparsity_is_refused_at_once(trained, digits) -> None:
+    uneven = LocalPruner("mp", sparsity=0.5, stages=1).prune(trained, digits, progress=False)
+    assert min(uneven.mask.density().values()) < 0.5 < max(uneven.mask.density().values())
+    with pytest.raises(ValueError, match=r"in a layer than the sparsity 0\.5.*larger sparsity"):
+        trust_region(LocalPruner("qm", sparsity=0.5, scope="layer"), trained, digits, 0.1, mask=uneven.mask)
+
+
+def test_densities_are_refused_at_once(trained, digits) -> None:
+    densities = {"fc1": 0.5, "fc2": 0.5, "fc3": 0.5}
+    with pytest.raises(ValueError, match=r"densities say what each stage prunes.*leave them out"):
+        trust_region(LocalPruner("qm", sparsity=0.5, densities=densities), trained, digits, 0.1)
+
+
+def test_errors_are_of_the_stages_batch_whatever_is_traced(trained, digits) -> None:
+    pruner = replace(PRUNER, sparsity=0.3, batch_size=100)
+    errors = [
+        [trial.error for trial in trust_region(replace(pruner, trace=trace), trained, digits, 0.05)]
+        for trace in ("batch", "train")
+    ]
+    assert errors[0] == errors[1]
+
+
 def test_few_weights_left_do_not_stop_it(digits) -> None:
     torch.manual_seed(0)
     net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 10)).eval()
