@@ -41,7 +41,7 @@ class Coverage:
     @property
     def share(self) -> float:
         """Of all parameters, those that can be pruned."""
-        return self.prunable / self.total
+        return self.prunable / self.total if self.total else 0.0
 
     def __str__(self) -> str:
         by_reason: Counter[str] = Counter()
@@ -69,7 +69,7 @@ class Owned:
 
 
 def plain_name(name: str) -> str:
-    """Return a parameter's name without what compiling and parallel wrappers put into it."""
+    """Return a parameter's name without what torch.compile puts into it."""
     return ".".join(part for part in name.split(".") if part != "_orig_mod")
 
 
@@ -202,7 +202,7 @@ def _matches(owned: list[Owned], selectors: Selectors, what: str) -> set[str]:
 def _selects(selector: Selector, o: Owned) -> bool:
     """Return whether a selector selects a parameter; a layer's name and a type select all of theirs, the bias too."""
     if isinstance(selector, str):
-        names = o.layer, plain_name(o.name)
+        names = o.layer, plain_name(o.name), o.name
         return any(fnmatchcase(name, selector) or name.startswith(f"{selector}.") for name in names)
     if isinstance(selector, type):
         return isinstance(o.owner, selector)

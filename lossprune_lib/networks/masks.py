@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from lossprune_lib import files
 from lossprune_lib.checks import check_choice, check_instance, check_sparsity, check_stored, suggestion
+from lossprune_lib.networks.choice import parameters_of, unwrapped
 from lossprune_lib.networks.selection import SCOPES, check_scope, check_scores, lowest
 from lossprune_lib.networks.weights import Layout, WeightSpace, check_space
 
@@ -147,11 +148,12 @@ class Mask:
         """Return the network's space; raise ValueError if the mask belongs to another network."""
         space = WeightSpace.matching(net, self.layout)
         if space is None:
-            theirs, ours = dict(self.layout), dict(WeightSpace(net).layout)
-            name = next((key for key in [*ours, *theirs] if ours.get(key) != theirs.get(key)), self.layout[0][0])
+            found = {o.layer: o.parameter for o in parameters_of(unwrapped(net))}
+            ours = {name: tuple(found[name].shape) if name in found else None for name, _ in self.layout}
+            name, shape = next((name, shape) for name, shape in self.layout if ours[name] != shape)
             raise ValueError(
-                f"This mask belongs to another network: layer {name!r} has the weight shape {theirs.get(name)} "
-                f"in the mask, {ours.get(name)} in the network. Prune this network, or take the one that was pruned."
+                f"This mask belongs to another network: layer {name!r} has the weight shape {shape} "
+                f"in the mask, {ours[name]} in the network. Prune this network, or take the one that was pruned."
             )
         return space
 

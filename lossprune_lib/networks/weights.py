@@ -224,7 +224,7 @@ def check_space(space: object) -> WeightSpace:
 
 
 def _check_weight(name: str, weight: Tensor, first: Tensor) -> None:
-    """Raise ValueError unless a weight is initialised, trainable, finite, and of the first one's dtype and device."""
+    """Raise ValueError unless a weight is initialised, not empty, finite, and of the first one's dtype and device."""
     if isinstance(weight, nn.parameter.UninitializedParameter):
         raise ValueError(f"Layer {name!r} is lazy and has no weights yet: run the network once on a batch.")
     if weight.numel() == 0:

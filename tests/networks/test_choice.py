@@ -217,3 +217,16 @@ def test_selectors_may_be_read_only_once() -> None:
     assert WeightSpace(net, exclude=iter(["1"])).layers == WeightSpace(net, include=iter(["0.weight"])).layers == ("0",)
     pruner = LocalPruner("mp", exclude=iter(["1"]), include=iter(["default"]))
     assert (pruner.include, pruner.exclude) == (("default",), ("1",))
+
+
+def test_a_network_without_parameters_has_nothing_to_prune() -> None:
+    with pytest.raises(ValueError, match=r"no weight to prune \(0 % of 0 parameters"):
+        WeightSpace(nn.Sequential(nn.Flatten()))
+
+
+def test_a_space_s_own_names_choose_it_again_where_a_layer_is_compiled() -> None:
+    net = nn.Sequential(nn.Linear(3, 3), nn.Tanh(), torch.compile(nn.Linear(3, 2), backend="eager"))
+    space = WeightSpace(net)
+    assert space.names[1] == "2._orig_mod.weight"
+    assert WeightSpace(net, include=space.names).layers == space.layers == ("0", "2")
+    assert WeightSpace(net, include=space.names[1]).layers == ("2",)

@@ -223,8 +223,9 @@ def test_parts_have_the_shapes_of_the_weights() -> None:
     [
         (nn.Sequential(nn.Conv2d(1, 2, 2), nn.ReLU(), nn.Flatten(), nn.Linear(4, 5)), r"'3'.*\(3, 4\).*\(5, 4\)"),
         (nn.Sequential(nn.Conv2d(1, 2, 2), nn.ReLU(), nn.Flatten()), r"'3'.*\(3, 4\) in the mask, None"),
+        (nn.Sequential(nn.Flatten(), nn.ReLU()), r"'0'.*\(2, 1, 2, 2\) in the mask, None"),
     ],
-    ids=["another shape", "a layer less"],
+    ids=["another shape", "a layer less", "nothing to prune"],
 )
 def test_a_mask_of_another_network_is_refused(other: nn.Module, sentence: str) -> None:
     mask = Mask.dense(WeightSpace(small_net()))

@@ -260,6 +260,17 @@ def test_in_turn_each_layer_sees_the_pruned_ones_before_it(net: nn.Module, task:
     assert not torch.equal(at_once.network()[7].weight, pruned[7].weight)
 
 
+@pytest.mark.parametrize("criterion", ["mp", "lm"])
+def test_in_turn_prunes_a_compiled_layer_too(criterion: str, net: nn.Module, task: data.Task) -> None:
+    pruner = LocalPruner(criterion, sparsity=0.5, stages=1, scope="layer", batch_size=40)
+    compiled = copy.deepcopy(net)
+    compiled[7] = torch.compile(compiled[7], backend="eager")
+    pruned, mask = in_turn(pruner, compiled, task)
+    alone, expected = in_turn(pruner, net, task)
+    assert torch.equal(mask.kept, expected.kept)
+    assert torch.equal(WeightSpace(pruned).read(), WeightSpace(alone).read())
+
+
 def test_in_turn_takes_groups_of_layers(net: nn.Module, task: data.Task) -> None:
     pruner = LocalPruner(SPARSEGPT, sparsity=0.5, stages=1, scope="layer", batch_size=40, exclude="7")
     alone, mask = in_turn(pruner, net, task)
