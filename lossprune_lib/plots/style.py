@@ -141,13 +141,14 @@ def label_lines(ax: Axes, labels: Mapping[Line2D, str] | None = None) -> Axes:
     ----------
     labels : of the lines that get one; by default those of all lines that have one
     """
-    named = labels or {line: str(line.get_label()) for line in ax.lines if not str(line.get_label()).startswith("_")}
+    if labels is None:
+        labels = {line: str(line.get_label()) for line in ax.lines if not str(line.get_label()).startswith("_")}
     looks: dict[str, Any] = {"fontsize": _SIZE, "va": "center", "annotation_clip": False}
     texts = {
         line: ax.annotate(
             text, (1, 0), (_GAP, 0), "axes fraction", "offset points", color=ink(line.get_color()), **looks
         )
-        for line, text in named.items()
+        for line, text in labels.items()
         if len(line.get_xydata())  # type: ignore[arg-type]
     }
     ax.get_ylim()  # lets matplotlib find the limits, which it puts off

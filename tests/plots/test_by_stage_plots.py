@@ -84,6 +84,8 @@ def test_slices_are_labelled_at_their_ends() -> None:
     across, height = leaving.xy
     assert height == pytest.approx(1.9)
     assert across == pytest.approx(1.9 / 9)
+    ax = landscape.slices(landscape.frame(Figure().add_subplot(), 1, 2), at, {"qm": 5 * at, "gradient": 9 * at})
+    assert [text.get_text() for text in ax.texts] == ["QM, quadratic model", "gradient, uphill"]
 
 
 def test_shares_by_chooser_are_the_tables() -> None:

@@ -55,6 +55,13 @@ def test_a_label_that_is_alone_stands_at_the_end_of_its_line() -> None:
     assert ax.texts[1].xy == pytest.approx((1, 0.5))
 
 
+def test_no_labels_are_none_and_not_those_of_all_lines() -> None:
+    ax = Figure().add_subplot()
+    ax.plot([0, 1], [0, 1], label="a line")
+    assert not plots.label_lines(ax, {}).texts
+    assert len(plots.label_lines(ax).texts) == 1
+
+
 @pytest.mark.parametrize("scale", ["linear", "log"])
 def test_labels_follow_when_axes_get_other_limits(scale: str) -> None:
     """Of themselves, or from those that share them: the first has its labels before the second is drawn."""
