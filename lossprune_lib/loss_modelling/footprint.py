@@ -36,6 +36,8 @@ class Footprint:
         Whether layers that keep few weights multiply by all of them, since the network failed otherwise.
     cut_off : indices of layers
         That the outputs depend on, though no gradient reaches them.
+    said : list of str
+        Of what a warning was given already: "slow". It grows, so that each is given once.
     """
 
     outputs: Tensor
@@ -48,7 +50,7 @@ class Footprint:
     mixes: bool = False
     dense: bool = False
     cut_off: tuple[int, ...] = ()
-    said: list[str] = field(default_factory=list)  # of what a warning was given
+    said: list[str] = field(default_factory=list)
 
     def by_pairs(self, space: WeightSpace, columns: int, max_bytes: int) -> dict[int, bool]:
         """Return for each layer of the fast path whether its squares are summed by pairs of positions.

@@ -58,8 +58,7 @@ def forecast(risk: BatchLoss, weights: Tensor, step: Tensor, orders: Sequence[st
     orders : names in `ORDERS`
         "ggn" and "hessian" pass through the network for this step, exactly.
     """
-    for order in check_list(orders, "orders", "['first']"):
-        check_choice(order, ORDERS, "order")
+    orders = [check_choice(order, ORDERS, "order") for order in check_list(orders, "orders", "['first']")]
     model = risk.model(weights)
     slope = model.predicted_change(step, order=1).item()
     forms: dict[str, Callable[[], float]] = {

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from torch import nn
 
-from lossprune_lib.checks import check_instance
+from lossprune_lib.checks import check_instance, check_list
 from lossprune_lib.data.task import TaskLike
 from lossprune_lib.networks.choice import has_functions
 from lossprune_lib.networks.copies import copied
@@ -162,10 +162,11 @@ def prune_together(
     Raises
     ------
     TypeError, ValueError
-        if the pruners are no list, prune different layers, or do not go together with network, task and mask.
+        if the pruners are no list of LocalPruner, prune different layers, or do not go together with network, task and
+        mask.
     """
-    if not isinstance(pruners, Sequence) or not all(isinstance(pruner, LocalPruner) for pruner in pruners):
-        raise TypeError("pruners is a list of LocalPruner: for one, write its own prune(net, task).")
+    listed = check_list(pruners, "pruners", "[LocalPruner('mp'), LocalPruner('qm')]")
+    pruners = [check_instance(pruner, LocalPruner, "A pruner", "write LocalPruner('qm')") for pruner in listed]
     if not pruners:
         return []
     if any((pruner.include, pruner.exclude) != (pruners[0].include, pruners[0].exclude) for pruner in pruners):

@@ -65,9 +65,9 @@ def check_recipe_of_ensemble(recipe: Recipe | None) -> Recipe:
 
 
 def check_seeds(seeds: int | Sequence[int], networks: int) -> int | list[int]:
-    """Return one seed, or a list with one for each network; raise ValueError for another number of them."""
+    """Return one seed, or a list with one for each network; raise ValueError or TypeError for what are none."""
     if isinstance(seeds, Integral):
-        return int(seeds)
+        return check_int(seeds, "a seed", least=0)
     listed = check_list(seeds, "seeds for each network", "[0, 1]")
     checked = [check_int(seed, "a seed", least=0) for seed in listed]
     if len(checked) != networks:

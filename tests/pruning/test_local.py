@@ -845,6 +845,15 @@ def test_each_run_is_what_its_pruner_gives_alone(differ_in: str, masked: bool, n
         assert run.true_change == pytest.approx(pruner.prune(net, task, mask).true_change, rel=1e-12)
 
 
+def test_pruners_together_are_any_list_of_pruners(net: nn.Module, task: data.Task) -> None:
+    runs = prune_together((LocalPruner("mp", sparsity, stages=1) for sparsity in (0.2, 0.5)), net, task, progress=False)
+    assert [run.sparsity for run in runs] == pytest.approx([0.2, 0.5], abs=0.01)
+    with pytest.raises(TypeError, match="pruners are a list"):
+        prune_together(LocalPruner("mp"), net, task)
+    with pytest.raises(TypeError, match="A pruner is a LocalPruner, not 'mp'"):
+        prune_together(["mp"], net, task)
+
+
 def test_these_pruners_do_not_all_choose_the_same(net: nn.Module, task: data.Task) -> None:
     """Else the comparison above would hold for runs that are mixed up."""
     for differ_in in ("criterion", "stages", "sparsity", "penalty", "seed", "batch", "scope", "schedule", "loss"):

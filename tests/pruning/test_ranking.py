@@ -63,3 +63,10 @@ def test_a_path_of_stages_starts_before_the_last_one(trained, digits, batch) -> 
 def test_an_unknown_order_is_refused(trained, digits, batch) -> None:
     with pytest.raises(ValueError, match="'third'"):
         ranking.path(trained, digits, batch).forecast(0.5, ("third",))
+
+
+def test_orders_may_be_read_only_once(trained, digits, batch) -> None:
+    path = ranking.path(trained, digits, batch)
+    weights, step = path.model.weights, path.step(0.5)
+    found = forecast.forecast(BatchLoss(trained, batch), weights, step, iter(["first", "diagonal"]))
+    assert list(found.changes()) == ["first", "diagonal"]

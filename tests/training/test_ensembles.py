@@ -529,6 +529,11 @@ def test_what_cannot_be_trained_together_is_refused(nets: list[nn.Module], small
         call(nets, small)
 
 
+def test_a_truth_value_is_no_seed(nets: list[nn.Module], small: data.Task) -> None:
+    with pytest.raises(TypeError, match="whole number, not True"):
+        ensembles.fit(ensembles.Ensemble.of(nets), small, 1, seeds=True)
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("kind", ["sparse", "pruned"])
 def test_an_accelerator_gives_the_same_networks(nets: list[nn.Module], small: data.Task, kind: str) -> None:
