@@ -72,6 +72,10 @@ class Stills:
     """Pictures below one another, for paper and for pages without a kernel, with their words as alternative text."""
 
     def __init__(self, pictures: Sequence[tuple[bytes, str]]) -> None:
+        if not pictures:
+            raise ValueError(
+                "There are no pictures to show: give the settings of one, such as stills({}) for the start."
+            )
         images = [Image.open(io.BytesIO(png)).convert("RGB") for png, _ in pictures]
         self.size = max(image.width for image in images), sum(image.height for image in images)
         sheet, top = Image.new("RGB", self.size), 0

@@ -10,6 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from torch import nn
 
+from lossprune_lib.checks import check_choice
 from lossprune_lib.data.task import Task
 from lossprune_lib.loss_modelling.forecast import ORDERS
 from lossprune_lib.plots.style import WIDTH, styled
@@ -55,7 +56,13 @@ def taylor_slider(
     criterion : which chooses the weights; one without a model, such as "mp", takes the same ones in any number of
         stages
     start, stages, order : what is shown first, of `GRID`, `STAGES` (the nearest) and `forecast.ORDERS`
+
+    Raises
+    ------
+    ValueError, TypeError
+        for a criterion or an order that there is not, or a network and task that do not go together.
     """
+    check_choice(criterion, CRITERIA, "criterion")
     points = _Points(net, task, criterion, batch_size, seed)
     dense = points.path(0.0, 1)
     actual = [dense.true_change(kappa) for kappa in GRID]

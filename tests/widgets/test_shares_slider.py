@@ -116,6 +116,8 @@ def test_pictures_for_paper_leave_the_sliders_alone(slider) -> None:
     assert slider.picture.html.value == before
     with pytest.raises(ValueError, match="control called 'stages'"):
         slider.stills({"stages": 3})
+    with pytest.raises(ValueError, match="no pictures to show"):
+        slider.stills()
 
 
 @pytest.mark.parametrize(("shares", "wanted"), [([0.1, 0.1, 0.1], 30), ([0.9, 0.1, 0.0], 120), ([0, 0, 0], 50)])

@@ -129,3 +129,8 @@ def test_the_table_behind_the_picture(slider, trained, digits, batch) -> None:
     row = slider.table.set_index("sparsity").loc[0.9]
     assert row["true_change"] == pytest.approx(path.true_change(0.9), rel=1e-4)
     assert row["diagonal"] == pytest.approx(path.predicted_change(0.9, "diagonal"), rel=1e-4)
+
+
+def test_a_criterion_that_there_is_not_is_refused(trained, digits) -> None:
+    with pytest.raises(ValueError, match="Did you mean 'mp'"):
+        widgets.taylor_slider(trained, digits, "mpp")
