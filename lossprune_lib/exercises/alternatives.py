@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 import html
 import os
-import sys
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -21,8 +20,7 @@ if TYPE_CHECKING:
 
 def speak() -> None:
     """In a notebook, where the course's notebooks are at hand, give figures their words from now on."""
-    ipython, backend = sys.modules.get("IPython"), os.environ.get("MPLBACKEND", "")
-    shell = ipython.get_ipython() if ipython is not None else None
+    shell, backend = course.shell(), os.environ.get("MPLBACKEND", "")
     if shell is None or not course.notebooks() or "inline" not in backend or find_spec("matplotlib") is None:
         return
     from matplotlib import pyplot

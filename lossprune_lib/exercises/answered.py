@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from lossprune_lib.checks import check_choice, check_float
+from lossprune_lib.checks import check_choice, check_float, suggestion
 from lossprune_lib.exercises import quantities
 
 Key: TypeAlias = str | float | tuple[float, float]
@@ -43,7 +43,9 @@ class Answer:
         if self.choices:
             for choice in [self.value, *(key for key in self.because if key != "right")]:
                 if choice not in self.choices:
-                    check_choice(choice, map(str, self.choices), "choice")
+                    known = ", ".join(map(repr, self.choices))
+                    near = suggestion(choice, map(str, self.choices))
+                    raise ValueError(f"There is no choice {choice!r}.{near} Choose one of: {known}.")
             return
         check_float(self.value, "answer", least=-math.inf)
         for key in self.because:

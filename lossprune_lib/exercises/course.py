@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 _TITLE = re.compile(r"^#{2,3} (?:Exercise|Bonus) (\d+\.\d+)\b:? *(.*)$", re.M)
@@ -38,6 +40,12 @@ class Asked:
     kind: str
     name: str
     number: str = ""
+
+
+def shell() -> Any:
+    """Return the IPython shell that runs the course, or None outside IPython, which is not imported to find out."""
+    ipython = sys.modules.get("IPython")
+    return None if ipython is None else ipython.get_ipython()
 
 
 def notebooks() -> list[Path]:

@@ -16,8 +16,7 @@ from lossprune_lib.exercises import course
 
 def watch() -> None:
     """In IPython, explain names that are not defined, unless the notebooks are not here or someone explains already."""
-    ipython = sys.modules.get("IPython")
-    shell = ipython.get_ipython() if ipython is not None else None
+    shell = course.shell()
     if shell is not None and not shell.custom_exceptions and course.notebooks():
         shell.set_custom_exc((NameError,), _explain)
 

@@ -42,6 +42,6 @@ def read(text: str, unit: str = "") -> float:
 def write(number: float, unit: str = "") -> str:
     """Return a number with three digits and its unit, two if it is less than one; with "%" the number is a share."""
     shown = 100 * number if unit == "%" else number
-    digits = f"{shown:,.0f}" if abs(shown) >= 1000 else f"{shown:.{3 if abs(shown) >= 1 else 2}g}"
+    digits = f"{shown:,.0f}" if abs(shown) >= 999.5 else f"{shown:.{3 if abs(shown) >= 1 else 2}g}"
     one = unit.removesuffix("s") if digits in ("1", "-1") else unit
     return f"{digits}{_SPACE}{one}" if unit else digits

@@ -9,12 +9,12 @@ from __future__ import annotations
 import datetime
 import json
 import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from lossprune_lib import files
+from lossprune_lib.exercises import course
 
 FOLDER = Path.cwd()  # where the kernel was started, whatever directory the learner changes to
 NAME = "progress.json"
@@ -26,9 +26,7 @@ def path() -> Path | None:
     named = os.environ.get("LOSSPRUNE_PROGRESS")
     if named:
         return None if named == "off" else Path(named)
-    ipython = sys.modules.get("IPython")
-    in_notebook = ipython is not None and ipython.get_ipython() is not None
-    return FOLDER / NAME if in_notebook else None
+    return None if course.shell() is None else FOLDER / NAME
 
 
 def read() -> dict[str, dict[str, Any]]:

@@ -144,6 +144,8 @@ def test_other_numbers_may_be_a_tenth_off_or_what_is_said() -> None:
     [
         ({"value": "OBD", "choices": {"MP": "MP", "QM": "QM"}}, "choice"),
         ({"value": "MP", "choices": {"MP": "MP", "QM": "QM"}, "because": {"OBD": "."}}, "choice"),
+        ({"value": "0", "choices": {0: "a", 1: "b"}}, "no choice '0'"),
+        ({"value": 0, "choices": {0: "a", 1: "b"}, "because": {"1": "."}}, "no choice '1'"),
         ({"value": 1.0, "because": {"lower": "."}}, "kind of guess"),
         ({"value": float("nan")}, "finite"),
         ({"value": "MP"}, "answer must be a number"),
@@ -275,7 +277,15 @@ def test_what_is_shown_without_a_kernel_is_the_question() -> None:
 
 @pytest.mark.parametrize(
     ("number", "unit", "text"),
-    [(1, "points", "1 point"), (-1.0, "points", "-1 point"), (1.2, "points", "1.2 points"), (0.000244, "%", "0.024 %")],
+    [
+        (1, "points", "1 point"),
+        (-1.0, "points", "-1 point"),
+        (1.2, "points", "1.2 points"),
+        (0.000244, "%", "0.024 %"),
+        (999.4, "", "999"),
+        (999.5, "", "1,000"),
+        (-999.6, "", "-1,000"),
+    ],
 )
 def test_numbers_are_written_for_readers(number: float, unit: str, text: str) -> None:
     assert quantities.write(number, unit).replace("\u00a0", " ") == text
