@@ -57,7 +57,7 @@ whoever its name names, FOLDER/Ada_01_loss_landscapes.ipynb. Stored outputs are 
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; return 0, or 1 if something is wrong."""
+    """Run a command; return 0, or 1 if something is wrong, or 130 if it was interrupted."""
     options = _parser().parse_args(arguments)
     try:
         return options.command(options)
@@ -65,7 +65,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"{error}\n" + "\n".join(getattr(error, "__notes__", [])), file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("Interrupted. Finished runs are kept: the same command resumes from there.", file=sys.stderr)
+        kept = " Finished runs are kept: the same command resumes from there." if options.command is _run else ""
+        print(f"Interrupted.{kept}", file=sys.stderr)
         return 130
 
 
@@ -88,16 +89,16 @@ def _parser() -> argparse.ArgumentParser:
     about = "run a grid of prunings and fine-tunings, show its progress and results, export it"
     study = commands.add_parser("study", help=about, description=_STUDY.format(plans=", ".join(study_plans())))
     actions = study.add_subparsers(required=True, metavar="ACTION")
-    for action, about in {
-        "run": "carry out the runs that are not finished yet",
-        "status": "say how many runs are finished",
-        "table": "print the finished runs, one row per run",
-        "export": "write the finished runs to CSV files, with a note of how they were made",
+    for action, (carry_out, about) in {
+        "run": (_run, "carry out the runs that are not finished yet"),
+        "status": (_status, "say how many runs are finished"),
+        "table": (_table, "print the finished runs, one row per run"),
+        "export": (_export, "write the finished runs to CSV files, with a note of how they were made"),
     }.items():
         command = actions.add_parser(
             action, help=about, description=about, epilog=_PLAN, formatter_class=argparse.RawDescriptionHelpFormatter
         )
-        command.set_defaults(command=globals()[f"_{action}"])
+        command.set_defaults(command=carry_out)
         command.add_argument("plan", help="a TOML file, or the name of a plan that comes with the project")
         command.add_argument("--store", default="runs.sqlite", help="the SQLite file of finished runs (%(default)s)")
         command.add_argument("--seeds", type=int, nargs="+", metavar="SEED", help="only these of the plan's seeds")

@@ -131,3 +131,28 @@ def test_the_command_line_says_what_it_can() -> None:
 def test_the_table_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     assert __main__.main(["doctor"]) == 0
     assert capsys.readouterr().out.count("OK") == len(doctor._LOOKS)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "command", "kept"),
+    [
+        (["doctor"], "doctor.check", False),
+        (["study", "status", "a plan"], "__main__._study", False),
+        (["study", "run", "a plan"], "__main__._study", True),
+    ],
+)
+def test_only_where_runs_are_kept_is_an_interruption_told_so(
+    arguments: list[str],
+    command: str,
+    kept: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(f"lossprune_lib.{command}", interrupted)
+    assert __main__.main(arguments) == 130
+    told = capsys.readouterr().err
+    assert told.startswith("Interrupted.")
+    assert ("runs are kept" in told) == kept
