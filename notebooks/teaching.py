@@ -175,7 +175,7 @@ def status(table: dict[str, Any]) -> str:
         number in entry["measured"] for entry in table.values() for group in groups for number in entry.get(group, {})
     ]
     return (
-        f"Times measured with learners: {sum(rows)} of {len(rows)}. The others are estimates of the authors "
+        f"Times measured with learners: {sum(rows)} of {len(rows)}. The others are the authors' estimates "
         "(`teaching/minutes.toml` has them all): keep a tenth in hand."
     )
 

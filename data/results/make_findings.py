@@ -18,7 +18,7 @@ HERE = Path(__file__).parent
 HEAD = """# What came out
 
 Built from the tables by `python data/results/make_findings.py`, by the rules of the second round of
-[JUDGING.md](JUDGING.md). They preceded the runs, but for the tables of the first round (digits, mnist,
+[JUDGING.md](JUDGING.md). These rules preceded the runs, except for the tables of the first round (digits, mnist,
 cifar10_small_vgg), which are judged again here, and for what JUDGING.md marks as later. ± is the spread over seeds; in
 brackets stand 95 % intervals of means; a star marks what differs from the paper (Welch's test, 5 %). Several
 sparsities of one study are one case, and its verdict is the weakest of theirs. The verdicts of the first round are

@@ -66,13 +66,13 @@ def what_the_paper_says() -> Iterable[str]:
     way = 100 * (change["mp"] - change["lm"]) / (change["mp"] - change["qm"])
     yield (
         "Laurent and others (2020) model the loss, and remove the weights that matter least to it. Their three "
-        "findings, with their numbers for MNIST:"
+        "findings, with numbers for MNIST:"
     )
     yield "\n".join(
         [
             "- **Locality is crucial**: such a model is right only nearby, so prune in many small stages. Magnitude "
             f"(MP) changes the loss by {change['mp']:.2f} nats, the quadratic model (QM) in 140 stages by "
-            f"{change['qm']:.2f}. (Guessing has {GUESSING:.1f} in all.)",
+            f"{change['qm']:.2f}. (Guessing has a loss of {GUESSING:.1f}.)",
             "- **First and second order are similar** once the steps are local: the linear model (LM) goes "
             f"{way:.0f} % of the way from MP to QM.",
             f"- **Preserving the loss is not enough**: curvature alone (OBD) loses {change['obd'] - change['qm']:.2f} "
@@ -122,7 +122,7 @@ def behind_verdicts(cases: Cases, studies: dict[str, pd.DataFrame], every: dict[
         ),
     )
     yield (
-        "A case with several sparsities counts as its weakest, which the table shows, the lowest of equals. *Gap*: "
+        "A case with several sparsities counts as its weakest (of equals, the lowest), which the table shows. *Gap*: "
         "error after fine-tuning less that before pruning. *Ceiling*: the largest correlation to be expected with a "
         "gap that is measured so noisily."
     )
@@ -183,19 +183,19 @@ def aloud(cases: Cases, every: dict[str, pd.DataFrame]) -> str:
     if (number, verdict) == (1, "undecided"):
         plain = [clear_steps([part for case in cases for part in case.alike])]
     if (number, verdict) == (1, "reproduced"):
-        plain.append(f"QM changes it by: {'; '.join(of_stages(case, every) for case in cases)}.")
+        plain.append(f"With QM it changes by: {'; '.join(of_stages(case, every) for case in cases)}.")
     if number == 2 and verdict != "refuted":
         goes = [f"{way_of_linear(case)}{f' ({called(case.name)})' * (len(cases) > 1)}" for case in cases]
         asks = " (our rule asks for 75 %; the seeds leave it open)" * (verdict == "undecided")
         plain = [f"Of the way from magnitude to QM, LM goes {listed(goes)}{asks}."]
     if (number, verdict) == (2, "refuted") and all(lead(case.table).verdict() != "better" for case in cases):
         plain = [
-            "QM does not clearly beat magnitude there, and then our rule says refuted. That alone does not show that "
+            "QM does not clearly beat magnitude there, so our rule says refuted. That alone does not show that "
             "LM and QM differ."
         ]
         plain += of_linear(cases)
         if all((case.table["pruned_train_loss"] > GUESSING).mean() > 0.5 for case in cases):
-            plain.append("Most of these pruned networks have more loss than guessing.")
+            plain.append("Most of these pruned networks have a higher loss than guessing.")
     if number == 3 and (without := [name for name in longest(every) if every[name]["tuning_epochs"].isna().all()]):
         plain.append(f"{listed(dict.fromkeys(map(called, without)))} were not fine-tuned for this.")
     return f"**{NAMES[number].capitalize()}**: {'; '.join(case.words for case in cases)}. {' '.join(plain)}"
@@ -325,7 +325,7 @@ def of_orders(table: pd.DataFrame) -> str:
     if lead(table).verdict() == "better":
         return f"{apart}, or {between_orders(table).words('.0f', ' %')} of MP less QM"
     lost = int((table["pruned_train_loss"] > GUESSING).sum())
-    broken = f"; {lost} of {len(table)} have more loss than guessing" if lost > len(table) / 2 else ""
+    broken = f"; {lost} of {len(table)} have a higher loss than guessing" if lost > len(table) / 2 else ""
     return f"QM less MP {lead(table).words('.2f')} nats, not clear; {apart}{broken}"
 
 
@@ -355,9 +355,10 @@ def text() -> str:
         "## What turned out to be something else",
         *spoken,
         f"## {ASKED}",
-        "Brackets hold 95 % intervals over seeds. The [rules](JUDGING.md) preceded the runs, but for the tables of a "
-        "first round (digits, small VGG, and MNIST with 60 + 20 epochs), which are judged again by them, and for what "
-        "JUDGING.md marks as later. ResNet and VGG11 have a sampled curvature. [FINDINGS.md](FINDINGS.md) has more.",
+        "Brackets hold 95 % intervals over seeds. The [rules](JUDGING.md) preceded the runs, except for the tables of "
+        "a first round (digits, small VGG, and MNIST with 60 + 20 epochs), which are judged again by them, and for "
+        "what JUDGING.md marks as later. ResNet and VGG11 have a sampled curvature. [FINDINGS.md](FINDINGS.md) has "
+        "more.",
         *behind_verdicts(cases, studies, every),
         *filter(None, shown),
     ]

@@ -91,7 +91,7 @@ def layer_shares() -> tuple[str, str]:
         found = {at: results.preserving(part) for at, part in parts.items()}
         small = {at: results.preserving(part[part["step_penalty"] <= 0.1]) for at, part in parts.items()}
         if all(of.within.verdict() == "undecided" for of in found.values()):
-            spoken.append("There, these two do not clearly correlate.")
+            spoken.append("There, loss change and error do not clearly correlate.")
         else:
             spoken.append(
                 "Among one criterion's prunings, loss change and error after fine-tuning correlate by "
@@ -104,7 +104,7 @@ def layer_shares() -> tuple[str, str]:
     head = ["within a criterion", "loss change and gap correlate by", "with the shares held fixed"]
     head += ["step penalties of at most 0.1", "with the shares held fixed"]
     return " ".join(spoken), (
-        f"{in_a_table(head, shown)}\n\nWith larger step penalties criteria prune as MP does, and its mask counts again."
+        f"{in_a_table(head, shown)}\n\nWith larger step penalties, criteria prune as MP does and repeat its mask."
     )
 
 
@@ -132,7 +132,7 @@ def given_shares() -> tuple[str, str]:
     before = pd.concat([results.controls_of_loss(table) for table in tables.values()])
     before = before[(before["criterion"] == "qm") & (before["stages"] == 14) & (before["first"] == "magnitude")]
     spoken = (
-        "Controls give magnitude the shares of QM in 14 stages. Before fine-tuning, it then loses clearly more than "
+        "Controls give magnitude the shares of QM in 14 stages. Before fine-tuning, it loses clearly more than "
         f"QM in {(before['low'] > 0).sum()} of {len(before)} cases. After fine-tuning, the rules say: "
         f"{'; '.join(what_rules_say(told))}."
     )

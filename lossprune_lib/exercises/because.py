@@ -67,7 +67,7 @@ BECAUSE: dict[str, dict[Any, str]] = {
     },
     "share of its own step": {
         "high": "That would fit the steps of MP. QM picked weights whose predicted changes are small, up and down: "
-        "these cancel in the sum, and what happens does not.",
+        "these cancel in the sum, but the actual changes do not.",
     },
     "error that grows": {
         "beyond the 2nd order": "This is the one that stages mend: no single step is long any more.",
@@ -99,7 +99,7 @@ BECAUSE: dict[str, dict[Any, str]] = {
     },
     "share of the budget": {
         "low": "At 95 % fine-tuning soon makes up for single weights. For a starved layer 20 epochs are not enough.",
-        "high": "A little of the lag is left after 20 epochs. Whether by more than chance, one network cannot say.",
+        "high": "A little of the lag is left after 20 epochs. Whether it is more than chance, one network cannot say.",
     },
     "worse at 95 %": {
         0: "MP starves a layer, and even this much fine-tuning does not make up for that.",
@@ -126,8 +126,8 @@ BECAUSE: dict[str, dict[Any, str]] = {
         "low": "Preserving the loss better is not shown to do harm: the interval includes zero.",
     },
     "two convolutional networks": {
-        "clearly behind": "QM kept the loss better by 0.7 nats, yet MP ends ahead in the mean, if not clearly.",
-        "clearly ahead": "In the mean it is, by 0.3 points, but the interval of four networks includes zero.",
+        "clearly behind": "QM kept the loss better by 0.7 nats, yet MP ends ahead on average, if not clearly.",
+        "clearly ahead": "On average it is, by 0.3 points, but the interval of four networks includes zero.",
     },
     # 05 At scale
     "numbers that differ": {
@@ -136,7 +136,7 @@ BECAUSE: dict[str, dict[Any, str]] = {
     },
     "one sampled column": {
         "low": "One column is a crude estimate, and in 14 stages that costs something on the digits.",
-        "high": "It costs less than that here. One column is right in the mean, and the mean is over many examples.",
+        "high": "It costs less than that here. One column is right on average, and the average is over many examples.",
     },
     "own network": {
         "1 to 5 points": "MP starves no layer here, and fine-tuning makes good the rest.",
@@ -146,20 +146,20 @@ BECAUSE: dict[str, dict[Any, str]] = {
     "loss doubled": {
         "high": "It is not far beyond one half. The digits' loss doubled between 60 and 70 % too (notebook 00), though "
         "their accuracy held out longer.",
-        "low": "It gives away half of its weights before the loss has doubled, though its spelling suffers sooner.",
+        "low": "It can lose half of its weights before the loss has doubled, though its spelling suffers sooner.",
     },
     "largest input": {
         "high": "In models with billions of weights it can be. Here most layers have inputs of much the same size.",
-        "low": "In most layers it is about two. In the layers called down a few inputs are large.",
+        "low": "In most layers it is about two. In the layers called 'down' a few inputs are large.",
     },
     "paid back": {
         "high": "Inputs go together only so far: what no other input contains, no other weight can pay back.",
         "low": "Inputs of one layer have much in common, so others can take over a good part of the work.",
     },
     "second at 60 %": {
-        "Wanda, per row": "At 60 % it is behind even magnitude in each layer, 2.00 and 1.87.",
+        "Wanda, per row": "At 60 % it is behind even magnitude in each layer: 2.00 nats against 1.87.",
         "MP, global": "Compared over the whole network, size gives some layers too little: look at their shares below.",
-        "Wanda, per layer": "At 60 % it is hardly ahead of MP in each layer, 1.84 and 1.87.",
+        "Wanda, per layer": "At 60 % it is hardly ahead of MP in each layer: 1.84 nats against 1.87.",
         "MP, per layer": "At 40 % and below it is ahead of QM, at 50 % level, at 60 % behind: see the controls.",
         "LM, global, 14 stages": "It has the stages, but without the curvature it trails even MP in each layer here.",
     },

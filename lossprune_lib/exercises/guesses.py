@@ -108,7 +108,7 @@ class Guess:
         if self.value is None:
             return
         shown = self.choices[self.value] if self.choices else quantities.write(self.value, self.unit)
-        where = "The outcome is open below." if self.outcomes else "Run on, and the outcome opens."
+        where = "The outcome is open below." if self.outcomes else "Run the cells below to see the outcome."
         made = html.escape(json.dumps([self.name, *self._made()]))  # for `python -m lossprune_lib class`
         self._said.value = f'<span data-guess="{made}">Your guess: <b>{html.escape(shown)}</b>. {where}</span>'
 

@@ -33,7 +33,7 @@ def advice(name: str, executed: Sequence[str], cell: str = "") -> str:
     if maker is None and name.lower() in _OPTIONS:
         return f'If {name!r} is your answer, put it in quotes: "{name}".'
     if maker is None:
-        return f"{name!r} is made in no cell of this notebook: look at its spelling."
+        return f"{name!r} is made in no cell of this notebook: check its spelling."
     lines = (line for line in maker.source.splitlines() if line.strip() and not line.lstrip().startswith(("#", _LINE)))
     place = f"section {maker.section}" if maker.section[:1].isdigit() else f'"{maker.section}"'
     place = f"in {place}" if maker.section else "before the first section"

@@ -568,11 +568,11 @@ plt.show()
 # CIFAR-10, while the full Hessian predicts nine tenths, and on CIFAR-10 three quarters (74 %, 67 to 82). LM's steps
 # come next, clearly in all three when compared within each network (42, 39 and 53 %). The others have no fixed order:
 # OBD's steps are predicted worse than MP's on the digits (60 and 75 %); on MNIST (88 and 84 %) and on CIFAR-10 (69 and
-# 77 %) the difference is not clear. For random pruning on CIFAR-10 both models predict, in the mean, more than happens,
+# 77 %) the difference is not clear. For random pruning on CIFAR-10 both models predict, on average, more than happens,
 # but both intervals include 100 %.
 #
 # And is the choice good all the same? QM's steps cost 0.76 nats on the digits and 1.27 on MNIST, where MP's cost 1.77
-# and 2.08. On CIFAR-10 they cost 1.38 and MP's 1.72: 0.34 less in the mean, but the interval, 0.75 less to 0.08 more,
+# and 2.08. On CIFAR-10 they cost 1.38 and MP's 1.72: 0.34 less on average, but the interval, 0.75 less to 0.08 more,
 # does not settle it. (In these three cases there is no step penalty: λ = 0 in exercise 2.2. Notebook 03 tries
 # several, and notebook 04 prunes the same VGGs with one; there QM's lead over MP is clear.) OBD, without the gradient, ends
 # lower still than QM on the digits (0.62), and higher on MNIST (1.93) and CIFAR-10 (2.02), each time clearly.

@@ -338,7 +338,7 @@ worse.reveal(
     "shares still ends clearly behind QM, then 'single weights matter'. (The rule has other sentences, too, for cases "
     "that do not come up here.)",
     of_qm.groupby("sparsity")["sentence"].first(),
-    "At 90 %, MP's lag is next to nothing in the mean, and its interval is wide.",
+    "At 90 %, MP's lag is next to nothing on average, and its interval is wide.",
     "At 95 %, MP is far behind, and QM's shares make up for nearly all of it. Even random weights in these shares, or the same share for every layer, end level with QM, within two points. It was the budget.",
     "At 98 %, most of the lag is budget again. But in QM's own shares random weights are worse than QM's by 6 points, and the largest by 2, with an interval that stays just above zero. By the rule, single weights matter here. (Each interval is taken alone; once all comparisons are counted, these two leads are no longer clear: section 7.)",
     alt="Test errors of five masks at 90, 95 and 98 %: all alike at 90, MP alone far off at 95, and a ladder at 98: QM, QM's shares, shuffled, equal shares, MP.",
@@ -769,7 +769,7 @@ ends.reveal(
 # On the VGG QM had kept the loss clearly better than MP (by 0.70 nats) and OBD (by 0.58). On the residual network it did so in each of the four
 # networks, but one of the four is such an outlier that both intervals include zero. Whether LM kept the loss as well as QM, four VGGs cannot tell.
 #
-# And what did that buy? After fine-tuning MP on the VGG is 0.30 points ahead of QM in the mean. The interval, 0.76 ahead to 0.15 behind, leaves open which is better. But by this interval QM's mask is at most
+# And what did that buy? After fine-tuning MP on the VGG is 0.30 points ahead of QM on average. The interval, 0.76 ahead to 0.15 behind, leaves open which is better. But by this interval QM's mask is at most
 # 0.15 points better, despite the 0.70 nats. So on these VGGs, after six epochs, **preserving the loss was not enough**. That fits the paper's third finding, but it is no verdict on it: our rule asks for the correlation near the best run, and that needs many fine-tuned runs of each network.
 #
 # **And mind how often we have looked.** Of twenty differences that are really zero, one looks clear on average. `data/results/FINDINGS.md` corrects for that in each study. Some that you have seen are

@@ -702,7 +702,7 @@ own.reveal(
 #
 # **3. Why may one sampled column do nearly as well as the exact curvature, as it does in most settings?**
 # <details><summary>It is nearly exact for each example</summary>No. For one example it is a crude guess.</details>
-# <details><summary>It is right in the mean, and means over a thousand examples are ranked</summary>Right: that
+# <details><summary>It is right on average, and averages over a thousand examples are ranked</summary>Right: that
 # is what one expects, as the noise of such a mean is smaller than that of one example. We did not vary their number; section
 # 4 measured how well it chooses.</details>
 # <details><summary>Because labels are drawn from the data</summary>No. They are drawn from the network's own

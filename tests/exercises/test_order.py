@@ -34,7 +34,7 @@ def test_the_section_that_makes_a_name_is_named(name: str, place: str, start: st
 
 
 def test_the_notebook_is_told_by_the_cells_that_were_run() -> None:
-    assert order.advice("pruners", OF_01) == "'pruners' is made in no cell of this notebook: look at its spelling."
+    assert order.advice("pruners", OF_01) == "'pruners' is made in no cell of this notebook: check its spelling."
     text = order.advice(
         "pruners", ["space = WeightSpace(net)\nfor layer, size in zip(space.layers, space.sizes, strict=True):"]
     )
@@ -57,7 +57,7 @@ def test_names_inside_functions_and_comprehensions_are_not_made() -> None:
 
 def test_without_notebooks_nothing_breaks(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
     monkeypatch.setattr(course, "NOTEBOOKS", tmp_path)
-    assert "look at its spelling" in order.advice("net", OF_01)
+    assert "check its spelling" in order.advice("net", OF_01)
 
 
 def test_a_kernel_shows_the_error_and_then_the_sentence() -> None:

@@ -148,7 +148,7 @@ def of_fine_tuning() -> Iterable[str]:
     mp, obd = ((before_vgg[of] - before_vgg["qm"]).mean() for of in ("mp", "obd"))
     yield f"clearly better than MP (by {mp:.2f} nats) and OBD (by {obd:.2f})"
     ahead = ttest_1samp(vgg["mp"] - vgg["qm"], 0).confidence_interval(0.95)
-    yield f"MP on the VGG is {(vgg['qm'] - vgg['mp']).mean():.2f} points ahead of QM in the mean"
+    yield f"MP on the VGG is {(vgg['qm'] - vgg['mp']).mean():.2f} points ahead of QM on average"
     yield f"The interval, {-ahead.low:.2f} ahead to {ahead.high:.2f} behind"
     shares = residual["qm"] - residual["magnitude"]
     yield f"on the residual network {shares.mean():.2f} points *ahead* of QM's own weights ({ends(shares)})"

@@ -53,10 +53,10 @@ _WORDS = """
     wrong-axis: Your softmax runs over the examples: probabilities sum to 1 over the classes.
     labels-alone: You took the unit vectors of the drawn labels, without the probabilities.
     probabilities-alone: You took the probabilities, without the drawn labels.
-    added: You added the unit vector of the label: take it away from the probabilities.
+    added: You added the unit vector of the label: subtract it from the probabilities.
     inputs-not-squared: The inputs must be squared too.
     not-squared: The columns must be squared, entry by entry.
-    classes: one_hot needs the number of classes: not every class is drawn.
+    classes: Give one_hot the number of classes as its second argument: not every class is drawn.
     first-draw: You used the first draw alone: take the mean over all of them.
 """
 

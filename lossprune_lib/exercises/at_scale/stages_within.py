@@ -26,8 +26,8 @@ def _cases() -> list[tuple[int, int, int, int]]:
 
 
 _WORDS = """
-    right: With sampled columns the number of classes has gone from the bill. That decides what can be afforded with
-        1,000 classes.
+    right: With sampled columns the price no longer depends on the number of classes. That decides what can be afforded
+        with 1,000 classes.
     hint: Passes for one example: one for the gradient and one for each column. Then the passes for a stage, then
         whole stages.
     order: Exact curvature comes first, the sampled one second.
@@ -62,4 +62,4 @@ def _wrong(passes: int, examples: int, classes: int, columns: int) -> dict[str, 
     }
 
 
-register("stages within a budget", Exercise(_right, _cases, _wrong, _WORDS, ("the exact one", "the sampled one")))
+register("stages within a budget", Exercise(_right, _cases, _wrong, _WORDS, ("the exact count", "the sampled count")))

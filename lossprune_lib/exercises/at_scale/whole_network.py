@@ -29,9 +29,9 @@ def _cases() -> list[tuple[float, Tensor, Tensor, int]]:
 
 _WORDS = """
     right: A sparsity is a share of something: say of what, whenever you give one.
-    hint: Add up all parameters, then those that can be pruned. So many of the latter must go that they are `share`
-        of the former.
-    unchanged: You returned the share as it came in. The pruner counts prunable weights only, so it must be told more.
+    hint: Add up all parameters, then those that can be pruned. Enough of the latter must go to make up `share` of the
+        former.
+    unchanged: You returned the share as it came in. The pruner counts prunable weights only: ask it for a larger share.
     wrong-way: You multiplied by the coverage, so that even fewer weights would go: divide.
     others-forgotten: `others` are parameters too: biases and norms count among all of them.
     left-out-forgotten: The layers that are left out still belong to the network: count them among all parameters.

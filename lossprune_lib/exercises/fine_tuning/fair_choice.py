@@ -47,7 +47,7 @@ _WORDS = """
     row-per-seed: Each seed chose a row of its own, so no single step penalty is reported: choose one for all seeds.
     row-not-index: The row is not a whole number from 0: return its index, not its error.
     counted-from-one: The row is one too high: count rows from 0.
-    by-test: You chose by the test error, so the error that it shows there is too good: choose by valid_error, and only
+    by-test: You chose by the test error, so the test error that you report is too good: choose by valid_error, and only
         look up test_error.
     mean-plus-spread: You chose by the mean plus the spread, but the rule here is the mean alone.
     single-entry: You took the row with the single lowest entry: one lucky seed. Take the lowest mean over seeds.

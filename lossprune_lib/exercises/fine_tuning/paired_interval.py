@@ -36,7 +36,7 @@ _WORDS = """
     right: Each seed is its own comparison, so what moves both errors together is gone before anything is averaged.
     hint: First a difference for each seed. Then its mean, its deviation with n - 1, and how far t standard errors
         reach.
-    sign: The sign is turned round: first less second is asked for.
+    sign: Your sign is the wrong way round: take first minus second.
     turned-round: The ends are turned round: the lower one comes first.
     unpaired: You put the spreads of both columns together, as if they came from different seeds. The networks are the
         same: take differences within seeds first.
@@ -51,7 +51,7 @@ _WORDS = """
     percentiles: Those are percentiles of the seeds' differences. They say where single seeds fall, not where the mean
         does.
     first-alone: The width is that of the first column alone: take the spread of the differences.
-    reach-alone: Add the reach to the mean, and take it away: the ends lie around the mean, not around zero.
+    reach-alone: Your ends lie around zero. They should lie around the mean: the mean less the reach, and plus it.
     without-signs: You took the differences without their signs, which makes a difference out of mere noise.
     median: You took the median, but the mean is asked for.
 """

@@ -45,7 +45,7 @@ _WORDS = """
     right: It is one for any rising curve, however bent: only the order counts, and equal numbers share their mean rank.
     hint: The ranks of [1, 2, 2, 5] are [1, 2.5, 2.5, 4].
     no-ranks: That is Pearson's correlation of the numbers themselves: replace each number by its rank first.
-    argsort-once: argsort gives which entry comes first, not which rank an entry has. Sort the order once more.
+    argsort-once: argsort says which entry comes first, not which rank an entry has. Apply argsort once more.
     ties-in-order: Equal numbers got different ranks, by where they stand. They share the mean of their ranks.
     ties-lowest: Equal numbers got the lowest of their ranks, as in sports. They share the mean of their ranks.
     ties-highest: Equal numbers got the highest of their ranks. They share the mean of their ranks.

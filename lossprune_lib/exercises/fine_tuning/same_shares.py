@@ -61,8 +61,8 @@ _WORDS = """
     pruned-for-kept: You keep as many weights as `kept` prunes: count its True entries.
     threshold: Weights of equal size tie at the border, and a threshold keeps all of them or none, so the number is
         wrong. Choose by position instead, as topk(k).indices does.
-    counts: A layer keeps another number of weights than `kept` does there. Add up each layer's True entries, and
-        compare.
+    counts: In some layer, your mask keeps a different number of weights from `kept`. Add up each layer's True entries,
+        and compare.
 """
 
 

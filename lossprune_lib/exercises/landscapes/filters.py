@@ -49,14 +49,14 @@ _WORDS = """
     direction-as-a-whole: The direction's length is taken over the whole layer: it must be taken row by row.
     weight-as-a-whole: The weight's length is taken over the whole layer: it must be taken row by row.
     columns: You normalise columns, which hold what goes out of one input. A unit's weights are a row, dimension 0.
-    upside-down: The factor is upside down: it is the weight's length over the direction's length.
+    upside-down: Your factor is upside down: it should be the weight's length over the direction's length.
     sum-of-sizes: You add up sizes. The length of a row is the root of the sum of squares.
     divided-by-weight: You divide by the weight's lengths. Divide by the direction's, and multiply by the weight's.
     weight-stretched: You stretch the weight to the direction's lengths: it should be the other way round.
     entry-by-entry: You multiply entry by entry. A row has one factor for all of its entries.
     sizes-of-weights: Each entry gets the size of its weight. Only the length of a whole row should be the weight's.
     weight-added: You add the weight. What is asked for is the direction alone, not the point it leads to.
-    zeros-keep: A unit whose weights are all zero keeps its direction: it gets zeros, as its length is zero.
+    zeros-keep: You leave the direction of a unit whose weights are all zero: return zeros there, as its length is zero.
     turned: The direction is turned around: a length is never negative, so no sign can change.
     one-dimension: A filter is all of [out, in, height, width] but dimension 0: take the length over all three, not one.
     last-dimension: A filter is all of [out, in, height, width] but dimension 0: take the length over more than the

@@ -49,7 +49,8 @@ _WORDS = """
         F.cross_entropy. If so, compare the last, at t = 1: the point there is space.read() + direction.
     logits: You return the logits for each position: the loss of a batch is one number, the mean cross-entropy.
     not-averaged: You return the loss of every example at each position: the loss of a batch is their mean.
-    one-loss: You return a single loss, not one for each position. Is the return inside the loop, or a mean too many?
+    one-loss: You return a single loss, not one for each position. Is the return inside the loop, or do you take one
+        mean too many?
     summed: You add up the losses of the examples. The loss of a batch is their mean.
     backwards: You walk backwards: the point is θ plus t times direction, not minus.
     from-zero: You start at zero: the line starts at the network's own weights, space.read().

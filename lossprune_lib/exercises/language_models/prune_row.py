@@ -89,7 +89,7 @@ _WORDS = """
     by-size: You take the smallest weight each time: take the one of the smallest increase.
     by-wanda: You take the weight of the smallest own error, as Wanda does: take the smallest increase, which knows that
         the others pay back.
-    dearest: You take the dearest weight each time.
+    dearest: You take the most expensive weight each time: take the cheapest.
     one-more: One weight too many has gone.
     one-fewer: One weight too few has gone.
     one: You remove one weight only: one that is zero already has the least price, so a loop takes it again. Leave it

@@ -42,9 +42,8 @@ _WORDS = """
     hint: Cut each row into groups of four neighbours, and in each group keep the two of the largest scores.
     smallest: You kept the two with the smallest scores: those are the ones that go.
     along-outputs: Your groups run along the outputs. A group is four neighbours in one row.
-    spread-out: Your groups are not of neighbours: they take every so-manieth weight of a row. Cut the row into
-        pieces of
-        four.
+    spread-out: The weights of your groups are not neighbours: they are spread over the row at equal distances. Cut the
+        row into pieces of four.
     half-of-row: You kept half of each row, wherever it is. It must be two in every group of four.
     half-of-all: You kept half of all weights, wherever they are. It must be two in every group of four.
     one: You keep one of each four: keep two.

@@ -79,7 +79,7 @@ _WORDS = """
     places-among-kept: You rank the kept weights only, which is fine, but then use their places in that shorter list as
         places among all D. kept.nonzero() translates them.
     share-of-left: You take the sparsity as a share of the weights that are left. It is a share of all D weights.
-    rounding: D κ is rounded to the nearest whole number, neither cut down nor rounded up: Python's round() does it.
+    rounding: D κ must be rounded to the nearest whole number, not always down or up: Python's round() does it.
     threshold: A threshold decides what goes, such as that of kthvalue, and the number of zeros is not round(D κ). It
         cannot separate equal values, and there is none when no weight goes: choose by position in a sorted list.
     part-by-part: You rank the first and the second part of the weights separately. Rank all D together.

@@ -43,7 +43,7 @@ _WORDS = """
         which removes too little. The shares kept are multiplied, so it takes a root, not a quotient.
     kept-divided: You divide the share kept by the number of stages. Shares are multiplied, so it takes a root.
     all-at-once: Every entry is the final sparsity: then all is removed in stage 1.
-    all-at-the-end: All is removed in the last stage. The exponent is a fraction: / divides, // cuts down to an integer.
+    all-at-the-end: All is removed in the last stage. The exponent is a fraction: / divides, // also rounds down.
     cut-of-each-stage: This is what each stage adds. Return the sparsity after it, with all earlier stages counted.
     share-of-each-stage: This is the share of what is left that each stage removes. Return the sparsity after each
         stage.

@@ -129,7 +129,7 @@ _WORDS = """
     largest: The largest saliencies are pruned. The smallest go first.
     largest-revived: The largest saliencies are pruned, and what is pruned comes back. What is pruned goes first, then
         the smallest.
-    rounded-down: D κ is cut down to a whole number. Round it to the nearest, as Python's round() does.
+    rounded-down: You round D κ down to a whole number. Round it to the nearest, as Python's round() does.
     rounded-up: D κ is rounded up to a whole number. Round it to the nearest, as Python's round() does.
     first-model: The models are made, but the ranking uses the first one only.
     always-qm: This is what QM would keep, whatever the criterion. Use the criterion that is given.

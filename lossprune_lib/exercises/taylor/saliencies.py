@@ -36,7 +36,7 @@ _QM_WORDS = """
     right: Leave out the curvature and it is LM, leave out the gradient and it is OBD; with a large λ it ranks as MP
         does.
     summed: Your saliency is one number, but every weight needs one of its own: do not sum over the weights.
-    sign: The gradient term has the wrong sign: the step is minus the weight, so it is -g θ beside a plus.
+    sign: The gradient term has the wrong sign: the step is minus the weight, so this term is -g θ.
     half-curvature: The 1/2 of the quadratic term is missing.
     sign-and-half: The sign of the gradient term is wrong, and the 1/2 of the quadratic term is missing.
     half-penalty: The 1/2 of the step penalty is missing.
