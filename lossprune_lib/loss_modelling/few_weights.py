@@ -9,6 +9,7 @@ Source: the criteria of Laurent et al. 2020, section 2; LeCun et al. 1990, Optim
 
 from __future__ import annotations
 
+import bisect
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,9 +18,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from lossprune_lib.loss_modelling import landscape
+from lossprune_lib.checks import check_int
 from lossprune_lib.loss_modelling.batch_loss import BatchLoss
-from lossprune_lib.loss_modelling.landscape import Positions
+from lossprune_lib.loss_modelling.landscape import Positions, losses_at, positions
 from lossprune_lib.loss_modelling.model import LossModel
 
 _CANDIDATES = 60  # of each kind, among which the telling weights are looked for
@@ -81,12 +82,18 @@ class TwoWeights:
 
 
 def one_weight(risk: BatchLoss, index: int, shares: Positions) -> OneWeight:
-    """Return the loss over one weight of the network, at shares [P] of its trained value, and the models there."""
-    weights = risk.space.read()
+    """Return the loss over one weight of the network, at shares [P] of its trained value, and the models there.
+
+    Raises
+    ------
+    IndexError, ValueError, TypeError
+        if there is no such weight, or a share cannot be used.
+    """
+    index, weights = _check_index(risk, index), risk.space.read()
     model, value = risk.model(weights), weights[index].item()
     direction = F.one_hot(torch.tensor(index), risk.space.size).to(weights)
-    at = value * torch.as_tensor(shares).to(weights)
-    losses = landscape.line(risk.space, (risk.x, risk.y), direction, at - value, loss=risk.loss)
+    at = value * positions(shares, risk, "shares")
+    losses = losses_at(risk, [direction], (at - value).unsqueeze(1))
     assert model.gradient is not None
     assert model.curvature is not None
     slope, curvature = model.gradient[index].item(), model.curvature[index].item()
@@ -94,14 +101,22 @@ def one_weight(risk: BatchLoss, index: int, shares: Positions) -> OneWeight:
 
 
 def two_weights(risk: BatchLoss, indices: Sequence[int], shares: Positions) -> TwoWeights:
-    """Return the loss over two weights of the network, each at shares [P] of its trained value, with its models."""
-    weights = risk.space.read()
-    model, chosen = risk.model(weights), torch.tensor(list(indices))
+    """Return the loss over two weights of the network, each at shares [P] of its trained value, with its models.
+
+    Raises
+    ------
+    IndexError, ValueError, TypeError
+        if these are not the indices of two weights, or a share cannot be used.
+    """
+    indices, weights = [_check_index(risk, index) for index in indices], risk.space.read()
+    if len(indices) != 2:
+        raise ValueError(f"indices are those of two weights, such as (0, 1), but here are {len(indices)}.")
+    model, chosen = risk.model(weights), torch.tensor(indices)
     first, second = F.one_hot(chosen, risk.space.size).to(weights)
-    at = torch.as_tensor(shares).to(weights)
+    at = positions(shares, risk, "shares")
     values = [weights[index].item() for index in indices]
-    steps = [value * (at - 1) for value in values]
-    losses = landscape.plane(risk.space, (risk.x, risk.y), first, second, *steps, loss=risk.loss)
+    steps = torch.cartesian_prod(*(value * (at - 1) for value in values))
+    losses = losses_at(risk, [first, second], steps).view(len(at), len(at))
     forms = [risk.quadratic_form(weights, v, "hessian") for v in (first, second, first + second)]
     assert model.gradient is not None
     slopes = model.gradient[chosen.to(weights.device)].tolist()
@@ -177,9 +192,16 @@ def _loss(model: LossModel) -> float:
 
 def _name(risk: BatchLoss, index: int) -> str:
     """Return a weight's layer and its place there."""
-    for layer, shape in risk.space.layout:
-        size = torch.Size(shape).numel()
-        if index < size:
-            return f"{layer}[{', '.join(str(int(i)) for i in torch.unravel_index(torch.tensor(index), shape))}]"
-        index -= size
-    raise IndexError(f"There is no weight {index} beyond the last one: indices count from 0 to size - 1.")
+    starts = [0, *itertools.accumulate(risk.space.sizes)]
+    number = bisect.bisect_right(starts, index) - 1
+    layer, shape = risk.space.layout[number]
+    place = torch.unravel_index(torch.tensor(index - starts[number]), shape)
+    return f"{layer}[{', '.join(str(int(i)) for i in place)}]"
+
+
+def _check_index(risk: BatchLoss, index: int) -> int:
+    """Return the index of a weight as an int; else raise TypeError, ValueError or IndexError."""
+    index = check_int(index, "The index of a weight", least=0)
+    if index >= risk.space.size:
+        raise IndexError(f"There is no weight {index}: this network's are counted from 0 to {risk.space.size - 1}.")
+    return index

@@ -64,8 +64,7 @@ def line(
         if the network, the batch, a direction or a position cannot be used; the message says what to do.
     """
     risk = BatchLoss(net, batch, loss=loss, max_bytes=max_bytes)
-    t = _positions(at, risk, "at")
-    return _losses(risk, start, [direction], t.unsqueeze(1))
+    return losses_at(risk, [direction], positions(at, risk, "at").unsqueeze(1), start)
 
 
 def plane(
@@ -88,8 +87,8 @@ def plane(
         [A, B].
     """
     risk = BatchLoss(net, batch, loss=loss, max_bytes=max_bytes)
-    a, b = _positions(at_first, risk, "at_first"), _positions(at_second, risk, "at_second")
-    return _losses(risk, start, [first, second], torch.cartesian_prod(a, b)).view(len(a), len(b))
+    a, b = positions(at_first, risk, "at_first"), positions(at_second, risk, "at_second")
+    return losses_at(risk, [first, second], torch.cartesian_prod(a, b), start).view(len(a), len(b))
 
 
 def orthonormal(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor, tuple[float, float]]:
@@ -109,12 +108,12 @@ def orthonormal(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor, tuple[fl
     return along, rest / y.clamp_min(1e-30), (x.item(), y.item())
 
 
-def random_direction(net: nn.Module, seed: int = 0) -> Tensor:
+def random_direction(net: nn.Module | WeightSpace, seed: int = 0) -> Tensor:
     """Return a random direction [D], filter-normalised: each unit's or filter's part is as long as its weights.
 
     Without this, a step of one length would be a large one for a layer of small weights and a small one for another.
     """
-    space = WeightSpace(net)
+    space = net if isinstance(net, WeightSpace) else WeightSpace(net)
     weights = space.read()
     drawn = torch.randn(space.size, generator=generator(seed, "direction"), dtype=torch.float64).to(weights)
     for part, own in zip(space.split(drawn), space.split(weights), strict=True):
@@ -123,7 +122,8 @@ def random_direction(net: nn.Module, seed: int = 0) -> Tensor:
     return drawn
 
 
-def _positions(at: Positions, risk: BatchLoss, what: str) -> Tensor:
+def positions(at: Positions, risk: BatchLoss, what: str) -> Tensor:
+    """Return positions as a tensor [P] of the weights' dtype and device; else raise TypeError or ValueError."""
     weight = risk.space.like
     try:
         t = torch.as_tensor(at).to(dtype=weight.dtype, device=weight.device)
@@ -134,14 +134,27 @@ def _positions(at: Positions, risk: BatchLoss, what: str) -> Tensor:
     return check_finite(t, what, "give numbers, for example torch.linspace(0, 1, 21)")
 
 
-def _losses(risk: BatchLoss, start: Tensor | None, directions: list[Tensor], points: Tensor) -> Tensor:
-    """Return the mean loss [P] at points [P, K] of the span of K directions."""
+def losses_at(risk: BatchLoss, directions: Sequence[Tensor], points: Tensor, start: Tensor | None = None) -> Tensor:
+    """Return the mean loss at start + sum_k t_k d_k, for each point t; what `line` and `plane` are made of.
+
+    Parameters
+    ----------
+    directions : K vectors [D]
+    points : [P, K], of the weights' dtype and device
+    start : [D], the network's own weights by default
+
+    Returns
+    -------
+    Tensor
+        [P], on the CPU.
+    """
     space, mlp = risk.space, risk.is_mlp
     start = space.read() if start is None else start
     for what, vector in [("The start", start), *(("The direction", direction) for direction in directions)]:
         space.check_point(vector, what)
     # Of an example: each layer's output and what the activation after it makes. Of a point: its weights.
-    outputs = sum(shape[0] for _, shape in space.layout) if mlp else risk.footprint.saved
+    # Where there is no graph, nothing is saved.
+    outputs = sum(shape[0] for _, shape in space.layout) if mlp else max(1, risk.footprint.saved)
     numbers = max(1, risk.max_bytes // start.element_size() // 2)
     examples = max(1, (numbers - 2 * space.size) // (3 * outputs))
     if start.device.type == "cpu":
@@ -154,7 +167,7 @@ def _losses(risk: BatchLoss, start: Tensor | None, directions: list[Tensor], poi
         check_finite(space.run(start, risk.rest, next(risk.cut(1))[0]), "The network's output")
         for x, y in risk.cut(-(-risk.examples // pieces)):
             at_once = max(1, numbers // (space.size + 3 * outputs * len(y)))
-            logits_of = (_together if mlp else _one_by_one)(risk, start, torch.stack(directions), x)
+            logits_of = (_together if mlp else _one_by_one)(risk, start, torch.stack(list(directions)), x)
             for i in range(0, len(points), at_once):
                 total[i : i + at_once] += _totals(risk.loss, logits_of(points[i : i + at_once]), y)
     return (total / float(risk.loss.count(risk.y))).to("cpu", start.dtype)

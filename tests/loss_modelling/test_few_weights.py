@@ -6,6 +6,8 @@ import copy
 
 import pytest
 import torch
+from awkward_networks import Made
+from torch import nn
 from torch.nn import functional as F
 
 from lossprune_lib import BatchLoss, WeightSpace, data, landscape
@@ -80,6 +82,55 @@ def test_weights_of_a_restricted_space_are_the_same_ones(risk, net) -> None:
     for whole, part in zip(*pairs, strict=True):
         torch.testing.assert_close(part, whole, rtol=1e-9, atol=1e-12)
     assert few_weights.removal(risk, [(INDICES[0],)]).dtype == torch.float64
+
+
+def test_the_batch_is_cut_to_the_budget_of_the_loss() -> None:
+    torch.manual_seed(0)
+    seen: list[int] = []
+
+    def forward(own: nn.Module, z: torch.Tensor) -> torch.Tensor:
+        seen.append(len(z))
+        return own.a(z).tanh()
+
+    x, y = torch.randn(50, 6, dtype=torch.float64), torch.randint(3, (50,))
+    wide, narrow = (BatchLoss(Made(forward, a=nn.Linear(6, 3)).double(), (x, y), max_bytes=b) for b in (2**30, 1))
+    for risk in (wide, narrow):
+        risk.model(risk.space.read())  # which cuts the batch in its own way
+    for find, which in ((few_weights.one_weight, 3), (few_weights.two_weights, (3, 8))):
+        most = {}
+        for name, risk in (("wide", wide), ("narrow", narrow)):
+            seen.clear()
+            find(risk, which, SHARES)
+            most[name] = max(seen)
+        assert most["narrow"] < most["wide"] == 50
+
+
+@pytest.mark.parametrize(
+    ("index", "error", "message"),
+    [
+        (50200, IndexError, "no weight 50200.*from 0 to 50199"),
+        (-1, ValueError, "at least 0"),
+        (0.5, TypeError, "whole number"),
+    ],
+)
+def test_an_index_of_no_weight_is_refused(risk, index, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        few_weights.one_weight(risk, index, SHARES)
+    with pytest.raises(error, match=message):
+        few_weights.two_weights(risk, (0, index), SHARES)
+
+
+def test_two_weights_are_two(risk) -> None:
+    for indices in ((0,), (0, 1, 2)):
+        with pytest.raises(ValueError, match="two weights"):
+            few_weights.two_weights(risk, indices, SHARES)
+
+
+def test_the_first_and_the_last_weight_have_names(risk) -> None:
+    last = risk.space.size - 1
+    assert few_weights.one_weight(risk, 0, [0.0]).name == "fc1[0, 0]"
+    assert few_weights.one_weight(risk, last, [0.0]).name == "fc3[9, 99]"
+    assert few_weights.two_weights(risk, (risk.space.sizes[0], last), [0.0]).names == ("fc2[0, 0]", "fc3[9, 99]")
 
 
 def test_two_weights_are_what_torch_says(risk, net) -> None:

@@ -123,6 +123,15 @@ def test_a_batch_is_cut_only_where_it_may_be(net: str) -> None:
         torch.testing.assert_close(found, expected, rtol=1e-12, atol=0)
 
 
+def test_a_network_that_keeps_no_graph_has_a_landscape() -> None:
+    torch.manual_seed(0)
+    x, y = torch.randn(9, 6, dtype=torch.float64), torch.randint(3, (9,))
+    net = Made(torch.no_grad()(lambda own, z: own.a(z)), a=nn.Linear(6, 3)).double()
+    weights, direction, _ = directions(net)
+    found = landscape.line(net, (x, y), direction, [0.0, 1.0])
+    assert torch.allclose(found, loop(net, (x, y), torch.stack([weights, weights + direction])), rtol=1e-12, atol=0)
+
+
 def _scaled(module: nn.Module, z: torch.Tensor) -> torch.Tensor:
     return type(module).forward(module, z) * z.sum(1, keepdim=True)
 
@@ -158,6 +167,8 @@ def test_a_random_direction_has_the_networks_norms(name: str) -> None:
     for part, own in zip(space.split(one), space.split(space.read()), strict=True):
         assert torch.allclose(part.flatten(1).norm(dim=1), own.flatten(1).norm(dim=1), rtol=1e-12)
     assert torch.equal(one, landscape.random_direction(net, 3))
+    without = WeightSpace(net, exclude=space.layers[0])
+    torch.testing.assert_close(landscape.random_direction(without).norm(), without.read().norm(), rtol=1e-12, atol=0)
     assert abs(torch.cosine_similarity(one, other, dim=0)) < 0.9
 
 
