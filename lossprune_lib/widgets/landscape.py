@@ -13,10 +13,9 @@ from torch import Tensor, nn
 
 from lossprune_lib.data.task import Task
 from lossprune_lib.loss_modelling import landscape
-from lossprune_lib.loss_modelling.model import LossModel
+from lossprune_lib.loss_modelling.batch_loss import BatchLoss
 from lossprune_lib.networks.beginnings import classes_of
 from lossprune_lib.networks.masks import Mask
-from lossprune_lib.networks.weights import WeightSpace
 from lossprune_lib.plots.line_and_plane import LineAndPlane, View
 from lossprune_lib.plots.style import WIDTH, styled
 from lossprune_lib.pruning.local import LocalPruner
@@ -86,17 +85,18 @@ class _Surroundings:
 
     def __init__(self, net: nn.Module, task: Task, examples: int) -> None:
         self.net, self.task = net, task
-        self.theta, self.batch = WeightSpace(net).read(), (task.x_train[:examples], task.y_train[:examples])
+        self.risk = BatchLoss(net, (task.x_train[:examples], task.y_train[:examples]))
+        self.theta = self.risk.space.read()
         self.size, self.shares = self.theta.norm().item(), torch.linspace(0, 1, _POINTS)
         masks, _ = one_shot(net, task, SPARSITIES)
         self.start, self.emptied_by_mp = {}, {}
         for kappa, mask in zip(SPARSITIES, masks, strict=True):
             step = self.theta * mask.kept - self.theta
-            self.start[kappa] = View(step, landscape.line(net, self.batch, step, self.shares))
+            self.start[kappa] = View(step, self._losses(step))
             self.emptied_by_mp[kappa] = _emptied(mask)
-        gradient = LossModel.at(net, self.batch, 1).gradient
+        gradient = self.risk.model(self.theta, 1).gradient
         assert gradient is not None
-        self.free = {"gradient": gradient, "random": landscape.random_direction(net, 0)}
+        self.free = {"gradient": gradient, "random": landscape.random_direction(self.risk.space, 0)}
 
     def at_mp(self, sparsity: float) -> tuple[float, float, float]:
         """Return the length of MP's step, its share of the length of theta, and the loss at its end."""
@@ -113,11 +113,10 @@ class _Surroundings:
             step = along * (view.first.norm() / along.norm().clamp_min(1e-30))
         else:
             for state in LocalPruner(direction, sparsity=sparsity, stages=stages).stream(self.net, self.task):
-                step = state.weights - self.theta
-                loss = landscape.line(self.net, self.batch, step, [1.0]).item()
+                step, loss = state.weights - self.theta, self.risk.value(state.weights).item()
                 view = replace(view, path=(*view.path, (step.norm().item(), loss)), emptied=_emptied(state.mask))
                 yield view
-        view = replace(view, step=step, line=landscape.line(self.net, self.batch, step, self.shares))
+        view = replace(view, step=step, line=self._losses(step))
         yield view
         at, losses = self.size * torch.linspace(_LOW, _HIGH, _SIDE), torch.empty(_SIDE, _SIDE)
         even, odd = at[::2], at[1::2]
@@ -129,10 +128,15 @@ class _Surroundings:
         losses[1::2] = self._plane(view, odd, at)
         yield replace(view, at=at, plane=losses)
 
+    def _losses(self, step: Tensor) -> Tensor:
+        """Return the loss at shares of a step."""
+        return landscape.losses_at(self.risk, [step], self.shares.to(step).unsqueeze(1))
+
     def _plane(self, view: View, at_first: Tensor, at_second: Tensor) -> Tensor:
         assert view.step is not None
         along, across, _ = landscape.orthonormal(view.first, view.step)
-        return landscape.plane(self.net, self.batch, along, across, at_first, at_second).cpu()
+        points = torch.cartesian_prod(at_first, at_second).to(along)
+        return landscape.losses_at(self.risk, [along, across], points).view(len(at_first), len(at_second))
 
     def in_words(self, view: View, sparsity: float, name: str, done: bool) -> str:
         """Return a view's numbers in words, as far as they are known."""
