@@ -9,7 +9,7 @@ Magnitude-Based Pruning (LAMP); Frankle et al. 2021, Pruning Neural Networks at 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -62,9 +62,14 @@ def lamp(space: WeightSpace, weights: Tensor, sparsity: float) -> dict[str, floa
     return Mask(~smallest(scores, count(space.size, check_sparsity(sparsity))), space.layout).density()
 
 
-def largest(space: WeightSpace, shares: Sequence[float]) -> Mask:
-    """Return the mask that keeps the largest weights of each layer, so many as its share says."""
-    gone = [size - round(size * share) for size, share in zip(space.sizes, shares, strict=True)]
+def largest(space: WeightSpace, shares: Mapping[str, float]) -> Mask:
+    """Return the mask that keeps the largest weights of each layer, so many as its share says.
+
+    Parameters
+    ----------
+    shares : of each layer, as from `erk`, `lamp` and `Mask.density`
+    """
+    gone = [size - round(size * shares[layer]) for layer, size in zip(space.layers, space.sizes, strict=True)]
     dense = Mask.dense(space)
     return dense.without(dense.smallest_kept(space.read().abs(), gone, "layer"))
 

@@ -13,13 +13,13 @@ from torch import nn
 
 from lossprune_lib.data.task import Task
 from lossprune_lib.networks.masks import Mask
-from lossprune_lib.networks.selection import count, smallest
 from lossprune_lib.networks.weights import WeightSpace
 from lossprune_lib.plots.shares import LABELS, SharesView, Way
 from lossprune_lib.plots.style import WIDTH, styled
 from lossprune_lib.pruning import allocation
 from lossprune_lib.pruning.local import LocalPruner
 from lossprune_lib.training import score
+from lossprune_lib.training.gradual import by_magnitude
 from lossprune_lib.widgets.picture import Frames, Picture
 from lossprune_lib.widgets.sliders import Sliders, control
 
@@ -119,18 +119,17 @@ class _Layers:
     def ways(self, sparsity: float, qm: LocalPruner) -> dict[str, Way]:
         """Return the ways to compare with: magnitude at the shares of each rule, and QM itself."""
         mask = qm.prune(self.net, self.task, progress=False).mask
-        kept = ~smallest(self.weights.abs(), count(self.space.size, sparsity))
         rules = {
             "equal": dict.fromkeys(self.space.layers, 1 - sparsity),
             "erk": allocation.erk(self.space, sparsity),
-            "mp": Mask(kept, self.space.layout).density(),
+            "mp": by_magnitude(self.net, sparsity).density(),
             "magnitude": mask.density(),
         }
-        found = {name: self._by_magnitude(tuple(rule.values())) for name, rule in rules.items()}
+        found = {name: self._way(allocation.largest(self.space, rule)) for name, rule in rules.items()}
         return found | {"qm": self._way(mask)}
 
     def _by_magnitude(self, shares: tuple[float, ...]) -> Way:
-        return self._way(allocation.largest(self.space, shares))
+        return self._way(allocation.largest(self.space, dict(zip(self.space.layers, shares, strict=True))))
 
     def _way(self, mask: Mask) -> Way:
         found = score(partial(self.space.run, self.weights * mask.kept, self.rest), self.task, "valid")

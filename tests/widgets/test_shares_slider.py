@@ -140,7 +140,7 @@ def test_giving_way_keeps_the_number_of_weights() -> None:
 
 def test_the_largest_weights_of_each_layer_are_kept(trained) -> None:
     space = WeightSpace(trained)
-    mask = allocation.largest(space, (0.1, 0.02, 0.5))
+    mask = allocation.largest(space, {"fc3": 0.5, "fc1": 0.1, "fc2": 0.02})
     for weight, kept, share in zip(space.split(space.read()), space.split(mask.kept), (0.1, 0.02, 0.5), strict=True):
         assert int(kept.sum()) == round(share * kept.numel())
         assert weight[kept].abs().min() >= weight[~kept].abs().max()
