@@ -22,7 +22,7 @@ from lossprune_lib.pruning.criteria import Criterion, Ranking
 from lossprune_lib.pruning.layerwise import SPARSEGPT, WANDA, output_square
 from lossprune_lib.pruning.local import LocalPruner
 from lossprune_lib.pruning.run import PrunerState
-from lossprune_lib.pruning.stage import losses_of, model_of, pruned_state, rank
+from lossprune_lib.pruning.stage import model_of, pruned_state, rank
 
 METHODS: Mapping[str, tuple[str | Criterion, str]] = {
     "mp": ("mp", "global"),
@@ -74,12 +74,12 @@ class PrunedLanguageModels:
         """Return what a method says of all weights: the same at every sparsity, as it prunes in one go."""
         pruner = self._pruner(criterion, scope)
         state = pruner.start(self.net, self.task)
-        return state, scope, rank(pruner, state, model_of(pruner, state, losses_of(state)))
+        return state, scope, rank(pruner, state, model_of(pruner, state))
 
     def _grams(self) -> list[Tensor]:
         """Return X^T X of the inputs X that the whole network gives each layer."""
         state, scope, _ = self.rankings["wanda"]
-        model = model_of(self._pruner(WANDA, scope), state, losses_of(state))
+        model = model_of(self._pruner(WANDA, scope), state)
         return [x.T @ x for x in model.inputs().values()]
 
     def _pruned(self, method: str, sparsity: float) -> TinyGPT:

@@ -22,7 +22,7 @@ from lossprune_lib.pruning.criteria import CRITERIA, Criterion, Rule, modelled_c
 from lossprune_lib.pruning.local import LocalPruner
 from lossprune_lib.pruning.run import PrunerState
 from lossprune_lib.pruning.settings import PrunerSettings
-from lossprune_lib.pruning.stage import losses_of, model_of, pruned_state, rank
+from lossprune_lib.pruning.stage import model_of, pruned_state, rank
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -150,7 +150,7 @@ def one_shot(
 
     pruner = LocalPruner(criterion, stages=1, seed=seed)
     start = pruner.start(net, task)
-    ranking = rank(pruner, start, model_of(pruner, start, losses_of(start)))  # once: every sparsity cuts the same one
+    ranking = rank(pruner, start, model_of(pruner, start))  # once: every sparsity cuts the same one
     rest, found, rows = start.space.rest(), [], []
     for sparsity in check_list(sparsities, "sparsities", "[0.5, 0.9]"):
         pruned = start.mask.smallest_kept(ranking.saliency, start.mask.still_to_prune(sparsity, "global"))

@@ -48,7 +48,7 @@ def run_stage(
     counts : of each group that is ranked together, in place of a sparsity, where the caller has counted already
     """
     counts = _counts(settings, state, sparsity) if counts is None else counts
-    model = model or model_of(settings, state, losses_of(state))
+    model = model or model_of(settings, state)
     ranking = rank(settings, state, model)
     pruned = state.mask.smallest_kept(ranking.saliency, counts, settings.within)
     after = pruned_state(state, pruned, ranking.update)
@@ -102,12 +102,17 @@ def losses_of(state: PrunerState) -> LossOf:
     return lambda s: loss_on(s.batch_size, s.seed, s.loss, s.curvature_columns, s.max_bytes)
 
 
-def model_of(settings: PrunerSettings, state: PrunerState, loss_of: LossOf) -> StageModel:
-    """Return the model that a criterion ranks by, with what the criterion asks for and no more."""
+def model_of(settings: PrunerSettings, state: PrunerState, loss_of: LossOf | None = None) -> StageModel:
+    """Return the model that a criterion ranks by, with what the criterion asks for and no more.
+
+    Parameters
+    ----------
+    loss_of : from `losses_of` this state, where several pruners share it
+    """
     criterion, order = settings.rule, settings.rule.order
     if order is None:
         return StageModel(state.weights, space=state.space, mask=state.mask)
-    risk, reads_gradient = loss_of(settings), criterion.gradient and order > 0
+    risk, reads_gradient = (loss_of or losses_of(state))(settings), criterion.gradient and order > 0
     found = risk.known(state.weights, order, reads_gradient, state.restriction)
     _check_number(settings, state, found.loss)
     derivatives = found.gradient if reads_gradient else None, found.curvature if order > 1 else None
