@@ -102,11 +102,15 @@ class BatchLoss:
     @cached_property
     def footprint(self) -> Footprint:
         """What one example takes, from a preflight; the space keeps it for inputs of this kind."""
-        one, other = (part(two_of(self.x), slice(i, i + 1)) for i in range(2))
-        self._kind = kind(self.x), are_different(one, other)  # equal examples show less
         if self._kind not in self.space.footprints:
             self.space.footprints[self._kind] = preflight(self.space, self.rest, self.x)
         return self.space.footprints[self._kind]
+
+    @cached_property
+    def _kind(self) -> tuple[object, bool]:
+        """Of the inputs, as the space tells them apart: equal examples show less."""
+        both = two_of(self.x)
+        return kind(self.x), are_different(*(part(both, slice(i, i + 1)) for i in range(2)))
 
     def note(self, **found: bool) -> None:
         """Keep what was found out about the network after its preflight."""
