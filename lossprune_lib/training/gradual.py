@@ -55,12 +55,14 @@ def fit_gradually(
     fitted, mask = fit_and_mask(
         net,
         task,
+        epochs=None,
         loss=loss,
         recipe=recipe,
         mask=mask_at,
         mask_settings=sparsity,
         seed=seed,
         progress=progress,
+        on_epoch=None,
         checkpoint=checkpoint,
     )
     assert mask is not None  # after the last epoch at the latest

@@ -79,10 +79,11 @@ def fit(
     return fit_and_mask(
         net,
         task,
-        epochs,
+        epochs=epochs,
         loss=loss,
         recipe=recipe,
         mask=mask,
+        mask_settings=mask,
         seed=seed,
         progress=progress,
         on_epoch=on_epoch,
@@ -94,18 +95,18 @@ def fit(
 def fit_and_mask(
     net: nn.Module,
     task: TaskLike,
-    epochs: int | None = None,
     *,
-    loss: Loss = cross_entropy,
-    recipe: Recipe | None = None,
-    mask: Mask | MaskAt | None = None,
-    mask_settings: object = None,
-    seed: int = 0,
-    progress: bool = True,
-    on_epoch: Callable[[int, Score], object] | None = None,
-    checkpoint: str | Path | None = None,
+    epochs: int | None,
+    loss: Loss,
+    recipe: Recipe | None,
+    mask: Mask | MaskAt | None,
+    mask_settings: object,
+    seed: int,
+    progress: bool,
+    on_epoch: Callable[[int, Score], object] | None,
+    checkpoint: str | Path | None,
 ) -> tuple[nn.Module, Mask | None]:
-    """Do what `fit` does, and return the last mask too; `mask_settings` let a checkpoint tell functions apart."""
+    """Do what `fit` does, and return the last mask too; `mask_settings` are what a checkpoint tells masks apart by."""
     recipe, loss, seed = check_recipe(recipe), check_loss(loss), check_int(seed, "seed", least=0)
     epochs = recipe.epochs if epochs is None else check_int(epochs, "epochs", least=0)
     check_callable(on_epoch, "on_epoch", "lambda epoch, score: print(epoch, score)")
@@ -117,11 +118,7 @@ def fit_and_mask(
         evaluate(net, task, "valid", loss=loss)  # refuses a network that does not go with the task
     best, best_state, best_own, done, kept = math.inf, copy_of(net), own_states(net), 0, None
     if checkpoint is not None:
-        kept = Checkpoint(
-            checkpoint,
-            best_state,
-            settings_of(net, task, epochs, loss, recipe, seed, mask if mask_settings is None else mask_settings),
-        )
+        kept = Checkpoint(checkpoint, best_state, settings_of(net, task, epochs, loss, recipe, seed, mask_settings))
         notes, others = kept.restore(_places(net, best_state), optimizer)
         done, best = notes.get("epoch", 0), notes.get("best", math.inf)
         if "kept" in others:
