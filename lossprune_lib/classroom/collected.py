@@ -55,7 +55,7 @@ def collect(folder: str | Path, *, execute: bool = False) -> Collected:
     folder = Path(folder)
     if not folder.is_dir():
         raise ValueError(f"There is no folder {folder}: name the one in which the reports or notebooks lie.")
-    asked = {(_kind(ask), ask.name): ask for ask in course.asked()}
+    asked = {(ask.kind, ask.name): ask for ask in course.asked()}
     if not asked:
         raise ValueError("The notebooks of the course are not here: run this in the course's folder, not on a wheel.")
     submissions, remarks = [], []
@@ -169,10 +169,6 @@ def _row(who: str, entry: Entry, ask: course.Asked, file: str) -> dict[str, Any]
 
 def _same(who: str) -> str:
     return " ".join(who.split()).casefold()
-
-
-def _kind(ask: course.Asked) -> str:
-    return "exercise" if ask.kind == "check" else "guess"
 
 
 def to_csv(table: pd.DataFrame, path: str | Path) -> Path:

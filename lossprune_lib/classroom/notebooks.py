@@ -57,10 +57,10 @@ def read(file: str, who: str, found: Any) -> Submission:
 
 
 def _of_cell(cell: dict[str, Any]) -> Iterator[Entry]:
-    asked = course.ASKED.findall(_joined(cell.get("source")))
+    asked = course.asked_in(_joined(cell.get("source")))
     for kind, name in asked:
-        yield Entry("exercise" if kind == "check" else "guess", text(name, "a name"))
-    checks = [name for kind, name in asked if kind == "check"]
+        yield Entry(kind, text(name, "a name"))
+    checks = [name for kind, name in asked if kind == "exercise"]
     outputs = cell.get("outputs")
     for output in outputs if isinstance(outputs, list) else ():
         if isinstance(output, dict):

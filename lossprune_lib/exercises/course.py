@@ -13,7 +13,8 @@ NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 _TITLE = re.compile(r"^#{2,3} (?:Exercise|Bonus) (\d+\.\d+)\b:? *(.*)$", re.M)
 _SECTION = re.compile(r"^## (.*)$", re.M)
 # In double quotes, as the formatter of the sources writes them: a name may hold an apostrophe.
-ASKED = re.compile(r"^(?:\w+ = |display\()?exercises\.(check|guess)\(\s*\"([^\"]+)\"", re.M)  # kind, name
+_ASKED = re.compile(r"^(?:\w+ = |display\()?exercises\.(check|guess)\(\s*\"([^\"]+)\"", re.M)
+_KINDS = {"check": "exercise", "guess": "guess"}
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class Asked:
 
     Attributes
     ----------
-    kind : "check" or "guess"
+    kind : "exercise" or "guess"
     number : of an exercise, such as "1.2"; empty for a guess
     """
 
@@ -75,6 +76,11 @@ def asked() -> list[Asked]:
             if cell["cell_type"] == "markdown":
                 number = ([number, *(title[0] for title in _TITLE.findall(source))])[-1]
                 continue
-            for kind, name in ASKED.findall(source):
-                found.append(Asked(path.stem, kind, name, number if kind == "check" else ""))
+            for kind, name in asked_in(source):
+                found.append(Asked(path.stem, kind, name, number if kind == "exercise" else ""))
     return found
+
+
+def asked_in(source: str) -> list[tuple[str, str]]:
+    """Return the kind ("exercise" or "guess") and the name of what a cell asks."""
+    return [(_KINDS[call], name) for call, name in _ASKED.findall(source)]

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FORMAT, VERSION = "lossprune report", 1  # of the file; the version changes when older readers would misread it
+_RECORDED = {"exercise": "exercises", "guess": "guesses"}
 _OF_CHECK: dict[str, Any] = {"passed": None, "attempts": 0, "mistake": None, "mistakes": {}, "when": None}
 _OF_GUESS = {"guess": None, "right": None, "when": None}
 
@@ -28,7 +29,7 @@ def progress() -> pd.DataFrame:
     found = records.read()
     rows: dict[str, dict[str, Any]] = {}
     for notebook, asked in _by_notebook(found).items():
-        tried = {ask: found["exercises"].get(ask.name, {}) for ask in asked if ask.kind == "check"}
+        tried = {ask: found["exercises"].get(ask.name, {}) for ask in asked if ask.kind == "exercise"}
         guesses = [found["guesses"].get(ask.name, {}) for ask in asked if ask.kind == "guess"]
         left = [ask.number or ask.name for ask, entry in tried.items() if not entry.get("passed")]
         named = [
@@ -76,7 +77,7 @@ def report(name: str, path: str | Path | None = None) -> Path | None:
             "name": name.strip(),
             "written": records.now(),
             "lossprune": __version__,
-            "exercises": _entries(found, "check", _OF_CHECK),
+            "exercises": _entries(found, "exercise", _OF_CHECK),
             "guesses": _entries(found, "guess", _OF_GUESS),
         },
         indent=1,
@@ -92,7 +93,7 @@ def report(name: str, path: str | Path | None = None) -> Path | None:
 
 
 def _entries(found: dict[str, dict[str, Any]], kind: str, empty: dict[str, Any]) -> list[dict[str, Any]]:
-    kept = found["exercises" if kind == "check" else "guesses"]
+    kept = found[_RECORDED[kind]]
     return [
         {"notebook": ask.notebook, "number": ask.number, "name": ask.name, **empty, **kept.get(ask.name, {})}
         for asked in _by_notebook(found).values()
@@ -105,7 +106,7 @@ def _by_notebook(found: dict[str, dict[str, Any]]) -> dict[str, list[course.Aske
     """Return what each notebook asks; what is recorded and stands in none comes last, as after a renewed course."""
     asked = course.asked()
     known = {(ask.kind, ask.name) for ask in asked}
-    recorded = [("check", name) for name in found["exercises"]] + [("guess", name) for name in found["guesses"]]
+    recorded = [(kind, name) for kind, recorded_as in _RECORDED.items() for name in found[recorded_as]]
     asked += [course.Asked("elsewhere", *pair) for pair in recorded if pair not in known]
     return {
         notebook: [ask for ask in asked if ask.notebook == notebook]

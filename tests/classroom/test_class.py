@@ -75,7 +75,7 @@ def test_three_reports_are_one_table(folder: Path, tmp_path: Path, capsys: pytes
     assert __main__.main(["class", str(folder), "--csv", str(tmp_path / "class.csv")]) == 0
     said, wrong = capsys.readouterr()
     assert wrong == ""
-    asked = sum(ask.kind == "check" for ask in course.asked())
+    asked = sum(ask.kind == "exercise" for ask in course.asked())
     assert f"Ada   1 of {asked}  1.4         -                      2  1 of 1\n" in said
     assert f"Ben   0 of {asked}  -           1.4 one-direction      2  0 of 1\n" in said
     assert f"Cleo  0 of {asked}  -           -                      0  0 of 0\n" in said

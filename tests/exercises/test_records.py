@@ -138,4 +138,4 @@ def test_a_kernel_records_in_its_own_folder(tmp_path: Path, monkeypatch: pytest.
 def test_names_are_unique_in_the_course() -> None:
     names = [(ask.kind, ask.name) for ask in course.asked()]
     assert len(set(names)) == len(names)
-    assert all(ask.number for ask in course.asked() if ask.kind == "check")
+    assert all(ask.number for ask in course.asked() if ask.kind == "exercise")
