@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import NullLocator, PercentFormatter
+from matplotlib.ticker import NullLocator
 
-from lossprune_lib.plots.style import ACTUAL, GUIDE, label_lines
+from lossprune_lib.plots.style import ACTUAL, GUIDE, label_lines, percent
 from lossprune_lib.plots.taylor import order_style
 from lossprune_lib.pruning.by_stage import CAUSES
 
@@ -44,7 +44,7 @@ def stage_by_stage(axes: Iterable[Axes], runs: Mapping[str, pd.DataFrame]) -> No
             lines[line] = f"{_SHORT[name]} {100 * sums[title][name].iloc[-1] / total:.0f} %"
         ax.set(xlim=(0, across[-1]), ylim=(low - 0.05 * (high - low), high + 0.05 * (high - low)), title=title)
         ax.set(xlabel="sparsity after the stage", ylabel="change of the loss (nats)")
-        ax.xaxis.set_major_formatter(PercentFormatter(1, symbol=" %", decimals=0))
+        ax.xaxis.set_major_formatter(percent())
         ax.grid(axis="y")
         label_lines(ax, lines)
 

@@ -12,7 +12,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from lossprune_lib.plots.style import CARD, GUIDE, HIGHLIGHT, INK, MUTED, ink, label_lines, style
+from lossprune_lib.plots.style import CARD, GUIDE, HIGHLIGHT, INK, MUTED, counted, ink, label_lines, style
 from lossprune_lib.results.exactness import MARGIN
 from lossprune_lib.results.selection import distinct, loss_change
 
@@ -197,7 +197,7 @@ def exactness(ax: Axes, table: pd.DataFrame, other: pd.DataFrame | None = None) 
 
 def _setting(cell: Any) -> str:
     criterion, stages, number = (cell[name] for name in ("criterion", "stages", "curvature_columns"))
-    return f"{_SHORT[criterion]}, {stages} stages, {number} column{'s' if number > 1 else ''}"
+    return f"{_SHORT[criterion]}, {counted(stages, 'stage')}, {counted(number, 'column')}"
 
 
 def _known(spread: float) -> float | None:

@@ -13,7 +13,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import BoundaryNorm
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
-from matplotlib.ticker import FixedLocator, MaxNLocator, PercentFormatter
+from matplotlib.ticker import FixedLocator, MaxNLocator
 
 from lossprune_lib.loss_modelling.few_weights import OneWeight, TwoWeights
 from lossprune_lib.plots.style import (
@@ -26,6 +26,7 @@ from lossprune_lib.plots.style import (
     THOUSANDTHS,
     ink,
     label_lines,
+    percent,
     signed,
     style,
 )
@@ -140,7 +141,7 @@ class TwoWeightsView:
                 draw(0, color=CARD, linewidth=2.2, zorder=3)  # seen on dark colours, as the dashes are on light ones
                 pruned = draw(0, **_PRUNED)
                 axis.set_major_locator(FixedLocator([0, 0.5, 1]))
-                axis.set_major_formatter(PercentFormatter(1, symbol=" %", decimals=0))
+                axis.set_major_formatter(percent())
             (trained,) = ax.plot([1], [1], "+", **_TRAINED)
             self.titles.append(ax.set_title(title))
             dot = ax.plot([], [], "o", color=HIGHLIGHT, markersize=11, markeredgecolor=CARD, markeredgewidth=1.5)[0]

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from lossprune_lib.plots.style import CARD, GUIDE, HIGHLIGHT, style
+from lossprune_lib.plots.style import CARD, GUIDE, HIGHLIGHT, counted, style
 from lossprune_lib.results.cells import View, densities
 from lossprune_lib.results.selection import CELL, gap, loss_change, themselves
 
@@ -63,7 +63,7 @@ def place(lines: dict[str, Line2D], view: View, criterion: str) -> tuple[str, st
     lines["best run"].set_data([view.best["change"]], [view.best["gap"]])
     lines["best kept"].set_data(across, view.best[columns].astype(float))
     return (
-        f"{100 * view.sparsity:.4g} % pruned, {stages_in_words(view.stages)}",
+        f"{100 * view.sparsity:.4g} % pruned, {counted(view.stages, 'stage')}",
         f"{criterion.upper()} (thick) at λ = {view.best_kept(criterion)['step_penalty']:g}\n"
         f"star: {view.best['criterion'].upper()}, λ = {view.best['step_penalty']:g}",
     )
@@ -73,11 +73,6 @@ def legend(criteria: Iterable[str]) -> list[Line2D]:
     """Return what a legend needs to say what `place` draws."""
     handles = [Line2D([], [], **style(criterion)) for criterion in criteria]
     return [*handles, Line2D([], [], **{**BEST, "markersize": 13, "label": "smallest mean gap"})]
-
-
-def stages_in_words(number: int) -> str:
-    """Return 1 stage, 2 stages."""
-    return f"{number} stage{'s' if number > 1 else ''}"
 
 
 def _frame_of_gaps(ax: Axes, change: pd.Series, gaps: pd.Series) -> None:

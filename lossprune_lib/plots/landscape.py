@@ -17,8 +17,7 @@ from matplotlib.contour import QuadContourSet
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from lossprune_lib.plots.style import CARD, GUIDE, HIGHLIGHT, INK, MUTED, ink, label_lines
-from lossprune_lib.plots.style import style as criterion_style
+from lossprune_lib.plots.style import CARD, GUIDE, HIGHLIGHT, INK, MUTED, ink, label_lines, style
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,9 +31,9 @@ _DIRECTIONS: dict[str, dict[str, Any]] = {
 }
 
 
-def style(direction: str, **changes: Any) -> dict[str, Any]:
+def direction_style(direction: str, **changes: Any) -> dict[str, Any]:
     """Return the keyword arguments of a direction's line: a criterion's, "random", "gradient" or "downhill"."""
-    return criterion_style(direction, **(_DIRECTIONS.get(direction, {}) | changes))
+    return style(direction, **(_DIRECTIONS.get(direction, {}) | changes))
 
 
 def frame(ax: Axes, longest: float, top: float, classes: int | None = None) -> Axes:
@@ -50,7 +49,7 @@ def frame(ax: Axes, longest: float, top: float, classes: int | None = None) -> A
 
 def one_slice(ax: Axes, lengths: Tensor, losses: Tensor, direction: str, **changes: Any) -> Line2D:
     """Draw the loss along one direction, in its style; a marker stands at the end of the line only."""
-    looks = style(direction, markevery=[-1], **changes)
+    looks = direction_style(direction, markevery=[-1], **changes)
     return ax.plot(lengths.cpu(), losses.cpu(), **looks)[0]
 
 
@@ -101,7 +100,7 @@ def steps(ax: Axes, ends: Mapping[str, tuple[float, float]]) -> list[Artist]:
     drawn: list[Artist] = []
     for name, (x, y) in ends.items():
         (behind,) = ax.plot([0, x], [0, y], color=CARD, linewidth=4.5, alpha=0.85)
-        (line,) = ax.plot([0, x], [0, y], **style(name, marker="", linewidth=2))
+        (line,) = ax.plot([0, x], [0, y], **direction_style(name, marker="", linewidth=2))
         drawn += [behind, line]
     return drawn
 
@@ -157,7 +156,7 @@ def lengths(ax: Axes, values: pd.Series, criteria: Mapping[str, str]) -> Axes:
     criteria : {name of a step: its criterion}, in whose colour and marker it is drawn; other steps are neutral
     """
     for row, (name, value) in enumerate(zip(map(str, values.index), values, strict=True)):
-        look = style(criteria[name]) if name in criteria else {"color": GUIDE, "marker": "p"}
+        look = direction_style(criteria[name]) if name in criteria else {"color": GUIDE, "marker": "p"}
         ax.plot([value], [name], linestyle="none", color=look["color"], marker=look["marker"])
         ax.annotate(f"{value:.2g}", (value, row), (8, 0), textcoords="offset points", va="center")
     ax.invert_yaxis()

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator, PercentFormatter
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from torch import Tensor
 
-from lossprune_lib.plots.style import GUIDE, HIGHLIGHT, INK, MUTED, label_lines, style
+from lossprune_lib.plots.style import GUIDE, HIGHLIGHT, INK, MUTED, label_lines, percent, style
 from lossprune_lib.plots.writing import layers
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def _style(looks: Mapping[str, Any]) -> dict[str, Any]:
 
 def _per_cent(ax: Axes, *marks: float) -> None:
     ax.xaxis.set_major_locator(FixedLocator(marks))
-    ax.xaxis.set_major_formatter(PercentFormatter(1, symbol=" %", decimals=0))
+    ax.xaxis.set_major_formatter(percent())
 
 
 def input_sizes(ax: Axes, norms: Mapping[str, Tensor]) -> Axes:

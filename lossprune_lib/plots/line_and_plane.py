@@ -15,7 +15,7 @@ from matplotlib.lines import Line2D
 from matplotlib.text import Annotation
 
 from lossprune_lib.loss_modelling import landscape
-from lossprune_lib.plots.landscape import frame, lengths_frame, levels_bar, mark, plane, steps, style
+from lossprune_lib.plots.landscape import direction_style, frame, lengths_frame, levels_bar, mark, plane, steps
 from lossprune_lib.plots.style import GUIDE
 
 if TYPE_CHECKING:
@@ -77,8 +77,8 @@ class LineAndPlane:
         slices.annotate(
             "‖θ‖", (size, 0.94), (-4, 0), ("data", "axes fraction"), "offset points", ha="right", fontsize=9
         )
-        (self.first,) = slices.plot([], [], **style("mp", markevery=[-1]))
-        self.lines = {name: slices.plot([], [], **style(name, markevery=[-1]))[0] for name in directions}
+        (self.first,) = slices.plot([], [], **direction_style("mp", markevery=[-1]))
+        self.lines = {name: slices.plot([], [], **direction_style(name, markevery=[-1]))[0] for name in directions}
         (self.stops,) = slices.plot([], [], "o", markerfacecolor="none", color=GUIDE, markersize=5)
         named = [self.first, next(iter(self.lines.values())), self.stops]
         # At some distance from the left, where the line along the gradient climbs.

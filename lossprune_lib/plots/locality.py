@@ -10,10 +10,10 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import MaxNLocator
 
 from lossprune_lib.networks import selection
-from lossprune_lib.plots.style import ACTUAL, CARD, GUIDE, INK, MUTED, label_lines, style
+from lossprune_lib.plots.style import ACTUAL, CARD, GUIDE, INK, MUTED, label_lines, percent, style
 from lossprune_lib.pruning import schedules
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def schedule_curves(axes: Iterable[Axes], size: int, sparsity: float, stages: in
         looks: dict[str, Any] = {"color": colour, "linestyle": line, "marker": marker, "markersize": 6, "label": name}
         level.plot(number, kappas, **looks)
         removed.plot(number[1:], np.diff([selection.count(size, kappa) for kappa in kappas]), **looks)
-    level.yaxis.set_major_formatter(_percent())
+    level.yaxis.set_major_formatter(percent())
     level.set(xlabel="stage", ylabel="sparsity after the stage", ylim=(0, 1))
     removed.set(xlabel="stage", ylabel="weights removed by the stage", ylim=(0, None))
     for ax in (level, removed):
@@ -145,8 +145,4 @@ class Staged:
 def sparsity_axis(ax: Axes) -> None:
     """Label the x axis as sparsity, from 0 to 1 in per cent."""
     ax.set(xlabel="sparsity (share of weights that is zero)", xlim=(0, 1))
-    ax.xaxis.set_major_formatter(_percent())
-
-
-def _percent() -> PercentFormatter:
-    return PercentFormatter(1, symbol=" %", decimals=0)
+    ax.xaxis.set_major_formatter(percent())

@@ -11,9 +11,8 @@ import torch
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
 
-from lossprune_lib.plots.style import CARD, GUIDE, PRUNED, here, style
+from lossprune_lib.plots.style import CARD, GUIDE, PRUNED, here, percent, style
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -87,11 +86,11 @@ def pruning_curve(ax: Axes, table: pd.DataFrame, column: str, criterion: str = "
     """
     ax.plot(table["sparsity"], table[column], **style(criterion, marker=None))
     ax.set_xlabel("sparsity (share of weights that is zero)")
-    ax.xaxis.set_major_formatter(PercentFormatter(1, symbol=" %", decimals=0))
+    ax.xaxis.set_major_formatter(percent())
     ax.set_xlim(0, 1)
     if column == "accuracy":
         ax.set_ylabel("accuracy")
-        ax.yaxis.set_major_formatter(PercentFormatter(1, symbol=" %", decimals=0))
+        ax.yaxis.set_major_formatter(percent())
         ax.set_ylim(0, 1.03)
     else:
         ax.set_ylabel("loss (nats)")
@@ -129,7 +128,7 @@ def bars(ax: Axes, values: pd.Series, label: str, criteria: Sequence[str] = ()) 
     ax.bar_label(drawn, labels=[f" {100 * value:.0f} %" for value in values])
     ax.invert_yaxis()
     ax.set_xlim(0, 1.1)
-    ax.xaxis.set_major_formatter(PercentFormatter(1, symbol=" %", decimals=0))
+    ax.xaxis.set_major_formatter(percent())
     ax.set_xlabel(label)
     return ax
 

@@ -7,9 +7,8 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from matplotlib.axes import Axes
-from matplotlib.ticker import PercentFormatter
 
-from lossprune_lib.plots.style import GUIDE, HIGHLIGHT, INK, ink, style
+from lossprune_lib.plots.style import GUIDE, HIGHLIGHT, INK, ink, percent, style
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -58,6 +57,6 @@ def masks_and_losses(axes: Iterable[Axes], table: pd.DataFrame) -> None:
     left.set_yticks(range(len(table)), labels)
     right.set_yticks(range(len(table)), [])
     left.set(xlim=(0, 1), xlabel="kept weights in common", title="masks")
-    left.xaxis.set_major_formatter(PercentFormatter(1, symbol=" %", decimals=0))
+    left.xaxis.set_major_formatter(percent())
     right.set(xlabel="difference of the two loss changes (nats)", title="losses")
     right.text(1, 1.03, "| distance to other criteria", color=ink(HIGHLIGHT), ha="right", transform=right.transAxes)

@@ -9,9 +9,9 @@ from typing import Any
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator, PercentFormatter
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from lossprune_lib.plots.style import HIGHLIGHT, INK, ink, label_lines, style
+from lossprune_lib.plots.style import HIGHLIGHT, INK, ink, label_lines, percent, style
 
 YOURS: dict[str, Any] = {"color": HIGHLIGHT, "linewidth": 3.2, "marker": "o", "markersize": 10}
 _LOOKS = {"equal": "uniform", "erk": "erk", "mp": "mp", "magnitude": "magnitude", "qm": "qm"}
@@ -56,7 +56,7 @@ class SharesView:
         self.right.set(xlim=(0, 1), ylim=(len(names) - 0.4, -0.6))
         self.right.set_yticks(range(len(names)), names)
         self.right.set_xticks([0, 0.5, 1])
-        self.right.xaxis.set_major_formatter(PercentFormatter(1, symbol=" %", decimals=0))
+        self.right.xaxis.set_major_formatter(percent())
         self.right.grid(axis="x")
         colours = [HIGHLIGHT, *(style(_LOOKS[name])["color"] for name in LABELS)]
         for label, colour in zip(self.right.get_yticklabels(), colours, strict=True):

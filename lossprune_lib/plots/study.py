@@ -6,15 +6,16 @@ All take a table of one sparsity.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
 from matplotlib.ticker import NullLocator
 
 from lossprune_lib.checks import check_choice
-from lossprune_lib.plots.style import GUIDE, label_lines, style
+from lossprune_lib.plots.style import GUIDE, contrast, label_lines, style
 from lossprune_lib.results.selection import best_penalty, gap, has_no_model, loss_change, themselves
 
 if TYPE_CHECKING:
@@ -37,9 +38,8 @@ def change_heatmap(ax: Axes, table: pd.DataFrame, criterion: str) -> Axes:
     image = ax.imshow(shown, cmap=_COLOURS, vmin=means.min(), vmax=means.max(), aspect="auto")
     for (row, column), value in np.ndenumerate(shown.to_numpy()):
         if not math.isnan(value):
-            ax.text(
-                column, row, _short(value), color=_ink(*image.to_rgba(value)[:3]), ha="center", va="center", fontsize=9
-            )
+            colour = _text_on(image.to_rgba(value))
+            ax.text(column, row, _short(value), color=colour, ha="center", va="center", fontsize=9)
     best = best_penalty(runs).query("criterion == @criterion").set_index("stages")["step_penalty"]
     for row, stages in enumerate(shown.index):
         corner = shown.columns.get_loc(best[stages]) - 0.46, row - 0.46
@@ -119,10 +119,9 @@ def _finish(ax: Axes) -> Axes:
     return ax
 
 
-def _ink(red: float, green: float, blue: float) -> str:
-    """Return black or white, whichever contrasts more with a colour (relative luminance as in WCAG 2)."""
-    luminance = 0.2126 * red**2.2 + 0.7152 * green**2.2 + 0.0722 * blue**2.2
-    return "black" if luminance > 0.179 else "white"
+def _text_on(colour: Any) -> str:
+    """Return black or white, whichever contrasts more with a colour."""
+    return max("black", "white", key=lambda text: contrast(to_rgb(text), to_rgb(colour)))
 
 
 def _short(change: float) -> str:

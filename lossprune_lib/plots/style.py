@@ -15,6 +15,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.lines import Line2D
+from matplotlib.ticker import PercentFormatter
 
 CARD = "#F3EFE6"
 INK = "#1F1D1A"
@@ -122,7 +123,7 @@ def style(criterion: str, **changes: Any) -> dict[str, Any]:
 def ink(colour: Any) -> str:
     """Return a colour that text on a card can be read in: the same, darkened as far as that takes."""
     red, green, blue = to_rgb(colour)
-    while _contrast((red, green, blue), to_rgb(CARD)) < _LEAST_CONTRAST:
+    while contrast((red, green, blue), to_rgb(CARD)) < _LEAST_CONTRAST:
         red, green, blue = (0.95 * part for part in (red, green, blue))
     return to_hex((red, green, blue))
 
@@ -130,6 +131,16 @@ def ink(colour: Any) -> str:
 def signed(value: float, digits: int = 2) -> str:
     """Return a number with its sign, and a minus as long as a plus."""
     return f"{round(value, digits) + 0.0:+.{digits}f}".replace("-", "\N{MINUS SIGN}")
+
+
+def percent(whole: float = 1) -> PercentFormatter:
+    """Return what writes the ticks of an axis in per cent of a whole."""
+    return PercentFormatter(whole, symbol=" %", decimals=0)
+
+
+def counted(number: int, what: str) -> str:
+    """Return 1 stage, 2 stages."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def label_lines(ax: Axes, labels: Mapping[Line2D, str] | None = None) -> Axes:
@@ -189,7 +200,8 @@ def _apart(heights: list[float], least: float) -> list[float]:
     return [low + i * least for low, number in groups for i in range(number)]
 
 
-def _contrast(one: tuple[float, ...], other: tuple[float, ...]) -> float:
+def contrast(one: tuple[float, ...], other: tuple[float, ...]) -> float:
+    """Return the contrast of two colours by WCAG 2, from 1 to 21."""
     dark, light = sorted(_luminance(colour) for colour in (one, other))
     return (light + 0.05) / (dark + 0.05)
 

@@ -10,10 +10,10 @@ import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.patches import Polygon
-from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from lossprune_lib.loss_modelling.forecast import ORDERS
-from lossprune_lib.plots.style import ACTUAL, CARD, GUIDE, HIGHLIGHT, MUTED, here, ink, style
+from lossprune_lib.plots.style import ACTUAL, CARD, GUIDE, HIGHLIGHT, MUTED, here, ink, percent, style
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,7 +53,7 @@ def predictions(ax: Axes, table: pd.DataFrame, orders: Sequence[str], across: st
         ax.plot(x, table[order], **order_style(order, marker=None))
     labels = {"sparsity": "sparsity after pruning", "share": "share of the step"}
     ax.set(xlabel=labels[across], ylabel="change of loss (nats)")
-    ax.xaxis.set_major_formatter(PercentFormatter(1, symbol=" %", decimals=0))
+    ax.xaxis.set_major_formatter(percent())
     ax.grid()
     return ax
 
@@ -72,7 +72,7 @@ def cancellation(ax: Axes, changes: Tensor) -> Axes:
     ax.plot(share, values.cumsum(), **order_style("diagonal", marker=None, label="sum with signs: the prediction"))
     ax.axhline(0, color=GUIDE, linewidth=0.8)
     ax.set(xlabel="sparsity after pruning", ylabel="change of loss (nats)")
-    ax.xaxis.set_major_formatter(PercentFormatter(1, symbol=" %", decimals=0))
+    ax.xaxis.set_major_formatter(percent())
     ax.grid()
     return ax
 

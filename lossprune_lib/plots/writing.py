@@ -11,9 +11,9 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MultipleLocator, PercentFormatter
+from matplotlib.ticker import MultipleLocator
 
-from lossprune_lib.plots.style import HIGHLIGHT, INK, MUTED, PRUNED, ink, style
+from lossprune_lib.plots.style import HIGHLIGHT, INK, MUTED, PRUNED, ink, percent, style
 from lossprune_lib.pruning.language import Measured
 
 COLUMNS, LINES = 92, 4  # of the text
@@ -35,7 +35,7 @@ def layers(ax: Axes, names: Sequence[str]) -> Axes:
     places = _places(names)
     ax.set(xlim=(places[0] - 0.8, places[-1] + 0.8), ylim=(0, 1))
     ax.yaxis.set_major_locator(MultipleLocator(0.25))
-    ax.yaxis.set_major_formatter(PercentFormatter(1, symbol=" %", decimals=0))
+    ax.yaxis.set_major_formatter(percent())
     ax.set_xticks(places, [name.split(".")[-1] for name in names], rotation=90, fontsize=8)
     ax.tick_params(axis="x", length=0)
     ax.grid(axis="y")
@@ -61,7 +61,7 @@ class WritingView:
         self.figure, self.names, self.known = figure, names, known
         self.left, self.right = figure.add_axes((0.06, 0.52, 0.27, 0.38)), figure.add_axes((0.57, 0.52, 0.42, 0.36))
         self.left.set(xlim=(-0.02, 0.92), ylim=(0.9, _HIGHEST), xlabel="share of the weights pruned")
-        self.left.xaxis.set_major_formatter(PercentFormatter(1, symbol=" %", decimals=0))
+        self.left.xaxis.set_major_formatter(percent())
         self.left.grid()
         self.lines = {name: self.left.plot([], [], **style(name))[0] for name in methods}
         (self.here,) = self.left.plot([], [], "o", markersize=11, color=HIGHLIGHT, fillstyle="none", markeredgewidth=2)

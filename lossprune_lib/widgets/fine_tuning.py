@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from matplotlib.figure import Figure
 
-from lossprune_lib.plots.fine_tuning import frame, legend, place, stages_in_words
-from lossprune_lib.plots.style import WIDTH, styled
+from lossprune_lib.plots.fine_tuning import frame, legend, place
+from lossprune_lib.plots.style import WIDTH, counted, styled
 from lossprune_lib.results.cells import View, densities, views
 from lossprune_lib.results.selection import themselves
 from lossprune_lib.widgets.picture import Picture
@@ -23,7 +23,7 @@ def in_words(view: View, criterion: str) -> str:
     layers = {name.removeprefix("density."): mine[name] for name in densities(view.cells)}
     kept = ", ".join(f"{name} {100 * share:.2g} %" for name, share in layers.items())
     return (
-        f"{100 * view.sparsity:.4g} % pruned in {stages_in_words(view.stages)}, {len(view.runs)} runs. "
+        f"{100 * view.sparsity:.4g} % pruned in {counted(view.stages, 'stage')}, {len(view.runs)} runs. "
         f"{criterion.upper()} changes the loss least at λ = {mine['step_penalty']:g}: "
         f"by {mine['change']:.2f} nats, with a gap of {mine['gap']:.1f} percentage points; it keeps {kept}. "
         f"{best['criterion'].upper()} has the smallest gap, at λ = {best['step_penalty']:g}: {best['gap']:.1f} points, "
@@ -69,7 +69,7 @@ def fine_tuning_slider(table: pd.DataFrame, start: tuple[float, int, str] | None
             line.set_data([], [])
         view = shown.get((sparsity, stages))
         if view is None or criterion not in set(view.cells["criterion"]):
-            text = f"{100 * sparsity:.4g} % pruned in {stages_in_words(stages)}: "
+            text = f"{100 * sparsity:.4g} % pruned in {counted(stages, 'stage')}: "
             text += "not run." if view is None else f"{criterion.upper()} was not run."
             said = text, ""
         else:

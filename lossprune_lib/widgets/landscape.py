@@ -17,7 +17,7 @@ from lossprune_lib.loss_modelling.batch_loss import BatchLoss
 from lossprune_lib.networks.beginnings import classes_of
 from lossprune_lib.networks.masks import Mask
 from lossprune_lib.plots.line_and_plane import LineAndPlane, View
-from lossprune_lib.plots.style import WIDTH, styled
+from lossprune_lib.plots.style import WIDTH, counted, styled
 from lossprune_lib.pruning.local import LocalPruner
 from lossprune_lib.pruning.ranking import one_shot
 from lossprune_lib.widgets.parts import PART, Resumable
@@ -158,7 +158,7 @@ class _Surroundings:
 def _name(direction: str, stages: int) -> str:
     if direction in _FREE:
         return f"{direction} direction"
-    return f"{direction.upper()}, {stages} {'stage' if stages == 1 else 'stages'}"
+    return f"{direction.upper()}, {counted(stages, 'stage')}"
 
 
 def _angle(view: View) -> str:

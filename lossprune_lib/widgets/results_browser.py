@@ -14,7 +14,7 @@ from matplotlib.lines import Line2D
 
 from lossprune_lib.plots import penalties as penalty_plots
 from lossprune_lib.plots.penalties import in_short, legend
-from lossprune_lib.plots.style import WIDTH, style, styled
+from lossprune_lib.plots.style import WIDTH, counted, style, styled
 from lossprune_lib.results.cells import cell, cells
 from lossprune_lib.results.selection import has_no_model
 from lossprune_lib.widgets.picture import Picture
@@ -35,7 +35,7 @@ def in_words(found: pd.DataFrame, criterion: str, stages: int, step_penalty: flo
     words = f"{name}: loss change {_pair(row, 'change')} nats"
     if not math.isnan(row["gap"]):
         words += f", validation gap after fine-tuning {_pair(row, 'gap')} percentage points"
-    return f"{words} ({_count(row['seeds'], 'seed')})."
+    return f"{words} ({counted(row['seeds'], 'seed')})."
 
 
 @styled
@@ -139,9 +139,5 @@ def _pair(row: pd.Series, column: str) -> str:
 
 
 def _name(criterion: str, stages: int, step_penalty: float) -> str:
-    text = f"{criterion.upper()}, {_count(stages, 'stage')}, λ = {in_short(step_penalty)}"
+    text = f"{criterion.upper()}, {counted(stages, 'stage')}, λ = {in_short(step_penalty)}"
     return f"{text} (it depends on neither)" if has_no_model(criterion) else text
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"

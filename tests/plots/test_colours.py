@@ -47,7 +47,7 @@ TOGETHER = {
         "yours": (shares.YOURS["color"], shares.YOURS["marker"] + "large"),
     },
     "directions": {
-        name: (landscape_plots.style(name)["color"], str(landscape_plots.style(name)["linestyle"]))
+        name: (landscape_plots.direction_style(name)["color"], str(landscape_plots.direction_style(name)["linestyle"]))
         for name in (*CRITERIA, *landscape_plots._DIRECTIONS)
     },
     "predicted": {

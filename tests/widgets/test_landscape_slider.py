@@ -61,7 +61,7 @@ def test_the_legend_names_both_steps_and_the_stops_that_are_drawn(slider: widget
     ):
         set_to(slider, sparsity=0.7, **settings)
         assert [text.get_text() for text in legend.get_texts()][:2] == ["MP, in one go", name]
-        look = landscape_plots.style(str(settings["direction"]))
+        look = landscape_plots.direction_style(str(settings["direction"]))
         _, second, each = legend.legend_handles
         assert (second.get_color(), second.get_marker()) == (look["color"], look["marker"])
         assert each.get_visible() is stops
