@@ -12,6 +12,7 @@ from summary_words import called, epochs, in_a_table, listed, longest, opening, 
 from lossprune_lib import results
 from lossprune_lib.pruning.by_stage import CAUSES
 from lossprune_lib.results.chaos import moves
+from lossprune_lib.results.predictions import share_by
 
 LAYERS = "density."
 PAIR = ["mp", "magnitude"]
@@ -34,11 +35,10 @@ def fooled() -> tuple[str, str]:
     """Return what is said of models' predictions, and its table."""
     found, verdicts = results.predictions().set_index(["network", "what"]), results.prediction_verdicts()
     shares = {
-        who: {name: found.loc[(name, f"share by the diagonal, {who} in 14 stages")] for name in verdicts.index}
-        for who in ("QM", "MP")
+        who: {name: found.loc[(name, share_by("diagonal", who))] for name in verdicts.index} for who in ("qm", "mp")
     }
-    own = listed(f"{100 * share['mean']:.0f} % ({called(name)})" for name, share in shares["QM"].items())
-    others = listed(f"{100 * share['mean']:.0f} %" for share in shares["MP"].values())
+    own = listed(f"{100 * share['mean']:.0f} % ({called(name)})" for name, share in shares["qm"].items())
+    others = listed(f"{100 * share['mean']:.0f} %" for share in shares["mp"].values())
 
     def whom(of: list[str]) -> str:
         return "all" if len(of) == len(verdicts) else listed(of)

@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import MaxNLocator
 
-from lossprune_lib.plots.style import INK, label_lines, signed, style
+from lossprune_lib.plots.style import INK, label_lines, percent, signed, style
 from lossprune_lib.plots.taylor import order_style
+from lossprune_lib.results.predictions import share_by
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _SHORT = {"diagonal": "diagonal GGN", "hessian": "full Hessian"}
-_IN_TABLE = {"diagonal": "diagonal", "hessian": "full Hessian"}
 
 
 def predicted_by_chooser(ax: Axes, table: pd.DataFrame) -> Axes:
@@ -51,7 +51,7 @@ def shares_by_chooser(ax: Axes, found: pd.DataFrame) -> Axes:
     of = found.set_index("what")
     choosers, highest = ["random", "mp", "obd", "lm", "qm"], 100.0
     for name, label in _SHORT.items():
-        what = [f"share by the {_IN_TABLE[name]}, {_named(chooser)} in 14 stages" for chooser in choosers]
+        what = [share_by(name, chooser) for chooser in choosers]
         mean, low, high = (100 * of.loc[what, column].to_numpy() for column in ("mean", "low", "high"))
         highest = max(highest, high.max())
         looks = order_style(name, linestyle="none", markersize=8, label=label)
@@ -60,13 +60,9 @@ def shares_by_chooser(ax: Axes, found: pd.DataFrame) -> Axes:
     ax.axvline(100, color=INK, linewidth=0.9)
     right = max(highest + 12, ax.get_xlim()[1])  # of axes that share theirs, the widest
     ax.set(xlabel="predicted, as a share of the actual change", xlim=(-5, right), ylim=(len(choosers) - 0.5, -0.5))
-    ax.xaxis.set_major_formatter(PercentFormatter(100, symbol=" %", decimals=0))
+    ax.xaxis.set_major_formatter(percent(100))
     ax.grid(axis="x")
     return ax
-
-
-def _named(chooser: str) -> str:
-    return chooser if chooser == "random" else chooser.upper()
 
 
 def groups_in_order(ax: Axes, table: pd.DataFrame) -> Axes:

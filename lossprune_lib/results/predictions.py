@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 KEY = ["part", "chooser", "stages", "quantity"]
+_MODELS = {"diagonal": "diagonal", "hessian": "full Hessian"}
 _COLUMNS = ["network", "sparsity", "seed", *KEY, "value"]
 _REMEDY = "give one such as data/results/predictions/predictions.csv"
 
@@ -88,10 +89,10 @@ def errors_by_stages(table: pd.DataFrame | None = None) -> pd.DataFrame:
 
 
 def _verdicts(of: dict[str, Interval]) -> dict[str, str]:
-    own, less = of["share by the diagonal, QM in 14 stages"], of["share by the diagonal, MP less QM"]
+    own, less = of[share_by("diagonal", "qm")], of["share by the diagonal, MP less QM"]
     second, *others = (of[f"{cause}, 28 stages less 1"] for cause in CAUSES)
     order, last = of["rank correlation of cost and place, QM"], of["cost of the last group, QM less MP"]
-    exact = of["share by the full Hessian, QM in 14 stages"]
+    exact = of[share_by("hessian", "qm")]
     return {
         "fooled": _of(
             own.high < 0.5 and exact.low > 0.5 and less.low > 0,
@@ -134,17 +135,16 @@ def _quantities(value: pd.DataFrame) -> Iterator[tuple[str, str, pd.Series]]:
     """Yield claim, what, and one number per seed, from numbers by seed (rows) and `KEY` (columns)."""
     steps, groups = value["steps"], value["groups"]
 
-    def share(order: str, chooser: str, stages: int) -> pd.Series:
-        return steps[chooser, stages, order] / steps[chooser, stages, "actual"]
+    def share(model: str, chooser: str, stages: int) -> pd.Series:
+        return steps[chooser, stages, model] / steps[chooser, stages, "actual"]
 
     for chooser in ("random", "mp", "obd", "lm", "qm"):
         yield "fooled", f"actual change (nats), {_name(chooser)} in 14 stages", steps[chooser, 14, "actual"]
-        yield "fooled", f"share by the diagonal, {_name(chooser)} in 14 stages", share("diagonal", chooser, 14)
-        yield "fooled", f"share by the full Hessian, {_name(chooser)} in 14 stages", share("hessian", chooser, 14)
+        for model in _MODELS:
+            yield "fooled", share_by(model, chooser), share(model, chooser, 14)
     for stages in (1, 140):
         if ("qm", stages, "actual") in steps:
-            what = f"share by the diagonal, QM in {stages} stage{'s' * (stages > 1)}"
-            yield "fooled", what, share("diagonal", "qm", stages)
+            yield "fooled", share_by("diagonal", "qm", stages), share("diagonal", "qm", stages)
     yield "fooled", "share by the diagonal, MP less QM", share("diagonal", "mp", 14) - share("diagonal", "qm", 14)
     for cause in CAUSES:
         one, many = (value["causes", "mp", stages, cause] for stages in (1, 28))
@@ -159,6 +159,11 @@ def _quantities(value: pd.DataFrame) -> Iterator[tuple[str, str, pd.Series]]:
     first = groups["qm", 14]["first six"] - groups["mp", 14]["first six"]
     yield "ranks", "cost of the first six groups, QM less MP", first
     yield "ranks", "cost of the last group, QM less MP", groups["qm", 14]["last"] - groups["mp", 14]["last"]
+
+
+def share_by(model: str, chooser: str, stages: int = 14) -> str:
+    """Return what `predictions` calls the share of a chooser's steps' cost that "diagonal" or "hessian" predicts."""
+    return f"share by the {_MODELS[model]}, {_name(chooser)} in {stages} stage{'s' * (stages > 1)}"
 
 
 def _name(chooser: str) -> str:
