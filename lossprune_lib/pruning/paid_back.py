@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import torch
@@ -45,7 +45,8 @@ def errors_by_way(weights: Tensor, hessian: Tensor, sparsities: Iterable[float])
             return output_square(new - weights, hessian) / output_square(weights, hessian)
 
         found = {name: weights * _largest(score, gone) for name, score in scores.items()}
-        found["Wanda, updated"] = _by_row(lambda row, kept: best_row(row, hessian, kept), weights, found["Wanda"] != 0)
+        kept = zip(weights, found["Wanda"] != 0, strict=True)
+        found["Wanda, updated"] = torch.stack([best_row(row, hessian, of_row) for row, of_row in kept])
         found["SparseGPT"] = compensated(weights, _largest(sparsegpt, gone), factor)
         found["OBS"] = torch.stack([obs(row, hessian, gone) for row in weights])
         rows[sparsity] = {name: error(new) for name, new in found.items()}
@@ -57,10 +58,6 @@ def best_row(row: Tensor, hessian: Tensor, kept: Tensor) -> Tensor:
     new = torch.zeros_like(row)
     new[kept] = torch.linalg.solve(hessian[kept][:, kept], hessian[kept] @ row)
     return new
-
-
-def _by_row(best: Callable[[Tensor, Tensor], Tensor], weights: Tensor, kept: Tensor) -> Tensor:
-    return torch.stack([best(row, which) for row, which in zip(weights, kept, strict=True)])
 
 
 def _largest(scores: Tensor, gone: int) -> Tensor:
