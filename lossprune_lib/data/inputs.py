@@ -10,18 +10,28 @@ from torch import Tensor
 Inputs = Any  # a Tensor, or a tuple, list or mapping of Inputs
 
 
-def tensors_of(x: Inputs, *, only: bool = True) -> Iterator[Tensor]:
-    """Yield all tensors of some inputs; if there must be `only` such, raise TypeError for what is made of none."""
-    if isinstance(x, Tensor):
-        yield x
-    elif isinstance(x, (Mapping, tuple, list)) and len(x):
+def tensors_of(x: Inputs) -> Iterator[Tensor]:
+    """Yield all tensors of some inputs; raise TypeError for what is made of anything else."""
+    for leaf in _leaves(x):
+        if not isinstance(leaf, Tensor):
+            raise TypeError(
+                "Inputs are a torch tensor [N, ...], or a tuple or dict of such, not "
+                f"{type(leaf).__name__}: convert arrays with torch.from_numpy."
+            )
+        yield leaf
+
+
+def tensors_in(x: object) -> Iterator[Tensor]:
+    """Yield all tensors in what a task of the user's own may give; what is none is left out."""
+    return (leaf for leaf in _leaves(x) if isinstance(leaf, Tensor))
+
+
+def _leaves(x: object) -> Iterator[object]:
+    if isinstance(x, (Mapping, tuple, list)) and len(x):
         for entry in x.values() if isinstance(x, Mapping) else x:
-            yield from tensors_of(entry, only=only)
-    elif only:
-        raise TypeError(
-            "Inputs are a torch tensor [N, ...], or a tuple or dict of such, not "
-            f"{type(x).__name__}: convert arrays with torch.from_numpy."
-        )
+            yield from _leaves(entry)
+    else:
+        yield x
 
 
 def change(x: Inputs, function: Callable[[Tensor], Tensor]) -> Inputs:
@@ -82,7 +92,7 @@ class OnCopies:
 
 def versions(x: Inputs) -> list[int | None]:
     """Return torch's count of the changes of each tensor; None where it does not count them, in inference mode."""
-    return [None if tensor.is_inference() else tensor._version for tensor in tensors_of(x, only=False)]
+    return [None if tensor.is_inference() else tensor._version for tensor in tensors_in(x)]
 
 
 def kind(x: Inputs) -> tuple[Any, ...]:
