@@ -93,10 +93,10 @@ def load_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     return tensors, metadata
 
 
-def fingerprint(tensors: dict[str, Tensor], metadata: dict[str, str]) -> str:
+def fingerprint(tensors: dict[str, Tensor], metadata: dict[str, str] | None = None) -> str:
     """Return a hash of the names, dtypes, shapes and numbers of contiguous tensors on the CPU, and of the metadata."""
     kinds = {name: [str(tensor.dtype), *tensor.shape] for name, tensor in tensors.items()}
-    seal = hashlib.sha256(json.dumps([kinds, metadata], sort_keys=True).encode())
+    seal = hashlib.sha256(json.dumps([kinds, metadata or {}], sort_keys=True).encode())
     for name in sorted(tensors):
         seal.update(tensors[name].reshape(-1).view(torch.uint8).numpy().data)
     return seal.hexdigest()

@@ -208,7 +208,7 @@ def _measure(
         return after, []
     if checkpoint is not None:
         # A GPU may choose a few other weights when the run is carried out again: another mask is another training.
-        kept = files.fingerprint({"kept": mask.kept.cpu()}, {})
+        kept = files.fingerprint({"kept": mask.kept.cpu()})
         checkpoint = checkpoint.with_stem(f"{checkpoint.stem}-{kept[:8]}")
     fitted = training.fit(
         pruned,

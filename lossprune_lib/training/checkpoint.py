@@ -142,8 +142,8 @@ def settings_of(
         "loss": described(loss, partial(_refuse, loss)),
         "recipe": {**vars(recipe), "augment": augment},
         "seed": seed,
-        "mask": files.fingerprint({"kept": mask.kept.cpu()}, {}) if isinstance(mask, Mask) else mask,
-        "data": files.fingerprint({name: tensor.cpu().contiguous() for name, tensor in data.items()}, {}),
+        "mask": files.fingerprint({"kept": mask.kept.cpu()}) if isinstance(mask, Mask) else mask,
+        "data": files.fingerprint({name: tensor.cpu().contiguous() for name, tensor in data.items()}),
     }
 
 

@@ -159,7 +159,7 @@ def _of_tensor(value: Tensor, say: Callable[[object], str], otherwise: Callable[
         if numbers.layout is not torch.strided:
             entries = numbers.to_sparse_coo().coalesce()
             return f"{kind}{say([entries.indices(), entries.values()])}"
-        return f"{kind}{files.fingerprint({'numbers': numbers.cpu().contiguous()}, {})}"
+        return f"{kind}{files.fingerprint({'numbers': numbers.cpu().contiguous()})}"
     except (RuntimeError, TypeError):  # it has none that can be read, as on the device meta
         return f"{kind}{otherwise(value)}"
 
