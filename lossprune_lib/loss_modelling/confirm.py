@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from lossprune_lib.loss_modelling.forward import Recording
+from lossprune_lib.networks.validation import close
 from lossprune_lib.networks.weights import WeightSpace
 from lossprune_lib.seeds import generator
 
@@ -39,13 +40,6 @@ def confirmed(space: WeightSpace, recording: Recording, positions: Mapping[int, 
 def direction(outputs: Tensor) -> Tensor:
     """Return vectors like some outputs, the same for equal shapes."""
     return torch.randn(outputs.shape, generator=generator(0, "preflight"), dtype=torch.float64).to(outputs)
-
-
-def close(a: Tensor, b: Tensor) -> bool:
-    """Return whether two tensors differ by no more than rounding."""
-    # Other batch sizes and other orders of summation round otherwise; what is meant here differs by tenths.
-    tolerance = 1e-3 if b.dtype == torch.float32 else 1e-6
-    return bool((a - b).abs().max() <= tolerance * b.abs().max().clamp_min(torch.finfo(b.dtype).tiny))
 
 
 def _uses(recording: Recording) -> Counter[int]:

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from lossprune_lib.data.inputs import Inputs
-from lossprune_lib.loss_modelling.confirm import close
 from lossprune_lib.loss_modelling.footprint import Footprint
+from lossprune_lib.networks.validation import close
 from lossprune_lib.networks.weights import WeightSpace
 
 

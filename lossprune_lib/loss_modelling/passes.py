@@ -19,7 +19,7 @@ from lossprune_lib.checks import check_finite
 from lossprune_lib.data.inputs import Inputs, part
 from lossprune_lib.loss_modelling import curvature
 from lossprune_lib.loss_modelling.backward import by_autograd, through_mlp
-from lossprune_lib.loss_modelling.confirm import close, confirmed
+from lossprune_lib.loss_modelling.confirm import confirmed
 from lossprune_lib.loss_modelling.cut_off import warn_of_no_gradients
 from lossprune_lib.loss_modelling.footprint import check_curvature
 from lossprune_lib.loss_modelling.forward import check_precision, record
@@ -30,6 +30,7 @@ from lossprune_lib.loss_modelling.model import LossModel
 from lossprune_lib.loss_modelling.restriction import Restriction
 from lossprune_lib.loss_modelling.roots import check_differentiable, check_root
 from lossprune_lib.networks.sparse import Pattern
+from lossprune_lib.networks.validation import close
 from lossprune_lib.progress import progress_bar
 from lossprune_lib.seeds import generator
 

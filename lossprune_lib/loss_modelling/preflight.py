@@ -18,12 +18,12 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from lossprune_lib.checks import check_finite, with_article
 from lossprune_lib.data.inputs import Inputs, change, count, part, tensors_of
 from lossprune_lib.loss_modelling import curvature
-from lossprune_lib.loss_modelling.confirm import close, direction
+from lossprune_lib.loss_modelling.confirm import direction
 from lossprune_lib.loss_modelling.cut_off import layers_that_matter
 from lossprune_lib.loss_modelling.footprint import Footprint
 from lossprune_lib.loss_modelling.forward import Recording, record
 from lossprune_lib.loss_modelling.general import Point, squares_together
-from lossprune_lib.networks.validation import in_words
+from lossprune_lib.networks.validation import close, in_words
 from lossprune_lib.networks.weights import WeightSpace
 
 

@@ -12,10 +12,9 @@ from torch.nn.modules.dropout import _DropoutNd
 from lossprune_lib.checks import check_finite, check_instance, check_int, check_list
 from lossprune_lib.data.inputs import call
 from lossprune_lib.data.task import Task
-from lossprune_lib.loss_modelling.confirm import close
 from lossprune_lib.loss_modelling.losses import check_outputs, cross_entropy
 from lossprune_lib.networks.mlps import is_changed
-from lossprune_lib.networks.validation import in_words
+from lossprune_lib.networks.validation import close, in_words
 from lossprune_lib.seeds import own_draws
 from lossprune_lib.training.recipe import Recipe, check_recipe
 
