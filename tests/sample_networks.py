@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import SimpleNamespace
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, jacrev
 from torch.nn import functional as F
+
+
+def shape_of_task(shape: tuple[int, ...], classes: int, dtype: torch.dtype = torch.float32) -> SimpleNamespace:
+    """Return what a network needs to know of a task on the CPU."""
+    return SimpleNamespace(shape=shape, classes=classes, device=torch.device("cpu"), dtype=dtype)
 
 
 class Residual(nn.Module):

@@ -23,13 +23,13 @@ import pytest
 import torch
 from hypothesis import example, given
 from hypothesis import strategies as st
+from sample_networks import shape_of_task
 from torch import Tensor
 
 from lossprune_lib import Mask, data, files, models
 from lossprune_lib.data import downloads
-from lossprune_lib.networks.models import _Shipped
 
-SMALL = _Shipped((1, 4, 4), 3)
+SMALL = shape_of_task((1, 4, 4), 3)
 
 
 class Payload:
@@ -236,7 +236,7 @@ def test_a_header_that_claims_what_is_not_there_is_refused(claim: str, tmp_path:
 
 @pytest.mark.parametrize("repeated", ["a tensor", "a note"])
 def test_a_header_with_a_name_twice_is_refused_or_read_once(repeated: str, tmp_path: Path) -> None:
-    path, task = tmp_path / "net", _Shipped((1, 8, 8), 10)
+    path, task = tmp_path / "net", shape_of_task((1, 8, 8), 10)
     models.save(path, models.mlp_300_100(task), "mlp_300_100", task)
     expected, whole = tensors_of(models.load(path)), path.read_bytes()
     size = int.from_bytes(whole[:8], "little")
@@ -321,14 +321,14 @@ OF_ALL_INPUTS = [
 def test_a_network_that_claims_to_be_huge_is_refused_at_once(
     name: str, claim: dict[str, str], tmp_path: Path, modest: None
 ) -> None:
-    path, task = tmp_path / "net", _Shipped((1, 8, 8), 10)
+    path, task = tmp_path / "net", shape_of_task((1, 8, 8), 10)
     notes = {"model": name, "shape": "1,8,8", "classes": "10"} | claim
     files.save_tensors(path, models.MODELS[name](task).state_dict(), notes)
     refused(models.load, path, path.read_bytes())
 
 
 def test_tensors_of_another_kind_are_no_network(tmp_path: Path) -> None:
-    task = _Shipped((1, 8, 8), 10)
+    task = shape_of_task((1, 8, 8), 10)
     notes = {"model": "mlp_300_100", "shape": "1,8,8", "classes": "10"}
     whole = models.mlp_300_100(task).state_dict()
     for changed in ({}, {"fc1.weight": torch.zeros(0)}, {"more": torch.zeros(1)}, {"fc1.bias": torch.zeros(300, 1)}):

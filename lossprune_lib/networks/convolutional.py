@@ -8,10 +8,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lossprune_lib.checks import check_float
-from lossprune_lib.networks.beginnings import Inputs, classes_of, initialised
+from lossprune_lib.networks.initial import TaskShape, classes_of, initialised
 
 
-def small_vgg(task: Inputs, *, seed: int = 0) -> nn.Module:
+def small_vgg(task: TaskShape, *, seed: int = 0) -> nn.Module:
     """Three convolutions and a linear layer, about 0.1 million weights: for CPUs and images of at least 4 x 4.
 
     Takes inputs [N, channels, height, width] and gives logits [N, classes], as the others here.
@@ -32,7 +32,7 @@ def small_vgg(task: Inputs, *, seed: int = 0) -> nn.Module:
     return initialised(nn.Sequential(layers), task, seed)
 
 
-def vgg11(task: Inputs, *, seed: int = 0, width: float = 1.0) -> nn.Module:
+def vgg11(task: TaskShape, *, seed: int = 0, width: float = 1.0) -> nn.Module:
     """The paper's VGG11 for images of 32 x 32: eight convolutions without batch norm and a 512-512-classes head.
 
     `width` multiplies the number of channels and units of every layer but the last; 1 is the paper's.
@@ -81,7 +81,7 @@ class PreActBlock(nn.Module):
         return self.conv2(F.relu(self.norm2(self.conv1(active)))) + carried
 
 
-def preact_resnet18(task: Inputs, *, seed: int = 0, width: float = 1.0) -> nn.Module:
+def preact_resnet18(task: TaskShape, *, seed: int = 0, width: float = 1.0) -> nn.Module:
     """The paper's pre-activation ResNet18 for images of 32 x 32.
 
     It ends, as in its authors' published program, in a 1 x 1 convolution with batch norm on the logits. `width`
@@ -112,7 +112,7 @@ def _scaled(size: int, width: float) -> int:
     return max(1, round(size * check_float(width, "width")))
 
 
-def _image_shape(task: Inputs, least: int) -> tuple[int, int, int]:
+def _image_shape(task: TaskShape, least: int) -> tuple[int, int, int]:
     classes_of(task)
     if len(task.shape) != 3 or min(task.shape[1:]) < least:
         raise ValueError(

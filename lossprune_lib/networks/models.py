@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from lossprune_lib import files
 from lossprune_lib.checks import check_choice, check_network
 from lossprune_lib.files import shipped
-from lossprune_lib.networks.beginnings import Inputs, classes_of, initialised
 from lossprune_lib.networks.convolutional import preact_resnet18, small_vgg, vgg11
 from lossprune_lib.networks.gpt import TinyGPT, initialise
+from lossprune_lib.networks.initial import TaskShape, classes_of, initialised
 from lossprune_lib.seeds import generator
 
 __all__ = [
@@ -33,7 +33,7 @@ __all__ = [
 ]
 
 
-def mlp_300_100(task: Inputs, *, seed: int = 0) -> nn.Module:
+def mlp_300_100(task: TaskShape, *, seed: int = 0) -> nn.Module:
     """The paper's multilayer perceptron: inputs-300-100-classes, with tanh.
 
     Takes inputs [N, *task.shape] of any shape and gives logits [N, classes]; 266,200 weights on MNIST.
@@ -55,7 +55,7 @@ def mlp_300_100(task: Inputs, *, seed: int = 0) -> nn.Module:
     return initialised(nn.Sequential(layers), task, seed)
 
 
-def tiny_gpt(task: Inputs, *, seed: int = 0) -> nn.Module:
+def tiny_gpt(task: TaskShape, *, seed: int = 0) -> nn.Module:
     """A transformer of three blocks of width 96 that predicts the next token: 0.36 million weights for a text.
 
     Takes tokens int64 [N, T], T up to the length of the task's sequences, and gives logits [N, T, classes].
@@ -88,7 +88,7 @@ MODELS: dict[str, Callable[..., nn.Module]] = {
 }
 
 
-def make(model: str, task: Inputs, *, seed: int = 0, width: float = 1.0) -> nn.Module:
+def make(model: str, task: TaskShape, *, seed: int = 0, width: float = 1.0) -> nn.Module:
     """Make a network by its name in `MODELS`; a width other than 1 only where the model takes one."""
     check_choice(model, MODELS, "model")
     if width == 1:
@@ -103,11 +103,11 @@ class _Shipped:
 
     shape: tuple[int, ...]
     classes: int
-    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    device: torch.device
     dtype: torch.dtype = torch.float32
 
 
-def pretrained(model: str, task: str | Inputs) -> nn.Module:
+def pretrained(model: str, task: str | TaskShape) -> nn.Module:
     """Return a shipped trained network, in eval mode.
 
     Parameters
@@ -128,7 +128,7 @@ def pretrained(model: str, task: str | Inputs) -> nn.Module:
     return net if isinstance(task, str) else net.to(device=task.device, dtype=_dtype_for(task))
 
 
-def save(path: str | Path, net: nn.Module, model: str, task: Inputs, *, width: float = 1.0, **notes: str) -> None:
+def save(path: str | Path, net: nn.Module, model: str, task: TaskShape, *, width: float = 1.0, **notes: str) -> None:
     """Write a network that came from `MODELS` to a safetensors file, with everything needed to load it again.
 
     Raises
@@ -183,6 +183,6 @@ def _assembled(
     return net
 
 
-def _dtype_for(task: Inputs) -> torch.dtype:
+def _dtype_for(task: TaskShape) -> torch.dtype:
     """Return the dtype of a network's weights: that of the inputs, where those are not tokens."""
     return task.dtype if task.dtype.is_floating_point else torch.float32

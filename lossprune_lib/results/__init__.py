@@ -10,6 +10,7 @@ from lossprune_lib.results.controls import between_criteria, controls, controls_
 from lossprune_lib.results.correlation import Preserving, preserving, rank_correlation
 from lossprune_lib.results.exactness import exactness
 from lossprune_lib.results.findings import cases, changes_by_seed, judge
+from lossprune_lib.results.first_off import first_off
 from lossprune_lib.results.language import language_model, layer_shares, losses
 from lossprune_lib.results.overlap import criterion_overlap, overlap
 from lossprune_lib.results.paper import beside_paper
@@ -18,7 +19,6 @@ from lossprune_lib.results.selection import best_penalty, best_tuned, gap, loss_
 from lossprune_lib.results.statistics import Interval, adjusted_p, interval, paired
 from lossprune_lib.results.tables import belonging, load, missing, names, together
 from lossprune_lib.results.trainings import between_trainings
-from lossprune_lib.results.trust import first_off
 
 __all__ = [
     "Interval",

@@ -14,14 +14,14 @@ from torch import Tensor, nn
 from lossprune_lib.data.task import Task
 from lossprune_lib.loss_modelling import landscape
 from lossprune_lib.loss_modelling.batch_loss import BatchLoss
-from lossprune_lib.networks.beginnings import classes_of
+from lossprune_lib.networks.initial import classes_of
 from lossprune_lib.networks.masks import Mask
 from lossprune_lib.plots.line_and_plane import LineAndPlane, View
 from lossprune_lib.plots.style import WIDTH, counted, styled
 from lossprune_lib.pruning.local import LocalPruner
 from lossprune_lib.pruning.ranking import one_shot
-from lossprune_lib.widgets.parts import PART, Resumable
 from lossprune_lib.widgets.picture import Picture
+from lossprune_lib.widgets.resumable import PART, Resumable
 from lossprune_lib.widgets.sliders import Sliders, control
 
 SPARSITIES = (0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.93, 0.95, 0.97, 0.98, 0.99)

@@ -14,8 +14,8 @@ from lossprune_lib.plots.locality import Staged
 from lossprune_lib.plots.style import WIDTH, styled
 from lossprune_lib.pruning.criteria import CRITERIA
 from lossprune_lib.pruning.local import LocalPruner
-from lossprune_lib.widgets.parts import PART, Resumable
 from lossprune_lib.widgets.picture import Picture
+from lossprune_lib.widgets.resumable import PART, Resumable
 from lossprune_lib.widgets.sliders import Sliders, control
 
 if TYPE_CHECKING:

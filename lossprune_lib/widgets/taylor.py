@@ -19,10 +19,10 @@ from lossprune_lib.pruning.criteria import CRITERIA
 from lossprune_lib.pruning.local import LocalPruner
 from lossprune_lib.pruning.ranking import Path
 from lossprune_lib.pruning.run import PrunerState
-from lossprune_lib.results.trust import first_off
+from lossprune_lib.results.first_off import first_off
 from lossprune_lib.seeds import generator
-from lossprune_lib.widgets.parts import Clock, Resumable
 from lossprune_lib.widgets.picture import Picture
+from lossprune_lib.widgets.resumable import Clock, Resumable
 from lossprune_lib.widgets.sliders import Sliders, control
 
 GRID = (*(i / 50 for i in range(1, 45)), *(0.9 + i / 200 for i in range(19)))

@@ -16,8 +16,8 @@ from lossprune_lib.networks.writing import write
 from lossprune_lib.plots.style import WIDTH, styled
 from lossprune_lib.plots.writing import WritingView
 from lossprune_lib.pruning.language import Measured, PrunedLanguageModels
-from lossprune_lib.widgets.parts import Clock
 from lossprune_lib.widgets.picture import Picture
+from lossprune_lib.widgets.resumable import Clock
 from lossprune_lib.widgets.sliders import Sliders, control
 
 METHODS = {"mp": "MP, global", "uniform": "MP, per layer", "wanda": "Wanda", "sparsegpt": "SparseGPT"}

@@ -318,9 +318,9 @@ def test_more_budget_columns_or_positions_change_the_examples_at_once() -> None:
 PEAK = """
 import re, sys, torch
 from pathlib import Path
+from types import SimpleNamespace
 from torch import nn
 from lossprune_lib import LossModel, models
-from lossprune_lib.networks.models import _Shipped
 
 class Attention(nn.Module):
     def __init__(self):
@@ -340,8 +340,9 @@ class Chain(nn.Module):
             x = torch.tanh(x + 0.1)
         return self.head(x.mean((2, 3)))
 
+IMAGES = SimpleNamespace(shape=(3, 32, 32), classes=10, device=torch.device("cpu"), dtype=torch.float32)
 NETWORKS = {
-    "small_vgg": (lambda: models.small_vgg(_Shipped((3, 32, 32), 10)), (3, 32, 32), 10, 256),
+    "small_vgg": (lambda: models.small_vgg(IMAGES), (3, 32, 32), 10, 256),
     "a thousand classes": (lambda: nn.Sequential(nn.Linear(20, 50), nn.Tanh(), nn.Linear(50, 1000)), (20,), 1000, 300),
     "attention": (Attention, (512, 16), 16, 64),
     "chain": (Chain, (3, 32, 32), 10, 256),

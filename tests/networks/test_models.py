@@ -13,6 +13,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save_file
+from sample_networks import shape_of_task
 from torch import nn
 from torch.nn import functional as F
 
@@ -311,7 +312,7 @@ def test_any_network_and_any_notes_come_back(
     notes: dict[str, str],
 ) -> None:
     path = tmp_path_factory.getbasetemp() / "any network.safetensors"
-    task = models._Shipped(tuple(shape), classes, dtype=dtype)
+    task = shape_of_task(tuple(shape), classes, dtype)
     net = models.mlp_300_100(task)
     with torch.no_grad():
         net.fc3.weight[0, 0] = strange

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from lossprune_lib.pruning import errors_by_way
+from lossprune_lib.pruning.errors_by_way import best_row
 from lossprune_lib.pruning.layerwise import hessian
-from lossprune_lib.pruning.paid_back import best_row
 
 
 @pytest.fixture

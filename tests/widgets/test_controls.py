@@ -14,8 +14,8 @@ from test_memory import MAKERS
 from lossprune_lib import data
 from lossprune_lib.pruning.stage import EmptyLayerWarning
 from lossprune_lib.widgets import sliders
-from lossprune_lib.widgets.parts import Resumable
 from lossprune_lib.widgets.picture import Picture
+from lossprune_lib.widgets.resumable import Resumable
 
 PLACES = [("50 %", 0.5), ("80 %", 0.8), ("90 %", 0.9)]
 

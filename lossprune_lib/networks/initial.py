@@ -11,7 +11,7 @@ from lossprune_lib.checks import check_task
 from lossprune_lib.seeds import generator
 
 
-class Inputs(Protocol):
+class TaskShape(Protocol):
     """What a network needs to know about its task."""
 
     @property
@@ -24,7 +24,7 @@ class Inputs(Protocol):
     def dtype(self) -> torch.dtype: ...
 
 
-def classes_of(task: Inputs) -> int:
+def classes_of(task: TaskShape) -> int:
     """Return how many outputs a network for a task has; ValueError if its targets are not classes."""
     check_task(task, "shape", "classes")
     if task.classes is None:
@@ -35,7 +35,7 @@ def classes_of(task: Inputs) -> int:
     return task.classes
 
 
-def initialised(net: nn.Module, task: Inputs, seed: int) -> nn.Module:
+def initialised(net: nn.Module, task: TaskShape, seed: int) -> nn.Module:
     """Return a network with Kaiming-normal weights and zero biases, where its task is, in eval mode."""
     if not task.dtype.is_floating_point:
         raise TypeError(f"This network takes real numbers, not {task.dtype}: for sequences of tokens take tiny_gpt.")
