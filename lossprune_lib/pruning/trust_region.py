@@ -19,7 +19,7 @@ from lossprune_lib.data.task import TaskLike
 from lossprune_lib.networks.masks import Mask
 from lossprune_lib.pruning.local import LocalPruner
 from lossprune_lib.pruning.run import PrunerState, PruningRun, finished_run
-from lossprune_lib.pruning.stage import losses_of, model_of, run_stage
+from lossprune_lib.pruning.stage import model_of, run_stage
 
 _MOST = 0.9  # of the weights that are left, in one step
 _EASY = 0.5  # of the tolerance: below it the next step may be longer
@@ -124,7 +124,7 @@ def _trials(pruner: LocalPruner, state: PrunerState, tolerance: float, share: fl
     while max(state.mask.still_to_prune(last, scope)) > 0:
         wanted = [max(at, min(max(1 - (1 - at) * (1 - share), at + one_weight), last)) for at in now]
         if model is None:
-            model, evaluations = model_of(pruner, state, losses_of(state)), evaluations + 1
+            model, evaluations = model_of(pruner, state), evaluations + 1
         after = run_stage(pruner, state, model=model, counts=state.mask.still_to_prune(wanted, scope))
         error = abs(after.row["true_change"] - after.row["predicted_change"])
         accepted = error <= tolerance or share <= least
