@@ -32,9 +32,9 @@ What these numbers cannot say:
   from. *Penalty held out* is the verdict if each seed's penalty is chosen on the other seeds; it was added when the
   tables were there, and decides nothing.
 - A ceiling is an estimate from a few seeds, and knows the noise of the images alone.
-- With a large step penalty each criterion prunes as MP does. These runs are MP's mask again and again, and raise
-  correlations over all runs and within a criterion; beside these stand those with penalties of at most 0.1. Runs near
-  the best one, which decide, hold no such copies.
+- With a large step penalty each criterion comes close to MP's mask, and some reach it. Such runs raise correlations
+  over all runs and within a criterion; beside the latter stands that with penalties of at most 0.1. Among the runs near
+  the best one, which decide, there is none that loses as much as MP.
 - The correction for many comparisons is made within one study, and counts MP's difference from each mask by itself.
   Where MP collapses, as on the digits at 95 and 98 %, these many clear differences let more of the others remain.
 """
@@ -260,6 +260,8 @@ def of_the_lead(r: Any, lead: Any) -> str:
         return LEADS.get(r.verdict, "undecided")
     if r.first == "shuffled" or lead is None:  # MP's weights are not random: such a control says nothing of its lead
         return ""
+    if pd.isna(lead.low):
+        return "undecided"
     if lead.verdict != "worse":
         return "no clear lead to explain"
     return f"{WEIGHTS.get(r.verdict, 'undecided')}; {100 * (1 - r.mean / lead.mean):.0f} % gone"
@@ -280,8 +282,10 @@ def plain(r: Any, table: pd.DataFrame) -> str:
     words = PLAIN[r.finding].get(r.verdict, "")
     if (r.finding, r.verdict) == (1, "undecided"):
         words = clear_steps([table[table["sparsity"] == r.sparsity]])
-    copies = of_small_penalties(table[table["sparsity"] == r.sparsity]) if r.finding == 3 else ""
-    return " ".join(filter(None, [words, r.evidence, copies]))
+    small = ""
+    if r.finding == 3 and r.verdict != "not judged":
+        small = of_small_penalties(table[table["sparsity"] == r.sparsity])
+    return " ".join(filter(None, [words, r.evidence, small]))
 
 
 def clear_steps(parts: list[pd.DataFrame]) -> str:
@@ -290,16 +294,18 @@ def clear_steps(parts: list[pd.DataFrame]) -> str:
         results.paired(change[criterion][more], change[criterion][fewer]).verdict() == "better"
         for change in map(results.changes_by_seed, parts)
         for criterion in ("lm", "qm")
-        for fewer, more in itertools.pairwise(change[criterion].columns)
+        for fewer, more in itertools.pairwise(sorted({*change["lm"]} & {*change["qm"]}))
     ]
-    if all(steps):
+    if all(steps):  # then it is the lead that is not clear
         return "Each step to more stages is clear; QM's lead over magnitude is not."
-    return f"Of {len(steps)} steps to more stages, {sum(steps) or 'none'} {'is' if sum(steps) < 2 else 'are'} clear."
+    if not any(steps):
+        return "No step to more stages is clear."
+    return f"Of {len(steps)} steps to more stages, {sum(steps)} {'is' if sum(steps) == 1 else 'are'} clear."
 
 
 def of_small_penalties(part: pd.DataFrame) -> str:
-    """Say what correlates within a criterion without the penalties at which each prunes as MP does."""
-    if part["tuning_epochs"].isna().any() or part["seed"].nunique() < FEWEST_SEEDS:
+    """Say how loss change and gap correlate within a criterion without the penalties that lead to MP's mask."""
+    if part["seed"].nunique() < FEWEST_SEEDS or part["step_penalty"].max() <= 0.1:
         return ""
     found = results.preserving(part[part["step_penalty"] <= 0.1])
     return (

@@ -11,7 +11,17 @@ import make_findings as findings
 import pandas as pd
 from make_findings import GUESSING, NAMES, PLAIN, TRAINED, clear_steps, first_round, trained_to_the_end
 from summary_rivals import chaos, exactness, fooled, given_shares, layer_shares
-from summary_words import called, counted, epochs, in_a_table, listed, longest, opening, percent
+from summary_words import (
+    called,
+    epochs,
+    in_a_table,
+    least_and_most,
+    listed,
+    longest,
+    opening,
+    percent,
+    stages_in_words,
+)
 
 from lossprune_lib import files, results
 from lossprune_lib.results.findings import LOWEST_CEILING, VERDICTS, between_orders
@@ -122,9 +132,9 @@ def behind_verdicts(cases: Cases, studies: dict[str, pd.DataFrame], every: dict[
         ),
     )
     yield (
-        "A case with several sparsities counts as its weakest (of equals, the lowest), which the table shows. *Gap*: "
-        "error after fine-tuning less that before pruning. *Ceiling*: the largest correlation to be expected with a "
-        "gap that is measured so noisily."
+        "A case with several sparsities counts as its weakest; the table shows the lowest sparsity of that verdict. "
+        "*Gap*: error after fine-tuning less that before pruning. *Ceiling*: the largest correlation to be expected "
+        "with a gap that is measured so noisily."
     )
     yield from beyond_the_weakest(every)
     few = [called(name) for name, table in every.items() if table["seed"].nunique() < FEWEST_SEEDS]
@@ -212,8 +222,8 @@ def of_stages(case: Case, every: dict[str, pd.DataFrame]) -> str:
             if called(name) == called(case.name) and 1 in (before := changes_of_qm(table, case.sparsity)):
                 shorter = f" (one stage, after {table['training_epochs'].max():.0f} epochs: {before[1]:.2f})"
     return (
-        f"{called(case.name)} at {percent(case.sparsity)}, {change[fewest]:.2f} nats in {counted(fewest)}{shorter}, "
-        f"{change[most]:.2f} in {most}"
+        f"{called(case.name)} at {percent(case.sparsity)}, {change[fewest]:.2f} nats in "
+        f"{stages_in_words(fewest)}{shorter}, {change[most]:.2f} in {most}"
     )
 
 
@@ -223,13 +233,8 @@ def changes_of_qm(table: pd.DataFrame, sparsity: float) -> pd.Series:
 
 
 def way_of_linear(case: Case) -> str:
-    """Return how much of the way from MP to QM is LM's, at most stages: the least and the most over the sparsities."""
-    shares = []
-    for change in map(results.changes_by_seed, case.alike):
-        mp, lm, qm = change["mp"].iloc[:, 0], change["lm"].iloc[:, -1], change["qm"].iloc[:, -1]
-        shares.append(f"{(100 * (mp - lm) / (mp - qm)).mean():.0f}")
-    least, most = min(shares, key=float), max(shares, key=float)
-    return f"{least} %" if least == most else f"{least} to {most} %"
+    """Return how much of the way from MP to QM is LM's, by the rule: the least and the most over the sparsities."""
+    return f"{least_and_most((100 - between_orders(part).mean for part in case.alike), '.0f')} %"
 
 
 def of_linear(cases: Cases) -> Iterable[str]:
@@ -315,7 +320,7 @@ def of_locality(table: pd.DataFrame) -> str:
     fall = results.paired(change.iloc[:, -1], change.iloc[:, 0])
     open_ = "" if fall.verdict() == "better" else f"; QM by stages {fall.words('.2f')}"
     return (
-        f"QM {qm.iloc[0]:.2f} nats in {counted(qm.index[0])}, {qm.iloc[-1]:.2f} in {qm.index[-1]}, MP "
+        f"QM {qm.iloc[0]:.2f} nats in {stages_in_words(qm.index[0])}, {qm.iloc[-1]:.2f} in {qm.index[-1]}, MP "
         f"{best['mp'].iloc[0]:.2f}{open_}"
     )
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import make_findings as findings
 import pandas as pd
 from make_findings import chaos_table
-from summary_words import called, epochs, in_a_table, listed, longest, opening, percent
+from summary_words import called, epochs, in_a_table, least_and_most, listed, longest, opening, percent
 
 from lossprune_lib import results
 from lossprune_lib.pruning.by_stage import CAUSES
@@ -89,28 +89,34 @@ def layer_shares() -> tuple[str, str]:
         layer, mp, qm = starved(parts[highest])
         spoken.append(f"{opening(name)} at {highest}: of layer {layer}, MP keeps {mp} and QM {qm}.")
         found = {at: results.preserving(part) for at, part in parts.items()}
-        small = {at: results.preserving(part[part["step_penalty"] <= 0.1]) for at, part in parts.items()}
-        if all(of.within.verdict() == "undecided" for of in found.values()):
-            spoken.append("There, loss change and error do not clearly correlate.")
-        else:
-            spoken.append(
-                "Among one criterion's prunings, loss change and error after fine-tuning correlate by "
-                f"{least_and_most(of.within.mean for of in found.values())}, with the shares held fixed by "
-                f"{least_and_most(of.within_fixed.mean for of in found.values())}."
-            )
+        small = {
+            at: results.preserving(part[part["step_penalty"] <= 0.1])
+            for at, part in parts.items()
+            if part["step_penalty"].max() > 0.1
+        }
+        spoken.append(f"{within(found, parts)}.")
         for at, of in found.items():
-            both = [x.words(".2f") for x in (of.within, of.within_fixed, small[at].within, small[at].within_fixed)]
-            shown.append([f"{opening(name)}, {at}", *both])
+            words = [x.words(".2f") for x in (of.within, of.within_fixed)]
+            words += [x.words(".2f") for x in (small[at].within, small[at].within_fixed)] if at in small else ["", ""]
+            shown.append([f"{opening(name)}, {at}", *words])
     head = ["within a criterion", "loss change and gap correlate by", "with the shares held fixed"]
     head += ["step penalties of at most 0.1", "with the shares held fixed"]
     return " ".join(spoken), (
-        f"{in_a_table(head, shown)}\n\nWith larger step penalties, criteria prune as MP does and repeat its mask."
+        f"{in_a_table(head, shown)}\n\nLarger step penalties, which not every study has, bring all criteria near MP's "
+        "mask."
     )
 
 
-def least_and_most(numbers: Iterable[float]) -> str:
-    least, *_, most = sorted(numbers)
-    return f"{least:.2f} to {most:.2f}"
+def within(found: dict[str, results.Preserving], parts: dict[str, pd.DataFrame]) -> str:
+    """Say how loss change and error correlate within a criterion, over the sparsities."""
+    start = "Within a criterion, loss change and fine-tuned error"
+    if all(of.within.verdict() == "undecided" for of in found.values()):
+        return f"{start} do not clearly correlate"
+    sparsities = least_and_most((100 * part["sparsity"].iloc[0] for part in parts.values()), ".3g")
+    return (
+        f"{start} correlate, at {sparsities} %, by {least_and_most(of.within.mean for of in found.values())}, with the "
+        f"shares held fixed by {least_and_most(of.within_fixed.mean for of in found.values())}"
+    )
 
 
 def starved(part: pd.DataFrame) -> tuple[str, str, str]:
@@ -129,6 +135,7 @@ def given_shares() -> tuple[str, str]:
         pd.concat([of_controls(name, table, stages) for name, table in tables.items()], ignore_index=True)
         for stages in (14, 140)
     )
+    of_140 = "" if in_140.empty else f" With QM in 140 stages, where that was run: {'; '.join(what_rules_say(in_140))}."
     before = pd.concat([results.controls_of_loss(table) for table in tables.values()])
     before = before[(before["criterion"] == "qm") & (before["stages"] == 14) & (before["first"] == "magnitude")]
     spoken = (
@@ -143,7 +150,7 @@ def given_shares() -> tuple[str, str]:
     table = in_a_table([*head, "by the rules"], told[["case", "epochs", *PAIR, "in italics"]].to_numpy().tolist())
     return spoken, (
         f"{table}\n\nQM is in 14 stages, at one step penalty. A star marks what is clear among all comparisons of its "
-        f"study, and not only taken alone. With QM in 140 stages the rules say: {'; '.join(what_rules_say(in_140))}."
+        f"study, and not only taken alone.{of_140}"
     )
 
 
@@ -193,8 +200,8 @@ def chaos() -> tuple[str, str]:
     spoken = (
         f"{start} With two draws of the examples and no penalty, QM's masks "
         f"share {listed(of['qm'] for of in said)}, where two random ones share "
-        f"{listed(of['chance'] for of in said)}; OBD's "
-        f"agree far more: {listed(of['obd'] for of in said)}. With the same examples in another order, "
+        f"{listed(of['chance'] for of in said)}; OBD's share "
+        f"{listed(of['obd'] for of in said)}. With the same examples in another order, "
         f"{listed(of['same'] for of in said)} masks stay the same. *Masks are chaotic, losses are not*: "
         f"{'; '.join(of['verdict'] for of in said)}."
     )
@@ -258,7 +265,7 @@ def exactness() -> tuple[str, str]:
         found = results.exactness(results.load(name))
         well, of = (found["verdict"] == "as well").sum(), len(found)
         share = found["mean"] / found["exact"]
-        how = f"in {well} of {of} settings" if found["seeds"].min() > 1 else "one network, no verdict"
+        how = f"{well} of {of} settings" if found["seeds"].min() > 1 else "one network, no verdict"
         others += [
             f"{called(name)}, {r.criterion.upper()} in {r.stages} stages with {columns(r.curvature_columns)} "
             f"({100 * r.mean / r.exact:.0f} %, {100 * r.low / r.exact:.1f} to {100 * r.high / r.exact:.1f})"

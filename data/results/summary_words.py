@@ -51,7 +51,16 @@ def percent(share: float, digits: int = 3) -> str:
     return f"{100 * share:.{digits}g} %"
 
 
-def counted(stages: int) -> str:
+def least_and_most(numbers: Iterable[float], form: str = ".2f") -> str:
+    """Return the least and the most of those numbers that are known, as words."""
+    known = [number for number in numbers if not pd.isna(number)]
+    if not known:
+        return "not defined"
+    least, most = (f"{end:{form}}" for end in (min(known), max(known)))
+    return least if least == most else f"{least} to {most}"
+
+
+def stages_in_words(stages: int) -> str:
     return "one stage" if stages == 1 else f"{stages} stages"
 
 

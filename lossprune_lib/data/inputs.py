@@ -21,7 +21,7 @@ def tensors_of(x: Inputs) -> Iterator[Tensor]:
         yield leaf
 
 
-def tensors_in(x: object) -> Iterator[Tensor]:
+def tensors_among(x: object) -> Iterator[Tensor]:
     """Yield all tensors in what a task of the user's own may give; what is none is left out."""
     return (leaf for leaf in _leaves(x) if isinstance(leaf, Tensor))
 
@@ -92,7 +92,7 @@ class OnCopies:
 
 def versions(x: Inputs) -> list[int | None]:
     """Return torch's count of the changes of each tensor; None where it does not count them, in inference mode."""
-    return [None if tensor.is_inference() else tensor._version for tensor in tensors_in(x)]
+    return [None if tensor.is_inference() else tensor._version for tensor in tensors_among(x)]
 
 
 def kind(x: Inputs) -> tuple[Any, ...]:

@@ -35,7 +35,8 @@ _RANKS_AND_PREDICTS = """
     more-stages: Look at the outcome in section 1: the predicted share stays near zero from 1 to 140 stages, while the
         actual change falls.
     sum-of-saliencies: It is a bound on the prediction, not a forecast. In the traces, saliency_sum says 0.25, 0.77 and
-        0.06 for 1, 14 and 140 stages; the actual changes are 1.90, 0.72 and 0.46: close once. And a sum ranks nothing.
+        0.06 for 1, 14 and 140 stages; the actual changes are 1.90, 0.72 and 0.46. Only in 14 stages is it close. And a
+        sum ranks nothing.
 """
 register("ranks and predicts", Choice("abcd", "c", _RANKS_AND_PREDICTS))
 

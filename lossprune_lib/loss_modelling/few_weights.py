@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from lossprune_lib.checks import check_int
+from lossprune_lib.checks import check_int, check_list
 from lossprune_lib.loss_modelling.batch_loss import BatchLoss
 from lossprune_lib.loss_modelling.landscape import Positions, losses_at, positions
 from lossprune_lib.loss_modelling.model import LossModel
@@ -108,9 +108,10 @@ def two_weights(risk: BatchLoss, indices: Sequence[int], shares: Positions) -> T
     IndexError, ValueError, TypeError
         if these are not the indices of two weights, or a share cannot be used.
     """
-    indices, weights = [_check_index(risk, index) for index in indices], risk.space.read()
-    if len(indices) != 2:
-        raise ValueError(f"indices are those of two weights, such as (0, 1), but here are {len(indices)}.")
+    indices = [_check_index(risk, index) for index in check_list(indices, "indices", "(0, 1)")]
+    if len(indices) != 2 or indices[0] == indices[1]:
+        raise ValueError(f"indices are those of two different weights, such as (0, 1), not {tuple(indices)}.")
+    weights = risk.space.read()
     model, chosen = risk.model(weights), torch.tensor(indices)
     first, second = F.one_hot(chosen, risk.space.size).to(weights)
     at = positions(shares, risk, "shares")
@@ -178,10 +179,17 @@ def telling_pairs(risk: BatchLoss) -> dict[str, tuple[int, int]]:
 
 
 def removal(risk: BatchLoss, groups: Sequence[tuple[int, ...]]) -> Tensor:
-    """Return the actual change of the loss when the weights of a group are set to zero, for each group."""
+    """Return the actual change of the loss when the weights of a group are set to zero, for each group.
+
+    Raises
+    ------
+    IndexError, ValueError, TypeError
+        if there is no such weight.
+    """
     weights = risk.space.read()
+    listed = [[_check_index(risk, i) for i in check_list(group, "groups", "[(0,), (0, 1)]")] for group in groups]
     start = risk.value(weights).item()
-    without = (weights.index_fill(0, torch.tensor(group, device=weights.device), 0.0) for group in groups)
+    without = (weights.index_fill(0, torch.tensor(group, device=weights.device), 0.0) for group in listed)
     return torch.tensor([risk.value(point).item() - start for point in without], dtype=torch.float64)
 
 
@@ -199,8 +207,10 @@ def _name(risk: BatchLoss, index: int) -> str:
     return f"{layer}[{', '.join(str(int(i)) for i in place)}]"
 
 
-def _check_index(risk: BatchLoss, index: int) -> int:
-    """Return the index of a weight as an int; else raise TypeError, ValueError or IndexError."""
+def _check_index(risk: BatchLoss, index: object) -> int:
+    """Return the index of a weight, a number or a tensor of one, as an int; else raise an error that says which are."""
+    if isinstance(index, Tensor) and index.numel() == 1:
+        index = index.item()
     index = check_int(index, "The index of a weight", least=0)
     if index >= risk.space.size:
         raise IndexError(f"There is no weight {index}: this network's are counted from 0 to {risk.space.size - 1}.")

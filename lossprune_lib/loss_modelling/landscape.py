@@ -147,8 +147,17 @@ def losses_at(risk: BatchLoss, directions: Sequence[Tensor], points: Tensor, sta
     -------
     Tensor
         [P], on the CPU.
+
+    Raises
+    ------
+    ValueError, TypeError
+        if directions, points and the network's weights do not go together.
     """
     space, mlp = risk.space, risk.is_mlp
+    if not directions or points.shape[1:] != (len(directions),):
+        raise ValueError(
+            f"points is [P, K] for K >= 1 directions, but has the shape {list(points.shape)} for {len(directions)}."
+        )
     start = space.read() if start is None else start
     for what, vector in [("The start", start), *(("The direction", direction) for direction in directions)]:
         space.check_point(vector, what)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from lossprune_lib.checks import check_finite, check_network, check_task
-from lossprune_lib.data.inputs import Inputs, tensors_in, tensors_of
+from lossprune_lib.data.inputs import Inputs, tensors_among, tensors_of
 from lossprune_lib.data.task import Batch, TaskLike
 from lossprune_lib.networks.weights import WeightSpace
 
@@ -62,7 +62,7 @@ def in_words(x: Inputs) -> Iterator[None]:
         raise
     except (RuntimeError, TypeError, IndexError, AttributeError, KeyError, AssertionError) as error:
         reason = str(error).partition("\n")[0].rstrip(".")
-        shapes = ", ".join(str(list(tensor.shape[1:])) for tensor in tensors_in(x))
+        shapes = ", ".join(str(list(tensor.shape[1:])) for tensor in tensors_among(x))
         raise ValueError(
             f"The network cannot run on inputs of shape {shapes or 'unknown'}: {reason}. Give it the "
             "inputs that it was made for."

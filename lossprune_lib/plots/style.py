@@ -139,7 +139,7 @@ def percent(whole: float = 1) -> PercentFormatter:
 
 
 def counted(number: int, what: str) -> str:
-    """Return 1 stage, 2 stages."""
+    """Return a number and what is counted, whose plural ends in s: 1 stage, 2 stages."""
     return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 

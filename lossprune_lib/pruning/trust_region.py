@@ -34,8 +34,8 @@ class Trial:
     state : PrunerState
         After the step. A refused one is gone: the next trial starts where this one did.
     share : float
-        Of the weights that were left, how many the step removes; of several layers or rows that are ranked apart, the
-        largest such share.
+        Of the weights that were left, how many the step was to remove, before that is rounded to whole weights; of
+        several layers or rows that are ranked apart, the largest such share.
     error : float
         How far apart the actual and the predicted change are on the stage's batch (nats).
     accepted : bool
@@ -119,13 +119,18 @@ def _check_groups(pruner: LocalPruner, mask: Mask) -> None:
 
 
 def _trials(pruner: LocalPruner, state: PrunerState, tolerance: float, share: float, least: float) -> Iterator[Trial]:
-    evaluations, one_weight, model, scope, last = 0, 1 / state.space.size, None, pruner.scope, pruner.sparsity
+    one_weight, scope, target = 1 / state.space.size, pruner.scope, pruner.sparsity
+    model, evaluations = None, 0
     now = state.mask.sparsities(scope)  # of each group that is ranked together
-    while max(state.mask.still_to_prune(last, scope)) > 0:
-        wanted = [max(at, min(max(1 - (1 - at) * (1 - share), at + one_weight), last)) for at in now]
+    while max(state.mask.still_to_prune(target, scope)) > 0:
+        wanted = [max(at, min(max(1 - (1 - at) * (1 - share), at + one_weight), target)) for at in now]
+        counts = state.mask.still_to_prune(wanted, scope)
+        if max(counts) <= 0:  # less than a weight of each layer or row: not worth a model
+            now = wanted
+            continue
         if model is None:
             model, evaluations = model_of(pruner, state), evaluations + 1
-        after = run_stage(pruner, state, model=model, counts=state.mask.still_to_prune(wanted, scope))
+        after = run_stage(pruner, state, model=model, counts=counts)
         error = abs(after.row["true_change"] - after.row["predicted_change"])
         accepted = error <= tolerance or share <= least
         removed = max((to - at) / (1 - at) for at, to in zip(now, wanted, strict=True) if to > at)
@@ -148,4 +153,4 @@ def finished(pruner: LocalPruner, trials: Iterable[Trial]) -> PruningRun:
             "No trial was accepted, so there is no pruning: go through trust_region to its end, and to a larger "
             "sparsity than that of the mask, if there is one to start from."
         )
-    return finished_run(pruner, states[-1], [state.row for state in states])
+    return finished_run(replace(pruner, trace="batch"), states[-1], [state.row for state in states])

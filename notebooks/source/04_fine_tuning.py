@@ -152,9 +152,9 @@ shares = pd.DataFrame({name.upper(): mask.density() for name, mask in masks.item
 print((100 * shares).map("{:.2f} %".format).to_string())
 
 # %% [markdown]
-# MP leaves almost nothing of one layer, through which everything must pass. Perhaps that is all that is wrong with it? Try it by
+# MP leaves almost nothing of one layer, through which everything must pass. Perhaps that is all that is wrong with MP? Try it by
 # hand. Each slider sets what share of a layer is kept; the others give way, so that the total stays. (The sliders
-# round the shares that they show.) Within a layer the largest weights stay: pure magnitude. Nothing is fine-tuned. ("ERK" (Evci et al. 2020, *Rigging the Lottery*) is a rule that looks at no weight at all: from the
+# round the shares that they show.) Within a layer the largest weights stay: pure magnitude. Nothing is fine-tuned. (The bar "ERK" (Evci et al. 2020, *Rigging the Lottery*) shows a rule that looks at no weight at all: from the
 # layers' sizes alone, it gives small layers larger shares.)
 #
 # - Start from MP's shares (a button), and feed the starved layer. What happens to the accuracy?
@@ -171,9 +171,9 @@ slider
 slider.stills(*({"rule": rule} for rule in ("equal", "mp", "magnitude")))
 
 # %% [markdown]
-# What to see: with QM's shares, magnitude reads far more digits than with its own. The budget explains a good part of
-# QM's lead. It does not explain all: right after pruning, QM's own weights are still well ahead of the largest weights
-# in the same numbers. Does *that* lead survive fine-tuning? To test it, we need the slider's mask at QM's shares as an object.
+# What to see: with QM's shares, magnitude reads far more digits than with its own (56 and 7 %). The budget explains a good part of
+# QM's lead. It does not explain all: right after pruning, QM's own weights (87 %) are still well ahead of the largest weights
+# at QM's shares (56 %). Does *that* lead survive fine-tuning? To test it, we need the slider's mask at QM's shares as an object.
 #
 # ### Exercise 4.2: The same shares
 #
@@ -252,8 +252,8 @@ budget.reveal(
 # 5. Long enough, and the rules written down beforehand.
 
 # %% [markdown]
-# Here fine-tuning makes up for most of the difference in single weights, and not for a starved layer. One
-# network, one sparsity and 20 epochs support no more than this *here*.
+# Here QM's shares make up for 95 % of MP's lag: fine-tuning mends most of the difference in single weights, and not a starved layer.
+# With one network, one sparsity and 20 epochs, this sentence needs its *here*.
 #
 # ## 3. A fair comparison, with controls
 #
@@ -353,8 +353,8 @@ worse.reveal(
 #
 # ### Another network
 #
-# This holds for one small network on small images. Here are the paper's network and sparsity on MNIST, trained and then
-# fine-tuned for 200 epochs each. QM prunes in 14 stages at λ = 10⁻³. The controls are the same, and two more. *ERK* computes the shares from the sizes of the
+# This holds for one small network on small images. Here is the paper's network on MNIST, at the paper's sparsity, trained and then
+# fine-tuned for 200 epochs each. QM prunes in 14 stages at λ = 10⁻³. The controls are the same, with two more. *ERK* computes the shares from the sizes of the
 # layers alone, *LAMP* (Lee et al. 2021, *Layer-adaptive Sparsity for the Magnitude-based Pruning*) from the sizes of the weights; both keep the largest weights of each layer. *Gradual* is no control but a yardstick: another network, pruned by magnitude bit by bit while it is
 # trained, for as many epochs in all. (Two convolutional networks follow in section 7; in notebook 05 you try a small residual
 # network yourself.)
@@ -368,7 +368,7 @@ print(results.controls_in_words(on_mnist, decimals=2).to_string())
 # What to see: another story. MP trails QM by so little that five networks cannot tell, and magnitude at QM's shares is
 # *ahead* of QM; so is magnitude at ERK's, and at LAMP's (each by its own interval; section 7 comes back to that). Random weights at QM's shares are two points behind: it does matter which weights stay, but the
 # largest will do. Equal shares fail. (They leave the last layer twelve weights, a likely reason that we did not test.) And gradual pruning is ahead of QM by a
-# whole point. After such long fine-tuning the model of the loss contributes at most a good budget.
+# whole point. In this study, after such long fine-tuning, the model of the loss contributes at most a good budget, and ERK finds one as good without it.
 #
 # ## 4. Two ways to fool yourself
 #
@@ -576,7 +576,12 @@ of_quarter = exercises.guess("correlation of a quarter", "And over the best quar
 # %%
 both = pd.concat([results.rank_correlation(runs, share) for share in (1, 0.25)]).set_index("share")
 shown = both[["correlation", "low", "high"]].round(2).set_axis(["all runs", "best quarter"])
-of_all.reveal(shown.iloc[[0]], "A good guide: wrecks stay wrecks.", answer=both.loc[1, "correlation"], within=0.1)
+of_all.reveal(
+    shown.iloc[[0]],
+    "A good guide: networks that pruning has wrecked stay bad.",
+    answer=both.loc[1, "correlation"],
+    within=0.1,
+)
 of_quarter.reveal(
     shown.iloc[[1]], "No relation shows, and the interval is wide.", answer=both.loc[0.25, "correlation"], within=0.42
 )
@@ -615,7 +620,7 @@ plt.show()
 # race began. (After 20 epochs, that is: section 5 says what such winners are worth.) And how far a quarter of the runs
 # reaches depends on which runs were made. So the rule of this course draws its line by the loss change itself: **near
 # the best run** are all runs within a quarter of the way from the network's best run to MP. This line leaves the star
-# out, too. The rule asks about the runs that preserve the loss well, and no others: does their order say anything? And it asks one
+# out, too. The rule asks about the runs that preserve the loss well, and no others: does their order by loss change say anything about the gap? And it asks one
 # thing more.
 #
 # ### How much could there be to see?
@@ -647,7 +652,7 @@ plt.show()
 #
 # The paper's third finding: *preserving the loss is not enough*. Within a criterion, loss change and gap go together in four of the five cases below. Is
 # it the loss that helps, or again the budget that comes with it? A **partial** correlation first predicts both rankings
-# from the layers' shares, and then correlates what is left over.
+# from the layers' shares, and then correlates what is left over. If the budget were all, nothing would be left to correlate.
 #
 # What would the finding look like in such numbers? If preserving the loss is not enough, then among the runs that preserve it well their order by loss change says little about the gap: *near the best run* the correlation is low, and lower than the ceiling allows. That decides; the other
 # correlations only ask where a relation comes from.
@@ -683,11 +688,11 @@ print("\nWhere a relation comes from:", told.iloc[:, :3].to_string(), sep="\n")
 
 # %% [markdown]
 # Where the loss change tells us something about the gap, the layers' shares tell us a good part of that as well, but not all. On MNIST with
-# 200 epochs the loss change tells nothing, not even over all runs. (The last column, too, is
+# 200 epochs no relation shows, not even over all runs (0.03, -0.49 to 0.56). (The last column, too, is
 # taken within a criterion. *Not defined*: six runs are too few to hold shares fixed among them.)
 #
-# Mind the copies, though. With a large λ every criterion prunes as MP does, so MP's mask counts many times, and raises what correlates over all runs and within a criterion. With λ of at most 0.1,
-# the correlation within a criterion is 0.32, 0.63 and 0.87 on the digits, from 90 to 98 %. With the shares held fixed it is 0.23, 0.26 and 0.60, and at 95 % it is no longer clear (-0.02 to 0.55). Near the best run there are no such copies.
+# Mind the large λ, though. It brings every criterion near MP's mask, and the largest makes it MP's. Such runs raise the correlations over all runs and within a criterion. With λ of at most 0.1,
+# the correlation within a criterion is 0.32, 0.63 and 0.87 on the digits at 90, 95 and 98 %, and 0.57 on MNIST with 20 epochs. With the shares held fixed it is 0.23, 0.26, 0.60 and 0.40; on the digits at 95 % it is no longer clear (-0.02 to 0.55). (With 200 epochs no λ was above 0.001.) Near the best run there are no such runs: there MP's own loses too much.
 #
 # ### Exercise 4.6: What do the numbers carry?
 #
@@ -816,7 +821,7 @@ ends.reveal(
 #   comparisons are counted. On MNIST, fine-tuned for long, the largest weights at QM's shares (14 stages) end no worse than QM's own.
 # - Pair by seed; let validation choose and the test set judge; fine-tune long enough. Leave out one of the three, and you may
 #   fool yourself.
-# - Over all runs of the digits, and of MNIST after 20 epochs, a large loss change is a bad sign; on MNIST after 200 epochs it says nothing (0.03, -0.49 to 0.56). Whether a smaller one makes a better network among the good ones, digits and
+# - Over all runs of the digits, and of MNIST after 20 epochs, a large loss change is a bad sign; on MNIST after 200 epochs no relation shows (0.03, -0.49 to 0.56). Whether a smaller one makes a better network among the good ones, digits and
 #   MNIST cannot decide; low ceilings and wide intervals say why. On two convolutional networks QM kept the loss better than MP and OBD (clearly on the VGG, and in each of four residual
 #   networks), and after six epochs was not clearly better than either. On the residual network the largest weights at QM's shares ended ahead of QM's; OBD's did too, which nobody had asked beforehand.
 #

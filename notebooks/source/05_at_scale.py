@@ -78,7 +78,7 @@ print(textwrap.fill(f"planned, not finished: {', '.join(results.missing('**')) o
 # %% [markdown]
 # Explore the grid with the sliders. Each position is one cell of it. Left: the loss change right after pruning. Right: the
 # **gap** after fine-tuning, the error minus that of the dense network. The coloured line has all λ at this number of stages;
-# grey lines show the other numbers (a line without a label lies close to one with a label). A **spread**, here and below, is the standard deviation over seeds.
+# grey lines show the other numbers of stages (a line without a label lies close to one with a label). A **spread**, here and below, is the standard deviation over seeds.
 #
 # - On the left, find the best λ. Is the lowest point on the right at the same λ?
 # - Set λ to its largest value, and walk through the criteria. Which line do they all run into?

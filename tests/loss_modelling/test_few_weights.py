@@ -118,12 +118,27 @@ def test_an_index_of_no_weight_is_refused(risk, index, error: type[Exception], m
         few_weights.one_weight(risk, index, SHARES)
     with pytest.raises(error, match=message):
         few_weights.two_weights(risk, (0, index), SHARES)
+    with pytest.raises(error, match=message):
+        few_weights.removal(risk, [(0,), (0, index)])
 
 
 def test_two_weights_are_two(risk) -> None:
-    for indices in ((0,), (0, 1, 2)):
-        with pytest.raises(ValueError, match="two weights"):
+    for indices in ((0,), (0, 1, 2), (5, 5)):
+        with pytest.raises(ValueError, match="two different weights"):
             few_weights.two_weights(risk, indices, SHARES)
+    with pytest.raises(TypeError, match="indices are a list"):
+        few_weights.two_weights(risk, 3, SHARES)
+
+
+def test_indices_may_be_those_that_torch_gives(risk) -> None:
+    largest = risk.space.read().abs().topk(2).indices
+    assert (
+        few_weights.one_weight(risk, largest[0], [0.0]).name
+        == few_weights.one_weight(risk, int(largest[0]), [0.0]).name
+    )
+    pair = tuple(map(int, largest))
+    assert few_weights.two_weights(risk, largest, [0.0]).names == few_weights.two_weights(risk, pair, [0.0]).names
+    assert few_weights.removal(risk, [largest]).equal(few_weights.removal(risk, [pair]))
 
 
 def test_the_first_and_the_last_weight_have_names(risk) -> None:

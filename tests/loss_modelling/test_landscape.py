@@ -199,6 +199,16 @@ def test_what_cannot_be_used_is_refused(changes: dict[str, object], message: str
         landscape.line(net, **arguments)
 
 
+@pytest.mark.parametrize(("directions", "shape"), [(1, (1, 2)), (2, (3, 1)), (1, (3,)), (0, (3, 0))])
+def test_each_point_has_a_coordinate_for_each_direction(directions: int, shape: tuple[int, ...]) -> None:
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 3)).eval()
+    risk = BatchLoss(net, (torch.randn(5, 4), torch.randint(3, (5,))))
+    along = [torch.ones(risk.space.size)] * directions
+    with pytest.raises(ValueError, match=r"points is \[P, K\]"):
+        landscape.losses_at(risk, along, torch.zeros(shape))
+
+
 def test_a_network_in_training_mode_is_refused() -> None:
     net, x, y = make("residual with batch norm")
     with pytest.raises(ValueError, match="training mode"):

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from lossprune_lib import BatchLoss, LocalPruner, LossModel
 from lossprune_lib.loss_modelling import batch_loss
@@ -106,10 +106,25 @@ def test_a_group_that_is_sparser_than_the_sparsity_is_refused_at_once(trained, d
         trust_region(LocalPruner("qm", sparsity=0.5, scope="layer"), trained, digits, 0.1, mask=uneven.mask)
 
 
+def test_no_model_is_built_for_a_step_of_no_weight(digits) -> None:
+    net = nn.Sequential(nn.Flatten(), nn.Linear(64, 10), nn.ReLU(), nn.Linear(10, 10)).eval()
+    before = 0
+    for trial in trust_region(LocalPruner("lm", sparsity=0.3, scope="row"), net, digits, 1.0, share=0.005, least=0.005):
+        pruned = int((~trial.state.mask.kept).sum())
+        assert pruned > before
+        before = pruned if trial.accepted else before
+    assert before == sum(10 * round(0.3 * row) for row in (64, 10))
+
+
 def test_densities_are_refused_at_once(trained, digits) -> None:
     densities = {"fc1": 0.5, "fc2": 0.5, "fc3": 0.5}
     with pytest.raises(ValueError, match=r"densities say what each stage prunes.*leave them out"):
         trust_region(LocalPruner("qm", sparsity=0.5, densities=densities), trained, digits, 0.1)
+
+
+def test_the_settings_of_the_run_say_what_its_trace_holds(trained, digits) -> None:
+    pruner = LocalPruner("lm", sparsity=0.3, trace="train")
+    assert finished(pruner, trust_region(pruner, trained, digits, 0.05)).pruner.trace == "batch"
 
 
 def test_errors_are_of_the_stages_batch_whatever_is_traced(trained, digits) -> None:

@@ -8,6 +8,7 @@ import runpy
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -144,6 +145,56 @@ def test_the_first_round_is_on_record(script: Callable[[str], dict[str, Any]]) -
     assert found["cifar10_small_vgg", 3, "0.956"] == "partly"
 
 
+def test_only_steps_that_the_rule_asks_for_are_counted(script: Callable[[str], dict[str, Any]]) -> None:
+    in_words = script("findings")["clear_steps"]
+    falling = {("mp", 1, 0): [3.0, 3.1, 2.9, 3.0]}
+    falling |= {
+        (name, stages, 0): [2 / stages + i / 50 for i in range(4)] for name in ("lm", "qm") for stages in (1, 14)
+    }
+    noisy = falling | {("lm", 14, 0): [5.0, 0.1, 4.0, 0.2], ("qm", 14, 0): [0.1, 5.0, 0.2, 4.0]}
+    assert in_words([table(falling), table(noisy)]) == "Of 4 steps to more stages, 2 are clear."
+    assert in_words([table(noisy)]) == "No step to more stages is clear."
+    only_lm = falling | {("lm", 140, 0): [9.0, 0.0, 8.0, 0.1]}  # QM was not run in so many
+    assert (
+        in_words([table(only_lm)])
+        == in_words([table(falling)])
+        == ("Each step to more stages is clear; QM's lead over magnitude is not.")
+    )
+
+
+@pytest.mark.parametrize(
+    ("first", "lead", "weights", "says"),
+    [
+        ("mp", (2.0, 1.8), (2.0, 1.8), "is there"),
+        ("magnitude", (2.0, 1.8), (0.5, 0.4), "not by shares alone; 75 % gone"),
+        ("magnitude", (2.0, 1.8), (0.1, -0.1), "undecided; 95 % gone"),
+        ("magnitude", (0.5, -0.1), (0.5, 0.4), "no clear lead to explain"),
+        ("magnitude", (0.5, math.nan), (0.5, math.nan), "undecided"),
+        ("shuffled", (2.0, 1.8), (2.0, 1.9), ""),
+    ],
+)
+def test_what_a_control_says_of_the_lead(
+    first: str,
+    lead: tuple[float, float],
+    weights: tuple[float, float],
+    says: str,
+    script: Callable[[str], dict[str, Any]],
+) -> None:
+    of_lead, of_weights = (
+        SimpleNamespace(first=which, mean=mean, low=low, verdict="worse" if low > 0 else "undecided")
+        for which, (mean, low) in (("mp", lead), (first, weights))
+    )
+    assert script("findings")["of_the_lead"](of_weights, of_lead) == says
+
+
+def test_what_is_not_judged_says_why_and_no_more(script: Callable[[str], dict[str, Any]]) -> None:
+    runs = pd.read_csv(FOLDER / "mnist.csv").query("criterion != 'mp'")
+    judged = script("findings")["results"].judge(runs)
+    row = next(judged[judged["finding"] == 3].itertuples())
+    assert row.verdict == "not judged"
+    assert script("findings")["plain"](row, runs) == row.evidence
+
+
 def _made_up() -> dict[str, pd.DataFrame]:
     """Return small tables of plans, by name."""
     made_up = {
@@ -212,5 +263,5 @@ def test_later_tables_have_their_sections(
     row = next(line for line in summary.splitlines() if line.startswith("| digits at 90 % | 1 + 1 | +4."))
     assert row.endswith("| *the shares explain it* |")
     assert "| VGG11 at 90 % | 1 + 1 | -0.9" in summary
-    assert "Digits: in 1 of 1 settings." in summary
+    assert "Digits: 1 of 1 settings." in summary
     assert "Not run yet: cifar10_resnet_exactness, mnist_exactness." in summary

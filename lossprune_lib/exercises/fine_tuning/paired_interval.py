@@ -51,7 +51,7 @@ _WORDS = """
     percentiles: Those are percentiles of the seeds' differences. They say where single seeds fall, not where the mean
         does.
     first-alone: The width is that of the first column alone: take the spread of the differences.
-    reach-alone: Your ends lie around zero. They should lie around the mean: the mean less the reach, and plus it.
+    reach-alone: Your ends lie around zero. They should lie around the mean: mean minus reach, and mean plus reach.
     without-signs: You took the differences without their signs, which makes a difference out of mere noise.
     median: You took the median, but the mean is asked for.
 """
