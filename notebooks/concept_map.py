@@ -42,7 +42,7 @@ TURNS = (
         "02",
         (
             ("The expansion", "right in small stages"),
-            ("The diagonal", "LM, QM, OBD"),
+            ("A sum over weights", "LM, QM, OBD"),
             ("!Is fooled", "by its own choices"),
         ),
         ("is cut down to", "chooses, and"),

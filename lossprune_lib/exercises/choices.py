@@ -5,7 +5,7 @@ from __future__ import annotations
 from lossprune_lib.exercises.checking import Choice, register
 
 _READ_A_SLICE = """
-    right: A random slice is a fair sample of typical directions and says nothing about the steep ones.
+    right: A random slice shows its own direction and says nothing about the steep ones.
     one-direction: The figure shows one direction out of very many. Look at the table above for the same length along
         others.
     normalisation: Filter normalisation sets how long the parts of the direction are, not the loss at a given length,

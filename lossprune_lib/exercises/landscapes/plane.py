@@ -40,8 +40,8 @@ def _cases() -> list[Plane]:
 
 
 _WORDS = """
-    right: The network that both masks agree on is in general not in the plane of the two: the picture can only show the
-        point nearest to it, and the distance says how much is missing.
+    right: The network without what either mask removes is in general not in the plane of the two: the picture can only
+        show the point nearest to it, and the distance says how much is missing.
     hint: At the nearest point, what is left of the step is at right angles to both steps: that gives two equations.
     residuals: Your distance is empty: lstsq gives residuals for some of its solvers only. Measure it yourself: the
         length of step - a first - b second.
