@@ -739,7 +739,7 @@ def next_step(share, predicted, actual, tolerance):
 #
 # - For LM and QM, on digits and MNIST, many stages keep the loss far better than one. First and second order: *similar*
 #   by our rule on MNIST, undecided on digits.
-# - QM ranks well although it predicts badly; MP ranks as well. That QM knows better what to leave last: digits yes, MNIST no, CIFAR-10 undecided.
+# - QM ranks well although it predicts badly; MP ranks as well. QM knows better what to leave last: digits yes, MNIST no, CIFAR-10 undecided.
 # - Without a penalty, most of what LM and QM keep changes with the draw.
 
 # %% [markdown]

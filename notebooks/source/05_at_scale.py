@@ -638,12 +638,12 @@ own.reveal(
 # %% [markdown]
 # ## 7. A study of your own
 #
-# A grid is one line; what is finished is kept in a file, the **store**, so you can stop at any moment.
+# A grid is one line. The control `""` is the criterion itself, `"magnitude"` the largest weights at its shares; training and
+# tuning are in epochs. What is finished is kept in a file, the **store**, so you can stop at any moment.
 #
 # ```python
 # from lossprune_lib import Study
 #
-# # "" is the criterion itself, "magnitude" the largest weights at its shares; training and tuning are in epochs
 # study = Study.grid(task="digits", criteria=["mp", "qm"], controls=["", "magnitude"], stages=[14], step_penalties=[1e-3],
 #                    sparsities=0.9, seeds=range(5), training=100, tuning=150)
 # table = study.run("runs.sqlite")

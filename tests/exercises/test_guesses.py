@@ -96,7 +96,7 @@ def test_nothing_is_open_before_the_guess_and_everything_afterwards() -> None:
 def test_a_guess_that_comes_before_its_outcome_opens_it_at_once() -> None:
     guess = criterion()
     button(guess, "QM").click()
-    assert "Run on" in guess.widget.children[2].value
+    assert "Run the cells below" in guess.widget.children[2].value
     guess.reveal("QM, by far.", answer="QM", because=SENTENCES)
     assert "Right: QM. It looks at both." in guess.outcomes[0].widget.value
     assert "open below" in guess.widget.children[2].value
