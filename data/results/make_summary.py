@@ -43,8 +43,7 @@ class Case:
 
     Attributes
     ----------
-    table : the study's runs at this sparsity
-    alike : its runs at each sparsity of this verdict
+    alike : the study's runs at each sparsity of this verdict
     at : these sparsities, as words
     elsewhere : what is said of its other sparsities
     """
@@ -52,7 +51,6 @@ class Case:
     number: int
     name: str
     verdict: str
-    table: pd.DataFrame
     alike: list[pd.DataFrame]
     at: str
     elsewhere: list[str]
@@ -60,6 +58,11 @@ class Case:
     @property
     def words(self) -> str:
         return f"{called(self.name)} at {self.at}{''.join(f' ({words})' for words in self.elsewhere)}"
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """The study's runs at the lowest sparsity of this verdict."""
+        return self.alike[0]
 
     @property
     def sparsity(self) -> float:
@@ -99,7 +102,7 @@ def judged_cases(studies: dict[str, pd.DataFrame]) -> Cases:
         judged = results.judge(table)
         alike, at, elsewhere = at_which(number, judged)
         parts = [table[table["sparsity"] == sparsity] for sparsity in alike]
-        cases.append(Case(number, name, results.cases(judged)[number], parts[0], parts, at, elsewhere))
+        cases.append(Case(number, name, results.cases(judged)[number], parts, at, elsewhere))
     return [case for case in cases if case.verdict in HEADINGS]
 
 
