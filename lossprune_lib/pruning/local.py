@@ -80,16 +80,20 @@ class LocalPruner(PrunerSettings):
                 f"sparsity {self.sparsity:g} to prune to, and a stage only adds to it: give a larger sparsity, or "
                 "leave the mask out."
             )
-        zero = (start.weights == 0) & mask.kept
+        self.warn_of_zeros(start, sum(counts), stacklevel=5)
+
+    def warn_of_zeros(self, start: PrunerState, to_prune: int, stacklevel: int = 3) -> None:
+        """Warn if more weights are zero, though not masked, than are to be pruned."""
+        zero = (start.weights == 0) & start.mask.kept
         zeros = sum(int(layer.sum()) for layer in start.space.split(zero) if not layer.all())  # others were never set
-        if zeros > sum(counts) > 0:
+        if zeros > to_prune > 0:
             share = 100 * (1 - int(start.weights.count_nonzero()) / start.space.size)
             warnings.warn(
                 f"{share:.3g} % of the prunable weights are zero already, more than the sparsity {self.sparsity:g}, "
                 "and those of them that the new mask keeps may come back in training: if they were pruned, give a "
                 "larger sparsity, and the mask that they were pruned with, prune(net, task, mask).",
                 AlreadySparseWarning,
-                stacklevel=4,
+                stacklevel=stacklevel,
             )
 
     def step(self, state: PrunerState, sparsity: float | None = None) -> PrunerState:

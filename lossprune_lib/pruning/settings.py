@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from torch import nn
 from torch.nn.modules.conv import _ConvTransposeNd
 
 from lossprune_lib.checks import check_choice, check_float, check_instance, check_int, check_sparsity
@@ -131,7 +132,7 @@ class PrunerSettings:
         """
         layout = space.layout
         for name, module in zip(space.layers, space.modules, strict=True):
-            if self.scope in ("row", "2:4") and isinstance(module, _ConvTransposeNd):
+            if self.scope in ("row", "2:4") and _has_inputs_first(module):
                 raise ValueError(
                     f"Layer {name!r} is a {type(module).__name__}, whose weight has the inputs first, so that its rows "
                     'are no outputs: exclude it, or take scope="layer".'
@@ -156,6 +157,12 @@ class PrunerSettings:
         made = 1 - kept / sum(sizes.values())
         if abs(made - self.sparsity) * sum(sizes.values()) > len(names):
             raise ValueError(f"The densities make a sparsity of {made:.6g}, not {self.sparsity:g}: give that one.")
+
+
+def _has_inputs_first(module: nn.Module) -> bool:
+    """Return whether the rows of a layer's weight are its inputs."""
+    # GPT-2's layer in transformers, which need not be installed, is known by its name: its shape may be square.
+    return isinstance(module, _ConvTransposeNd) or type(module).__name__ == "Conv1D"
 
 
 def _check_hashable(loss: Loss) -> None:

@@ -104,13 +104,14 @@ def trust_region(
         raise ValueError(f"least is {least:g} and share {share:g}, but 0 < least <= share <= {_MOST} must hold.")
     pruner = replace(pruner, trace="batch")  # a model predicts the loss of its own batch
     state = pruner.start(net, task, mask)
-    _check_groups(pruner, state.mask)
+    counts = state.mask.still_to_prune(pruner.sparsity, pruner.scope)
+    _check_groups(pruner, counts)
+    pruner.warn_of_zeros(state, sum(counts))
     return _trials(pruner, state, tolerance, share, least)
 
 
-def _check_groups(pruner: LocalPruner, mask: Mask) -> None:
+def _check_groups(pruner: LocalPruner, counts: list[int]) -> None:
     """Raise ValueError if some of a mask's layers or rows are to be pruned further, and others are beyond that."""
-    counts = mask.still_to_prune(pruner.sparsity, pruner.scope)
     if min(counts) < 0 < max(counts):
         raise ValueError(
             f"The mask to start from is already sparser in a {pruner.scope} than the sparsity {pruner.sparsity:g} to "

@@ -168,8 +168,8 @@ def check_score(score: Score, recipe: Recipe, epoch: int) -> None:
     """Raise ValueError if training has diverged."""
     if not math.isfinite(score.loss):
         raise ValueError(
-            f"The loss is {score.loss} after epoch {epoch}: the learning rate {recipe.lr:g} is too high for this "
-            "network, try a tenth of it."
+            f"The loss is {score.loss} after epoch {epoch}. Most likely the learning rate {recipe.lr:g} is too high "
+            "for this network: try a tenth of it. If that does not help, look at the loss of the untrained network."
         )
 
 

@@ -189,3 +189,24 @@ def test_rows_of_transposed_convolutions_are_no_outputs(scope: str) -> None:
         LocalPruner("mp", 0.5, 1, scope=scope).prune(net, task, progress=False)
     run = LocalPruner("mp", 0.5, 1, scope=scope, exclude="0").prune(net, task, progress=False)
     assert run.mask.sparsity == 0.5
+
+
+class Conv1D(nn.Module):
+    """GPT-2's layer, as transformers has it: its weight has the inputs first, here as many as outputs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight, self.bias = nn.Parameter(torch.randn(4, 4)), nn.Parameter(torch.zeros(4))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x @ self.weight + self.bias
+
+
+@pytest.mark.parametrize("scope", ["row", "2:4"])
+def test_rows_of_gpt2s_layers_are_no_outputs(scope: str) -> None:
+    x, y = torch.randn(9, 4), torch.tensor([0, 1, 2] * 3)
+    task = data.Task.from_tensors(x, y, x, y, x, y)
+    net = nn.Sequential(Conv1D(), nn.Linear(4, 3)).eval()
+    with pytest.raises(ValueError, match="Layer '0' is a Conv1D"):
+        LocalPruner("mp", 0.5, 1, scope=scope).prune(net, task, progress=False)
+    LocalPruner("mp", 0.5, 1, scope="layer").prune(net, task, progress=False)
