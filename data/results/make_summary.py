@@ -10,7 +10,7 @@ from pathlib import Path
 import make_findings as findings
 import pandas as pd
 from make_findings import GUESSING, NAMES, PLAIN, TRAINED, clear_steps, first_round, trained_to_the_end
-from summary_rivals import chaos, exactness, fooled, given_shares, layer_shares
+from summary_rivals import chaos, exactness, fooled, given_shares, layer_shares, longest_controls
 from summary_words import (
     called,
     epochs,
@@ -143,7 +143,7 @@ def behind_verdicts(cases: Cases, studies: dict[str, pd.DataFrame], every: dict[
     few = [called(name) for name, table in every.items() if table["seed"].nunique() < FEWEST_SEEDS]
     if few:
         yield f"Too few seeds: {'; '.join(few)}."
-    yield from of_training(studies)
+    yield from of_training({**longest_controls(), **studies})
     yield from after_less(studies, every)
     weaker = sum(
         first_round().get((name, r.finding, f"{r.sparsity:.4g}")) == "reproduced" != r.verdict
@@ -263,9 +263,13 @@ def lead(table: pd.DataFrame) -> results.Interval:
 
 
 def unfinished(studies: dict[str, pd.DataFrame]) -> str:
-    """Say which networks were not trained to the end, if there are any."""
+    """Say which networks were not trained to the end, if there are any, and whether those of their controls were."""
     names = dict.fromkeys(called(name) for name, table in studies.items() if not trained_to_the_end(table))
-    return f"; {listed(names)} {'is' if len(names) == 1 else 'are'} not trained to the end" if names else ""
+    if not names:
+        return ""
+    controls = {called(name): trained_to_the_end(table) for name, table in longest_controls().items()}
+    but = ", but for its controls" if [name for name in names if controls.get(name)] == list(names) else ""
+    return f"; {listed(names)} {'is' if len(names) == 1 else 'are'} not trained to the end{but}"
 
 
 def of_training(studies: dict[str, pd.DataFrame]) -> Iterable[str]:
@@ -274,8 +278,8 @@ def of_training(studies: dict[str, pd.DataFrame]) -> Iterable[str]:
     for name, table in studies.items():
         if limit := TRAINED.get(table["model"].iloc[0]):
             error = 100 * table.drop_duplicates("seed")["dense_test_error"].mean()
-            words = f"{called(name)}, {error:.1f} % dense error (limit {limit} %)"
-            said[trained_to_the_end(table)][called(name)] = words
+            words = f"{called(name)} ({table['training_epochs'].max():.0f} epochs), {error:.1f} % dense error"
+            said[trained_to_the_end(table)][called(name)] = f"{words} (limit {limit} %)"
     heads = {False: "Not trained to the end", True: "Trained to the end"}
     sentences = [f"{heads[end]}: {'; '.join(of.values())}." for end, of in said.items() if of]
     if sentences:

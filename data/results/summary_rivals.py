@@ -128,20 +128,28 @@ def starved(part: pd.DataFrame) -> tuple[str, str, str]:
     return str(layer).removeprefix(LAYERS), mp, qm
 
 
+def longest_controls() -> dict[str, pd.DataFrame]:
+    """Return the tables of fine-tuned masks, of each network those that were trained for longest."""
+    return longest({name: results.together(name) for name in findings.of_controls()})
+
+
 def given_shares() -> tuple[str, str]:
     """Return what is said of magnitude at QM's shares, and its table."""
-    tables = longest({name: results.together(name) for name in findings.of_controls()})
+    tables = longest_controls()
     told, in_140 = (
         pd.concat([of_controls(name, table, stages) for name, table in tables.items()], ignore_index=True)
         for stages in (14, 140)
     )
     of_140 = "" if in_140.empty else f" With QM in 140 stages, where that was run: {'; '.join(what_rules_say(in_140))}."
-    before = pd.concat([results.controls_of_loss(table) for table in tables.values()])
+    before = pd.concat({called(name): results.controls_of_loss(table) for name, table in tables.items()})
     before = before[(before["criterion"] == "qm") & (before["stages"] == 14) & (before["first"] == "magnitude")]
+    less = [
+        f"{name} at {percent(part['sparsity'].iloc[0])}" for name, part in before[before["high"] < 0].groupby(level=0)
+    ]
     spoken = (
         "Controls give magnitude the shares of QM in 14 stages. Before fine-tuning, it loses clearly more than "
-        f"QM in {(before['low'] > 0).sum()} of {len(before)} cases. After fine-tuning, the rules say: "
-        f"{'; '.join(what_rules_say(told))}."
+        f"QM in {(before['low'] > 0).sum()} of {len(before)} cases{f', less in {listed(less)}' if less else ''}. After "
+        f"fine-tuning, the rules say: {'; '.join(what_rules_say(told))}."
     )
     waiting = results.missing("controls")
     if waiting:
@@ -157,12 +165,17 @@ def given_shares() -> tuple[str, str]:
 def what_rules_say(told: pd.DataFrame) -> Iterable[str]:
     """Say of each sentence on controls where it was said; what is clear only taken alone, and what was added later."""
     for sentence, cases in told.groupby(told["says"].str.split("; ").str[0], sort=False):
-        where = [
-            f"{r.case} (where *{r.says.split('; ')[1]}*, too{r.alone})" if "; " in r.says else r.case + r.alone
-            for r in cases.itertuples()
-        ]
+        where = []
+        for r in cases.itertuples():
+            _, _, another = r.says.partition("; ")
+            where.append(f"{r.case} (where *{in_words(another)}*, too{r.alone})" if another else r.case + r.alone)
         later = " (a later rule)" * (sentence == ADDED_LATER)
-        yield f"*{ALOUD.get(sentence, sentence)}*{later}: {listed(where)}"
+        yield f"*{in_words(sentence)}*{later}: {listed(where)}"
+
+
+def in_words(sentence: str) -> str:
+    """Return what the rules say of a case as it is read aloud."""
+    return ALOUD.get(sentence, sentence)
 
 
 def of_controls(name: str, table: pd.DataFrame, stages: int) -> pd.DataFrame:

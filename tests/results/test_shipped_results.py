@@ -254,7 +254,7 @@ def test_later_tables_have_their_sections(
     assert "ResNet at 90 %, 2.00 nats in one stage, 0.14 in 14." in summary
     assert "MP 3.00" not in summary
     assert "counts as trained to the end with at most 12 % test error: all that" in findings
-    assert "Not trained to the end: ResNet, 50.0 % dense error (limit 12 %)." in summary
+    assert "Not trained to the end: ResNet (2 epochs), 50.0 % dense error (limit 12 %)." in summary
     assert "ResNet after 1 epochs in float32, not 2 in bfloat16: locality *reproduced*, orders *" in summary
     assert "- `cifar10_resnet_exactness`" in findings
     assert "- `digits_exactness`" not in findings
