@@ -91,6 +91,7 @@ class Curves:
         ax.set(xlabel="sparsity after pruning", ylabel="change of loss since the model was built (nats)")
         ax.xaxis.set_major_locator(MaxNLocator(5))
         ax.xaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:.3g} %"))
+        ax.yaxis.get_offset_text().set(x=0, horizontalalignment="right")  # not over the title
         ax.grid()
         self.band = Polygon(np.zeros((3, 2)), label="actual ± 10 %", **BAND)
         ax.add_patch(self.band)
@@ -156,7 +157,7 @@ class Bars:
 
     def __init__(self, ax: Axes) -> None:
         labels = {**NAMES, "absolute": "sum of saliencies\n(not a prediction)"}
-        ax.set(xlim=(-20, _WIDEST + 75), ylim=(len(labels) - 0.4, -0.6), xlabel="in per cent of the actual change")
+        ax.set(xlim=(-20, _WIDEST + 90), ylim=(len(labels) - 0.4, -0.6), xlabel="in per cent of the actual change")
         ax.set_yticks(range(len(labels)), list(labels.values()), fontsize=9)
         ax.set_xticks([0, 50, 100, 150])
         ax.axvspan(90, 110, **BAND)
