@@ -106,7 +106,7 @@ PLAIN = {
         "refuted": "Among the networks whose loss is kept best, those that keep it better are better after "
         "fine-tuning.",
         "undecided": "Among the networks whose loss is kept best, does keeping it better mean ending better after "
-        "fine-tuning? So few networks, with errors measured so noisily, do not tell.",
+        "fine-tuning? So few networks, measured so noisily, do not tell.",
     },
 }
 

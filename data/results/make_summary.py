@@ -199,7 +199,7 @@ def aloud(cases: Cases, every: dict[str, pd.DataFrame]) -> str:
         plain.append(f"With QM it changes by: {'; '.join(of_stages(case, every) for case in cases)}.")
     if number == 2 and verdict != "refuted":
         goes = [f"{way_of_linear(case)}{f' ({called(case.name)})' * (len(cases) > 1)}" for case in cases]
-        asks = " (our rule asks for 75 %; the seeds leave it open)" * (verdict == "undecided")
+        asks = " (our rule asks for 75 %)" * (verdict == "undecided")
         plain = [f"Of the way from magnitude to QM, LM goes {listed(goes)}{asks}."]
     if (number, verdict) == (2, "refuted") and all(lead(case.table).verdict() != "better" for case in cases):
         plain = [
@@ -247,7 +247,7 @@ def of_linear(cases: Cases) -> Iterable[str]:
         if found.verdict() != "undecided":
             yield f"On {name} LM changes the loss by {abs(found.mean):.2f} nats {MORE[found.verdict()]} than QM."
     if alike := [name for name, found in apart.items() if found.verdict() == "undecided"]:
-        yield f"On {listed(alike)} we saw no clear difference."
+        yield f"On {listed(alike)} no difference is clear."
 
 
 def lag(table: pd.DataFrame) -> results.Interval:
@@ -307,12 +307,12 @@ def beside_the_paper(studies: dict[str, pd.DataFrame]) -> str:
         both = pd.concat([results.beside_paper(table, number) for number in (1, 2)])
         both = both[both["paper_mean"].notna()]
         if not both.empty:
-            differ = f"after {epochs(table)} epochs {both['differs'].sum()}"
+            differ = f"{both['differs'].sum()} after {epochs(table)} epochs"
             said.setdefault(f"the {len(both)} for {called(name)}", []).append(differ)
     if not said:
         return ""
     counts = "; ".join(f"of {network}, {listed(of_network)}" for network, of_network in said.items())
-    return f"- **The paper's numbers**: {counts} differ clearly (epochs of training + fine-tuning)."
+    return f"- **The paper's numbers**: {counts} differ clearly (training + fine-tuning)."
 
 
 def numbers(number: int, part: pd.DataFrame) -> str:

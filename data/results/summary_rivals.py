@@ -147,7 +147,7 @@ def given_shares() -> tuple[str, str]:
         f"{name} at {percent(part['sparsity'].iloc[0])}" for name, part in before[before["high"] < 0].groupby(level=0)
     ]
     spoken = (
-        "Controls give magnitude the shares of QM in 14 stages. Before fine-tuning, it loses clearly more than "
+        "Controls give magnitude QM's shares (14 stages). Before fine-tuning, it loses clearly more than "
         f"QM in {(before['low'] > 0).sum()} of {len(before)} cases{f', less in {listed(less)}' if less else ''}. After "
         f"fine-tuning, the rules say: {'; '.join(what_rules_say(told))}."
     )
