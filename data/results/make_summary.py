@@ -78,7 +78,7 @@ def what_the_paper_says() -> Iterable[str]:
     gaps = two[two["network"] == "mlp_300_100"].set_index("criterion")["mean"]
     way = 100 * (change["mp"] - change["lm"]) / (change["mp"] - change["qm"])
     yield (
-        "Laurent and others (2020) model the loss, and remove the weights that matter least to it. Their three "
+        "Laurent and others (2020) model the loss, and remove the weights that matter least to it. Their "
         "findings, with numbers for MNIST:"
     )
     yield "\n".join(
@@ -307,12 +307,12 @@ def beside_the_paper(studies: dict[str, pd.DataFrame]) -> str:
         both = pd.concat([results.beside_paper(table, number) for number in (1, 2)])
         both = both[both["paper_mean"].notna()]
         if not both.empty:
-            differ = f"{both['differs'].sum()} after {epochs(table)} epochs"
+            differ = f"{both['differs'].sum()} after {epochs(table)}"
             said.setdefault(f"the {len(both)} for {called(name)}", []).append(differ)
     if not said:
         return ""
     counts = "; ".join(f"of {network}, {listed(of_network)}" for network, of_network in said.items())
-    return f"- **The paper's numbers**: {counts} differ clearly (training + fine-tuning)."
+    return f"- **The paper's numbers**: {counts} epochs differ clearly (training + fine-tuning)."
 
 
 def numbers(number: int, part: pd.DataFrame) -> str:
@@ -359,7 +359,7 @@ def text() -> str:
     spoken, shown = zip(*(part() for part in (fooled, layer_shares, given_shares, chaos, exactness)), strict=True)
     parts = [
         "# What we found, in five minutes",
-        f"To be read aloud, up to *{ASKED}*. ResNet and VGG11 (CIFAR-10) are a quarter as wide as the paper's"
+        f"Read aloud up to *{ASKED}*. ResNet and VGG11 (CIFAR-10) are a quarter as wide as the paper's"
         f"{unfinished(studies)}.",
         "## What the paper says",
         *what_the_paper_says(),

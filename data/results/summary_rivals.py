@@ -168,7 +168,7 @@ def what_rules_say(told: pd.DataFrame) -> Iterable[str]:
         where = []
         for r in cases.itertuples():
             _, _, another = r.says.partition("; ")
-            where.append(f"{r.case} (where *{in_words(another)}*, too{r.alone})" if another else r.case + r.alone)
+            where.append(f"{r.case} (and *{in_words(another)}*{r.alone})" if another else r.case + r.alone)
         later = " (a later rule)" * (sentence == ADDED_LATER)
         yield f"*{in_words(sentence)}*{later}: {listed(where)}"
 
@@ -211,7 +211,7 @@ def chaos() -> tuple[str, str]:
     own = [of_own_masks(name, pairs) for name in pairs["network"].unique()]
     said, shown = [told for told, _ in own], [row for _, row in own]
     spoken = (
-        f"{start} With two draws of the examples and no penalty, QM's masks "
+        f"{start} With two draws of examples and no penalty, QM's masks "
         f"share {listed(of['qm'] for of in said)}, where two random ones share "
         f"{listed(of['chance'] for of in said)}; OBD's share "
         f"{listed(of['obd'] for of in said)}. With the same examples in another order, "
@@ -278,13 +278,15 @@ def exactness() -> tuple[str, str]:
         found = results.exactness(results.load(name))
         well, of = (found["verdict"] == "as well").sum(), len(found)
         share = found["mean"] / found["exact"]
-        how = f"{well} of {of} settings" if found["seeds"].min() > 1 else "one network, no verdict"
+        judged = found["seeds"].min() > 1
+        how = f"{well} of {of} settings" if judged else "one network, no verdict"
         others += [
             f"{called(name)}, {r.criterion.upper()} in {r.stages} stages with {columns(r.curvature_columns)} "
             f"({100 * r.mean / r.exact:.0f} %, {100 * r.low / r.exact:.1f} to {100 * r.high / r.exact:.1f})"
             for r in found[(found["seeds"] > 1) & (found["verdict"] != "as well")].itertuples()
         ]
-        spoken.append(f"{opening(name)}: {how}.")
+        if judged:
+            spoken.append(f"{opening(name)}: {how}.")
         shown.append([opening(name), how, f"{share.loc[share.abs().idxmax()]:+.0%}"])
     waiting = results.missing("exactness")
     if waiting:

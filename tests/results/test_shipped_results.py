@@ -134,7 +134,7 @@ def test_the_papers_numbers_stand_beside_the_studies_that_they_are_compared_with
 ) -> None:
     beside_the_paper, mnist = script("summary")["beside_the_paper"], results.load("mnist")
     said = beside_the_paper({"mnist": mnist, "mnist_800": mnist.assign(training_epochs=800)})
-    assert "of the 8 for MNIST, 4 after 60 + 20 epochs; of the 8 for MNIST with 800 epochs, 4 after 800" in said
+    assert "of the 8 for MNIST, 4 after 60 + 20; of the 8 for MNIST with 800 epochs, 4 after 800" in said
     assert beside_the_paper({"digits": results.load("digits")}) == ""
 
 
