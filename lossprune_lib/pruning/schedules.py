@@ -1,8 +1,9 @@
 """The sparsity of each stage, from the first to the last.
 
 A schedule is a function ``(sparsity, stage, stages, start) -> sparsity of that stage``, with stage = 1 .. stages, from
-the sparsity at the start (of a mask that is given, else 0) to the final one. `LocalPruner` takes such a function as it
-is; to add one under a name, write it below and put it into `SCHEDULES`.
+the sparsity at the start (of a mask that is given, else 0) to the final one. It is asked about a stage more than once,
+so its answer must depend on nothing else. `LocalPruner` takes such a function as it is; to add one under a name, write
+it below and put it into `SCHEDULES`.
 """
 
 from __future__ import annotations

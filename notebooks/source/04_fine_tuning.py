@@ -652,7 +652,7 @@ plt.show()
 #
 # The paper's third finding: *preserving the loss is not enough*. Within a criterion, loss change and gap go together in four of the five cases below. Is
 # it the loss that helps, or again the budget that comes with it? A **partial** correlation first predicts both rankings
-# from the layers' shares, and then correlates what is left over. If the budget were all, nothing would be left to correlate.
+# from the layers' shares, and then correlates what is left over. If the budget were all, little should be left to correlate.
 #
 # What would the finding look like in such numbers? If preserving the loss is not enough, then among the runs that preserve it well their order by loss change says little about the gap: *near the best run* the correlation is low, and lower than the ceiling allows. That decides; the other
 # correlations only ask where a relation comes from.
