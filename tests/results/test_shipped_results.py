@@ -197,11 +197,14 @@ def test_what_is_not_judged_says_why_and_no_more(script: Callable[[str], dict[st
 
 def _made_up() -> dict[str, pd.DataFrame]:
     """Return small tables of plans, by name."""
+    to_the_end = with_controls({("mp", ""): 4, ("qm", "magnitude"): 4, ("qm", ""): 5}).assign(model="preact_resnet18")
+    to_the_end["true_change"] = to_the_end["control"].map({"": 1.0, "magnitude": 0.5})
     made_up = {
         "digits_controls": with_controls({("mp", ""): 8, ("qm", "magnitude"): 4, ("qm", ""): 4, ("mp", "gradual"): 4}),
         "cifar10_vgg_controls": with_controls({("mp", ""): 4, ("qm", "magnitude"): 5, ("qm", ""): 5}).assign(
             model="vgg11"
         ),
+        "cifar10_resnet_100_epochs_controls": to_the_end.assign(dense_test_error=0.1),
         "cifar10_vgg_criteria": with_controls({("lm", ""): 3}).assign(true_change=2.0, model="vgg11"),
         "digits_exactness": pd.concat(
             [table({("qm", 14, 0): [2.0] * 5}).assign(curvature_columns=columns) for columns in (0, 1)]
@@ -254,7 +257,10 @@ def test_later_tables_have_their_sections(
     assert "ResNet at 90 %, 2.00 nats in one stage, 0.14 in 14." in summary
     assert "MP 3.00" not in summary
     assert "counts as trained to the end with at most 12 % test error: all that" in findings
-    assert "Not trained to the end: ResNet (2 epochs), 50.0 % dense error (limit 12 %)." in summary
+    assert "; ResNet is not trained to the end, but for its controls." in summary
+    assert "Trained to the end: ResNet (2 epochs), 10.0 % dense error (limit 12 %). Not trained to the end: " in summary
+    assert "; ResNet (2 epochs), 50.0 % dense error (limit 12 %)." in summary
+    assert "less in ResNet at 90 %." in summary
     assert "ResNet after 1 epochs in float32, not 2 in bfloat16: locality *reproduced*, orders *" in summary
     assert "- `cifar10_resnet_exactness`" in findings
     assert "- `digits_exactness`" not in findings
