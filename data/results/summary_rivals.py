@@ -143,9 +143,7 @@ def given_shares() -> tuple[str, str]:
     of_140 = "" if in_140.empty else f" With QM in 140 stages, where that was run: {'; '.join(what_rules_say(in_140))}."
     before = pd.concat({called(name): results.controls_of_loss(table) for name, table in tables.items()})
     before = before[(before["criterion"] == "qm") & (before["stages"] == 14) & (before["first"] == "magnitude")]
-    less = [
-        f"{name} at {percent(part['sparsity'].iloc[0])}" for name, part in before[before["high"] < 0].groupby(level=0)
-    ]
+    less = [f"{r.Index[0]} at {percent(r.sparsity)}" for r in before[before["high"] < 0].itertuples()]
     spoken = (
         "Controls give magnitude QM's shares (14 stages). Before fine-tuning, it loses clearly more than "
         f"QM in {(before['low'] > 0).sum()} of {len(before)} cases{f', less in {listed(less)}' if less else ''}. After "

@@ -161,8 +161,9 @@ class PrunerSettings:
 
 def _has_inputs_first(module: nn.Module) -> bool:
     """Return whether the rows of a layer's weight are its inputs."""
-    # GPT-2's layer in transformers, which need not be installed, is known by its name: its shape may be square.
-    return isinstance(module, _ConvTransposeNd) or type(module).__name__ == "Conv1D"
+    # GPT-2's layer in transformers, which need not be installed, is known by its name: its weight may be square.
+    of_gpt2 = any(kind.__name__ == "Conv1D" for kind in type(module).__mro__) and not isinstance(module, nn.Conv1d)
+    return isinstance(module, _ConvTransposeNd) or of_gpt2
 
 
 def _check_hashable(loss: Loss) -> None:

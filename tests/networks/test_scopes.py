@@ -202,11 +202,20 @@ class Conv1D(nn.Module):
         return x @ self.weight + self.bias
 
 
+@pytest.mark.parametrize("kind", [Conv1D, type("LoraLayer", (Conv1D,), {})])
 @pytest.mark.parametrize("scope", ["row", "2:4"])
-def test_rows_of_gpt2s_layers_are_no_outputs(scope: str) -> None:
+def test_rows_of_gpt2s_layers_are_no_outputs(scope: str, kind: type[nn.Module]) -> None:
     x, y = torch.randn(9, 4), torch.tensor([0, 1, 2] * 3)
     task = data.Task.from_tensors(x, y, x, y, x, y)
-    net = nn.Sequential(Conv1D(), nn.Linear(4, 3)).eval()
-    with pytest.raises(ValueError, match="Layer '0' is a Conv1D"):
+    net = nn.Sequential(kind(), nn.Linear(4, 3)).eval()
+    with pytest.raises(ValueError, match=f"Layer '0' is a {kind.__name__}"):
         LocalPruner("mp", 0.5, 1, scope=scope).prune(net, task, progress=False)
     LocalPruner("mp", 0.5, 1, scope="layer").prune(net, task, progress=False)
+
+
+def test_a_convolution_that_is_only_called_so_has_outputs_first() -> None:
+    x, y = torch.randn(9, 4, 3), torch.tensor([0, 1, 2] * 3)
+    task = data.Task.from_tensors(x, y, x, y, x, y)
+    convolution = type("Conv1D", (nn.Conv1d,), {})(4, 4, 1)
+    net = nn.Sequential(convolution, nn.Flatten(), nn.Linear(12, 3)).eval()
+    assert LocalPruner("mp", 0.5, 1, scope="row").prune(net, task, progress=False).mask.sparsity == 0.5
