@@ -41,8 +41,14 @@ A plan looks like this; whatever is left out has a default:
   width = 1.0                  # other widths only of vgg11 and preact_resnet18
   include = ["default"]        # which layers are prunable, by names or patterns, such as "conv*"
   exclude = ["fc3"]            # which of these are not
-  [training]
+  [training]                   # and, here and below: momentum, weight_decay, milestones, lr_factor, channels_last
   epochs = 20
+  lr = 0.01
+  batch_size = 100
+  schedule = "steps"           # steps, one_cycle
+  optimizer = "sgd"            # sgd, adamw
+  precision = "float32"        # float32, bfloat16
+  augment = "crop_and_flip"    # leave it out to train on the images as they are
   [tuning]                     # leave it out to prune only
   epochs = 10
 
@@ -170,11 +176,14 @@ def _export(options: argparse.Namespace) -> int:
 
 
 def _study(options: argparse.Namespace) -> tuple[Study, Path]:
+    from lossprune_lib.checks import suggestion
     from lossprune_lib.studies.study import Study
 
     path = Path(options.plan)
     if not path.is_file() and options.plan in study_plans():
         path = study_plans()[options.plan]
+    if not path.is_file():
+        raise FileNotFoundError(f"There is no plan {path}: check the path.{suggestion(options.plan, study_plans())}")
     study = Study.read(path)
     return (study.only(options.seeds) if options.seeds else study), path
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from lossprune_lib import Study, __main__, data, models
+from lossprune_lib import Study, __main__, data, models, training
 from lossprune_lib.networks.selection import SCOPES
 from lossprune_lib.pruning.criteria import CRITERIA
 from lossprune_lib.pruning.schedules import SCHEDULES
@@ -93,6 +93,7 @@ def test_the_plan_that_the_help_shows_is_one(tmp_path: Path, capsys: pytest.Capt
     assert {run.curvature_columns for run in runs} == {None, 4}
     assert tomllib.loads(plan).keys() == {setting.name for setting in fields(Study)}
     assert words >= {*data.NAMES, *models.MODELS, *CRITERIA, *SCHEDULES, *SCOPES}
+    assert words >= {setting.name for setting in fields(training.Recipe)}
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -47,9 +47,11 @@ def call(function: Any, arguments: Iterable[Any]) -> Any:
     before = [_contents(x) for x in given]
     try:
         result = function(*given)
-    except (NotImplementedError, Refusal):
+    except Refusal:
         raise
     except Exception as error:
+        if isinstance(error, NotImplementedError) and not error.args:
+            raise  # what a cell without an answer raises; torch's has words
         where = _where(function, given, error)
         raise Refusal("exception", f"Your function stops with {type(error).__name__}: {error}{where}") from error
     for argument, was in zip(given, before, strict=True):
@@ -141,8 +143,8 @@ def _instead(part: Any, wanted: Tensor) -> str:
 def as_tensor(value: Any) -> Tensor:
     """Return numbers, an array or a list of tensors as a tensor; raise TypeError, ValueError or RuntimeError."""
     if isinstance(value, (list, tuple)) and any(isinstance(entry, Tensor) for entry in value):
-        return torch.stack([torch.as_tensor(entry).detach() for entry in value])
-    return value.detach() if isinstance(value, Tensor) else torch.as_tensor(np.asarray(value))
+        return torch.stack([torch.as_tensor(entry).detach().cpu() for entry in value])
+    return value.detach().cpu() if isinstance(value, Tensor) else torch.as_tensor(np.array(value))
 
 
 def _problem(found: Tensor, wanted: Tensor, name: str) -> Refusal | None:
@@ -173,7 +175,7 @@ def near(found: Tensor, wanted: Any, tolerance: float = 1e-4) -> bool:
 def counterexample(arguments: Mapping[str, Any], name: str, found: Tensor, right: Tensor) -> str:
     """Return a sentence with a case: what was given, what one part of the result should be, and what it is."""
     place, wanted, got = "", _show(right), _show(found)
-    if right.dtype == torch.bool and right.sum() != found.sum():
+    if right.ndim and right.dtype == torch.bool and right.sum() != found.sum():
         wanted, got = (f"False in {int((~mask).sum())} places" for mask in (right, found))
     elif _is_large(right):
         k = int((found.double() - right.double()).abs().argmax())

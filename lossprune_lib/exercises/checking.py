@@ -63,7 +63,7 @@ class Exercise:
         attempts: list[_Attempt] = []
         for arguments in self.cases():
             try:
-                attempts.append(_Attempt(self, answer, arguments))
+                attempts.append(self._attempt(answer, arguments, first=not attempts))
             except Refusal:
                 if all(attempt.passed for attempt in attempts):
                     raise
@@ -81,6 +81,15 @@ class Exercise:
             if attempt.problem:
                 raise attempt.problem
         raise Refusal("other", f"{min(failed, key=_Attempt.size).told()} {self.hint}".strip())
+
+    def _attempt(self, answer: Any, arguments: Sequence[Any], first: bool) -> _Attempt:
+        try:
+            return _Attempt(self, answer, arguments)
+        except NotAttempted:
+            if first:
+                raise
+            sentence = "In some cases your function returns nothing: does every branch end in a return?"
+            raise Refusal("nothing", sentence) from None
 
 
 class _Attempt:

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import pandas as pd
 
-from lossprune_lib.results.selection import CELL, distinct, gap, has_no_model, loss_change, of_one_curvature
+from lossprune_lib.results.selection import (
+    CELL,
+    check_columns,
+    distinct,
+    gap,
+    has_no_model,
+    loss_change,
+    of_one_curvature,
+)
 from lossprune_lib.results.statistics import interval, paired
 
 _MARGIN = 0.5  # percentage points
@@ -13,6 +21,7 @@ _MARGINS = {"digits": 1.0}  # whose 300 test images move the error by thirds of 
 
 def margin(table: pd.DataFrame) -> float:
     """Return how far test errors may differ and still be as good as each other (percentage points)."""
+    check_columns(table, ["task"], "give one from Study.run, Study.table or results.load")
     return _MARGINS.get(table["task"].iloc[0], _MARGIN)
 
 
@@ -71,7 +80,7 @@ def controls_in_words(
     Raises
     ------
     ValueError
-        as `controls`, and if it finds nothing of this criterion in so many stages.
+        as `controls`, and if it finds nothing of this criterion in so many stages, or several step penalties.
     """
     every = controls(table)
     found = every[(every["criterion"] == criterion) & (every["stages"] == stages)]
@@ -82,6 +91,9 @@ def controls_in_words(
         raise ValueError(
             f"There are no controls of {criterion} in {stages} stages: there are those of {', '.join(there)}."
         )
+    if found["step_penalty"].nunique() > 1:
+        penalties = ", ".join(f"{penalty:g}" for penalty in found["step_penalty"].unique())
+        raise ValueError(f"There are controls of {criterion} at several step penalties ({penalties}): give one's runs.")
     if others:
         more = between_criteria(table)
         same = (more["stages"] == stages) & more["step_penalty"].isin(found["step_penalty"])

@@ -137,7 +137,8 @@ def distinct(table: pd.DataFrame) -> pd.DataFrame:
     Raises
     ------
     ValueError
-        if it is no study's table, has no rows, or mixes runs that differ in more than these.
+        if it is no study's table, has no rows, or mixes runs that differ in more than these: in other columns, or in
+        their results alone, as with another learning rate, which no column shows.
     """
     check_table(table, *CELL, "seed")
     added = {
@@ -157,7 +158,20 @@ def distinct(table: pd.DataFrame) -> pd.DataFrame:
     ordered = table.sort_values(
         run, key=lambda column: column.map(place) if column.name == "criterion" else column, kind="stable"
     )
+    _check_twice(ordered, run)
     return ordered.drop_duplicates(run)
+
+
+def _check_twice(ordered: pd.DataFrame, run: list[str]) -> None:
+    """Raise ValueError if a run is there twice with other results."""
+    twice = ordered[ordered.duplicated(run, keep=False)]
+    for name in (name for name in ("true_change", "tuned_test_error") if name in twice):
+        found = twice.groupby(run)[name]
+        if (found.max() - found.min() > 1e-4 * found.max().abs().clip(lower=1e-2)).any():
+            raise ValueError(
+                f"The table has a run twice, with different results ({name}): if they differ in what no column shows, "
+                "such as a learning rate, give each alone; else keep one of each."
+            )
 
 
 def check_table(table: pd.DataFrame, *columns: str) -> None:

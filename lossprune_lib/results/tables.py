@@ -51,6 +51,8 @@ def load(name: str) -> pd.DataFrame:
         if name in plans
         else f"There are no results called {name!r}.{suggestion(name, there)}"
     )
+    if name.endswith(".csv"):
+        why = "This reads the shipped tables; read your own with pandas.read_csv."
     raise FileNotFoundError(f"{why} There are tables of: {', '.join(there) or 'no study yet'}.")
 
 

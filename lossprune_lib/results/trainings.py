@@ -5,7 +5,15 @@ from __future__ import annotations
 import pandas as pd
 
 from lossprune_lib.results.findings import changes_by_seed
-from lossprune_lib.results.selection import SAME, distinct, gap, has_no_model, of_one_curvature, of_second_order
+from lossprune_lib.results.selection import (
+    SAME,
+    check_table,
+    distinct,
+    gap,
+    has_no_model,
+    of_one_curvature,
+    of_second_order,
+)
 from lossprune_lib.results.statistics import paired
 
 _CASE = ["sparsity", "criterion", "control", "stages"]
@@ -33,8 +41,10 @@ def between_trainings(shorter: pd.DataFrame, longer: pd.DataFrame) -> pd.DataFra
     ------
     ValueError
         if they differ in more than the training, were trained for the same time, have no case in common, were
-        fine-tuned at several step penalties, or only in part.
+        fine-tuned at several step penalties, or only in part, or tried other step penalties for the same case.
     """
+    for table in (shorter, longer):
+        check_table(table, "training_epochs", "dense_test_error")
     both = [of_one_curvature(distinct(table)) for table in (shorter, longer)]
     tuned = _are_tuned(both)
     _check(both, tuned)
@@ -65,6 +75,8 @@ def _check(both: list[pd.DataFrame], tuned: bool) -> None:
     compared["curvature_columns"] = [runs[of_second_order(runs)] for runs in both]
     if tuned:  # else each has its own best one
         compared["step_penalty"] = [runs[~runs["criterion"].map(has_no_model)] for runs in both]
+    else:
+        _check_penalties(*both)
     for name, parts in compared.items():
         if all(name in part and len(part) for part in parts):
             first, second = ({str(value) for value in part[name].unique()} for part in parts)
@@ -74,6 +86,24 @@ def _check(both: list[pd.DataFrame], tuned: bool) -> None:
     times = [int(runs["training_epochs"].iloc[0]) for runs in both]
     if times[0] >= times[1]:
         raise ValueError(f"The shorter training comes first, and the longer one second, not {times[0]} and {times[1]}.")
+
+
+def _check_penalties(shorter: pd.DataFrame, longer: pd.DataFrame) -> None:
+    """Raise ValueError if the best step penalty of a case is chosen among others in each table."""
+    cases = ["sparsity", "criterion", "stages"]
+    tried = [
+        {case: sorted(penalties.unique()) for case, penalties in runs.groupby(cases)["step_penalty"]}
+        for runs in (shorter, longer)
+    ]
+    for case, penalties in tried[0].items():
+        others = tried[1].get(case, penalties)
+        if others != penalties:
+            one, other = (", ".join(f"{penalty:g}" for penalty in of) for of in (penalties, others))
+            what = ", ".join(f"{name} {value}" for name, value in zip(cases, case, strict=True))
+            raise ValueError(
+                f"What has {what} was tried at step penalties {one} in one table and "
+                f"{other} in the other, so that their best ones do not compare: leave out what one lacks."
+            )
 
 
 def _gaps(runs: pd.DataFrame) -> dict[tuple[object, ...], pd.Series]:

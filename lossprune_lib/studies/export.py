@@ -14,12 +14,13 @@ import pandas as pd
 
 from lossprune_lib import files, results
 from lossprune_lib.installation import study_plans
-from lossprune_lib.results.selection import ADDED
+from lossprune_lib.results.selection import ADDED, check_columns
 from lossprune_lib.studies.store import Store
 from lossprune_lib.studies.study import Study
 
 _IN_NOTE = ("trace", "device", "versions")  # the same for all runs, or too large
 _DIGITS = "%.6g"
+_REMEDY = "export into another folder, or remove what was exported there before."
 
 
 def export(study: Study, plan: str | Path, store: str | Path, folder: str | Path) -> list[Path]:
@@ -38,21 +39,24 @@ def export(study: Study, plan: str | Path, store: str | Path, folder: str | Path
     Raises
     ------
     ValueError
-        if no run of the study is finished, or a table or plan of this name is there with runs that are not in the plan.
+        if no run of the study is finished; a table or plan of this name is there with runs that are not in the plan,
+        or with runs of these seeds that the store does not have; or a file of such a name is no export.
     """
     plan, folder = Path(plan), Path(folder)
     planned = Study.read(plan)  # all of it: `study` may have some of its seeds only
     table, csv, note = study.table(store), folder / f"{plan.stem}.csv", folder / f"{plan.stem}.md"
     if table.empty:
         raise ValueError(f"No run of {plan.stem} is finished in {store}: run the study first.")
+    overlaps = folder / f"{plan.stem}-overlap.csv"
     _check_same_study(folder / plan.name, csv, planned)
+    _check_nothing_lost(csv, table, planned)
+    _check_own(note, overlaps)
     earlier = _of_other_seeds(csv, table)
     parts = [*_parts_in(note, set(earlier["seed"])), _part(study, store, table)]
     whole = table.drop(columns=[name for name in _IN_NOTE if name in table])
     if not earlier.empty:
         whole = pd.concat([earlier, whole]).sort_values("seed", kind="stable")
     written = [_write(whole, csv)]
-    overlaps = folder / f"{plan.stem}-overlap.csv"
     of_controls_alone = "control" in table and table["control"].ne("").all()
     if earlier.empty and not of_controls_alone:  # else this store does not have all masks, or no criterion's own
         overlap = results.criterion_overlap(table, study.masks(store))
@@ -72,15 +76,19 @@ def _of_other_seeds(csv: Path, table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _exported(csv: Path) -> pd.DataFrame:
-    return pd.read_csv(csv, keep_default_na=False, na_values=[""])
+    try:
+        table = pd.read_csv(csv, keep_default_na=False, na_values=[""])
+        check_columns(table, ["seed"], "it was not exported from a study")
+    except ValueError as error:  # pandas' own are such, too
+        raise ValueError(f"{csv} cannot be read as a study's table ({error}): {_REMEDY}") from error
+    return table
 
 
 def _check_same_study(copied: Path, csv: Path, planned: Study) -> None:
     """Raise ValueError if what was exported before, a plan and its table, has runs that are not planned."""
-    remedy = "export into another folder, or remove what was exported there before."
     # The plan knows what no column shows, such as the learning rate.
     if copied.is_file() and not set(Study.read(copied).runs) <= set(planned.runs):
-        raise ValueError(f"{copied} is another plan, with runs that this one has not: {remedy}")
+        raise ValueError(f"{copied} is another plan, with runs that this one has not: {_REMEDY}")
     if not csv.is_file():
         return
     runs, table = [run.columns() for run in planned.runs], _exported(csv)
@@ -88,7 +96,31 @@ def _check_same_study(copied: Path, csv: Path, planned: Study) -> None:
     known = {_settings(run, names) for run in runs}
     strange = [_settings(row, names) not in known for row in table.to_dict("records")]
     if any(strange):
-        raise ValueError(f"{csv} has runs of another plan (seeds {_listed(table.loc[strange, 'seed'])}): {remedy}")
+        raise ValueError(f"{csv} has runs of another plan (seeds {_listed(table.loc[strange, 'seed'])}): {_REMEDY}")
+
+
+def _check_nothing_lost(csv: Path, table: pd.DataFrame, planned: Study) -> None:
+    """Raise ValueError if what was exported before has finished runs of the table's seeds that the table lacks."""
+    if not csv.is_file():
+        return
+    before = _exported(csv)
+    before = before[before["seed"].isin(table["seed"])]
+    names = [*planned.runs[0].columns(), *ADDED]
+    there = {_settings(row, names) for row in table.to_dict("records")}
+    lost = sum(_settings(row, names) not in there for row in before.to_dict("records"))
+    if lost:
+        raise ValueError(
+            f"{csv} has {lost} finished runs of seeds {_listed(before['seed'])} that this store does not have, and "
+            "they would be lost: export from the store that has them, or into another folder."
+        )
+
+
+def _check_own(note: Path, overlaps: Path) -> None:
+    """Raise ValueError if a file that the export would replace is none of its own."""
+    if note.is_file() and not note.read_bytes().startswith(f"# {note.stem}\n\nMade by ".encode()):
+        raise ValueError(f"{note} is no note of an export, and would be replaced: move it, or export elsewhere.")
+    if overlaps.is_file() and b",first,second," not in overlaps.read_bytes().partition(b"\n")[0]:
+        raise ValueError(f"{overlaps} is no table of overlaps, and would be replaced: move it, or export elsewhere.")
 
 
 def _settings(row: Mapping[Any, Any], names: Collection[str]) -> tuple[Any, ...]:

@@ -116,7 +116,7 @@ class Study:
         if not path.is_file():
             raise FileNotFoundError(f"There is no plan {path}: check the path.")
         try:
-            settings = tomllib.loads(path.read_text(encoding="utf-8"))
+            settings = tomllib.loads(path.read_text(encoding="utf-8-sig"))  # some editors begin with a mark
             for name in ("training", "tuning"):
                 if isinstance(settings.get(name), dict):
                     settings[name] = _recipe(settings[name])
@@ -163,7 +163,8 @@ class Study:
 
         Parameters
         ----------
-        store : an SQLite file, created if it does not exist; several processes may share it
+        store : an SQLite file, created if it does not exist
+            Several processes may share it. Give each its own seeds, `only`: with the same, both do the same work.
         client : dask.distributed.Client, optional
             Sends the work to its workers, which load the data themselves; else it is done in this process.
         device : where the work is done, as in `data.load`

@@ -533,7 +533,7 @@ gap_slider.stills(*({"sparsity": 0.95, "stages": stages, "criterion": "qm"} for 
 # **Spearman's rank correlation** replaces each number by its rank, and takes the ordinary (Pearson's) correlation of the
 # ranks: 1 for the same order, -1 for the reverse, near 0 if the two have nothing to do with each other. Gaps have many
 # **ties**, as few images allow only few different errors; equal numbers share the mean of their ranks: [0.5, 2, 2, 7] has
-# the ranks [1, 2.5, 2.5, 4]. Write it for two tensors `a` and `b` [n], without a library's ranks or rank correlation.
+# the ranks [1, 2.5, 2.5, 4]. Write it for two tensors `a` and `b` [n], without `scipy.stats` or pandas.
 
 
 # %% tags=["stub"]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from IPython.core.formatters import DisplayFormatter
@@ -109,6 +111,33 @@ def test_a_check_names_the_mistake(
     verdict = exercises.check("double", answer)
     assert (verdict.passed, verdict.mistake) == (passed, mistake), verdict
     assert text in verdict.text
+
+
+def test_a_branch_without_a_return_is_no_missing_answer(double: None) -> None:
+    verdict = exercises.check("double", lambda x: 2 * x if len(x) < 4 else None)
+    assert (verdict.passed, verdict.mistake) == (False, "nothing")
+    assert exercises.check("double", lambda x: 4 * x if len(x) < 4 else None).mistake == "fourfold"
+
+
+def test_an_error_of_torch_is_no_missing_answer(double: None) -> None:
+    verdict = exercises.check("double", lambda x: x > 0 & x)  # & comes before >
+    assert (verdict.passed, verdict.mistake) == (False, "exception")
+
+
+def test_arrays_may_be_reversed_or_read_only(double: None) -> None:
+    def in_numpy(x: Tensor) -> np.ndarray:
+        array = 2 * x.numpy()[::-1]
+        array.flags.writeable = False
+        return array[::-1]
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert exercises.check("double", in_numpy).passed
+
+
+def test_gradients_may_be_switched_off() -> None:
+    with torch.no_grad():
+        assert exercises.check("curvature along a step", lambda loss, weights, step: 0.0).passed is False
 
 
 def test_a_part_may_be_left_open(double: None) -> None:

@@ -39,7 +39,13 @@ def test_a_wrong_answer_is_refused_with_its_mistake(name: str, mistake: str, ans
 
 
 # Exercises in which drawn cases once let a wrong answer pass, or gave it another name, and how many draws to try.
-DRAWN = [("cheap enough", 10), ("next step", 20), ("sampled diagonal", 10), ("two of four", 20)]
+DRAWN = [
+    ("cheap enough", 10),
+    ("next step", 20),
+    ("prune a row", 10),
+    ("sampled diagonal", 10),
+    ("two of four", 20),
+]
 
 
 @pytest.mark.parametrize(("name", "draws"), DRAWN)

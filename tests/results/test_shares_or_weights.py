@@ -173,3 +173,25 @@ def test_magnitude_counts_each_seed_once_however_many_stages_it_was_run_in() -> 
     twice = pd.concat([runs, runs[runs["criterion"] == "mp"].assign(stages=14)])
     for function in (results.controls, results.controls_of_loss):
         pd.testing.assert_frame_equal(function(twice), function(runs))
+
+
+def test_in_words_there_is_one_step_penalty() -> None:
+    runs = with_controls({("mp", ""): 8.0, ("qm", "magnitude"): 5.0, ("qm", ""): 4.0})
+    both = pd.concat([runs, runs[runs["criterion"] == "qm"].assign(step_penalty=1.0)])
+    with pytest.raises(ValueError, match=r"controls of qm at several step penalties \(0\.001, 1\)"):
+        results.controls_in_words(both, "qm")
+
+
+def test_a_table_without_a_task_is_told() -> None:
+    runs = with_controls({("mp", ""): 8.0, ("qm", "magnitude"): 5.0, ("qm", ""): 4.0})
+    with pytest.raises(ValueError, match="lacks the columns task"):
+        results.controls(runs.drop(columns="task"))
+
+
+def test_a_run_that_is_there_twice_must_have_the_same_results() -> None:
+    runs = with_controls({("mp", ""): 8.0, ("qm", "magnitude"): 5.0, ("qm", ""): 4.0})
+    assert results.controls(pd.concat([runs, runs])).equals(results.controls(runs))
+    for column in ("true_change", "tuned_test_error"):
+        other = runs.assign(**{column: runs[column] + 0.01})  # as with another learning rate
+        with pytest.raises(ValueError, match=f"a run twice, with different results .{column}."):
+            results.controls(pd.concat([runs, other]))

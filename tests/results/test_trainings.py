@@ -119,3 +119,17 @@ def test_the_penalty_is_chosen_on_the_seeds_that_both_have() -> None:
     assert (qm.shorter, qm.longer, qm.seeds) == (1.0, 3.0, 2)
     with pytest.raises(ValueError, match="no pruning of one seed"):
         results.between_trainings(untuned(short, 30).query("seed > 1"), long)
+
+
+def test_a_case_that_was_tried_at_other_penalties_is_refused() -> None:
+    without = untuned(LONG, 100).query("step_penalty < 1")
+    with pytest.raises(
+        ValueError, match=r"criterion qm, stages 14 was tried at step penalties 0\.1, 1 in one .* 0\.1 in"
+    ):
+        results.between_trainings(untuned(SHORT, 30), without)
+
+
+@pytest.mark.parametrize("column", ["training_epochs", "dense_test_error"])
+def test_a_table_that_lacks_a_column_is_told(column: str) -> None:
+    with pytest.raises(ValueError, match=f"lacks the columns {column}"):
+        results.between_trainings(untuned(SHORT, 30), untuned(LONG, 100).drop(columns=column))

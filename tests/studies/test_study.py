@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -388,6 +389,16 @@ def test_a_wrong_plan_says_what_is_wrong(plan: Path, text: str, words: str) -> N
     assert "my_plan.toml" in str(error.value)
 
 
+def test_a_plan_may_begin_with_a_mark_as_some_editors_write_it(plan: Path, small: Study) -> None:
+    plan.write_text(PLAN, encoding="utf-8-sig")
+    assert Study.read(plan) == small
+
+
+def test_a_misspelt_plan_is_suggested(capsys: pytest.CaptureFixture[str]) -> None:
+    assert __main__.main(["study", "status", "mnst"]) != 0
+    assert "Did you mean 'mnist'?" in capsys.readouterr().err
+
+
 def test_a_missing_plan_is_said(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="no plan"):
         Study.read(tmp_path / "none.toml")
@@ -466,6 +477,36 @@ def test_a_table_does_not_mix_the_runs_of_two_plans(plan: Path, tmp_path: Path, 
     with pytest.raises(ValueError, match=r"another plan \(seeds (3, )?4\).*another folder"):
         export.export(part, plan, store, folder)
     assert (folder / "my_plan.csv").read_text() == before
+
+
+def test_an_export_loses_no_run_that_is_there(small: Study, store: Path, plan: Path, tmp_path: Path) -> None:
+    folder, part = tmp_path / "out", replace(small, criteria=("random",))
+    export.export(small, plan, store, folder)
+    before = (folder / "my_plan.csv").read_text()
+    part.run(tmp_path / "part.sqlite", progress=False)
+    with pytest.raises(ValueError, match=r"my_plan\.csv has \d+ finished runs of seeds 3, 4 .* would be lost"):
+        export.export(small, plan, tmp_path / "part.sqlite", folder)
+    assert (folder / "my_plan.csv").read_text() == before
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("my_plan.md", b"# My notes\n", "is no note of an export"),
+        ("my_plan-overlap.csv", b"seed,criterion\n3,mp\n", "is no table of overlaps"),
+        ("my_plan.csv", b"a,b\n1,2\n", "cannot be read as a study's table .*lacks the columns seed"),
+        ("my_plan.csv", b"", "cannot be read as a study's table .*another folder"),
+    ],
+)
+def test_an_export_replaces_no_file_of_yours(
+    name: str, text: bytes, words: str, small: Study, store: Path, plan: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / name).write_bytes(text)
+    with pytest.raises(ValueError, match=words):
+        export.export(small, plan, store, tmp_path / "out")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == [name]
+    assert (tmp_path / "out" / name).read_bytes() == text
 
 
 @pytest.mark.parametrize("name", results.names("**"))

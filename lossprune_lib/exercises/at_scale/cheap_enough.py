@@ -61,7 +61,7 @@ def _by_hand() -> Case:
 _WORDS = """
     right: You gave up nothing that the seeds can show to be more than the margin, and you know what you saved.
     hint: Take differences from the best setting within each seed, the upper ends of their intervals, those within the
-        margin, and of these the cheapest.
+        margin, and of these the cheapest. If your rule lets every setting pass, look at the sign and the limit.
     best: That is the setting of the smallest mean, whatever it costs: of those that are as good, take the cheapest.
     cheapest-of-all: That is the cheapest of all, however bad: it must be as good as the best one.
     mean-alone: You compared means alone. With few seeds a mean within the margin may be luck: the whole interval must
@@ -70,6 +70,8 @@ _WORDS = """
     unpaired: You compared intervals as if the settings had different seeds. Take differences within seeds first.
     n-in-the-spread: Your deviation divides by n: use n - 1.
     normal: You took 1.96: take t.
+    n-minus-one-in-the-root: You divide by the root of n - 1: the deviation has the n - 1, the root has n.
+    no-sign: Your differences have lost their sign: where a setting is better than the best one, it counts as worse.
     no-root: Divide the deviation by the root of the number of seeds.
     wrong-axis: You took means over the settings to find the best: take them over the seeds, dim 0.
     margin-of-all: The margin is a share of the best setting's mean, not of the mean over all settings.
@@ -86,6 +88,7 @@ def _wrong(change: Tensor, seconds: Tensor, t: float, margin: float) -> dict[str
     means, seeds = change.mean(0), len(change)
     limit, reach = margin * means.min(), high - mean
     of_all, best = change.var(0) / seeds, means.argmin()
+    apart = (change - change[:, best, None]).abs()
     unpaired = mean + t * (of_all + of_all[best]).sqrt()
     unpaired[best] = 0
     good = high <= limit
@@ -97,6 +100,8 @@ def _wrong(change: Tensor, seconds: Tensor, t: float, margin: float) -> dict[str
         "lower-end": _cheapest(seconds, low <= limit),
         "unpaired": _cheapest(seconds, unpaired <= limit),
         "n-in-the-spread": _cheapest(seconds, mean + reach * ((seeds - 1) / seeds) ** 0.5 <= limit),
+        "n-minus-one-in-the-root": _cheapest(seconds, mean + reach * (seeds / (seeds - 1)) ** 0.5 <= limit),
+        "no-sign": _cheapest(seconds, apart.mean(0) + t * apart.std(0) / seeds**0.5 <= limit),
         "normal": _cheapest(seconds, mean + reach * 1.96 / t <= limit),
         "no-root": _cheapest(seconds, mean + reach * seeds**0.5 <= limit),
         "wrong-axis": _cheapest(seconds, _bounds(change, t, seed)[2] <= margin * means[seed]),

@@ -65,8 +65,8 @@ _WORDS = """
     no-root: The square root is missing: divide by the root of the product of both sums of squares.
     second-not-ranked: Only the first argument is ranked: rank both.
     first-not-ranked: Only the second argument is ranked: rank both.
-    library: The number is right, but a library ranked for you. Build it once by hand: the ranks, with their ties, then
-        the correlation of the ranks.
+    library: The number is right, but scipy.stats or pandas did a part of it. Build it once by hand: the ranks, with
+        their ties, then the correlation of the ranks.
     ties: Right without ties, but equal numbers must share the mean of their ranks.
 """
 

@@ -81,7 +81,7 @@ def _wrong(weights: Tensor, kept: Tensor, sizes: list[int]) -> dict[str, Any]:
 
 
 def _signs(found: list[Tensor], weights: Tensor, kept: Tensor, sizes: list[int]) -> dict[str, bool]:
-    if found[0].shape != kept.shape:
+    if found[0].shape != kept.shape or found[0].dtype != torch.bool:
         return {}
     return {
         "threshold": found[0].dtype == torch.bool and _by_threshold(found[0], weights, kept, sizes),

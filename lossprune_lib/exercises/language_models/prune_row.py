@@ -18,13 +18,18 @@ def _least(row: Tensor, hessian: Tensor, inverse: Tensor) -> Tensor:
     return row.square() / inverse.diagonal()
 
 
-def _pruned(row: Tensor, hessian: Tensor, number: int, costs: Costs = _least, pays_back: bool = True) -> Tensor:
-    """Return the row after a number of weights went, each time the one of the least cost among those that are left."""
-    row, left = row.clone(), torch.arange(len(row))
+def _pruned(
+    row: Tensor, hessian: Tensor, number: int, costs: Costs = _least, pays_back: bool = True, moved: bool = True
+) -> Tensor:
+    """Return the row after a number of weights went, each time the one of the least cost among those that are left.
+
+    Costs are those of the weights as they have moved, or as they were at first.
+    """
+    first, row, left = row, row.clone(), torch.arange(len(row))
     for _ in range(number):
         own = hessian[left][:, left]
         inverse = torch.linalg.inv(own)
-        k = int(costs(row[left], own, inverse).argmin())
+        k = int(costs((row if moved else first)[left], own, inverse).argmin())
         if pays_back:
             row[left] -= row[left[k]] / inverse[k, k] * inverse[:, k]
         row[left[k]] = 0
@@ -90,6 +95,9 @@ _WORDS = """
     by-wanda: You take the weight of the smallest own error, as Wanda does: take the smallest increase, which knows that
         the others pay back.
     dearest: You take the most expensive weight each time: take the cheapest.
+    not-squared: Your price is the weight over the inverse's diagonal, or that squared: square the weight alone.
+    root-of-diagonal: Your price divides by the root of the inverse's diagonal: divide by the diagonal as it is.
+    first-weights: Your prices are those of the weights as they were at first. What stays has moved: take it as it is.
     one-more: One weight too many has gone.
     one-fewer: One weight too few has gone.
     one: You remove one weight only: one that is zero already has the least price, so a loop takes it again. Leave it
@@ -107,6 +115,9 @@ def _wrong(row: Tensor, hessian: Tensor, number: int) -> dict[str, Tensor]:
         "by-size": _pruned(row, hessian, number, lambda w, h, inverse: w.abs()),
         "by-wanda": _pruned(row, hessian, number, lambda w, h, inverse: w.square() * h.diagonal()),
         "dearest": _pruned(row, hessian, number, lambda w, h, inverse: -_least(w, h, inverse)),
+        "not-squared": _pruned(row, hessian, number, lambda w, h, inverse: w.abs() / inverse.diagonal()),
+        "root-of-diagonal": _pruned(row, hessian, number, lambda w, h, inverse: w.square() / inverse.diagonal().sqrt()),
+        "first-weights": _pruned(row, hessian, number, moved=False),
         "one-more": _right(row, hessian, number + 1),
         "one-fewer": _right(row, hessian, number - 1),
         "one": _right(row, hessian, 1),

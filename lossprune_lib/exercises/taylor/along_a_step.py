@@ -13,6 +13,7 @@ Loss = Callable[[Tensor], Tensor]
 Case = tuple[Loss, Tensor, Tensor]
 
 
+@torch.enable_grad()  # a student may have switched it off
 def _derivatives(loss: Loss, weights: Tensor, step: Tensor) -> tuple[Tensor, Tensor]:
     """Return the gradient [D], and the Hessian times the step [D]."""
     at = weights.clone().requires_grad_()
@@ -48,6 +49,7 @@ def _cases() -> list[Case]:
 _WORDS = """
     right: Two backward passes are enough for it, whatever the number of weights. That is how the library does it for
         whole networks.
+    hint: The slope along the step is a number that depends on the weights. Differentiate it, and go along the step.
     hessian-times-step: This is the Hessian times the step, one number for each weight. Multiply by the step once more.
     half: There is a 1/2 too many: it belongs to the Taylor expansion, not to the quadratic form.
     length: This is the length of the Hessian times the step: take its product with the step.

@@ -72,6 +72,13 @@ def cheapest(good: Answer = lambda mean, reach, limit: mean + reach <= limit) ->
     return answer
 
 
+def without_sign(change: Tensor, seconds: Tensor, t: float, margin: float) -> int:
+    means = change.mean(0)
+    apart = (change - change[:, [int(means.argmin())]]).abs()
+    good = apart.mean(0) + t * apart.std(0) / len(change) ** 0.5 <= margin * means.min()
+    return int(seconds.masked_fill(~good, torch.inf).argmin())
+
+
 def unpaired(change: Tensor, seconds: Tensor, t: float, margin: float) -> int:
     best = int(change.mean(0).argmin())
     error = (change.var(0) / len(change) + change[:, best].var() / len(change)).sqrt()
@@ -154,6 +161,8 @@ WRONG: dict[str, list[tuple[str, Any]]] = {
         ("lower-end", cheapest(lambda mean, reach, limit: mean - reach <= limit)),
         ("unpaired", unpaired),
         ("n-in-the-spread", spread_by(lambda n, t: math.sqrt((n - 1) / n))),
+        ("n-minus-one-in-the-root", spread_by(lambda n, t: math.sqrt(n / (n - 1)))),
+        ("no-sign", without_sign),
         ("normal", spread_by(lambda n, t: 1.96 / t)),
         ("no-root", spread_by(lambda n, t: math.sqrt(n))),
         ("wrong-axis", best_by_the_wrong_axis),

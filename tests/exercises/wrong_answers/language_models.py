@@ -72,6 +72,14 @@ def cheapest(w: Tensor, h: Tensor, inverse: Tensor) -> Tensor:
     return (w**2 / inverse.diag()).argmin()
 
 
+def by_first_weights(row: Tensor, hessian: Tensor, number: int) -> Tensor:
+    kept = torch.ones(len(row), dtype=torch.bool)
+    for _ in range(number):
+        prices = row[kept] ** 2 / hessian[kept][:, kept].inverse().diag()
+        kept[kept.nonzero().flatten()[int(prices.argmin())]] = False
+    return remaining(row, hessian, kept)
+
+
 def at_once(row: Tensor, hessian: Tensor, number: int) -> Tensor:
     kept = torch.ones(len(row), dtype=torch.bool)
     kept[(row**2 / hessian.inverse().diag()).argsort()[:number]] = False
@@ -155,6 +163,10 @@ WRONG: dict[str, list[tuple[str, Any]]] = {
         ("first-inverse", first_inverse),
         ("by-size", one_by_one(lambda w, h, inverse: w.abs().argmin())),
         ("by-wanda", one_by_one(lambda w, h, inverse: (w**2 * h.diag()).argmin())),
+        ("not-squared", one_by_one(lambda w, h, inverse: (w.abs() / inverse.diag()).argmin())),
+        ("root-of-diagonal", one_by_one(lambda w, h, inverse: (w**2 / inverse.diag() ** 0.5).argmin())),
+        ("not-squared", one_by_one(lambda w, h, inverse: (w**2 / inverse.diag() ** 2).argmin())),
+        ("first-weights", by_first_weights),
         ("dearest", one_by_one(lambda w, h, inverse: (w**2 / inverse.diag()).argmax())),
         ("one-more", one_by_one(cheapest, more=1)),
         ("one-fewer", one_by_one(cheapest, more=-1)),

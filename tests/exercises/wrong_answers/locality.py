@@ -165,6 +165,14 @@ WRONG: dict[str, list[tuple[str, Any]]] = {
         ("never-longer", trust(factor=lambda e, t: 0.5 if e > t else 1)),
         ("always-longer", trust(factor=lambda e, t: 0.5 if e > t else 2)),
         ("never-shorter", trust(factor=lambda e, t: 2 if e < t / 2 else 1)),
+        ("edge-refused", trust(accept=lambda e, t: e < t)),
+        (
+            "edge-halved",
+            lambda share, p, a, t: (
+                (True, share * (2 if abs(a - p) < t / 2 else 1)) if abs(a - p) < t else (False, share / 2)
+            ),
+        ),
+        ("edge-longer", trust(factor=lambda e, t: 0.5 if e > t else 2 if e <= t / 2 else 1)),
         ("wrong-way", trust(factor=lambda e, t: 2 if e > t else 0.5 if e < t / 2 else 1)),
         ("parts", lambda share, p, a, t: share / 2),
         ("dtype", trust(accept=lambda e, t: int(e <= t))),
