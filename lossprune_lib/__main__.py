@@ -48,7 +48,7 @@ A plan looks like this; whatever is left out has a default:
   schedule = "steps"           # steps, one_cycle
   optimizer = "sgd"            # sgd, adamw
   precision = "float32"        # float32, bfloat16
-  augment = "crop_and_flip"    # leave it out to train on the images as they are
+  # augment = "crop_and_flip"  # for photographs
   [tuning]                     # leave it out to prune only
   epochs = 10
 

@@ -268,7 +268,7 @@ def unfinished(studies: dict[str, pd.DataFrame]) -> str:
     if not names:
         return ""
     controls = {called(name): trained_to_the_end(table) for name, table in longest_controls().items()}
-    but = ", but for its controls" if [name for name in names if controls.get(name)] == list(names) else ""
+    but = ", except in controls" if [name for name in names if controls.get(name)] == list(names) else ""
     return f"; {listed(names)} {'is' if len(names) == 1 else 'are'} not trained to the end{but}"
 
 
@@ -359,7 +359,7 @@ def text() -> str:
     spoken, shown = zip(*(part() for part in (fooled, layer_shares, given_shares, chaos, exactness)), strict=True)
     parts = [
         "# What we found, in five minutes",
-        f"Read aloud up to *{ASKED}*. ResNet and VGG11 (CIFAR-10) are a quarter as wide as the paper's"
+        f"Read this aloud, up to *{ASKED}*. ResNet and VGG11 (CIFAR-10) are a quarter as wide as the paper's"
         f"{unfinished(studies)}.",
         "## What the paper says",
         *what_the_paper_says(),

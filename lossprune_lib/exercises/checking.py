@@ -85,7 +85,7 @@ class Exercise:
     def _attempt(self, answer: Any, arguments: Sequence[Any], first: bool) -> _Attempt:
         try:
             return _Attempt(self, answer, arguments)
-        except NotAttempted:
+        except (NotAttempted, NotImplementedError):
             if first:
                 raise
             sentence = "In some cases your function returns nothing: does every branch end in a return?"

@@ -162,7 +162,9 @@ class PrunerSettings:
 def _has_inputs_first(module: nn.Module) -> bool:
     """Return whether the rows of a layer's weight are its inputs."""
     # GPT-2's layer in transformers, which need not be installed, is known by its name: its weight may be square.
-    of_gpt2 = any(kind.__name__ == "Conv1D" for kind in type(module).__mro__) and not isinstance(module, nn.Conv1d)
+    named_so = any(kind.__name__ == "Conv1D" for kind in type(module).__mro__)
+    outputs_first = isinstance(module, (nn.Linear, nn.Conv1d))
+    of_gpt2 = named_so and not outputs_first and getattr(getattr(module, "weight", None), "ndim", 0) == 2
     return isinstance(module, _ConvTransposeNd) or of_gpt2
 
 

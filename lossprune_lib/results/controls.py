@@ -91,9 +91,11 @@ def controls_in_words(
         raise ValueError(
             f"There are no controls of {criterion} in {stages} stages: there are those of {', '.join(there)}."
         )
-    if found["step_penalty"].nunique() > 1:
+    if (found.groupby("sparsity")["step_penalty"].nunique() > 1).any():
         penalties = ", ".join(f"{penalty:g}" for penalty in found["step_penalty"].unique())
-        raise ValueError(f"There are controls of {criterion} at several step penalties ({penalties}): give one's runs.")
+        raise ValueError(
+            f"There are controls of {criterion} at several step penalties ({penalties}): keep one, and MP's runs."
+        )
     if others:
         more = between_criteria(table)
         same = (more["stages"] == stages) & more["step_penalty"].isin(found["step_penalty"])

@@ -165,7 +165,7 @@ def distinct(table: pd.DataFrame) -> pd.DataFrame:
 def _check_twice(ordered: pd.DataFrame, run: list[str]) -> None:
     """Raise ValueError if a run is there twice with other results."""
     twice = ordered[ordered.duplicated(run, keep=False)]
-    for name in (name for name in ("true_change", "tuned_test_error") if name in twice):
+    for name in (name for name in ("true_change", "tuned_valid_error", "tuned_test_error") if name in twice):
         found = twice.groupby(run)[name]
         if (found.max() - found.min() > 1e-4 * found.max().abs().clip(lower=1e-2)).any():
             raise ValueError(

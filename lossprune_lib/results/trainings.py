@@ -52,6 +52,8 @@ def between_trainings(shorter: pd.DataFrame, longer: pd.DataFrame) -> pd.DataFra
     both = [runs[runs["seed"].isin(seeds)] for runs in both]
     if not seeds:
         raise ValueError(_NOTHING)
+    if not tuned:
+        _check_penalties(*both)
     found = [_gaps(runs) if tuned else _changes(runs) for runs in both]
     dense = [100 * runs.drop_duplicates("seed").set_index("seed")["dense_test_error"] for runs in both]
     rows = [_row((float("nan"), "", "", 0), "dense test error", *dense)]
@@ -75,8 +77,6 @@ def _check(both: list[pd.DataFrame], tuned: bool) -> None:
     compared["curvature_columns"] = [runs[of_second_order(runs)] for runs in both]
     if tuned:  # else each has its own best one
         compared["step_penalty"] = [runs[~runs["criterion"].map(has_no_model)] for runs in both]
-    else:
-        _check_penalties(*both)
     for name, parts in compared.items():
         if all(name in part and len(part) for part in parts):
             first, second = ({str(value) for value in part[name].unique()} for part in parts)
@@ -92,7 +92,10 @@ def _check_penalties(shorter: pd.DataFrame, longer: pd.DataFrame) -> None:
     """Raise ValueError if the best step penalty of a case is chosen among others in each table."""
     cases = ["sparsity", "criterion", "stages"]
     tried = [
-        {case: sorted(penalties.unique()) for case, penalties in runs.groupby(cases)["step_penalty"]}
+        {
+            case: sorted(of.unique())
+            for case, of in runs[~runs["criterion"].map(has_no_model)].groupby(cases)["step_penalty"]
+        }
         for runs in (shorter, longer)
     ]
     for case, penalties in tried[0].items():

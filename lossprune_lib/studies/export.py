@@ -21,6 +21,7 @@ from lossprune_lib.studies.study import Study
 _IN_NOTE = ("trace", "device", "versions")  # the same for all runs, or too large
 _DIGITS = "%.6g"
 _REMEDY = "export into another folder, or remove what was exported there before."
+_MOVE = "move it, or export into another folder."
 
 
 def export(study: Study, plan: str | Path, store: str | Path, folder: str | Path) -> list[Path]:
@@ -78,9 +79,9 @@ def _of_other_seeds(csv: Path, table: pd.DataFrame) -> pd.DataFrame:
 def _exported(csv: Path) -> pd.DataFrame:
     try:
         table = pd.read_csv(csv, keep_default_na=False, na_values=[""])
-        check_columns(table, ["seed"], "it was not exported from a study")
+        check_columns(table, ["seed"], "it was not exported")
     except ValueError as error:  # pandas' own are such, too
-        raise ValueError(f"{csv} cannot be read as a study's table ({error}): {_REMEDY}") from error
+        raise ValueError(f"{csv} is no study's table, and would be replaced: {_MOVE} ({error})") from error
     return table
 
 
@@ -107,20 +108,21 @@ def _check_nothing_lost(csv: Path, table: pd.DataFrame, planned: Study) -> None:
     before = before[before["seed"].isin(table["seed"])]
     names = [*planned.runs[0].columns(), *ADDED]
     there = {_settings(row, names) for row in table.to_dict("records")}
-    lost = sum(_settings(row, names) not in there for row in before.to_dict("records"))
-    if lost:
+    lost = [_settings(row, names) not in there for row in before.to_dict("records")]
+    if any(lost):
         raise ValueError(
-            f"{csv} has {lost} finished runs of seeds {_listed(before['seed'])} that this store does not have, and "
-            "they would be lost: export from the store that has them, or into another folder."
+            f"{csv} has finished runs that this store lacks ({sum(lost)}, of the seeds "
+            f"{_listed(before.loc[lost, 'seed'])}), and they would be lost: export from the store that has them, or "
+            "into another folder."
         )
 
 
 def _check_own(note: Path, overlaps: Path) -> None:
     """Raise ValueError if a file that the export would replace is none of its own."""
-    if note.is_file() and not note.read_bytes().startswith(f"# {note.stem}\n\nMade by ".encode()):
-        raise ValueError(f"{note} is no note of an export, and would be replaced: move it, or export elsewhere.")
-    if overlaps.is_file() and b",first,second," not in overlaps.read_bytes().partition(b"\n")[0]:
-        raise ValueError(f"{overlaps} is no table of overlaps, and would be replaced: move it, or export elsewhere.")
+    beginnings = {note: f"# {note.stem}\n\nMade by ", overlaps: "sparsity,stages,first,second,"}
+    for path, beginning in beginnings.items():
+        if path.is_file() and not path.read_text("utf-8", errors="replace").startswith(beginning):
+            raise ValueError(f"{path} was not exported, and would be replaced: {_MOVE}")
 
 
 def _settings(row: Mapping[Any, Any], names: Collection[str]) -> tuple[Any, ...]:

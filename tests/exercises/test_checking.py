@@ -117,6 +117,7 @@ def test_a_branch_without_a_return_is_no_missing_answer(double: None) -> None:
     verdict = exercises.check("double", lambda x: 2 * x if len(x) < 4 else None)
     assert (verdict.passed, verdict.mistake) == (False, "nothing")
     assert exercises.check("double", lambda x: 4 * x if len(x) < 4 else None).mistake == "fourfold"
+    assert exercises.check("double", lambda x: 2 * x if len(x) < 4 else todo(x)).mistake == "nothing"
 
 
 def test_an_error_of_torch_is_no_missing_answer(double: None) -> None:

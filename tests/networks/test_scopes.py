@@ -213,9 +213,9 @@ def test_rows_of_gpt2s_layers_are_no_outputs(scope: str, kind: type[nn.Module]) 
     LocalPruner("mp", 0.5, 1, scope="layer").prune(net, task, progress=False)
 
 
-def test_a_convolution_that_is_only_called_so_has_outputs_first() -> None:
+@pytest.mark.parametrize(("kind", "sizes"), [(nn.Conv1d, (4, 4, 1)), (nn.Linear, (3, 3))])
+def test_a_layer_that_is_only_called_so_has_outputs_first(kind: type[nn.Module], sizes: tuple[int, ...]) -> None:
     x, y = torch.randn(9, 4, 3), torch.tensor([0, 1, 2] * 3)
     task = data.Task.from_tensors(x, y, x, y, x, y)
-    convolution = type("Conv1D", (nn.Conv1d,), {})(4, 4, 1)
-    net = nn.Sequential(convolution, nn.Flatten(), nn.Linear(12, 3)).eval()
-    assert LocalPruner("mp", 0.5, 1, scope="row").prune(net, task, progress=False).mask.sparsity == 0.5
+    net = nn.Sequential(type("Conv1D", (kind,), {})(*sizes), nn.Flatten(), nn.Linear(12, 3)).eval()
+    assert LocalPruner("mp", 0.5, 1, scope="row").prune(net, task, progress=False).mask.sparsity > 0.3

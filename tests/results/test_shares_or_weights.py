@@ -180,6 +180,9 @@ def test_in_words_there_is_one_step_penalty() -> None:
     both = pd.concat([runs, runs[runs["criterion"] == "qm"].assign(step_penalty=1.0)])
     with pytest.raises(ValueError, match=r"controls of qm at several step penalties \(0\.001, 1\)"):
         results.controls_in_words(both, "qm")
+    sparser = runs.assign(sparsity=0.95, step_penalty=runs["step_penalty"] * 1e3)
+    one_each = pd.concat([runs, sparser])
+    assert list(results.controls_in_words(one_each, "qm")) == ["90 %", "95 %"]
 
 
 def test_a_table_without_a_task_is_told() -> None:

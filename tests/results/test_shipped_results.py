@@ -257,7 +257,7 @@ def test_later_tables_have_their_sections(
     assert "ResNet at 90 %, 2.00 nats in one stage, 0.14 in 14." in summary
     assert "MP 3.00" not in summary
     assert "counts as trained to the end with at most 12 % test error: all that" in findings
-    assert "; ResNet is not trained to the end, but for its controls." in summary
+    assert "; ResNet is not trained to the end, except in controls." in summary
     assert "Trained to the end: ResNet (2 epochs), 10.0 % dense error (limit 12 %). Not trained to the end: " in summary
     assert "; ResNet (2 epochs), 50.0 % dense error (limit 12 %)." in summary
     assert "less in ResNet at 90 %." in summary

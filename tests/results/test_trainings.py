@@ -133,3 +133,11 @@ def test_a_case_that_was_tried_at_other_penalties_is_refused() -> None:
 def test_a_table_that_lacks_a_column_is_told(column: str) -> None:
     with pytest.raises(ValueError, match=f"lacks the columns {column}"):
         results.between_trainings(untuned(SHORT, 30), untuned(LONG, 100).drop(columns=column))
+
+
+def test_only_penalties_of_models_and_of_seeds_in_common_must_be_alike() -> None:
+    longer = untuned(LONG, 100)
+    longer.loc[longer["criterion"] == "mp", "step_penalty"] = 1e-3
+    more = untuned({("qm", 14, 10.0): [9.0] * 4}, 100).assign(seed=99)
+    found = results.between_trainings(untuned(SHORT, 30), pd.concat([longer, more]))
+    assert found["criterion"].tolist() == ["", "mp", "qm"]

@@ -71,7 +71,7 @@ _WORDS = """
     n-in-the-spread: Your deviation divides by n: use n - 1.
     normal: You took 1.96: take t.
     n-minus-one-in-the-root: You divide by the root of n - 1: the deviation has the n - 1, the root has n.
-    no-sign: Your differences have lost their sign: where a setting is better than the best one, it counts as worse.
+    no-sign: Your differences have lost their sign: in a seed where a setting is the better one, it counts as worse.
     no-root: Divide the deviation by the root of the number of seeds.
     wrong-axis: You took means over the settings to find the best: take them over the seeds, dim 0.
     margin-of-all: The margin is a share of the best setting's mean, not of the mean over all settings.

@@ -84,7 +84,7 @@ def _signs(found: list[Tensor], weights: Tensor, kept: Tensor, sizes: list[int])
     if found[0].shape != kept.shape or found[0].dtype != torch.bool:
         return {}
     return {
-        "threshold": found[0].dtype == torch.bool and _by_threshold(found[0], weights, kept, sizes),
+        "threshold": _by_threshold(found[0], weights, kept, sizes),
         "counts": _numbers(found[0], sizes) != _numbers(kept, sizes),
     }
 

@@ -20,7 +20,7 @@ def _right(share: float, predicted: float, actual: float, tolerance: float) -> t
 def _cases() -> list[tuple[float, float, float, float]]:
     draw = torch.rand(8, generator=fresh(), dtype=torch.float64).tolist()
     cases = [(0.2, 1.0, 1.03, 0.1)]  # a large change that the model has predicted
-    cases += [(0.2, 0.0, 0.5, 0.5), (0.2, 0.0, 0.25, 0.5)]  # at the edges
+    cases += [(0.2, 1.0, 1.5, 0.5), (0.2, 1.0, 1.25, 0.5)]  # at the edges
     for i, times in enumerate((0.1, 0.3, 0.7, 0.9, 1.3, 4.0)):
         share, tolerance = 0.01 + 0.2 * draw[i], 0.02 + 0.2 * draw[i + 1]
         predicted = (draw[i + 2] - 0.5) * tolerance
