@@ -268,7 +268,7 @@ def unfinished(studies: dict[str, pd.DataFrame]) -> str:
     if not names:
         return ""
     controls = {called(name): trained_to_the_end(table) for name, table in longest_controls().items()}
-    but = ", except in controls" if [name for name in names if controls.get(name)] == list(names) else ""
+    but = ", except in controls" * all(controls.get(name, False) for name in names)
     return f"; {listed(names)} {'is' if len(names) == 1 else 'are'} not trained to the end{but}"
 
 
