@@ -20,9 +20,9 @@ HEAD = """# What came out
 Built from the tables by `python data/results/make_findings.py`, by the rules of the second round of
 [JUDGING.md](JUDGING.md). These rules preceded the runs, except for the tables of the first round (digits, mnist,
 cifar10_small_vgg), which are judged again here, and for what JUDGING.md marks as later. ± is the spread over seeds; in
-brackets stand 95 % intervals of means; a star marks what differs from the paper (Welch's test, 5 %). Several
-sparsities of one study are one case, and its verdict is the weakest of theirs. The verdicts of the first round are
-those of [FINDINGS-first-round.md](FINDINGS-first-round.md).
+brackets stand 95 % intervals of means, or the seeds where there are two or three; a star marks what differs from the
+paper (Welch's test, 5 %). Several sparsities of one study are one case, and its verdict is the weakest of theirs. The
+verdicts of the first round are those of [FINDINGS-first-round.md](FINDINGS-first-round.md).
 
 What these numbers cannot say:
 
@@ -149,10 +149,14 @@ def opening(name: str, table: pd.DataFrame) -> Iterable[str]:
     yield ""
 
 
+def dense_error(table: pd.DataFrame) -> float:
+    """Return the mean test error (%) of the networks before pruning."""
+    return float(100 * table.drop_duplicates("seed")["dense_test_error"].mean())
+
+
 def trained_to_the_end(table: pd.DataFrame) -> bool:
     """Say whether the networks were, where the rules ask for it."""
-    error = 100 * table.drop_duplicates("seed")["dense_test_error"].mean()
-    return bool(error <= TRAINED.get(table["model"].iloc[0], 100))
+    return dense_error(table) <= TRAINED.get(table["model"].iloc[0], 100)
 
 
 def leading(folder: str = ".") -> list[str]:
@@ -200,7 +204,7 @@ def gaps(table: pd.DataFrame) -> Iterable[str]:
                 *chosen(r),
                 pair(r.paper_mean, r.paper_spread),
                 pair(r.test_gap, r.test_spread),
-                between(r.test_low, r.test_high),
+                over_seeds(r.test_low, r.test_high, r.test_values),
             ]
             for r in beside.itertuples()
         ),
@@ -356,10 +360,12 @@ def controls(name: str) -> str:
             ),
         )
     every = pd.concat([found, themselves], ignore_index=True)
-    clear = every["verdict"].isin(["better", "worse"])
+    clear, known = every["verdict"].isin(["better", "worse"]), every["low"].notna().sum()
+    if not known:
+        return "\n".join([*lines, f"Below {FEWEST_SEEDS} seeds no difference has an interval, and none is judged.\n"])
     remain = (clear & ~every["alone"]).sum()
     lines.append(
-        f"So many comparisons: {clear.sum()} of these {every['low'].notna().sum()} differences with intervals are "
+        f"So many comparisons: {clear.sum()} of these {known} differences with intervals are "
         f"clear, each by itself. Of {remain} it can be said that on average at most one in twenty is a false "
         f"alarm, were the comparisons independent (Benjamini and Hochberg 1995); the others are "
         f"marked *{ALONE.strip(', ')}*.\n"
@@ -455,7 +461,10 @@ def predictions() -> str:
     lines += of_predictions(again)
     for name, part in results.predictions(table).groupby("network", sort=False):
         lines += [f"**{name} at {part['sparsity'].iloc[0]:.4g}**", ""]
-        lines += rows(["claim", "what", "n", "mean"], ([r.claim, r.what, r.n, mean(r)] for r in part.itertuples()))
+        lines += rows(
+            ["claim", "what", "n", "mean"],
+            ([r.claim, r.what, r.n, f"{r.mean:.2f} {between(r.low, r.high)}"] for r in part.itertuples()),
+        )
     return "\n".join(lines)
 
 
@@ -511,11 +520,11 @@ def setting(r: Any) -> list[object]:
 
 
 def chosen(r: Any) -> list[object]:
-    return [*setting(r), pair(r.mean, r.spread) + " \\*" * r.differs, between(r.low, r.high)]
+    return [*setting(r), pair(r.mean, r.spread) + " \\*" * r.differs, over_seeds(r.low, r.high, r.values)]
 
 
 def mean(r: Any) -> str:
-    return f"{r.mean:.2f} {between(r.low, r.high)}".strip()
+    return f"{r.mean:.2f} {over_seeds(r.low, r.high, r.values)}".strip()
 
 
 def rows(head: list[str], body: Iterable[list[object]]) -> Iterable[str]:
@@ -526,6 +535,12 @@ def rows(head: list[str], body: Iterable[list[object]]) -> Iterable[str]:
 
 def pair(mean: float, spread: float) -> str:
     return "" if pd.isna(mean) else f"{mean:.2f}" if pd.isna(spread) else f"{mean:.2f} ± {spread:.2f}"
+
+
+def over_seeds(low: float, high: float, values: tuple[float, ...]) -> str:
+    """Return an interval or, where there are too few seeds for one, the seeds."""
+    few = 1 < len(values) < FEWEST_SEEDS
+    return between(low, high) or few * f"(seeds {', '.join(f'{value:.2f}' for value in values)})"
 
 
 def between(low: float, high: float, form: str = ".2f") -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import make_findings as findings
 import pandas as pd
-from make_findings import GUESSING, NAMES, PLAIN, TRAINED, clear_steps, first_round, trained_to_the_end
+from make_findings import GUESSING, NAMES, PLAIN, TRAINED, clear_steps, dense_error, first_round, trained_to_the_end
 from summary_rivals import chaos, exactness, fooled, given_shares, layer_shares, longest_controls
 from summary_words import (
     called,
@@ -140,7 +140,7 @@ def behind_verdicts(cases: Cases, studies: dict[str, pd.DataFrame], every: dict[
         "with a gap that is measured so noisily."
     )
     yield from beyond_the_weakest(every)
-    few = [called(name) for name, table in every.items() if table["seed"].nunique() < FEWEST_SEEDS]
+    few = [too_few(name, table) for name, table in every.items() if table["seed"].nunique() < FEWEST_SEEDS]
     if few:
         yield f"Too few seeds: {'; '.join(few)}."
     yield from of_training({**longest_controls(), **studies})
@@ -157,6 +157,15 @@ def behind_verdicts(cases: Cases, studies: dict[str, pd.DataFrame], every: dict[
     waiting = results.missing("longer")
     if waiting:
         yield f"Not run yet: {', '.join(waiting)}."
+
+
+def too_few(name: str, table: pd.DataFrame) -> str:
+    """Return the name of a network of few seeds, its training and, where the rules ask for it, what it came to."""
+    seeds, trained = table["seed"].nunique(), table["training_epochs"].max()
+    words = f"{called(name)} after {trained:.0f} epochs ({seeds} seed{'s' * (seeds > 1)}"
+    if table["model"].iloc[0] in TRAINED:
+        words += f", {dense_error(table):.1f} % dense error"
+    return f"{words})"
 
 
 def beyond_the_weakest(studies: dict[str, pd.DataFrame]) -> Iterable[str]:
@@ -277,8 +286,9 @@ def of_training(studies: dict[str, pd.DataFrame]) -> Iterable[str]:
     said: dict[bool, dict[str, str]] = {True: {}, False: {}}
     for name, table in studies.items():
         if limit := TRAINED.get(table["model"].iloc[0]):
-            error = 100 * table.drop_duplicates("seed")["dense_test_error"].mean()
-            words = f"{called(name)} ({table['training_epochs'].max():.0f} epochs), {error:.1f} % dense error"
+            words = (
+                f"{called(name)} ({table['training_epochs'].max():.0f} epochs), {dense_error(table):.1f} % dense error"
+            )
             said[trained_to_the_end(table)][called(name)] = f"{words} (limit {limit} %)"
     heads = {False: "Not trained to the end", True: "Trained to the end"}
     sentences = [f"{heads[end]}: {'; '.join(of.values())}." for end, of in said.items() if of]

@@ -13,7 +13,6 @@ CALLED = {
     "cifar10_small_vgg": "small VGG",
     "cifar10_resnet": "ResNet",
     "cifar10_vgg": "VGG11",
-    "mnist_800": "MNIST with 800 epochs",
     "mnist": "MNIST",
     "digits": "digits",
 }

@@ -13,7 +13,7 @@ from lossprune_lib.results.selection import (
     loss_change,
     of_one_curvature,
 )
-from lossprune_lib.results.statistics import interval, paired
+from lossprune_lib.results.statistics import ENTRIES, interval, paired
 
 _MARGIN = 0.5  # percentage points
 _MARGINS = {"digits": 1.0}  # whose 300 test images move the error by thirds of a point
@@ -38,8 +38,8 @@ def controls(table: pd.DataFrame) -> pd.DataFrame:
         sparsity, criterion, stages, step_penalty; first and second, what is compared: "mp" and the criterion; "mp" and
         "magnitude" (the largest weights within each layer, at the criterion's shares); "magnitude" and the criterion;
         then "shuffled" and each control of magnitude beside the criterion. mean, low and high of first less second
-        (percentage points); seeds; verdict on the first, as in `Interval.verdict` with `margin`; sentence, what the
-        first three say together.
+        (percentage points); seeds; values, one per seed; verdict on the first, as in `Interval.verdict` with `margin`;
+        sentence, what the first three say together.
 
     Raises
     ------
@@ -61,12 +61,10 @@ def controls(table: pd.DataFrame) -> pd.DataFrame:
         for first, second in pairs:
             if first in errors and second in errors:
                 found = paired(errors[first], errors[second])
-                numbers = found.mean, found.low, found.high, found.n, found.verdict(margin(runs))
-                rows.append((*cell, first, second, *numbers, says))
+                rows.append((*cell, first, second, *found.entries, found.verdict(margin(runs)), says))
     if not rows:
         raise ValueError("The table has no controls to compare: give one of a study with the control 'magnitude'.")
-    columns = [*CELL, "first", "second", "mean", "low", "high", "seeds", "verdict", "sentence"]
-    return pd.DataFrame(rows, columns=columns)
+    return pd.DataFrame(rows, columns=[*CELL, "first", "second", *ENTRIES, "verdict", "sentence"])
 
 
 def controls_in_words(
@@ -74,8 +72,9 @@ def controls_in_words(
 ) -> pd.DataFrame:
     """Return what `controls` finds of one criterion, to be read: a row for each comparison, a column for each sparsity.
 
-    Each entry is the mean difference of test error (percentage points) with its 95 % interval; below four seeds there
-    is none. With `others`, the rows of `between_criteria` at the same step penalties come last; they are those of QM.
+    Each entry is the mean difference of test error (percentage points) with its 95 % interval, or the seeds themselves
+    below four. With `others`, the rows of `between_criteria` at the same step penalties come last; they are those of
+    QM.
 
     Raises
     ------
@@ -104,9 +103,7 @@ def controls_in_words(
     names = {"mp": "MP", criterion: short, "magnitude": f"{short}'s shares", "uniform": "equal shares"}
     names |= {"lm": "LM", "obd": "OBD", "qm": "QM"}
     first, second = (found[side].replace(names) for side in ("first", "second"))
-    numbers = found[["mean", "low", "high"]].round(decimals).to_numpy() + 0.0  # no negative zero
-    words = [f"{mean:.{decimals}f} ({low:.{decimals}f} to {high:.{decimals}f})" for mean, low, high in numbers]
-    words = [said.replace(" (nan to nan)", "") for said in words]
+    words = [interval(values).words(f"z.{decimals}f") for values in found["values"]]
     pruned = [f"{100 * sparsity:.3g} %" for sparsity in found["sparsity"]]
     wide = found.assign(words=words, pruned=pruned, compared=first + " minus " + second)
     return wide.pivot(index="compared", columns="pruned", values="words").loc[wide["compared"].unique()].fillna("")
@@ -131,8 +128,8 @@ def controls_of_loss(table: pd.DataFrame) -> pd.DataFrame:
         for first in ("mp", "magnitude", "shuffled"):
             if first in changes and criterion in changes:
                 found = paired(changes[first], changes[criterion])
-                rows.append((*cell, first, criterion, found.mean, found.low, found.high, found.n, found.verdict()))
-    return pd.DataFrame(rows, columns=[*CELL, "first", "second", "mean", "low", "high", "seeds", "verdict"])
+                rows.append((*cell, first, criterion, *found.entries, found.verdict()))
+    return pd.DataFrame(rows, columns=[*CELL, "first", "second", *ENTRIES, "verdict"])
 
 
 def between_criteria(table: pd.DataFrame) -> pd.DataFrame:
@@ -148,8 +145,8 @@ def between_criteria(table: pd.DataFrame) -> pd.DataFrame:
         errors = part.pivot(index="seed", columns="criterion", values="error")
         for first in errors.columns.drop("qm", errors="ignore") if "qm" in errors else []:
             found = paired(errors[first], errors["qm"])
-            rows.append((*cell, first, "qm", found.mean, found.low, found.high, found.n, found.verdict(margin(runs))))
-    return pd.DataFrame(rows, columns=[*settings, "first", "second", "mean", "low", "high", "seeds", "verdict"])
+            rows.append((*cell, first, "qm", *found.entries, found.verdict(margin(runs))))
+    return pd.DataFrame(rows, columns=[*settings, "first", "second", *ENTRIES, "verdict"])
 
 
 def _of_magnitude(runs: pd.DataFrame, sparsity: object) -> pd.DataFrame:

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from lossprune_lib.results.selection import CELL, best_penalty, distinct, loss_change
-from lossprune_lib.results.statistics import paired
+from lossprune_lib.results.statistics import ENTRIES, paired
 
 MARGIN = 0.1  # of the exact curvature's loss change
 
@@ -21,8 +21,8 @@ def exactness(table: pd.DataFrame) -> pd.DataFrame:
     -------
     DataFrame
         sparsity, criterion, stages, curvature_columns; exact_penalty and step_penalty; exact (mean, nats); mean, low
-        and high of the difference (nats); seeds; verdict: "as well" if the interval lies within a tenth of the exact
-        one's mean, else better, worse or undecided.
+        and high of the difference (nats); seeds; values, one per seed; verdict: "as well" if the interval lies
+        within a tenth of the exact one's mean, else better, worse or undecided.
 
     Raises
     ------
@@ -41,12 +41,11 @@ def exactness(table: pd.DataFrame) -> pd.DataFrame:
             exact_penalty, exact = of_kind[0][place]
             difference, mean = paired(changes, exact), float(exact.mean())
             verdict = "as well" if difference.within(MARGIN * mean) else difference.verdict()
-            numbers = mean, difference.mean, difference.low, difference.high, difference.n
-            rows.append((*place, columns, exact_penalty, penalty, *numbers, verdict))
+            rows.append((*place, columns, exact_penalty, penalty, mean, *difference.entries, verdict))
     if not rows:
         raise ValueError("The table has no criterion with both kinds of curvature: give one of a study of exactness.")
     columns_of = [*CELL[:-1], "curvature_columns", "exact_penalty", "step_penalty"]
-    return pd.DataFrame(rows, columns=[*columns_of, "exact", "mean", "low", "high", "seeds", "verdict"])
+    return pd.DataFrame(rows, columns=[*columns_of, "exact", *ENTRIES, "verdict"])
 
 
 def _at_best(runs: pd.DataFrame) -> dict[tuple[Any, ...], tuple[Any, pd.Series]]:

@@ -16,7 +16,7 @@ _PAPER_SPARSITIES = {"mnist": 1 - 0.8**20, "cifar10": 1 - 0.8**14}
 _PAPER_STAGES = 140  # of Table 1
 _PAPER_SEEDS = 5
 _LEVEL = 0.05
-_OF_VALID = {"valid_gap": "mean", "valid_spread": "spread", "valid_low": "low", "valid_high": "high"}
+_OF_VALID = {"valid_gap": "mean"} | {f"valid_{name}": name for name in ("spread", "values", "low", "high")}
 
 
 def beside_paper(table: pd.DataFrame, number: int) -> pd.DataFrame:
@@ -29,9 +29,9 @@ def beside_paper(table: pd.DataFrame, number: int) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        The columns of `best_penalty` or, with mean, spread, low and high in place of valid_gap and so on, `best_tuned`;
-        paper_mean, paper_spread; p (of Welch's test of the two means, the paper's over 5 seeds) and differs: whether
-        it is below 5 % (False where a spread is not known).
+        The columns of `best_penalty` or, with mean, spread, values, low and high in place of valid_gap and so on,
+        `best_tuned`; paper_mean, paper_spread; p (of Welch's test of the two means, the paper's over 5 seeds) and
+        differs: whether it is below 5 % (False where a spread is not known).
 
     Raises
     ------

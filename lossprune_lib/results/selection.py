@@ -61,12 +61,12 @@ def best_penalty(table: pd.DataFrame) -> pd.DataFrame:
     """Return the step penalty with the lowest mean loss change over seeds, for each sparsity, criterion and stages.
 
     Columns: sparsity, criterion, stages, step_penalty; mean and spread (n - 1) of the loss change over seeds (nats);
-    seeds; low and high of the mean's 95 % interval. Penalties that fewer seeds have finished than others are not
-    chosen; of equal ones, the smallest is.
+    seeds; values, one per seed; low and high of the mean's 95 % interval. Penalties that fewer seeds have finished than
+    others are not chosen; of equal ones, the smallest is.
     """
     runs = themselves(table)
-    cells = runs.assign(change=loss_change(runs)).groupby(CELL, sort=False)["change"].agg(["mean", "std", "count"])
-    cells = cells.rename(columns={"std": "spread", "count": "seeds"}).reset_index()
+    changes = runs.assign(change=loss_change(runs)).groupby(CELL, sort=False)["change"]
+    cells = changes.agg(mean="mean", spread="std", seeds="count", values=tuple).reset_index()
     return with_intervals(_lowest(cells, "mean", ["sparsity", "criterion", "stages"]), {"": "mean"})
 
 
@@ -76,7 +76,8 @@ def best_tuned(table: pd.DataFrame) -> pd.DataFrame:
     Gaps that differ by less than the tables' digits tie; of these the fewest stages count, then the smallest penalty.
 
     Columns: sparsity, criterion, stages, step_penalty; valid_gap, valid_spread, test_gap and test_spread (percentage
-    points; the test set chooses nothing); seeds; low and high of both 95 % intervals, as ``valid_low`` and so on.
+    points; the test set chooses nothing); seeds; low and high of both 95 % intervals, and one value
+    per seed, as ``valid_low``, ``valid_values`` and so on.
     Raises ValueError as `gap` does.
     """
     runs = themselves(table)
@@ -88,6 +89,8 @@ def best_tuned(table: pd.DataFrame) -> pd.DataFrame:
             valid_spread=("valid", "std"),
             test_gap=("test", "mean"),
             test_spread=("test", "std"),
+            valid_values=("valid", tuple),
+            test_values=("test", tuple),
             seeds=("valid", "count"),
         )
     )

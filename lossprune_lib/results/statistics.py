@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 FEWEST_SEEDS = 4  # for an interval; below, the seeds themselves are shown
+ENTRIES = ("mean", "low", "high", "seeds", "values")  # the columns of a table that hold an interval
 _LEVEL = 0.05
 _FEWEST_FREE = 5  # in fewer dimensions a partial correlation of nothing is spread over nearly all of -1 to 1
 
@@ -34,6 +35,11 @@ class Interval:
     high: float
     n: int
     values: tuple[float, ...] = ()
+
+    @property
+    def entries(self) -> tuple[float, float, float, int, tuple[float, ...]]:
+        """What stands in a table's columns `ENTRIES`."""
+        return self.mean, self.low, self.high, self.n, self.values
 
     def within(self, margin: float) -> bool:
         """Whether the whole interval lies at most this far from zero."""

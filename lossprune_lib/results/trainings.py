@@ -14,7 +14,7 @@ from lossprune_lib.results.selection import (
     of_one_curvature,
     of_second_order,
 )
-from lossprune_lib.results.statistics import paired
+from lossprune_lib.results.statistics import ENTRIES, paired
 
 _CASE = ["sparsity", "criterion", "control", "stages"]
 # What may differ is the training alone.
@@ -33,9 +33,10 @@ def between_trainings(shorter: pd.DataFrame, longer: pd.DataFrame) -> pd.DataFra
     -------
     DataFrame
         sparsity, criterion, control, stages; measure; means of the shorter and the longer training; mean, low and high
-        of longer less shorter; seeds. The measure is the test gap (percentage points) where both were fine-tuned, at
-        their one step penalty; else the loss change (nats), each table's at its own best step penalty. The first row
-        is of the dense networks' test error (percentage points), and has neither criterion nor stages.
+        of longer less shorter; seeds; values, one per seed. The measure is the test gap (percentage points) where both
+        were fine-tuned, at their one step penalty; else the loss change (nats), each table's at its own best step
+        penalty. The first row is of the dense networks' test error (percentage points), and has neither criterion nor
+        stages.
 
     Raises
     ------
@@ -62,7 +63,7 @@ def between_trainings(shorter: pd.DataFrame, longer: pd.DataFrame) -> pd.DataFra
     rows = [row for row in rows if row[-1]]  # of cases with a seed in common
     if len(rows) == 1:
         raise ValueError(_NOTHING)
-    return pd.DataFrame(rows, columns=[*_CASE, "measure", "shorter", "longer", "mean", "low", "high", "seeds"])
+    return pd.DataFrame(rows, columns=[*_CASE, "measure", "shorter", "longer", *ENTRIES])
 
 
 def _are_tuned(tables: list[pd.DataFrame]) -> bool:
@@ -129,4 +130,4 @@ def _changes(runs: pd.DataFrame) -> dict[tuple[object, ...], pd.Series]:
 def _row(case: tuple[object, ...], measure: str, shorter: pd.Series, longer: pd.Series) -> tuple[object, ...]:
     seeds = shorter.index.intersection(longer.index)
     found = paired(longer[seeds], shorter[seeds])
-    return (*case, measure, shorter[seeds].mean(), longer[seeds].mean(), found.mean, found.low, found.high, found.n)
+    return (*case, measure, shorter[seeds].mean(), longer[seeds].mean(), *found.entries)

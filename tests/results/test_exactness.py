@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 import pytest
 from study_tables import table
@@ -36,6 +37,7 @@ def test_the_verdict(sampled: float, noise: float, verdict: str) -> None:
     assert (row.curvature_columns, row.exact, row.seeds) == (1, 3, 5)
     assert (row.exact_penalty, row.step_penalty) == (0, 1)  # each at its best
     assert row.mean == pytest.approx(sampled)
+    assert (len(row.values), np.mean(row.values)) == (5, pytest.approx(sampled))
 
 
 def test_one_penalty_alone() -> None:

@@ -94,6 +94,7 @@ def test_loss_changes_beside_those_of_other_weights_at_the_same_shares() -> None
     found = results.controls_of_loss(pd.concat([*runs, gradual])).set_index("first")
     assert found["verdict"].to_dict() == {"magnitude": "worse", "shuffled": "undecided"}
     assert found["mean"].tolist() == pytest.approx([1.25, -0.25])
+    assert found["values"]["magnitude"] == pytest.approx((1.0, 1.5, 1.0, 1.5))
     reach = 3.182446305284263 * np.std([1, 1.5, 1, 1.5], ddof=1) / 2
     assert found.loc["magnitude", ["low", "high"]].tolist() == pytest.approx([1.25 - reach, 1.25 + reach])
 
@@ -111,6 +112,23 @@ def test_in_words_other_criteria_come_last() -> None:
         results.controls_in_words(runs, stages=3)
     level = results.controls_in_words(runs.assign(tuned_test_error=0.5 - 1e-9 * (runs["criterion"] == "mp")))
     assert set(level["90 %"]) == {"0.0 (0.0 to 0.0)"}
+
+
+def test_below_four_seeds_the_seeds_themselves_are_shown() -> None:
+    runs = with_controls({("mp", ""): 8.0, ("qm", ""): 4.0, ("qm", "magnitude"): 5.0, ("lm", ""): 3.0}, seeds=3)
+    error = 100 * runs.assign(
+        mask=runs["control"].where(runs["control"] != "", runs["criterion"])  # magnitude at QM's shares has its name
+    ).pivot(index="seed", columns="mask", values="tuned_test_error")
+    shuffled = runs.sample(frac=1, random_state=0)
+    by_hand = {name: tuple(error[name] - error["qm"]) for name in ("mp", "magnitude", "lm")}
+    found = results.controls(shuffled).query("second == 'qm'").set_index("first")
+    assert found["values"]["mp"] == pytest.approx(by_hand["mp"])
+    assert found["values"]["magnitude"] == pytest.approx(by_hand["magnitude"])
+    assert results.between_criteria(shuffled)["values"].tolist() == [pytest.approx(by_hand["lm"])]
+    assert found["low"].isna().all()
+    words = results.controls_in_words(shuffled, decimals=2)["90 %"]
+    mean, *seeds = (f"{number:.2f}" for number in (np.mean(by_hand["mp"]), *by_hand["mp"]))
+    assert words["MP minus QM"] == f"{mean} (seeds {', '.join(seeds)})"
 
 
 def test_what_is_lacking_is_left_out() -> None:

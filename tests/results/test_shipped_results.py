@@ -134,8 +134,20 @@ def test_the_papers_numbers_stand_beside_the_studies_that_they_are_compared_with
 ) -> None:
     beside_the_paper, mnist = script("summary")["beside_the_paper"], results.load("mnist")
     said = beside_the_paper({"mnist": mnist, "mnist_800": mnist.assign(training_epochs=800)})
-    assert "of the 8 for MNIST, 4 after 60 + 20; of the 8 for MNIST with 800 epochs, 4 after 800" in said
+    assert "of the 8 for MNIST, 4 after 60 + 20 and 4 after 800 + 20 epochs" in said
     assert beside_the_paper({"digits": results.load("digits")}) == ""
+
+
+def test_two_or_three_seeds_are_shown_themselves() -> None:
+    findings, summary = ((FOLDER / f"{page}.md").read_text("utf-8") for page in ("FINDINGS", "SUMMARY"))
+    gradual, runs = (pd.read_csv(FOLDER / "controls" / f"cifar10_vgg_{name}.csv") for name in ("gradual", "controls"))
+    own = runs[(runs["criterion"] == "qm") & runs["control"].isna()]
+    seeds = 100 * (gradual.set_index("seed")["tuned_test_error"] - own.set_index("seed")["tuned_test_error"]).dropna()
+    words = f"gradual minus qm | {seeds.mean():.2f} (seeds {seeds[1111]:.2f}, {seeds[1112]:.2f}) | 2 | undecided |"
+    assert words in findings
+    changes = pd.read_csv(FOLDER / "cifar10_small_vgg.csv").query("criterion == 'mp'")["true_change"].abs()
+    assert f" | (seeds {', '.join(f'{change:.2f}' for change in changes)}) |" in findings
+    assert "small VGG after 25 epochs (3 seeds)" in summary
 
 
 def test_the_first_round_is_on_record(script: Callable[[str], dict[str, Any]]) -> None:

@@ -54,13 +54,13 @@ def test_best_penalty_has_the_lowest_mean_over_seeds() -> None:
         }
     )
     best = results.best_penalty(runs)
-    numbers = ["mean", "spread", "seeds", "low", "high"]
+    numbers = ["mean", "spread", "seeds", "values", "low", "high"]
     assert list(best.columns) == ["sparsity", "criterion", "stages", "step_penalty", *numbers]
     assert best[["low", "high"]].isna().all(axis=None)  # two seeds
     assert best.drop(columns=["spread", "low", "high"]).to_numpy().tolist() == [
-        [0.9, "qm", 1, 0.1, 4, 2],
-        [0.9, "qm", 14, 0.1, 1.5, 2],
-        [0.9, "mp", 1, 0, 8, 2],
+        [0.9, "qm", 1, 0.1, 4, 2, (4, 4)],
+        [0.9, "qm", 14, 0.1, 1.5, 2, (1, 2)],
+        [0.9, "mp", 1, 0, 8, 2, (7, 9)],
     ]
     assert best["spread"].tolist() == pytest.approx([0, math.sqrt(0.5), math.sqrt(2)])
 
@@ -106,6 +106,8 @@ def test_numbers_that_are_chosen_have_intervals() -> None:
     best, tuned = results.best_penalty(runs).iloc[0], results.best_tuned(runs).iloc[0]
     assert (best["low"], best["high"]) == pytest.approx((expected.low, expected.high))
     assert (tuned["valid_low"], tuned["valid_high"]) == pytest.approx((expected.low, expected.high))
+    assert (best["values"], tuned["valid_values"]) == (pytest.approx(tuple(values)),) * 2
+    assert tuned["test_values"] == pytest.approx(tuple(1 + value for value in values))
     assert (tuned["test_low"], tuned["test_high"]) == pytest.approx((expected.low + 1, expected.high + 1))
     found = results.cells(runs).iloc[0]
     for name, more in (("change", 0), ("gap", 0), ("test_gap", 1)):

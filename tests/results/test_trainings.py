@@ -27,6 +27,7 @@ def test_loss_changes_are_paired_each_at_its_own_best_penalty() -> None:
     for row, before, after in ((mp, ("mp", 1, 0.0), ("mp", 1, 0.0)), (qm, ("qm", 14, 0.1), ("qm", 14, 1.0))):
         bounds = ttest_rel(LONG[after], SHORT[before]).confidence_interval(0.95)
         assert (row.low, row.high) == pytest.approx((bounds.low, bounds.high))
+        assert row.values == pytest.approx(tuple(np.subtract(LONG[after], SHORT[before])))
         assert (row.shorter, row.longer) == pytest.approx((np.mean(SHORT[before]), np.mean(LONG[after])))
 
 
