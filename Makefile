@@ -36,6 +36,7 @@ help:
 	@echo "make renew       bring copies in my-notebooks up to date; your answers come along, the old copies are kept"
 	@echo "make test        set up and test everything: units, notebooks, browser (up to 10 minutes)"
 	@echo "make test-slow   what takes minutes: real MNIST, memory, a hundred architectures of others"
+	@echo "make lint, units, notebooks-test, browser  the parts of make test"
 	@echo "make coverage    which lines of the library the units run"
 	@echo "make notebooks   build the notebooks from notebooks/source, and the teacher's pages from them"
 	@echo "make release     the students' zip, without solutions and outputs, in artefacts"

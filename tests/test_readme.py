@@ -62,6 +62,9 @@ def test_the_study_example_runs(tmp_path: Path) -> None:
 def test_every_example_is_run() -> None:
     assert len(EXAMPLES) == 2
     assert len(BY_TITLE) == RECIPES.count("```python") > 10
+    listed, _, _ = RECIPES.partition("\n## ")
+    anchors = [re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in BY_TITLE]
+    assert [anchor for anchor in anchors if f"(#{anchor})" not in listed] == []
 
 
 @pytest.mark.parametrize("title", [title for title, text in BY_TITLE.items() if "from transformers" not in text])

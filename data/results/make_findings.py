@@ -463,7 +463,7 @@ def predictions() -> str:
         lines += [f"**{name} at {part['sparsity'].iloc[0]:.4g}**", ""]
         lines += rows(
             ["claim", "what", "n", "mean"],
-            ([r.claim, r.what, r.n, f"{r.mean:.2f} {between(r.low, r.high)}"] for r in part.itertuples()),
+            ([r.claim, r.what, r.seeds, mean(r)] for r in part.itertuples()),
         )
     return "\n".join(lines)
 

@@ -11,13 +11,14 @@ import gzip
 import os
 import tarfile
 import tempfile
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pooch
+
+from lossprune_lib.warn import warn
 
 FOLDER_VARIABLE = "LOSSPRUNE_DATA"
 
@@ -134,10 +135,7 @@ def _keeper() -> Path:
     """Return the folder for a new download."""
     if _writable(cache_folder()) or not _writable(temporary_folder()):
         return cache_folder()
-    warnings.warn(
-        f"The cache folder {cache_folder()} cannot be written, so the download is kept in {temporary_folder()}.",
-        stacklevel=2,
-    )
+    warn(f"The cache folder {cache_folder()} cannot be written, so the download is kept in {temporary_folder()}.")
     return temporary_folder()
 
 

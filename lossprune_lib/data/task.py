@@ -87,6 +87,7 @@ class Task:
         classes : int, optional
             The number of classes; by default the largest label plus one, or None if the targets are numbers. Given for
             such, it is how many outputs the networks of `models` have.
+        name, class_names : what figures call the data and its classes
 
         Raises
         ------

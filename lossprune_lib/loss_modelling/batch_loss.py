@@ -177,7 +177,7 @@ class BatchLoss:
         self.space.check_point(step, "The step")
         check_precision(weights)
         if not self.is_mlp:
-            warn_of_no_gradients(self.footprint, self.space.layers, stacklevel=3)
+            warn_of_no_gradients(self.footprint, self.space.layers)
         form = {"ggn": ggn_quadratic_form, "hessian": hessian_quadratic_form}[matrix]
 
         def of_part(x: Inputs, y: Tensor) -> Tensor:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterable, Mapping
 
 import torch
@@ -12,23 +11,23 @@ from lossprune_lib.data.inputs import Inputs
 from lossprune_lib.loss_modelling.footprint import Footprint
 from lossprune_lib.networks.validation import close
 from lossprune_lib.networks.weights import WeightSpace
+from lossprune_lib.warn import warn
 
 
 class NoGradientWarning(UserWarning):
     """The output depends on some layers that no gradient reaches, so that their weights seem to cost nothing."""
 
 
-def warn_of_no_gradients(footprint: Footprint, layers: tuple[str, ...], stacklevel: int = 6) -> None:
+def warn_of_no_gradients(footprint: Footprint, layers: tuple[str, ...]) -> None:
     """Warn, once, where there are no gradients only because something in the network keeps them away."""
     if footprint.cut_off and "no gradients" not in footprint.said:
         footprint.said.append("no gradients")
         names = ", ".join(repr(layers[i]) for i in footprint.cut_off)
-        warnings.warn(
+        warn(
             f"No gradient reaches {names}, although the output depends on it: by lm, obd and qm its weights seem to "
             "cost nothing, and go first. Leave it out (exclude=), or remove what cuts it off, such as torch.no_grad() "
             "or detach().",
             NoGradientWarning,
-            stacklevel=stacklevel,
         )
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass, field
 
 from torch import Tensor, nn
 
 from lossprune_lib.loss_modelling.curvature import groups_of, pairs_are_cheaper, patches_are_views
 from lossprune_lib.networks.weights import WeightSpace
+from lossprune_lib.warn import warn
 
 
 @dataclass(frozen=True)
@@ -124,12 +124,11 @@ def _warn_of_slow_layers(general: dict[int, str], layers: tuple[str, ...], colum
     some = "; ".join(f"{layers[i] or 'weight'}: {why}" for i, why in list(general.items())[:3])
     more = f"; and {len(general) - 3} more" if len(general) > 3 else ""
     sampled = "" if columns == 1 else "curvature_columns=1 takes one pass, "
-    warnings.warn(
+    warn(
         f"The curvature of {len(general)} of {len(layers)} layers is computed in a way that is right for any network "
         f"but slow, with {columns} backward passes for each example ({some}{more}): {sampled}exclude= leaves layers "
         "out.",
         SlowCurvatureWarning,
-        stacklevel=6,
     )
 
 

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from functools import partial
@@ -33,6 +32,7 @@ from lossprune_lib.networks.sparse import Pattern
 from lossprune_lib.networks.validation import close
 from lossprune_lib.progress import progress_bar
 from lossprune_lib.seeds import generator
+from lossprune_lib.warn import warn
 
 if TYPE_CHECKING:
     from lossprune_lib.loss_modelling.batch_loss import BatchLoss
@@ -74,10 +74,9 @@ def evaluate(
     columns = _columns(risk) if order > 1 else 0
     if columns:
         if isinstance(risk.loss, CrossEntropy) and risk.loss.columns(risk.footprint.outputs, risk.y[:1]) == 0:
-            warnings.warn(
+            warn(
                 "The network has a single logit, so its cross-entropy is zero whatever the weights are, and so is "
-                "the curvature: give it one logit for each class.",
-                stacklevel=5,
+                "the curvature: give it one logit for each class."
             )
         check_curvature(risk.footprint, risk.space, columns, risk.max_bytes)
         by_root = risk.curvature_columns is None or type(risk.loss).sampled_column is Loss.sampled_column

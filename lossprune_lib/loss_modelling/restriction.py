@@ -7,7 +7,6 @@ curvature.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Container, Iterator
 from contextlib import contextmanager
 from functools import cached_property, partial
@@ -19,6 +18,7 @@ from torch import Tensor, nn
 from lossprune_lib.networks.sparse import Pattern, linear
 from lossprune_lib.networks.threads import alone
 from lossprune_lib.networks.weights import WeightSpace
+from lossprune_lib.warn import warn
 
 _SPARSE_BELOW = 0.3  # of a layer's weights: then sparse products are faster (784-300-100-10, 1,000 examples)
 
@@ -29,11 +29,10 @@ class DenseProductsWarning(UserWarning):
 
 def warn_of_dense_products(reason: str) -> None:
     """Say that a network cannot run by the kept weights alone, and why."""
-    warnings.warn(
+    warn(
         f"This network cannot run by its kept weights alone ({reason}), so it runs by all of them and late stages take "
         "as long as early ones: where a layer's outputs take a .view, a .reshape mends that.",
         DenseProductsWarning,
-        stacklevel=6,
     )
 
 

@@ -203,10 +203,12 @@ def in_turn(
     Raises
     ------
     ValueError, TypeError
-        if layers would be ranked together, or one is in no group, or groups are no list of patterns.
+        if layers would be ranked together or have densities, or one is in no group, or groups are no list of patterns.
     """
     check_instance(pruner, LocalPruner, "A pruner", "write LocalPruner(SPARSEGPT, ...)")
-    if pruner.within == "global" or pruner.densities is not None:
+    if pruner.densities is not None:
+        raise ValueError("Layers that are pruned in turn all get the pruner's sparsity: leave the densities out.")
+    if pruner.within == "global":
         raise ValueError('Layers that are pruned in turn are ranked apart: give the pruner scope="layer" or "row".')
     space = WeightSpace(net, pruner.include, pruner.exclude)
     kept: dict[str, Tensor] = {}

@@ -5,7 +5,6 @@ Source: Laurent et al. 2020, Algorithm 1, as its authors' published program runs
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -22,6 +21,7 @@ from lossprune_lib.progress import progress_bar
 from lossprune_lib.pruning.run import PrunerState, PruningRun, finished_run
 from lossprune_lib.pruning.settings import PrunerSettings
 from lossprune_lib.pruning.stage import losses_of, model_of, run_stage
+from lossprune_lib.warn import warn
 
 _LITTLE = 0.8  # of all parameters; if less can be pruned, it is said
 
@@ -61,10 +61,9 @@ class LocalPruner(PrunerSettings):
             _check_layers("mask", mask.layout, space)
             mask = replace(mask, kept=mask.kept.to(space.like.device))
         if space.coverage.share < _LITTLE:
-            warnings.warn(
+            warn(
                 f"{space.coverage}. Sparsities are shares of the prunable weights; include= chooses what is pruned.",
                 CoverageWarning,
-                stacklevel=3,
             )
         space = copied(space)  # network and all; only now, as what is refused above may be impossible to copy
         return PrunerState(space, space.read() * mask.kept, task, mask, start=mask)
@@ -80,20 +79,19 @@ class LocalPruner(PrunerSettings):
                 f"sparsity {self.sparsity:g} to prune to, and a stage only adds to it: give a larger sparsity, or "
                 "leave the mask out."
             )
-        self.warn_of_zeros(start, sum(counts), stacklevel=5)
+        self.warn_of_zeros(start, sum(counts))
 
-    def warn_of_zeros(self, start: PrunerState, to_prune: int, stacklevel: int = 3) -> None:
+    def warn_of_zeros(self, start: PrunerState, to_prune: int) -> None:
         """Warn if more weights are zero, though not masked, than are to be pruned."""
         zero = (start.weights == 0) & start.mask.kept
         zeros = sum(int(layer.sum()) for layer in start.space.split(zero) if not layer.all())  # others were never set
         if zeros > to_prune > 0:
             share = 100 * (1 - int(start.weights.count_nonzero()) / start.space.size)
-            warnings.warn(
+            warn(
                 f"{share:.3g} % of the prunable weights are zero already, more than the sparsity {self.sparsity:g}, "
                 "and those of them that the new mask keeps may come back in training: if they were pruned, give a "
                 "larger sparsity, and the mask that they were pruned with, prune(net, task, mask).",
                 AlreadySparseWarning,
-                stacklevel=stacklevel,
             )
 
     def step(self, state: PrunerState, sparsity: float | None = None) -> PrunerState:

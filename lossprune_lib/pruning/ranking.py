@@ -144,7 +144,8 @@ def one_shot(
     Returns
     -------
     list of Mask, DataFrame
-        A mask and a row for each sparsity; the columns are sparsity, loss and accuracy on the split.
+        A mask and a row for each sparsity; the columns are sparsity, loss and accuracy on the split. Of layers that
+        lose all their weights it does not warn: `Mask.density` says which.
     """
     import pandas as pd
 

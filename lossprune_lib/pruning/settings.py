@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -20,6 +19,7 @@ from lossprune_lib.networks.selection import check_scope
 from lossprune_lib.networks.weights import WeightSpace
 from lossprune_lib.pruning.criteria import Criterion, Rule, criterion_of
 from lossprune_lib.pruning.schedules import Schedule, check_stages, group_sparsities, schedule_of, sparsities
+from lossprune_lib.warn import warn
 
 TRACES = ("batch", "train")
 
@@ -46,6 +46,9 @@ class PrunerSettings:
     scope : "global", "layer", "row" or "2:4"
         Rank all weights together, or prune the same share of each layer, round(size of layer * sparsity), or of each
         row, which is the weights of one output; or two of each four weights along the inputs (`Mask.still_to_prune`).
+    seed : int
+        Decides which examples are drawn, the columns of a sampled curvature, and what is random in a criterion.
+    loss : what the model is a model of: one of `loss_modelling.losses`, or your own
     curvature_columns : int, optional
         Sample the curvature with this many columns per example (see `BatchLoss`); by default it is exact.
     densities : {layer: share of its weights that it keeps in the end}, optional
@@ -139,10 +142,9 @@ class PrunerSettings:
                 )
         uneven = [name for name, shape in layout if self.scope == "2:4" and shape[min(1, len(shape) - 1)] % 4]
         if uneven:
-            warnings.warn(
+            warn(
                 f"The inputs of {', '.join(uneven)} are not a multiple of 4, so the last ones of each row stay dense: "
-                "the network's sparsity is a little below 0.5.",
-                stacklevel=4,
+                "the network's sparsity is a little below 0.5."
             )
         if self.densities is None:
             return

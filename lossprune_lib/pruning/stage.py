@@ -6,7 +6,6 @@ Source: Laurent et al. 2020, Algorithm 1, as its authors' published program runs
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
@@ -24,6 +23,7 @@ from lossprune_lib.pruning.run import PrunerState, training_loss
 from lossprune_lib.pruning.settings import PrunerSettings
 from lossprune_lib.pruning.stage_model import StageModel
 from lossprune_lib.seeds import generator
+from lossprune_lib.warn import warn
 
 LossOf = Callable[[PrunerSettings], BatchLoss]
 
@@ -53,7 +53,7 @@ def run_stage(
     pruned = state.mask.smallest_kept(ranking.saliency, counts, settings.within)
     after = pruned_state(state, pruned, ranking.update)
     before_density, density = state.mask.density(), after.mask.density()
-    _warn_of_emptied_layers(before_density, density)
+    _warn_of_emptied_layers(settings, before_density, density)
     step = model.weights[pruned] if after.values is state.values else after.weights - model.weights
     row = {
         "stage": after.stage,
@@ -185,12 +185,16 @@ def _check_number(settings: PrunerSettings, state: PrunerState, loss: float | No
         )
 
 
-def _warn_of_emptied_layers(before: dict[str, float], after: dict[str, float]) -> None:
+def _warn_of_emptied_layers(settings: PrunerSettings, before: dict[str, float], after: dict[str, float]) -> None:
+    remedies = ["lower the sparsity"]
+    if settings.rule.models_loss:  # no other criterion knows the penalty
+        remedies.append("raise the step penalty")
+    if settings.within == "global":
+        remedies.append('use scope="layer"')
     for name, density in after.items():
         if density == 0 and before[name] > 0:
-            warnings.warn(
-                f"All weights of layer {name!r} are pruned away, so nothing passes through it any more. Lower the "
-                'sparsity, raise the step penalty, or use scope="layer".',
+            warn(
+                f"All weights of layer {name!r} are pruned away, so nothing passes through it any more. "
+                f"To keep some: {', or '.join(remedies)}.",
                 EmptyLayerWarning,
-                stacklevel=3,
             )

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from lossprune_lib.files import shipped
 from lossprune_lib.results.selection import check_columns
 from lossprune_lib.results.statistics import Interval, interval
 
@@ -17,15 +18,15 @@ if TYPE_CHECKING:
 SETTING = ["network", "sparsity", "criterion", "stages", "schedule", "step_penalty", "dtype", "how"]
 _NEARLY_ALL = 0.95  # of the weights: masks that have as much in common are stable
 _NUMBERS = ["seed", "overlap", "change", "other_change"]
-_REMEDY = "give one of pairs of prunings, such as data/results/chaos/chaos.csv"
+_REMEDY = "give one of pairs of prunings, or none for the shipped one"
 
 
-def chaos(table: pd.DataFrame) -> pd.DataFrame:
+def chaos(table: pd.DataFrame | None = None) -> pd.DataFrame:
     """Return how alike two prunings of one network are that differ in the order of their examples, or in the draw.
 
     Parameters
     ----------
-    table : one row per two prunings, as in ``data/results/chaos/chaos.csv``
+    table : one row per two prunings; by default ``data/results/chaos/chaos.csv``
 
     Returns
     -------
@@ -64,8 +65,12 @@ def chaos(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def moves(table: pd.DataFrame) -> pd.DataFrame:
+def moves(table: pd.DataFrame | None = None) -> pd.DataFrame:
     """Return the table with two more columns: move and distance of each pair of prunings, as `chaos` explains them."""
+    import pandas as pd
+
+    if table is None:
+        table = pd.read_csv(shipped("results/chaos/chaos.csv"))
     check_columns(table, [*SETTING, *_NUMBERS], _REMEDY)
     runs = table.reset_index(drop=True).assign(distance=math.nan)
     runs["move"] = (runs["other_change"] - runs["change"]).abs()
@@ -75,7 +80,7 @@ def moves(table: pd.DataFrame) -> pd.DataFrame:
     return runs
 
 
-def chaos_verdicts(table: pd.DataFrame) -> dict[str, str]:
+def chaos_verdicts(table: pd.DataFrame | None = None) -> dict[str, str]:
     """Return whether masks are chaotic and losses are not: "holds", "refuted" or "undecided", by network."""
     found = chaos(table)
     judged = found[(found["dtype"] == "float32") & (found["how"] == "reordered")]

@@ -6,7 +6,6 @@ All are taken within each seed, then averaged over seeds, with the intervals of 
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -14,7 +13,8 @@ import pandas as pd
 
 from lossprune_lib.checks import check_float
 from lossprune_lib.results.selection import gap, has_no_model, loss_change, themselves
-from lossprune_lib.results.statistics import Interval, ceiling, interval, spearman
+from lossprune_lib.results.statistics import ENTRIES, Interval, ceiling, interval, spearman
+from lossprune_lib.warn import warn
 
 _NEAR = 0.25  # of the distance from the seed's best run to MP
 
@@ -32,8 +32,9 @@ def rank_correlation(table: pd.DataFrame, share: float = 1.0) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        sparsity, share, runs (of all seeds), seeds, correlation, low, high. Seeds in which there is no correlation
-        (fewer than 3 runs, or all alike) are left out, with a warning. low and high are NaN for fewer than 4 seeds.
+        sparsity, share, runs (of all seeds), correlation, low, high, seeds, values. Seeds in which there is no
+        correlation (fewer than 3 runs, or all alike) are left out, with a warning. low and high are NaN for fewer than
+        4 seeds; values are one per seed.
 
     Raises
     ------
@@ -49,15 +50,14 @@ def rank_correlation(table: pd.DataFrame, share: float = 1.0) -> pd.DataFrame:
         found = {seed: spearman(of_seed["change"], of_seed["gap"]) for seed, of_seed in best.groupby("seed")}
         undefined = [seed for seed, value in found.items() if math.isnan(value)]
         if undefined:
-            warnings.warn(
+            warn(
                 f"At sparsity {sparsity:.4g} the seeds {undefined} are left out: they have fewer than 3 runs, or all "
-                "are alike in loss change or gap, and then there is no correlation.",
-                stacklevel=2,
+                "are alike in loss change or gap, and then there is no correlation."
             )
         over = interval(found.values())
         counted = int((~best["seed"].isin(undefined)).sum())
-        rows.append((sparsity, share, counted, over.n, over.mean, over.low, over.high))
-    return pd.DataFrame(rows, columns=["sparsity", "share", "runs", "seeds", "correlation", "low", "high"])
+        rows.append((sparsity, share, counted, *over.entries))
+    return pd.DataFrame(rows, columns=["sparsity", "share", "runs", "correlation", *ENTRIES[1:]])
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from lossprune_lib.files import shipped
 from lossprune_lib.pruning.by_stage import CAUSES
 from lossprune_lib.results.selection import check_columns
-from lossprune_lib.results.statistics import Interval, interval
+from lossprune_lib.results.statistics import ENTRIES, Interval, interval
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,9 +32,9 @@ def predictions(table: pd.DataFrame | None = None) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        network, sparsity; claim: "fooled", "mended" or "ranks"; what, in words; mean, low, high and n, and these as
-        words. A share is what
-        is predicted of the actual change, as a fraction; costs and errors are in nats, and differences paired by seed.
+        network, sparsity; claim: "fooled", "mended" or "ranks"; what, in words; mean, low, high; seeds, each a network;
+        values, one per seed; and these as words. A share is what is predicted of the actual change, as a fraction;
+        costs and errors are in nats, and differences paired by seed.
 
     Raises
     ------
@@ -46,8 +46,8 @@ def predictions(table: pd.DataFrame | None = None) -> pd.DataFrame:
     rows = []
     for (network, sparsity), claim, what, found in _all(table):
         about = {"network": network, "sparsity": sparsity, "claim": claim, "what": what}
-        numbers = {"mean": found.mean, "low": found.low, "high": found.high, "n": found.n}
-        rows.append({**about, **numbers, "words": found.words(".2f").replace("-0.00", "0.00")})
+        numbers = dict(zip(ENTRIES, found.entries, strict=True))
+        rows.append({**about, **numbers, "words": found.words("z.2f")})
     return pd.DataFrame(rows)
 
 
@@ -71,7 +71,8 @@ def errors_by_stages(table: pd.DataFrame | None = None) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        network; cause, as `pruning.causes_by_stages` names it; stages; mean, low, high (nats) and n, over networks.
+        network; cause, as `pruning.causes_by_stages` names it; stages; mean, low, high (nats); seeds, each a
+        network; values, one per seed.
 
     Raises
     ------
@@ -84,8 +85,8 @@ def errors_by_stages(table: pd.DataFrame | None = None) -> pd.DataFrame:
     for network, part in _read(table).query("part == 'causes'").groupby("network", sort=False):
         for (cause, stages), numbers in part.groupby(["quantity", "stages"], sort=False)["value"]:
             found = interval(numbers)
-            rows.append((network, cause, stages, found.mean, found.low, found.high, found.n))
-    return pd.DataFrame(rows, columns=["network", "cause", "stages", "mean", "low", "high", "n"])
+            rows.append((network, cause, stages, *found.entries))
+    return pd.DataFrame(rows, columns=["network", "cause", "stages", *ENTRIES])
 
 
 def _verdicts(of: dict[str, Interval]) -> dict[str, str]:

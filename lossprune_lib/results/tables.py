@@ -20,6 +20,8 @@ _BELONGING = {
     "cifar10_vgg_100_epochs_controls": ("cifar10_vgg_100_epochs_criteria",),
 }
 
+_NO_STUDIES = ("chaos", "language_model", "predictions")  # their tables have functions of their own
+
 
 def names(folder: str = ".") -> list[str]:
     """Return the names of the shipped tables: the main ones, or those of a subfolder such as ``"controls"``.
@@ -47,10 +49,13 @@ def load(name: str) -> pd.DataFrame:
     if name in there:
         return pd.read_csv(plans[name].with_suffix(".csv"))
     why = (
-        f"The study {name!r} is planned, but was not run: python -m lossprune_lib study run {name} runs it."
+        f"The study {name!r} is planned, but was not run: python -m lossprune_lib study run {name} runs it, and study "
+        "export makes a table that pandas.read_csv reads."
         if name in plans
         else f"There are no results called {name!r}.{suggestion(name, there)}"
     )
+    if name in _NO_STUDIES:
+        why = f"What {name} has is no study's table: results.{name}() reads it."
     if name.endswith(".csv"):
         why = "This reads the shipped tables; read your own with pandas.read_csv."
     raise FileNotFoundError(f"{why} There are tables of: {', '.join(there) or 'no study yet'}.")

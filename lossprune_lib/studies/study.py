@@ -44,6 +44,9 @@ class Study:
     Attributes
     ----------
     task, model : names in `data.NAMES` and `models.MODELS`
+    criteria : names in `criteria.CRITERIA`
+    sparsities, stages, step_penalties : as in `LocalPruner`, each combination of them
+    seeds : of the networks' weights, the order and draw of examples: one dense network for each
     training : how the networks are trained
     tuning : how pruned ones are fine-tuned; None to prune only
     train_examples : how many of the training examples to use, not more than there are; None for all

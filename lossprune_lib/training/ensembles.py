@@ -154,10 +154,12 @@ def fit(
     Parameters
     ----------
     ensemble : not changed
+    epochs, recipe, progress : as in `training.fit`
     kept : bool [R, D]
         Masks, to fine-tune pruned networks: their pruned weights are zero from the start and after every step.
     seeds : int, or one for each network
         Decide the order of the examples: one seed gives all networks the same batches, which is faster.
+    on_epoch : called after each epoch with its number, from 1, and the validation `Score` of each network
 
     Raises
     ------

@@ -50,6 +50,7 @@ def fit_gradually(
         before, now = (min(1.0, (e / recipe.epochs - _BEGIN) / (_END - _BEGIN)) for e in (epoch - 1, epoch))
         if now <= 0 or before == 1:
             return None
+        # The cubic schedule of pruning.schedules, which lies above this folder; here it runs between two epochs.
         return by_magnitude(net, sparsity * (1 - (1 - now) ** 3))
 
     fitted, mask = fit_and_mask(

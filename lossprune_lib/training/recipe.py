@@ -25,6 +25,11 @@ class Recipe:
 
     Attributes
     ----------
+    epochs, batch_size : int
+        How often all training examples are seen, and how many of them a step takes.
+    lr, momentum, weight_decay : float
+        As in `torch.optim.SGD`; weights of norms and biases decay too.
+    milestones, lr_factor : after how many epochs the learning rate is multiplied, and by what
     schedule : "steps" or "one_cycle"
         Of the learning rate, set at each epoch: multiplied by `lr_factor` after each of the `milestones`; or rising
         linearly to `lr` over the first 30 % of the epochs and falling linearly to zero over the rest.

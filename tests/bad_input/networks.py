@@ -89,7 +89,7 @@ CASES: list[Case] = [
         UserWarning,
         "single logit",
     ),
-    ("a layer pruned away", all_but_one_layer, EmptyLayerWarning, "Lower the sparsity"),
+    ("a layer pruned away", all_but_one_layer, EmptyLayerWarning, "lower the sparsity"),
     ("a network of one weight", one_weight, None, "of 1 weight are zero"),
     (
         "a network with lazy layers",

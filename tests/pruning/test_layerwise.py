@@ -260,6 +260,13 @@ def test_in_turn_each_layer_sees_the_pruned_ones_before_it(net: nn.Module, task:
     assert not torch.equal(at_once.network()[7].weight, pruned[7].weight)
 
 
+def test_in_turn_knows_no_densities(net: nn.Module, task: data.Task) -> None:
+    for scope in ("global", "layer"):
+        pruner = LocalPruner(WANDA, 0.5, 1, scope=scope, densities={"0": 0.5})
+        with pytest.raises(ValueError, match="leave the densities out"):
+            in_turn(pruner, net, task)
+
+
 @pytest.mark.parametrize("criterion", ["mp", "lm"])
 def test_in_turn_prunes_a_compiled_layer_too(criterion: str, net: nn.Module, task: data.Task) -> None:
     pruner = LocalPruner(criterion, sparsity=0.5, stages=1, scope="layer", batch_size=40)

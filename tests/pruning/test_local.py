@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+import re
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -982,6 +983,24 @@ def test_each_run_warns_of_its_emptied_layer(net: nn.Module, task: data.Task) ->
         prune_together(pruners, net, task, progress=False)
     found = sorted("4" if "layer '4'" in str(warning.message) else "2" for warning in caught)
     assert found == ["2", "4", "4"]  # both layers of the first, one of the last, none of the second
+
+
+@pytest.mark.parametrize(
+    ("settings", "remedies"),
+    [
+        ({"criterion": "mp"}, 'lower the sparsity, or use scope="layer".'),
+        ({"criterion": "lm"}, 'lower the sparsity, or raise the step penalty, or use scope="layer".'),
+        ({"criterion": "mp", "sparsity": 0.99, "scope": "layer"}, "lower the sparsity."),
+    ],
+)
+def test_an_emptied_layer_has_remedies_that_help(
+    settings: dict[str, object], remedies: str, net: nn.Module, task: data.Task
+) -> None:
+    with torch.no_grad():
+        net[4].weight.mul_(1e-6)
+    pruner = LocalPruner(**({"sparsity": 0.6, "stages": 1} | settings))
+    with pytest.warns(EmptyLayerWarning, match=re.escape(f"To keep some: {remedies}")):
+        pruner.prune(net, task, progress=False)
 
 
 def test_a_bad_network_or_mask_is_refused_for_all(net: nn.Module, task: data.Task) -> None:

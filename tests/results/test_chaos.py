@@ -94,8 +94,13 @@ class TestRule:
         table = pairs({"qm": [0.2] * 5, "lm": [0.9] * 5})
         pd.testing.assert_frame_equal(results.chaos(table.set_index(table["seed"])), results.chaos(table))
 
+    def test_the_shipped_table_is_read_by_default(self) -> None:
+        shipped = pd.read_csv(FOLDER / "chaos" / "chaos.csv")
+        pd.testing.assert_frame_equal(results.chaos(), results.chaos(shipped))
+        assert results.chaos_verdicts() == results.chaos_verdicts(shipped)
+
     def test_other_tables_are_refused(self) -> None:
-        with pytest.raises(ValueError, match=r"lacks the columns network, dtype, how.*chaos\.csv"):
+        with pytest.raises(ValueError, match=r"lacks the columns network, dtype, how.*the shipped one"):
             results.chaos(results.load("digits"))
         with pytest.raises(ValueError, match="has no rows"):
             results.chaos(pairs({}).reindex(columns=pairs({"qm": [1.0]}).columns))

@@ -98,7 +98,7 @@ def test_means_and_intervals_are_those_of_scipy(table: pd.DataFrame) -> None:
         bounds = ttest_1samp(shares, 0).confidence_interval(0.95)
         row = found.loc[(network, "share by the diagonal, QM in 14 stages")]
         assert (row["mean"], row["low"], row["high"]) == pytest.approx((shares.mean(), bounds.low, bounds.high))
-        assert row["n"] == len(shares) == part["seed"].nunique() >= 4
+        assert row["seeds"] == len(shares) == part["seed"].nunique() >= 4
 
 
 def test_errors_by_stages_are_means_over_networks(table: pd.DataFrame) -> None:
@@ -108,7 +108,7 @@ def test_errors_by_stages_are_means_over_networks(table: pd.DataFrame) -> None:
     for where, numbers in of.groupby(["network", "quantity", "stages"])["value"]:
         bounds = ttest_1samp(numbers, 0).confidence_interval(0.95)
         assert found.loc[where, ["mean", "low", "high"]].tolist() == pytest.approx([numbers.mean(), *bounds])
-        assert found.loc[where, "n"] == len(numbers)
+        assert found.loc[where, "seeds"] == len(numbers)
 
 
 @pytest.mark.parametrize(("given", "error"), [(3, TypeError), (pd.DataFrame({"seed": [1]}), ValueError)])

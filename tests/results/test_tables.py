@@ -286,8 +286,12 @@ def test_shipped_tables_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         match=r"no results called 'dgits'\. Did you mean 'digits'\? There are tables of: digits, digits_con",
     ):
         results.load("dgits")
-    with pytest.raises(FileNotFoundError, match="was not run: python -m lossprune_lib study run cifar runs it"):
+    with pytest.raises(
+        FileNotFoundError, match="was not run: python -m lossprune_lib study run cifar runs it, and study"
+    ):
         results.load("cifar")
+    with pytest.raises(FileNotFoundError, match=r"What chaos has is no study's table: results\.chaos\(\) reads it"):
+        results.load("chaos")
 
 
 def test_tables_that_belong_together_are_read_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
