@@ -34,7 +34,7 @@ from lossprune_lib.pruning import (
     one_shot,
     prune_together,
 )
-from lossprune_lib.pruning.criteria import CRITERIA
+from lossprune_lib.pruning.criteria import CRITERIA, Criterion
 from lossprune_lib.pruning.schedules import SCHEDULES
 from lossprune_lib.pruning.trust_region import trust_region
 from lossprune_lib.seeds import generator
@@ -989,7 +989,10 @@ def test_each_run_warns_of_its_emptied_layer(net: nn.Module, task: data.Task) ->
     ("settings", "remedies"),
     [
         ({"criterion": "mp"}, 'lower the sparsity, or use scope="layer".'),
-        ({"criterion": "lm"}, 'lower the sparsity, or raise the step penalty, or use scope="layer".'),
+        (
+            {"criterion": Criterion("mine", 0, lambda stage: stage.weights)},
+            'lower the sparsity, or raise the step penalty, or use scope="layer".',
+        ),
         ({"criterion": "mp", "sparsity": 0.99, "scope": "layer"}, "lower the sparsity."),
     ],
 )
