@@ -211,7 +211,13 @@ def note(table: pd.DataFrame) -> str:
         f"| {name}, {dtype}, {stages} {schedule}, penalty {penalty:g} | seeds {', '.join(map(str, part['seed']))} |"
         for (name, dtype, stages, schedule, penalty), part in ran.groupby(block, sort=False)
     )
-    cut = len(NETWORKS) * len(BLOCKS) - ran[ran["dtype"] == "float32"].groupby(block).ngroups
+    done = {tuple(key) for key in ran.loc[ran["dtype"] == "float32", [block[0], *block[2:]]].to_numpy().tolist()}
+    cut = [key for key in itertools.product(NETWORKS, BLOCKS) if (key[0], *key[1]) not in done]
+    of = {
+        name: [f"{stages} {schedule}, penalty {penalty:g}" for to, (stages, schedule, penalty) in cut if to == name]
+        for name in NETWORKS
+    }
+    lacking = "; ".join(f"{name}: {', '.join(blocks)}" for name, blocks in of.items() if blocks)
     minutes = table["seconds"].sum() / 60
     return f"""# chaos
 
@@ -221,7 +227,7 @@ Made by `python data/results/make_chaos.py`. The same machine and versions give 
 |---|---|
 | how | the settings at the head of [make_chaos.py](../make_chaos.py), and [JUDGING.md](../JUDGING.md), "Chaos" |
 {rows}
-| not run, for want of time | {cut} of {len(NETWORKS) * len(BLOCKS)} blocks, those that come last in `BLOCKS` |
+| not run, for want of time | {len(cut)} of {len(NETWORKS) * len(BLOCKS)} blocks, the last in `BLOCKS` ({lacking}) |
 | when | {table["finished"].min()} to {table["finished"].max()} |
 | where | cpu ({platform.machine()}, {os.cpu_count()} cores), {minutes:.0f} minutes of processor time |
 | from | {"; ".join(sorted(table["versions"].unique()))} |

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import make_findings as findings
 import pandas as pd
-from make_findings import GUESSING, NAMES, PLAIN, TRAINED, clear_steps, dense_error, first_round, trained_to_the_end
+from findings_words import NAMES, SHORTER
+from make_findings import GUESSING, PLAIN, TRAINED, clear_steps, dense_error, first_round, trained_to_the_end
 from summary_rivals import chaos, exactness, fooled, given_shares, layer_shares, longest_controls
 from summary_words import (
     called,
@@ -85,12 +86,11 @@ def what_the_paper_says() -> Iterable[str]:
         [
             "- **Locality is crucial**: such a model is right only nearby, so prune in many small stages. Magnitude "
             f"(MP) changes the loss by {change['mp']:.2f} nats, the quadratic model (QM) in 140 stages by "
-            f"{change['qm']:.2f}. (Guessing has a loss of {GUESSING:.1f}.)",
+            f"{change['qm']:.2f}.",
             "- **First and second order are similar** once the steps are local: the linear model (LM) goes "
             f"{way:.0f} % of the way from MP to QM.",
             f"- **Preserving the loss is not enough**: curvature alone (OBD) loses {change['obd'] - change['qm']:.2f} "
-            f"nats more than QM, yet fine-tuned it ends within {gaps['obd'] - gaps['qm']:.1f} points of QM's error "
-            "(each at its best).",
+            f"nats more than QM, yet fine-tuned it ends within {gaps['obd'] - gaps['qm']:.1f} points of QM's error.",
         ]
     )
 
@@ -139,6 +139,8 @@ def behind_verdicts(cases: Cases, studies: dict[str, pd.DataFrame], every: dict[
         "*Gap*: error after fine-tuning less that before pruning. *Ceiling*: the largest correlation to be expected "
         "with a gap that is measured so noisily."
     )
+    if without := [name for name in longest(every) if every[name]["tuning_epochs"].isna().all()]:
+        yield f"{listed(dict.fromkeys(map(opening, without)))} were not fine-tuned for *preserving the loss*."
     yield from beyond_the_weakest(every)
     few = [too_few(name, table) for name, table in every.items() if table["seed"].nunique() < FEWEST_SEEDS]
     if few:
@@ -205,10 +207,10 @@ def aloud(cases: Cases, every: dict[str, pd.DataFrame]) -> str:
     if (number, verdict) == (1, "undecided"):
         plain = [clear_steps([part for case in cases for part in case.alike])]
     if (number, verdict) == (1, "reproduced"):
-        plain.append(f"With QM it changes by: {'; '.join(of_stages(case, every) for case in cases)}.")
+        plain.append(f"With QM it changes by: {'; '.join(of_stages(case) for case in cases)}.")
     if number == 2 and verdict != "refuted":
         goes = [f"{way_of_linear(case)}{f' ({called(case.name)})' * (len(cases) > 1)}" for case in cases]
-        asks = " (our rule asks for 75 %)" * (verdict == "undecided")
+        asks = " (our rule asks the whole interval for 75 %)" * (verdict == "undecided")
         plain = [f"Of the way from magnitude to QM, LM goes {listed(goes)}{asks}."]
     if (number, verdict) == (2, "refuted") and all(lead(case.table).verdict() != "better" for case in cases):
         plain = [
@@ -217,31 +219,19 @@ def aloud(cases: Cases, every: dict[str, pd.DataFrame]) -> str:
         ]
         plain += of_linear(cases)
         if all((case.table["pruned_train_loss"] > GUESSING).mean() > 0.5 for case in cases):
-            plain.append("Most of these pruned networks have a higher loss than guessing.")
-    if number == 3 and (without := [name for name in longest(every) if every[name]["tuning_epochs"].isna().all()]):
-        plain.append(f"{listed(dict.fromkeys(map(called, without)))} were not fine-tuned for this.")
+            plain.append(f"Most of these pruned networks have a higher loss than guessing ({GUESSING:.1f}).")
     return f"**{NAMES[number].capitalize()}**: {'; '.join(case.words for case in cases)}. {' '.join(plain)}"
 
 
-def of_stages(case: Case, every: dict[str, pd.DataFrame]) -> str:
+def of_stages(case: Case) -> str:
     """Say how QM's loss change falls from the fewest stages to the most."""
     change = results.changes_by_seed(case.table)["qm"].mean()
     fewest, most = change.index[0], change.index[-1]
-    shorter = ""
-    if fewest > 1:
-        shorter = " (one stage was not run)"
-        for name, table in every.items():
-            if called(name) == called(case.name) and 1 in (before := changes_of_qm(table, case.sparsity)):
-                shorter = f" (one stage, after {table['training_epochs'].max():.0f} epochs: {before[1]:.2f})"
+    not_fewer = " (fewer were not run)" if fewest > 1 else ""
     return (
         f"{called(case.name)} at {percent(case.sparsity)}, {change[fewest]:.2f} nats in "
-        f"{stages_in_words(fewest)}{shorter}, {change[most]:.2f} in {most}"
+        f"{stages_in_words(fewest)}{not_fewer}, {change[most]:.2f} in {most}"
     )
-
-
-def changes_of_qm(table: pd.DataFrame, sparsity: float) -> pd.Series:
-    """Return QM's mean loss change at its best penalty by stages, at one sparsity."""
-    return results.changes_by_seed(table[table["sparsity"] == sparsity])["qm"].mean()
 
 
 def way_of_linear(case: Case) -> str:
@@ -299,7 +289,7 @@ def of_training(studies: dict[str, pd.DataFrame]) -> Iterable[str]:
 def after_less(studies: dict[str, pd.DataFrame], every: dict[str, pd.DataFrame]) -> Iterable[str]:
     """Say what the verdicts were after a shorter training, which stand beside the others by the rules."""
     for name, table in studies.items():
-        if (before := findings.SHORTER.get(name)) in every:
+        if (before := SHORTER.get(name)) in every:
             verdicts = results.cases(results.judge(every[before]))
             both = [int(of["training_epochs"].iloc[0]) for of in (every[before], table)]
             yield (

@@ -6,10 +6,12 @@ from collections.abc import Iterable
 
 import make_findings as findings
 import pandas as pd
+from findings_words import between
 from make_findings import chaos_table
 from summary_words import called, epochs, in_a_table, least_and_most, listed, longest, opening, percent
 
-from lossprune_lib import results
+from lossprune_lib import models, results
+from lossprune_lib.networks.weights import WeightSpace
 from lossprune_lib.pruning.by_stage import CAUSES
 from lossprune_lib.results.chaos import moves
 from lossprune_lib.results.predictions import share_by
@@ -17,14 +19,14 @@ from lossprune_lib.results.predictions import share_by
 LAYERS = "density."
 PAIR = ["mp", "magnitude"]
 CLEAR = ["better", "worse"]
+SMALL = 0.1  # a step penalty, as JUDGING.md has it
 CLAIMS = {
-    "fooled": "The model sees far less of the cost of its own choices than of magnitude's",
+    "fooled": "The model is fooled by its own choices, and less by magnitude's",
     "mended": "More stages shrink the error beyond the second order, and no other clearly",
-    "ranks": "QM ranks well although it predicts badly, and what it takes last costs more than magnitude's last",
+    "ranks": "QM ranks well although it predicts badly, and its last weights cost more than magnitude's last",
 }
-ADDED_LATER = "the largest weights at its shares are better"  # as JUDGING.md says
 ALOUD = {
-    ADDED_LATER: "magnitude at QM's shares is better than QM",
+    "the largest weights at its shares are better": "magnitude at QM's shares is better than QM",
     "the shares explain it": "QM's shares explain magnitude's lag",
     "the shares explain most of it": "QM's shares explain most of magnitude's lag",
     "there is no lead to explain": "magnitude does not lag behind QM",
@@ -53,10 +55,11 @@ def fooled() -> tuple[str, str]:
         [f"{found.loc[(name, f'rank correlation of cost and place, {who}'), 'mean']:.2f}" for name in verdicts.index]
         for who in ("QM", "MP")
     ]
-    own_order, other_order = (listed(of) if len(set(of)) > 1 else f"{of[0]} in each" for of in orders)
+    own_order, other_order = (least_and_most(map(float, of)) for of in orders)
     spoken = (
         f"**Predictions.** Of what its own steps cost, QM's model predicts {own}; of what MP's steps cost, {others}. "
-        f"{' '.join(claims)} QM's order correlates with the costs by {own_order}; magnitude's by {other_order}."
+        f"{' '.join(claims)} Magnitude ranks as well: its order correlates with the costs by {other_order}, "
+        f"QM's by {own_order}."
     )
 
     def percents(share: pd.Series) -> str:
@@ -81,41 +84,45 @@ def why(claim: str, verdict: str, found: pd.DataFrame) -> str:
 
 def layer_shares() -> tuple[str, str]:
     """Return what is said of the layers' shares, and its table."""
-    spoken, shown = ["**The layers' shares.** A criterion decides how much each layer keeps, then which weights."], []
-    for name in ("digits", "mnist_200"):
+    spoken, shown, of_mnist = (
+        ["**The layers' shares.** A criterion decides how much each layer keeps, then which weights."],
+        [],
+        [],
+    )
+    for name in ("digits", "mnist", "mnist_200"):
         table = results.load(name)
         parts = {percent(float(str(sparsity))): part for sparsity, part in table.groupby("sparsity")}
-        highest = list(parts)[-1]
-        layer, mp, qm = starved(parts[highest])
-        spoken.append(f"{opening(name)} at {highest}: of layer {layer}, MP keeps {mp} and QM {qm}.")
         found = {at: results.preserving(part) for at, part in parts.items()}
         small = {
-            at: results.preserving(part[part["step_penalty"] <= 0.1])
+            at: results.preserving(part[part["step_penalty"] <= SMALL])
             for at, part in parts.items()
-            if part["step_penalty"].max() > 0.1
+            if part["step_penalty"].max() > SMALL
         }
-        spoken.append(f"{within(found, parts)}.")
+        if name == "digits":
+            *_, highest = parts
+            layer, mp, qm = starved(parts[highest])
+            spoken.append(f"{opening(name)} at {highest}: of layer {layer}, MP keeps {mp} and QM {qm}.")
+            sparsities = least_and_most((100 * part["sparsity"].iloc[0] for part in parts.values()), ".3g")
+            spoken.append(
+                f"Within a criterion, loss change and fine-tuned error correlate, at {sparsities} %, by "
+                f"{least_and_most(of.within.mean for of in found.values())}; without large step penalties, and with "
+                f"the shares held fixed, by {least_and_most(of.within_fixed.mean for of in small.values())}."
+            )
+        else:
+            (of,) = found.values()
+            not_clear = f"not clearly, but with {of.runs} runs only"
+            how = not_clear if of.within.verdict() == "undecided" else f"by {of.within.mean:.2f}"
+            of_mnist.append(f"after {epochs(table)} epochs {how}")
         for at, of in found.items():
             words = [x.words(".2f") for x in (of.within, of.within_fixed)]
             words += [x.words(".2f") for x in (small[at].within, small[at].within_fixed)] if at in small else ["", ""]
-            shown.append([f"{opening(name)}, {at}", *words])
+            shown.append([f"{opening(name)}, {at}, {epochs(table)} epochs", *words, f"{of.within_ceiling:.2f}"])
+    spoken.append(f"On MNIST: {'; '.join(of_mnist)}.")
     head = ["within a criterion", "loss change and gap correlate by", "with the shares held fixed"]
-    head += ["step penalties of at most 0.1", "with the shares held fixed"]
+    head += [f"step penalties of at most {SMALL}", "with the shares held fixed", "ceiling"]
     return " ".join(spoken), (
         f"{in_a_table(head, shown)}\n\nLarger step penalties, which not every study has, bring all criteria near MP's "
-        "mask."
-    )
-
-
-def within(found: dict[str, results.Preserving], parts: dict[str, pd.DataFrame]) -> str:
-    """Say how loss change and error correlate within a criterion, over the sparsities."""
-    start = "Within a criterion, loss change and fine-tuned error"
-    if all(of.within.verdict() == "undecided" for of in found.values()):
-        return f"{start} do not clearly correlate"
-    sparsities = least_and_most((100 * part["sparsity"].iloc[0] for part in parts.values()), ".3g")
-    return (
-        f"{start} correlate, at {sparsities} %, by {least_and_most(of.within.mean for of in found.values())}, with the "
-        f"shares held fixed by {least_and_most(of.within_fixed.mean for of in found.values())}"
+        "mask. The ceiling is that of the first column."
     )
 
 
@@ -147,8 +154,9 @@ def given_shares() -> tuple[str, str]:
     spoken = (
         "Controls give magnitude QM's shares (14 stages). Before fine-tuning, it loses clearly more than "
         f"QM in {(before['low'] > 0).sum()} of {len(before)} cases{f', less in {listed(less)}' if less else ''}. After "
-        f"fine-tuning, the rules say: {'; '.join(what_rules_say(told))}."
+        f"it, by our rules: {'; '.join(what_rules_say(told))}."
     )
+    spoken = f"{spoken} {gradual(tables)}".strip()
     waiting = results.missing("controls")
     if waiting:
         spoken += f" Controls not finished: {', '.join(waiting)}."
@@ -161,19 +169,32 @@ def given_shares() -> tuple[str, str]:
 
 
 def what_rules_say(told: pd.DataFrame) -> Iterable[str]:
-    """Say of each sentence on controls where it was said; what is clear only taken alone, and what was added later."""
+    """Say of each sentence on controls where it was said, and what is clear only taken alone."""
     for sentence, cases in told.groupby(told["says"].str.split("; ").str[0], sort=False):
         where = []
         for r in cases.itertuples():
             _, _, another = r.says.partition("; ")
             where.append(f"{r.case} (and *{in_words(another)}*{r.alone})" if another else r.case + r.alone)
-        later = " (a later rule)" * (sentence == ADDED_LATER)
-        yield f"*{in_words(sentence)}*{later}: {listed(where)}"
+        yield f"*{in_words(sentence)}*: {listed(where)}"
 
 
 def in_words(sentence: str) -> str:
     """Return what the rules say of a case as it is read aloud."""
     return ALOUD.get(sentence, sentence)
+
+
+def gradual(tables: dict[str, pd.DataFrame]) -> str:
+    """Say where magnitude that was pruned during training, a yardstick, ends clearly apart from QM in 14 stages."""
+    said: dict[str, list[str]] = {}
+    for name, table in tables.items():
+        found, _ = findings.of_many(results.controls(table), results.between_criteria(table))
+        found = found[(found["first"] == "gradual") & (found["criterion"] == "qm") & (found["stages"] == 14)]
+        for r in found[found["verdict"].isin(CLEAR)].itertuples():
+            how = "clear only taken alone" if r.alone else f"by {abs(r.mean):.1f} points"
+            case = f"{called(name)} at {percent(r.sparsity)} ({how})"
+            said.setdefault({"better": "ahead of", "worse": "behind"}[r.verdict], []).append(case)
+    where = "; ".join(f"{how} QM: {listed(cases)}" for how, cases in said.items())
+    return f"Magnitude pruned gradually in training, a yardstick, ends clearly {where}." if where else ""
 
 
 def of_controls(name: str, table: pd.DataFrame, stages: int) -> pd.DataFrame:
@@ -183,7 +204,7 @@ def of_controls(name: str, table: pd.DataFrame, stages: int) -> pd.DataFrame:
     rows = []
     for sparsity, part in found.groupby("sparsity"):
         beside = {
-            r.Index: f"{r.mean:+.2f} {findings.between(r.low, r.high)}{'*' * (r.verdict in CLEAR and not r.alone)}"
+            r.Index: f"{r.mean:+.2f} {between(r.low, r.high)}{'*' * (r.verdict in CLEAR and not r.alone)}"
             for r in part.set_index("first").loc[PAIR].itertuples()
         }
         case = f"{called(name)} at {percent(sparsity)}"
@@ -210,9 +231,8 @@ def chaos() -> tuple[str, str]:
     said, shown = [told for told, _ in own], [row for _, row in own]
     spoken = (
         f"{start} With two draws of examples and no penalty, QM's masks "
-        f"share {listed(of['qm'] for of in said)}, where two random ones share "
-        f"{listed(of['chance'] for of in said)}; OBD's share "
-        f"{listed(of['obd'] for of in said)}. With the same examples in another order, "
+        f"share {listed(of['qm'] for of in said)}, random ones with its layers' shares "
+        f"{listed(of['chance'] for of in said)}. With the same examples in another order, "
         f"{listed(of['same'] for of in said)} masks stay the same. *Masks are chaotic, losses are not*: "
         f"{'; '.join(of['verdict'] for of in said)}."
     )
@@ -231,12 +251,11 @@ def of_own_masks(name: str, table: pd.DataFrame) -> tuple[dict[str, str], list[o
     single, control = runs[runs["dtype"] == "float32"], runs[runs["dtype"] == "float64"]
     redrawn, reordered = (single[single["how"] == how] for how in ("redrawn", "reordered"))
     apart, of_draws = reordered[reordered["overlap"] < 1], shared(redrawn)
-    kept = 1 - runs["sparsity"].iloc[0]
     same = f"{len(reordered) - len(apart)} of {len(reordered)}"
     of_others = ["", "", ""]
     if len(apart):
         of_others = [
-            percent(apart["overlap"].median()),
+            f"{percent(apart['overlap'].median())} (median)",
             f"{apart['move'].mean():.2f}",
             f"{apart['distance'].mean():.2f}",
         ]
@@ -246,8 +265,7 @@ def of_own_masks(name: str, table: pd.DataFrame) -> tuple[dict[str, str], list[o
     one = "" if name == "digits" else ", one network"
     words = {
         "qm": f"{of_draws['qm'].mean:.0f} % ({called(name)}{one})",
-        "obd": f"{of_draws['obd'].mean:.0f} %",
-        "chance": percent(kept / (2 - kept), 2),
+        "chance": f"{100 * by_chance(name, runs['sparsity'].iloc[0]):.0f} %",
         "same": same,
         "verdict": f"{verdict} ({called(name)}: chaotic in {chaotic} settings{steady})",
     }
@@ -261,6 +279,20 @@ def of_own_masks(name: str, table: pd.DataFrame) -> tuple[dict[str, str], list[o
     ]
 
 
+def by_chance(name: str, sparsity: float) -> float:
+    """Return what two random masks are expected to have in common, of what either keeps, with the layers' shares of QM.
+
+    QM is in 14 stages without step penalty; the mean over the networks of that study, which has the shares.
+    """
+    runs = results.load(name)
+    runs = runs[(runs["criterion"] == "qm") & (runs["stages"] == 14) & (runs["step_penalty"] == 0)]
+    runs = runs[(runs["sparsity"] - sparsity).abs() < 1e-3]
+    sizes = WeightSpace(models.pretrained(runs["model"].iloc[0], name)).sizes
+    shares = runs[results.densities(runs)].to_numpy()
+    both, kept = (shares**2 * sizes).sum(axis=1), (shares * sizes).sum(axis=1)
+    return float((both / (2 * kept - both)).mean())
+
+
 def shared(redrawn: pd.DataFrame) -> dict[str, results.Interval]:
     """Return the overlap of two draws' masks (%) by criterion, in 14 exponential stages without step penalty."""
     part = redrawn[(redrawn["stages"] == 14) & (redrawn["schedule"] == "exponential")]
@@ -271,9 +303,11 @@ def shared(redrawn: pd.DataFrame) -> dict[str, results.Interval]:
 def exactness() -> tuple[str, str]:
     """Return what is said of sampled curvature, and its table."""
     others: list[str] = []
-    spoken, shown = ["**Exactness.** Does a sampled, cheaper curvature keep the loss as well, within a tenth?"], []
-    for name in results.names("exactness"):
-        found = results.exactness(results.load(name))
+    spoken, shown = [], []
+    tables = {name: results.load(name) for name in results.names("exactness")}
+    tuned = {name: table for name, table in tables.items() if table["tuning_epochs"].notna().all()}
+    for name in (name for name in tables if name not in tuned):
+        found = results.exactness(tables[name])
         well, of = (found["verdict"] == "as well").sum(), len(found)
         share = found["mean"] / found["exact"]
         judged = found["seeds"].min() > 1
@@ -284,14 +318,27 @@ def exactness() -> tuple[str, str]:
             for r in found[(found["seeds"] > 1) & (found["verdict"] != "as well")].itertuples()
         ]
         if judged:
-            spoken.append(f"{opening(name)}: {how}.")
+            spoken.append(f"{how} ({called(name)})")
         shown.append([opening(name), how, f"{share.loc[share.abs().idxmax()]:+.0%}"])
+    spoken = [
+        f"**Exactness.** Does a sampled, cheaper curvature keep the loss as well, within a tenth? In {listed(spoken)}."
+    ]
+    if tuned:
+        spoken.append(f"After fine-tuning it ends: {'; '.join(of_errors(name, t) for name, t in tuned.items())}.")
     waiting = results.missing("exactness")
     if waiting:
         spoken.append(f"Not run yet: {', '.join(waiting)}.")
     table = in_a_table(["sampled curvature", "as well", "furthest from the exact loss change"], shown)
     not_so = f" Not so: {'; '.join(others)}." * bool(others)
     return " ".join(spoken), f"{table}\n\n*As well*: the whole interval lies within a tenth.{not_so}"
+
+
+def of_errors(name: str, table: pd.DataFrame) -> str:
+    """Say in how many settings which verdict falls on the errors after fine-tuning."""
+    verdicts = results.exactness(table, tuned=True)["verdict"]
+    said = {"as good as": "as good in", "better": "better in", "worse": "worse in", "undecided": "undecided in"}
+    counts = [f"{words} {(verdicts == which).sum()}" for which, words in said.items() if (verdicts == which).any()]
+    return f"{called(name)}, {listed(counts)} of {len(verdicts)} settings"
 
 
 def columns(number: int) -> str:

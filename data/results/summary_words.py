@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-import make_findings as findings
 import pandas as pd
+from findings_words import rows
 
 from lossprune_lib.results.statistics import FEWEST_SEEDS
 
@@ -43,7 +43,7 @@ def listed(names: Iterable[str]) -> str:
 
 
 def in_a_table(head: list[str], body: Iterable[list[object]]) -> str:
-    return "\n".join(findings.rows(head, body)).rstrip()
+    return "\n".join(rows(head, body)).rstrip()
 
 
 def percent(share: float, digits: int = 3) -> str:

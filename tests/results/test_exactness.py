@@ -46,6 +46,26 @@ def test_one_penalty_alone() -> None:
     assert same["mean"].tolist() == pytest.approx([9.5 - 3])
 
 
+@pytest.mark.parametrize(
+    ("error", "noise", "verdict"),
+    [(0.2, 0.01, "worse"), (0.0, 0.5, "as good as"), (0.0, 3.0, "undecided"), (-2.0, 0.01, "better")],
+)
+def test_errors_after_fine_tuning_are_compared_at_the_penalties_of_the_best_loss_changes(
+    error: float, noise: float, verdict: str
+) -> None:
+    wiggle = np.array([noise, -noise, 0, noise, -noise])
+    both = runs(0.5).assign(tuned_valid_error=0.3)
+    at = (both["step_penalty"] == 1) & (both["curvature_columns"] == 1)  # the best, where the curvature is sampled
+    both.loc[at, "tuned_test_error"] = 0.53 + (error + wiggle) / 100
+    both.loc[~at, "tuned_test_error"] = np.where(both.loc[~at, "step_penalty"] == 0, 0.53, 0.9)
+    (row,) = results.exactness(both, tuned=True).itertuples()
+    assert (row.exact_penalty, row.step_penalty, row.seeds, row.verdict) == (0, 1, 5, verdict)
+    assert row.exact == pytest.approx(3)  # the gap
+    assert row.values == pytest.approx(tuple(error + wiggle))
+    with pytest.raises(ValueError, match="were not fine-tuned"):
+        results.exactness(runs(0.5), tuned=True)
+
+
 def test_a_table_without_both_kinds_is_refused() -> None:
     both = runs(0)
     for one in (both[both["curvature_columns"] == 0], both[both["curvature_columns"] == 1]):

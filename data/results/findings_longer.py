@@ -1,0 +1,84 @@
+"""What longer training and fine-tuning change: two sections of FINDINGS.md."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pandas as pd
+from findings_words import NAMES, SHORTER, is_of_controls, mean, rows, sparsity, trained
+
+from lossprune_lib import results
+
+LONGER_STILL = """## mnist_800_one_seed, beside mnist_200
+
+Is the fine-tuning of `mnist_200` long enough? One network of the same seed and the same masks, trained and fine-tuned
+four times as long: test gaps, in percentage points, after {0} and {1}. Of {masks} gaps {larger} are larger then, the
+furthest by {most:.2f}. One network has no interval, so this neither shows nor refutes that more changes nothing; and
+training and fine-tuning were both longer.
+"""
+LONGER_TRAININGS = """## networks trained for longer
+
+The same prunings of networks of the same seeds, after a shorter and a longer training: longer less shorter, paired by
+seed. Loss changes (nats) are each training's at its own best step penalty; test gaps are in percentage points. The
+longer training and its fine-tuning are in bfloat16, the shorter in float32, so that two things differ.
+"""
+
+
+def longer_trainings() -> Iterable[str]:
+    """Say what a longer training of the dense networks changed, where both trainings are there."""
+    there = [name for name in SHORTER if {name, SHORTER[name]} <= set(results.names("**"))]
+    if not there:
+        return
+    yield LONGER_TRAININGS
+    for name in there:
+        both = {of: results.together(of) for of in (SHORTER[name], name)}
+        epochs = [f"{int(table['training_epochs'].iloc[0])} epochs" for table in both.values()]
+        yield f"**`{SHORTER[name]}`, and `{name}`**\n"
+        if not is_of_controls(name):
+            before, after = (results.cases(results.judge(table)) for table in both.values())
+            yield from rows(
+                ["finding", *epochs],
+                ([f"{number}, {NAMES[number]}", before[number], after[number]] for number in NAMES),
+            )
+        yield from rows(
+            ["what", "sparsity", *epochs, "difference", "n"],
+            (
+                [trained(r), sparsity(r), f"{r.shorter:.2f}", f"{r.longer:.2f}", mean(r), r.seeds]
+                for r in results.between_trainings(*both.values()).itertuples()
+            ),
+        )
+
+
+def longer_still() -> Iterable[str]:
+    """Show the gaps of one network that was trained and fine-tuned for much longer, where there is one."""
+    names = ("mnist_200", "mnist_800_one_seed")
+    if not {*names} <= set(results.names("**")):
+        return
+    both = [results.together("mnist_controls"), results.load("mnist_800_one_seed")]
+    both[0] = both[0][both[0]["seed"].isin(both[1]["seed"])]
+    if both[0].empty:
+        return
+    shorter, longer = map(gaps_by_mask, both)
+    changes = (longer - shorter).dropna().reindex([mask for mask in longer.index if mask in shorter.index])
+    yield LONGER_STILL.format(
+        *map(in_epochs, both), masks=len(changes), larger=(changes > 0).sum(), most=changes.abs().max()
+    )
+    yield from rows(
+        ["mask", *map(in_epochs, both), "difference"],
+        ([mask, f"{shorter[mask]:.2f}", f"{longer[mask]:.2f}", f"{change:+.2f}"] for mask, change in changes.items()),
+    )
+
+
+def in_epochs(table: pd.DataFrame) -> str:
+    training, tuning = table[["training_epochs", "tuning_epochs"]].iloc[0].astype(int)
+    return f"{training} + {tuning} epochs"
+
+
+def gaps_by_mask(table: pd.DataFrame) -> pd.Series:
+    """Return the test gap of one network's masks (points): MP's, and those in 14 stages with a step penalty of 1e-3."""
+    table = table.assign(gap=results.gap(table, "test"), control=table["control"].fillna(""))
+    modelled = table[~table["criterion"].eq("mp")]
+    modelled = modelled[(modelled["stages"] == 14) & (modelled["step_penalty"] == 1e-3)]
+    alone = pd.concat([table[table["criterion"].eq("mp")].drop_duplicates("control"), modelled])
+    names = [trained(r).strip() for r in alone.assign(measure="", stages=1).itertuples()]
+    return alone["gap"].set_axis([name.removeprefix("of ") for name in names])
