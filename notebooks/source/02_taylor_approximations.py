@@ -20,7 +20,7 @@
 #
 # **You need** derivatives of functions of several variables, products of matrices, and notebook 00 (sparsity, magnitude pruning, stages).
 #
-# **It takes** about 42 minutes, and 22 more for the exercises. The computing takes well under a minute, and nothing is downloaded.
+# **It takes** about 45 minutes, and 22 more for the exercises. The computing takes well under a minute, and nothing is downloaded.
 # The [glossary](GLOSSARY.md) has all terms.
 
 # %% [markdown] tags=["slide"]
