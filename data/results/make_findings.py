@@ -59,17 +59,18 @@ stages mend the error beyond the second order, and not the others. *Ranks*: QM o
 it predicts their costs badly. When each holds is said in JUDGING.md.
 """
 SAMPLED = (
-    "*As well*: the interval lies within a tenth of the exact one's mean; one that leaves this tenth refutes that."
+    "*As well*: the interval lies within a tenth of the exact one's mean. Where it does not, *better* or *worse* "
+    "excludes zero, and all else is *undecided*."
 )
 TUNED = (
-    "*As good as*: the interval lies within {margin:g} points; one that leaves this margin refutes that. *The best* "
-    "penalty is that of the loss change."
+    "*Better* or *worse*: the interval excludes zero. *As good as*: it includes zero, and lies within {margin} of it. "
+    "All else is *undecided*. Each comparison is taken alone. *The best* penalty is that of the loss change."
 )
 OF_CONTROLS = (
-    "*As good as* asks for an interval within {margin:g} points. What would refute each sentence: *the shares explain "
-    "it*, an interval of magnitude less the criterion that leaves this margin; *the shares explain most of it*, one of "
-    "what the shares gain less what they do not that includes zero; *single weights matter* and *the largest weights "
-    "at its shares are better*, one of magnitude less the criterion that includes zero."
+    "*As good as* asks for an interval within {margin} of zero. *The shares explain it* is not said where the "
+    "interval of magnitude less the criterion leaves that margin; *the shares explain most of it*, where that of "
+    "what the shares gain less what they do not includes zero; *single weights matter* and *the largest weights at "
+    "its shares are better*, where that of magnitude less the criterion includes zero."
 )
 # What was asked for at first and left out, for want of time.
 FEWER_STAGES = {
@@ -104,7 +105,7 @@ PLAIN = {
         "fine-tuning.",
         "refuted": "Among the networks whose loss is kept best, those that keep it better are better after "
         "fine-tuning.",
-        "undecided": "Among those whose loss is kept best, does keeping it better mean ending better after "
+        "undecided": "Among the networks whose loss is kept best, does keeping it better mean ending better after "
         "fine-tuning? So few networks, measured so noisily, do not tell.",
     },
 }
@@ -325,7 +326,7 @@ def controls(name: str) -> str:
     found, themselves = of_many(found, themselves)
     told = found.drop_duplicates(["sparsity", "criterion", "stages", "step_penalty"])
     lines = [*opening(name, table), "**Test error after fine-tuning, percentage points, paired by seed**", ""]
-    lines += [OF_CONTROLS.format(margin=margin(table)), ""]
+    lines += [OF_CONTROLS.format(margin=in_points(margin(table))), ""]
     lines += rows(
         ["sparsity", "criterion", "stages", "lambda", "together"],
         ([*setting(r), f"**{r.sentence}**"] for r in told.itertuples()),
@@ -371,6 +372,10 @@ def controls(name: str) -> str:
     return "\n".join(lines)
 
 
+def in_points(margin: float) -> str:
+    return "one point" if margin == 1 else f"{margin:g} points"
+
+
 def of_many(*tables: pd.DataFrame) -> list[pd.DataFrame]:
     """Mark differences that are clear by themselves, but not among all of these tables'."""
     every = pd.concat(tables, ignore_index=True)
@@ -389,7 +394,7 @@ def exactness(name: str) -> str:
         found.append(results.exactness(alone, tuned=tuned).assign(at=f"{penalty:g}"))
     what = "Test error after fine-tuning (points; *exact* is the gap)" if tuned else "Loss change"
     lines = [*opening(name, table), f"**{what}: sampled curvature less the exact one, paired by seed**", ""]
-    lines += [(TUNED if tuned else SAMPLED).format(margin=margin(table)), ""]
+    lines += [(TUNED if tuned else SAMPLED).format(margin=in_points(margin(table))), ""]
     lines += rows(
         ["sparsity", "criterion", "stages", "lambda", "columns", "exact", "difference", "n", "sampled chooses"],
         (

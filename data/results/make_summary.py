@@ -210,7 +210,7 @@ def aloud(cases: Cases, every: dict[str, pd.DataFrame]) -> str:
         plain.append(f"With QM it changes by: {'; '.join(of_stages(case) for case in cases)}.")
     if number == 2 and verdict != "refuted":
         goes = [f"{way_of_linear(case)}{f' ({called(case.name)})' * (len(cases) > 1)}" for case in cases]
-        asks = " (our rule asks the whole interval for 75 %)" * (verdict == "undecided")
+        asks = " (our rule: the whole interval above 75 %)" * (verdict == "undecided")
         plain = [f"Of the way from magnitude to QM, LM goes {listed(goes)}{asks}."]
     if (number, verdict) == (2, "refuted") and all(lead(case.table).verdict() != "better" for case in cases):
         plain = [

@@ -25,8 +25,9 @@ CLAIMS = {
     "mended": "More stages shrink the error beyond the second order, and no other clearly",
     "ranks": "QM ranks well although it predicts badly, and its last weights cost more than magnitude's last",
 }
+ADDED_LATER = "the largest weights at its shares are better"  # as JUDGING.md says
 ALOUD = {
-    "the largest weights at its shares are better": "magnitude at QM's shares is better than QM",
+    ADDED_LATER: "magnitude at QM's shares is better than QM",
     "the shares explain it": "QM's shares explain magnitude's lag",
     "the shares explain most of it": "QM's shares explain most of magnitude's lag",
     "there is no lead to explain": "magnitude does not lag behind QM",
@@ -58,8 +59,7 @@ def fooled() -> tuple[str, str]:
     own_order, other_order = (least_and_most(map(float, of)) for of in orders)
     spoken = (
         f"**Predictions.** Of what its own steps cost, QM's model predicts {own}; of what MP's steps cost, {others}. "
-        f"{' '.join(claims)} Magnitude ranks as well: its order correlates with the costs by {other_order}, "
-        f"QM's by {own_order}."
+        f"{' '.join(claims)} Magnitude ranks as well ({other_order}; QM {own_order})."
     )
 
     def percents(share: pd.Series) -> str:
@@ -106,12 +106,13 @@ def layer_shares() -> tuple[str, str]:
             spoken.append(
                 f"Within a criterion, loss change and fine-tuned error correlate, at {sparsities} %, by "
                 f"{least_and_most(of.within.mean for of in found.values())}; without large step penalties, and with "
-                f"the shares held fixed, by {least_and_most(of.within_fixed.mean for of in small.values())}."
+                f"the shares held fixed, by {least_and_most(of.within_fixed.mean for of in small.values())}"
+                f"{not_clear(small)}."
             )
         else:
             (of,) = found.values()
-            not_clear = f"not clearly, but with {of.runs} runs only"
-            how = not_clear if of.within.verdict() == "undecided" else f"by {of.within.mean:.2f}"
+            low = f"not clearly, where the ceiling is {of.within_ceiling:.2f}"
+            how = low if of.within.verdict() == "undecided" else f"by {of.within.mean:.2f}"
             of_mnist.append(f"after {epochs(table)} epochs {how}")
         for at, of in found.items():
             words = [x.words(".2f") for x in (of.within, of.within_fixed)]
@@ -124,6 +125,12 @@ def layer_shares() -> tuple[str, str]:
         f"{in_a_table(head, shown)}\n\nLarger step penalties, which not every study has, bring all criteria near MP's "
         "mask. The ceiling is that of the first column."
     )
+
+
+def not_clear(found: dict[str, results.Preserving]) -> str:
+    """Say at which sparsities a correlation with the shares held fixed is not clear."""
+    where = [at for at, of in found.items() if of.within_fixed.verdict() == "undecided"]
+    return f" (not clearly at {listed(where)})" if where else ""
 
 
 def starved(part: pd.DataFrame) -> tuple[str, str, str]:
@@ -154,7 +161,7 @@ def given_shares() -> tuple[str, str]:
     spoken = (
         "Controls give magnitude QM's shares (14 stages). Before fine-tuning, it loses clearly more than "
         f"QM in {(before['low'] > 0).sum()} of {len(before)} cases{f', less in {listed(less)}' if less else ''}. After "
-        f"it, by our rules: {'; '.join(what_rules_say(told))}."
+        f"fine-tuning, by our rules: {'; '.join(what_rules_say(told))}."
     )
     spoken = f"{spoken} {gradual(tables)}".strip()
     waiting = results.missing("controls")
@@ -175,7 +182,8 @@ def what_rules_say(told: pd.DataFrame) -> Iterable[str]:
         for r in cases.itertuples():
             _, _, another = r.says.partition("; ")
             where.append(f"{r.case} (and *{in_words(another)}*{r.alone})" if another else r.case + r.alone)
-        yield f"*{in_words(sentence)}*: {listed(where)}"
+        later = " (a later rule)" * (sentence == ADDED_LATER)
+        yield f"*{in_words(sentence)}*{later}: {listed(where)}"
 
 
 def in_words(sentence: str) -> str:
@@ -311,7 +319,7 @@ def exactness() -> tuple[str, str]:
         well, of = (found["verdict"] == "as well").sum(), len(found)
         share = found["mean"] / found["exact"]
         judged = found["seeds"].min() > 1
-        how = f"{well} of {of} settings" if judged else "one network, no verdict"
+        how = f"{well} of {of}" if judged else "one network, no verdict"
         others += [
             f"{called(name)}, {r.criterion.upper()} in {r.stages} stages with {columns(r.curvature_columns)} "
             f"({100 * r.mean / r.exact:.0f} %, {100 * r.low / r.exact:.1f} to {100 * r.high / r.exact:.1f})"
@@ -321,10 +329,13 @@ def exactness() -> tuple[str, str]:
             spoken.append(f"{how} ({called(name)})")
         shown.append([opening(name), how, f"{share.loc[share.abs().idxmax()]:+.0%}"])
     spoken = [
-        f"**Exactness.** Does a sampled, cheaper curvature keep the loss as well, within a tenth? In {listed(spoken)}."
+        "**Exactness.** Does a sampled, cheaper curvature keep the loss as well, within a tenth?",
+        *([f"In {listed(spoken)} settings."] if spoken else []),
     ]
     if tuned:
-        spoken.append(f"After fine-tuning it ends: {'; '.join(of_errors(name, t) for name, t in tuned.items())}.")
+        spoken.append(
+            f"After fine-tuning (each taken alone): {'; '.join(of_errors(name, t) for name, t in tuned.items())}."
+        )
     waiting = results.missing("exactness")
     if waiting:
         spoken.append(f"Not run yet: {', '.join(waiting)}.")

@@ -56,7 +56,7 @@ def masks_and_losses(axes: Iterable[Axes], table: pd.DataFrame) -> None:
         ax.grid(axis="x")
     left.set_yticks(range(len(table)), labels)
     right.set_yticks(range(len(table)), [])
-    left.set(xlim=(0, 1), xlabel="overlap (of what either keeps)", title="masks")
+    left.set(xlim=(0, 1), xlabel="overlap (kept by both, of what either keeps)", title="masks")
     left.xaxis.set_major_formatter(percent())
     right.set(xlabel="difference of the two loss changes (nats)", title="losses")
     right.text(1, 1.03, "| distance to other criteria", color=ink(HIGHLIGHT), ha="right", transform=right.transAxes)

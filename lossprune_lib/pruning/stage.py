@@ -195,6 +195,6 @@ def _warn_of_emptied_layers(settings: PrunerSettings, before: dict[str, float], 
         if density == 0 and before[name] > 0:
             warn(
                 f"All weights of layer {name!r} are pruned away, so nothing passes through it any more. "
-                f"To keep some: {', or '.join(remedies)}.",
+                f"To keep some: {', '.join(remedies[:-1])}{', or ' * (len(remedies) > 1)}{remedies[-1]}.",
                 EmptyLayerWarning,
             )

@@ -55,7 +55,7 @@ def load(name: str) -> pd.DataFrame:
         else f"There are no results called {name!r}.{suggestion(name, there)}"
     )
     if name in _NO_STUDIES:
-        why = f"What {name} has is no study's table: results.{name}() reads it."
+        why = f"{name} is not a study: results.{name}() reads its table."
     if name.endswith(".csv"):
         why = "This reads the shipped tables; read your own with pandas.read_csv."
     raise FileNotFoundError(f"{why} There are tables of: {', '.join(there) or 'no study yet'}.")

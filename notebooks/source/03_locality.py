@@ -573,12 +573,12 @@ for name, study in studies.items():
 # undecided there. (MP costs 2.04 nats on MNIST here, and 2.08 in section 4: here on all training images, there on each
 # stage's own batch.)
 #
-# Three words on the other rows. (MNIST with 200 epochs has five other networks.)
+# Three remarks on the other rows. (MNIST with 200 epochs has five other networks.)
 #
 # - **The small VGG** was trained for too short a time (it gets about a third of the images wrong), and by our rules three seeds are too few for an interval: it decides nothing.
 # - **VGG11 and the residual network** are the paper's, a quarter as wide, with a sampled curvature (notebook 05); those of 30 epochs are not trained to the end. After 30 epochs stages help the VGG clearly at both sparsities, after 100 at 90 % only. So
-#   with four seeds, and at most 14 stages, *locality is crucial* is **undecided** there.
-# - ***Refuted***, twice, for finding 2, is not because LM and QM were seen to differ. Our rule asks for a clear lead of QM, by which LM's distance is measured, and at 95.6 % there is none. Notebook 05, section 3, goes through it.
+#   with four seeds, and at most 14 stages, *locality is crucial* is **undecided** for the VGG after 100 epochs.
+# - ***Refuted***, twice, for finding 2, does not by itself mean that LM and QM differ. Our rule asks for a clear lead of QM, by which LM's distance is measured, and at 95.6 % there is none. Notebook 05, section 3, goes through it.
 #
 # <details><summary>The numbers of these convolutional networks</summary>
 #

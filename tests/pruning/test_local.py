@@ -991,7 +991,7 @@ def test_each_run_warns_of_its_emptied_layer(net: nn.Module, task: data.Task) ->
         ({"criterion": "mp"}, 'lower the sparsity, or use scope="layer".'),
         (
             {"criterion": Criterion("mine", 0, lambda stage: stage.weights)},
-            'lower the sparsity, or raise the step penalty, or use scope="layer".',
+            'lower the sparsity, raise the step penalty, or use scope="layer".',
         ),
         ({"criterion": "mp", "sparsity": 0.99, "scope": "layer"}, "lower the sparsity."),
     ],

@@ -158,7 +158,7 @@ def test_longer_still_by_hand() -> None:
         (row,) = runs.query(seed).itertuples()
         gaps.append(100 * (row.tuned_test_error - row.dense_test_error))
     assert f"| QM | {gaps[0]:.2f} | {gaps[1]:.2f} | {gaps[1] - gaps[0]:+.2f} |" in findings
-    assert "Of 7 gaps 7 are larger then, the\nfurthest by 0.40." in findings
+    assert "in percentage points. Of\n7 gaps 7 are larger then, by up to 0.40." in findings
 
 
 def test_sampled_curvature_after_fine_tuning_by_hand() -> None:
@@ -308,5 +308,5 @@ def test_later_tables_have_their_sections(
     row = next(line for line in summary.splitlines() if line.startswith("| digits at 90 % | 1 + 1 | +4."))
     assert row.endswith("| *the shares explain it* |")
     assert "| VGG11 at 90 % | 1 + 1 | -0.9" in summary
-    assert "In 1 of 1 settings (digits). After fine-tuning it ends: digits, " in summary
+    assert "In 1 of 1 (digits) settings. After fine-tuning (each taken alone): digits, " in summary
     assert "Not run yet: cifar10_resnet_exactness, mnist_exactness" in summary

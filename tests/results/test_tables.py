@@ -290,7 +290,7 @@ def test_shipped_tables_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         FileNotFoundError, match="was not run: python -m lossprune_lib study run cifar runs it, and study"
     ):
         results.load("cifar")
-    with pytest.raises(FileNotFoundError, match=r"What chaos has is no study's table: results\.chaos\(\) reads it"):
+    with pytest.raises(FileNotFoundError, match=r"chaos is not a study: results\.chaos\(\) reads its table"):
         results.load("chaos")
 
 
