@@ -151,8 +151,8 @@ print(
 )
 
 # %% [markdown]
-# After 200 epochs none of the eight differs clearly (the **p-values** of Welch's test go from 0.10 to 0.86, n = 5: how often chance alone would make a difference at least as large; below 0.05 we say *differ*); five networks cannot show that they are
-# equal. Here are both tables in full, for these four studies, as mean ± spread. Where the last column is empty,
+# The **p-value** of Welch's test says how often chance alone would make a difference at least as large; below 0.05 we say *differ*. After 200 epochs
+# none of the eight differs clearly (p from 0.10 to 0.86, n = 5), but five networks cannot show that they are equal. Here are both tables in full, for these four studies, as mean ± spread. Where the last column is empty,
 # the paper has no such study.
 
 
@@ -218,7 +218,7 @@ plt.show()
 
 # %% [markdown]
 # What to see: MP does not look at the loss, so it has nothing to renew at a stage. LM and QM fall, from 2.0 nats in one stage
-# to 1.2 and 1.0 in 140, with the same number of weights left. OBD hardly does here (on the digits at 90 % it ends below LM); the rule for finding 1 asks only LM and QM.
+# to 1.2 and 1.0 in 140, with the same number of weights left. OBD hardly falls here (on the digits at 90 % it ends below LM); the rule for finding 1 asks only LM and QM.
 #
 # **Finding 2: first and second order are similar.** Look at the right-hand end of the figure above. In 140 stages MP stands at 2.04 nats, LM at 1.18, QM at 1.00: what separates LM from QM is 16.8 % (14.1 to 19.5) of the distance between
 # MP and QM. Our rule asks for less than a quarter, so on `mnist` this is *reproduced*.
@@ -292,21 +292,23 @@ columns = ["value (95 % interval)", "ceiling", "n"]
 pd.DataFrame([(of.words(".2f"), top, of.n) for of, top in numbers.values()], index=list(numbers), columns=columns)
 
 # %% [markdown]
+# The last row is clear: the run of least loss change ends 0.41 points behind (0.14 to 0.67). But the rule does not use it, and it is an order after 20 epochs, which notebook 04 found too few.
+#
 # "Undecided" is a result: it says that these seeds, and this much fine-tuning, cannot tell. Two verdicts are *refuted*: in the residual
 # network and in the VGG after 100 epochs, both at 95.6 %, QM's lead over MP is not clear (QM minus MP -1.24 nats, -2.59
 # to 0.12, and -0.32, -0.73 to 0.10, n = 4). Our rule then says *refuted*, because it has no *undecided* for a lead that is not
 # clear. By itself that shows nothing about LM and QM. On the residual network there is evidence against the finding all
-# the same: LM loses clearly more than QM, by 0.72 nats (0.18 to 1.26), and by clearly more than a quarter of QM's lead
-# (0.41 nats more, 0.21 to 0.61). On the VGG neither is clear. At 95.6 % more than nine in ten of these pruned networks
-# have a loss above 2.3 nats, that of guessing.
+# the same: LM loses clearly more than QM, by 0.72 nats (0.18 to 1.26), and this exceeds a quarter of QM's lead over MP
+# clearly (0.41 nats more, 0.21 to 0.61). On the VGG neither is clear. At 95.6 % more than nine in ten of these pruned networks
+# have a loss above 2.3 nats, that of guessing: we compare networks that are all wrecked.
 #
 # The small convolutional network has three seeds, so it has no intervals and cannot decide anything. Do not pass over
-# it: in the first table above, MP has the smallest mean loss change of all there. The studies of CIFAR-10 at a quarter
-# of the width have a sampled curvature (section 4), and did not fine-tune. A separate study (notebook 04, section 8)
-# fine-tunes a few such masks, too few to judge finding 3.
+# it: in the table of loss changes in section 2, its MP has the smallest mean of the four criteria. The studies of CIFAR-10 at a quarter
+# of the width have a sampled curvature (section 4), and did not fine-tune. Two separate studies (notebook 04, section 8)
+# fine-tune a few such masks, too few to judge finding 3.
 #
-# The VGG was first trained for 30 epochs (`cifar10_vgg_quarter`), and not to the end. What did the longer training change? Networks of the same
-# seed are paired at 90 %; each study uses its own best λ:
+# The VGG was first trained for 30 epochs (`cifar10_vgg_quarter`), and not to the end. What did the longer training change? The columns: after 30 epochs, after 100, and the difference with its interval. The rows are loss changes in nats, but for the first. Networks of the same
+# seed are paired, at 90 %; each study uses its own best λ:
 
 # %% tags=["nbval-check-output"]
 trainings = [results.together("cifar10_vgg_quarter"), quarters["cifar10_vgg_100_epochs"]]
@@ -451,7 +453,7 @@ one_column.reveal(
 # %% [markdown]
 # Each data set has eight settings: QM and OBD, 14 and 140 stages, one and three columns, each at its best λ. By the rule a sample chooses *as well* if the whole interval lies within a tenth of the exact loss change; if not, it is *worse* where the interval lies above zero, and else undecided. In 140 stages, and on MNIST in 14 too, a sample chose as well as the exact curvature.
 #
-# And after fine-tuning? On the digits the same prunings were fine-tuned for 150 epochs (`digits_exactness_tuned`). Of the eight settings the sampled curvature ends up as good as the exact one (within a point of test error) in one and better in one, clear only taken alone; in six, five networks do not decide.
+# And after fine-tuning? On the digits the same prunings were fine-tuned for 150 epochs (`digits_exactness_tuned`). Of the eight settings the sampled curvature ends up as good as the exact one (within a point of test error) in one and better in one, clear only taken alone; in the other six settings five networks are too few to decide.
 #
 # (On a convolutional network this was tried with one network only, `cifar10_resnet_exactness`: at the best λ, one column and exact curvature differ by up to a fifth, in either direction, which decides nothing.)
 # And what buys more, columns or stages? Below, *sampled* and *exact* are QM's loss changes on the digits (nats); the passes
@@ -644,7 +646,7 @@ own.reveal(
 # %% [markdown]
 # That is one seed and 300 test images, too little for a result. So take what follows as a sequence from cheap to expensive, not
 # as a finding. **On your own network, run MP first. If it is good enough, stop.** Otherwise try a cheap rule for the
-# shares, such as the ERK of notebook 04 ([recipe](RECIPES.md#shares-of-the-layers)). Run the model only if that fails,
+# shares, such as the ERK of notebook 04 ([recipe](RECIPES.md#shares-of-the-layers)). Use a model of the loss, such as QM, only if that fails,
 # and then always compare it with magnitude at its shares: only what remains then is due to single weights.
 
 # %% [markdown]
@@ -704,7 +706,7 @@ own.reveal(
 # <details><summary>The paper is wrong</summary>No. The studies differ in more than in who ran them: look at the
 # epochs.</details>
 # <details><summary>Nothing about the criteria, until the fine-tuning is long enough</summary>Right. A gap is that of a
-# mask and of a length of training. After 200 epochs of each, none of the numbers differs clearly.</details>
+# mask and of a length of training. After 200 epochs of training and 200 of fine-tuning, none of the numbers differs clearly.</details>
 # <details><summary>Our code has an error</summary>It might, but the loss changes, measured before any
 # fine-tuning, show no clear difference.</details>
 #
