@@ -142,7 +142,8 @@ def behind_verdicts(cases: Cases, studies: dict[str, pd.DataFrame], every: dict[
     if without := [name for name in longest(every) if every[name]["tuning_epochs"].isna().all()]:
         yield f"{listed(dict.fromkeys(map(opening, without)))} were not fine-tuned for *preserving the loss*."
     yield from beyond_the_weakest(every)
-    few = [too_few(name, table) for name, table in every.items() if table["seed"].nunique() < FEWEST_SEEDS]
+    all_of_them = every | {name: results.together(name) for name in findings.of_controls()}
+    few = [too_few(name, table) for name, table in all_of_them.items() if table["seed"].nunique() < FEWEST_SEEDS]
     if few:
         yield f"Too few seeds: {'; '.join(few)}."
     yield from of_training({**longest_controls(), **studies})
