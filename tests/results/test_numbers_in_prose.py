@@ -174,6 +174,17 @@ def of_fine_tuning() -> Iterable[str]:
     yield f"(the lead is {(ahead_then - ahead_now).mean():.2f} points smaller, {ends(ahead_then - ahead_now)})"
 
 
+def of_two_residual_networks() -> Iterable[str]:
+    study = "longer_training/cifar10_resnet_100_epochs"
+    before, after = lost(study), points(study)
+    yield f"were trained for 100 epochs ({100 * masks(study, 'dense_test_error')['qm'].mean():.1f} % test error)"
+    assert (before["qm"] > before["mp"]).all()
+    assert (lost(RESNET_MASKS)["qm"] < lost(RESNET_MASKS)["mp"]).all()
+    assert (before["shuffled"] - before["qm"]).abs().max() < 0.02
+    yield "within 0.02 nats"
+    yield "ends {:.1f} and {:.1f} points better than these".format(*(after["shuffled"] - after["qm"]))
+
+
 def of_scale() -> Iterable[str]:
     p = []
     table, paper = read("longer/mnist_200"), {n: read(f"../paper/table{n}") for n in (1, 2)}
@@ -247,6 +258,7 @@ def of_exactness() -> Iterable[str]:
         ("03_locality", of_locality),
         ("03_locality", of_masks_twice),
         ("04_fine_tuning", of_fine_tuning),
+        ("04_fine_tuning", of_two_residual_networks),
         ("05_at_scale", of_scale),
         ("05_at_scale", of_exactness),
     ],
