@@ -839,7 +839,7 @@ ends.reveal(
 #
 # ### Two residual networks, trained to the end
 #
-# Two residual networks of the same seeds were trained for 100 epochs (11.8 % test error), with the same coarser numbers, then pruned and fine-tuned as above. Two networks have no interval, so they decide nothing. Here is each, its loss change before and its test error after fine-tuning:
+# Two residual networks of the same seeds were trained for 100 epochs (11.8 % test error), in bfloat16, then pruned and fine-tuned as above. Two networks have no interval, so they decide nothing. Here is each, its loss change before and its test error after fine-tuning:
 
 # %% tags=["nbval-check-output"]
 longer = results.together("cifar10_resnet_100_epochs_controls")
