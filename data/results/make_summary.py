@@ -21,6 +21,7 @@ from summary_words import (
     longest,
     opening,
     percent,
+    pruned,
     stages_in_words,
 )
 
@@ -57,8 +58,9 @@ class Case:
     elsewhere: list[str]
 
     @property
-    def words(self) -> str:
-        return f"{called(self.name)} at {self.at}{''.join(f' ({words})' for words in self.elsewhere)}"
+    def where(self) -> str:
+        """The sparsities of this verdict, unless these are all."""
+        return f" at {self.at} ({', '.join(self.elsewhere)})" if self.elsewhere else ""
 
     @property
     def table(self) -> pd.DataFrame:
@@ -79,8 +81,8 @@ def what_the_paper_says() -> Iterable[str]:
     gaps = two[two["network"] == "mlp_300_100"].set_index("criterion")["mean"]
     way = 100 * (change["mp"] - change["lm"]) / (change["mp"] - change["qm"])
     yield (
-        "Laurent and others (2020) model the loss, and remove the weights that matter least to it. Their "
-        "findings, with numbers for MNIST:"
+        "Laurent and others (2020) model the loss, and remove the weights that matter least to it. They find, with "
+        "numbers for MNIST:"
     )
     yield "\n".join(
         [
@@ -90,7 +92,7 @@ def what_the_paper_says() -> Iterable[str]:
             "- **First and second order are similar** once the steps are local: the linear model (LM) goes "
             f"{way:.0f} % of the way from MP to QM.",
             f"- **Preserving the loss is not enough**: curvature alone (OBD) loses {change['obd'] - change['qm']:.2f} "
-            f"nats more than QM, yet fine-tuned it ends within {gaps['obd'] - gaps['qm']:.1f} points of QM's error.",
+            f"nats more than QM, yet ends, fine-tuned, within {gaps['obd'] - gaps['qm']:.1f} points of its error.",
         ]
     )
 
@@ -208,30 +210,33 @@ def aloud(cases: Cases, every: dict[str, pd.DataFrame]) -> str:
     if (number, verdict) == (1, "undecided"):
         plain = [clear_steps([part for case in cases for part in case.alike])]
     if (number, verdict) == (1, "reproduced"):
-        plain.append(f"With QM it changes by: {'; '.join(of_stages(case) for case in cases)}.")
+        plain.append(f"With QM: {'; '.join(of_stages(case) for case in cases)}.")
     if number == 2 and verdict != "refuted":
         goes = [f"{way_of_linear(case)}{f' ({called(case.name)})' * (len(cases) > 1)}" for case in cases]
         asks = " (our rule: the whole interval above 75 %)" * (verdict == "undecided")
         plain = [f"Of the way from magnitude to QM, LM goes {listed(goes)}{asks}."]
     if (number, verdict) == (2, "refuted") and all(lead(case.table).verdict() != "better" for case in cases):
         plain = [
-            "QM does not clearly beat magnitude there, so our rule says refuted. That alone does not show that "
-            "LM and QM differ."
+            "QM does not clearly beat magnitude there, so our rule says refuted. That does not show that LM and QM "
+            "differ:"
         ]
         plain += of_linear(cases)
         if all((case.table["pruned_train_loss"] > GUESSING).mean() > 0.5 for case in cases):
-            plain.append(f"Most of these pruned networks have a higher loss than guessing ({GUESSING:.1f}).")
-    return f"**{NAMES[number].capitalize()}**: {'; '.join(case.words for case in cases)}. {' '.join(plain)}"
+            plain.append("Most of these networks have a higher loss than guessing.")
+    alike: dict[str, list[str]] = {}
+    for case in cases:
+        alike.setdefault(case.where, []).append(called(case.name))
+    places = "; ".join(f"{listed(of)}{where}" for where, of in alike.items())
+    return f"**{NAMES[number].capitalize()}**: {places}. {' '.join(plain)}"
 
 
 def of_stages(case: Case) -> str:
     """Say how QM's loss change falls from the fewest stages to the most."""
     change = results.changes_by_seed(case.table)["qm"].mean()
     fewest, most = change.index[0], change.index[-1]
-    not_fewer = " (fewer were not run)" if fewest > 1 else ""
     return (
-        f"{called(case.name)} at {percent(case.sparsity)}, {change[fewest]:.2f} nats in "
-        f"{stages_in_words(fewest)}{not_fewer}, {change[most]:.2f} in {most}"
+        f"{pruned(case.name, case.sparsity)}, {change[fewest]:.2f} nats in "
+        f"{stages_in_words(fewest)}, {change[most]:.2f} in {most}"
     )
 
 
@@ -243,11 +248,14 @@ def way_of_linear(case: Case) -> str:
 def of_linear(cases: Cases) -> Iterable[str]:
     """Say where LM and QM were seen to differ, and where not."""
     apart = {called(case.name): lag(case.table) for case in cases}
-    for name, found in apart.items():
-        if found.verdict() != "undecided":
-            yield f"On {name} LM changes the loss by {abs(found.mean):.2f} nats {MORE[found.verdict()]} than QM."
+    said = [
+        f"on {name} LM loses {abs(found.mean):.2f} nats {MORE[found.verdict()]}"
+        for name, found in apart.items()
+        if found.verdict() != "undecided"
+    ]
     if alike := [name for name, found in apart.items() if found.verdict() == "undecided"]:
-        yield f"On {listed(alike)} no difference is clear."
+        said.append(f"on {listed(alike)} no difference is clear")
+    yield f"{'; '.join(said)}."
 
 
 def lag(table: pd.DataFrame) -> results.Interval:

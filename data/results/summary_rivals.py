@@ -8,7 +8,7 @@ import make_findings as findings
 import pandas as pd
 from findings_words import between
 from make_findings import chaos_table
-from summary_words import called, epochs, in_a_table, least_and_most, listed, longest, opening, percent
+from summary_words import called, epochs, in_a_table, least_and_most, listed, longest, opening, percent, pruned
 
 from lossprune_lib import models, results
 from lossprune_lib.networks.weights import WeightSpace
@@ -25,9 +25,8 @@ CLAIMS = {
     "mended": "More stages shrink the error beyond the second order, and no other clearly",
     "ranks": "QM ranks well although it predicts badly, and its last weights cost more than magnitude's last",
 }
-ADDED_LATER = "the largest weights at its shares are better"  # as JUDGING.md says
 ALOUD = {
-    ADDED_LATER: "magnitude at QM's shares is better than QM",
+    "the largest weights at its shares are better": "magnitude at QM's shares is better than QM",
     "the shares explain it": "QM's shares explain magnitude's lag",
     "the shares explain most of it": "QM's shares explain most of magnitude's lag",
     "there is no lead to explain": "magnitude does not lag behind QM",
@@ -52,6 +51,7 @@ def fooled() -> tuple[str, str]:
         for name, verdict in verdicts[claim].items():
             by.setdefault(verdict + why(claim, verdict, found.loc[name]), []).append(called(str(name)))
         claims.append(f"*{words}*: {'; '.join(f'{said} ({whom(of)})' for said, of in by.items())}.")
+    first, *others_below = claims
     orders = [
         [f"{found.loc[(name, f'rank correlation of cost and place, {who}'), 'mean']:.2f}" for name in verdicts.index]
         for who in ("QM", "MP")
@@ -59,7 +59,7 @@ def fooled() -> tuple[str, str]:
     own_order, other_order = (least_and_most(map(float, of)) for of in orders)
     spoken = (
         f"**Predictions.** Of what its own steps cost, QM's model predicts {own}; of what MP's steps cost, {others}. "
-        f"{' '.join(claims)} Magnitude ranks as well ({other_order}; QM {own_order})."
+        f"{first}"
     )
 
     def percents(share: pd.Series) -> str:
@@ -67,9 +67,13 @@ def fooled() -> tuple[str, str]:
         digits = 0 if round(low) and round(high) else 1  # on which side of zero an interval ends must be seen
         return f"{mean:.0f} % ({low:.{digits}f} to {high:.{digits}f})"
 
-    return spoken, in_a_table(
+    table = in_a_table(
         ["predicted of the cost", "of QM's steps", "of MP's steps"],
         ([opening(name), *(percents(of_chooser[name]) for of_chooser in shares.values())] for name in verdicts.index),
+    )
+    return spoken, (
+        f"{table}\n\n{' '.join(others_below)} Magnitude ranks as well (its cost and place correlate by {other_order}, "
+        f"QM's by {own_order})."
     )
 
 
@@ -84,11 +88,8 @@ def why(claim: str, verdict: str, found: pd.DataFrame) -> str:
 
 def layer_shares() -> tuple[str, str]:
     """Return what is said of the layers' shares, and its table."""
-    spoken, shown, of_mnist = (
-        ["**The layers' shares.** A criterion decides how much each layer keeps, then which weights."],
-        [],
-        [],
-    )
+    spoken = ["**The layers' shares.** A criterion decides how much each layer keeps, then which weights."]
+    shown = []
     for name in ("digits", "mnist", "mnist_200"):
         table = results.load(name)
         parts = {percent(float(str(sparsity))): part for sparsity, part in table.groupby("sparsity")}
@@ -101,30 +102,33 @@ def layer_shares() -> tuple[str, str]:
         if name == "digits":
             *_, highest = parts
             layer, mp, qm = starved(parts[highest])
-            spoken.append(f"{opening(name)} at {highest}: of layer {layer}, MP keeps {mp} and QM {qm}.")
-            sparsities = least_and_most((100 * part["sparsity"].iloc[0] for part in parts.values()), ".3g")
+            spoken.append(f"{opening(name)}: at {highest}, MP keeps {mp} of layer {layer}, QM in the most stages {qm}.")
             spoken.append(
-                f"Within a criterion, loss change and fine-tuned error correlate, at {sparsities} %, by "
-                f"{least_and_most(of.within.mean for of in found.values())}; without large step penalties, and with "
-                f"the shares held fixed, by {least_and_most(of.within_fixed.mean for of in small.values())}"
+                "Within a criterion, the digits' loss change and fine-tuned error correlate by "
+                f"{least_and_most(of.within.mean for of in found.values())}; with the shares held fixed, and without "
+                f"large step penalties, by {least_and_most(of.within_fixed.mean for of in small.values())}"
                 f"{not_clear(small)}."
             )
-        else:
-            (of,) = found.values()
-            low = f"not clearly, where the ceiling is {of.within_ceiling:.2f}"
-            how = low if of.within.verdict() == "undecided" else f"by {of.within.mean:.2f}"
-            of_mnist.append(f"after {epochs(table)} epochs {how}")
+        elif all(of.within.verdict() == "undecided" for of in found.values()):
+            ceiling = max(of.within_ceiling for of in found.values())
+            spoken.append(
+                f"On {called(name)}, after {epochs(table)} epochs, it is not clear; the ceiling is {ceiling:.2f}."
+            )
         for at, of in found.items():
-            words = [x.words(".2f") for x in (of.within, of.within_fixed)]
-            words += [x.words(".2f") for x in (small[at].within, small[at].within_fixed)] if at in small else ["", ""]
-            shown.append([f"{opening(name)}, {at}, {epochs(table)} epochs", *words, f"{of.within_ceiling:.2f}"])
-    spoken.append(f"On MNIST: {'; '.join(of_mnist)}.")
-    head = ["within a criterion", "loss change and gap correlate by", "with the shares held fixed"]
+            words = [*correlations(of), *(correlations(small[at]) if at in small else [""] * 3)]
+            shown.append([f"{opening(name)}, {at}, {epochs(table)} epochs", *words])
+    head = ["within a criterion", "loss change and gap correlate by", "with the shares held fixed", "ceiling"]
     head += [f"step penalties of at most {SMALL}", "with the shares held fixed", "ceiling"]
     return " ".join(spoken), (
         f"{in_a_table(head, shown)}\n\nLarger step penalties, which not every study has, bring all criteria near MP's "
-        "mask. The ceiling is that of the first column."
+        "mask. *Not given*: too few runs for so many layers."
     )
+
+
+def correlations(found: results.Preserving) -> list[str]:
+    """Return the two correlations within a criterion and their ceiling, as words."""
+    fixed = found.within_fixed
+    return [found.within.words(".2f"), fixed.words(".2f") if fixed.n else "not given", f"{found.within_ceiling:.2f}"]
 
 
 def not_clear(found: dict[str, results.Preserving]) -> str:
@@ -155,15 +159,14 @@ def given_shares() -> tuple[str, str]:
         for stages in (14, 140)
     )
     of_140 = "" if in_140.empty else f" With QM in 140 stages, where that was run: {'; '.join(what_rules_say(in_140))}."
-    before = pd.concat({called(name): results.controls_of_loss(table) for name, table in tables.items()})
+    before = pd.concat({name: results.controls_of_loss(table) for name, table in tables.items()})
     before = before[(before["criterion"] == "qm") & (before["stages"] == 14) & (before["first"] == "magnitude")]
-    less = [f"{r.Index[0]} at {percent(r.sparsity)}" for r in before[before["high"] < 0].itertuples()]
+    less = [pruned(r.Index[0], r.sparsity) for r in before[before["high"] < 0].itertuples()]
     spoken = (
-        "Controls give magnitude QM's shares (14 stages). Before fine-tuning, it loses clearly more than "
+        "**Controls** give magnitude QM's shares. Before fine-tuning it loses clearly more than "
         f"QM in {(before['low'] > 0).sum()} of {len(before)} cases{f', less in {listed(less)}' if less else ''}. After "
-        f"fine-tuning, by our rules: {'; '.join(what_rules_say(told))}."
+        f"it, by our rules: {'; '.join(what_rules_say(told))}."
     )
-    spoken = f"{spoken} {gradual(tables)}".strip()
     waiting = results.missing("controls")
     if waiting:
         spoken += f" Controls not finished: {', '.join(waiting)}."
@@ -171,7 +174,9 @@ def given_shares() -> tuple[str, str]:
     table = in_a_table([*head, "by the rules"], told[["case", "epochs", *PAIR, "in italics"]].to_numpy().tolist())
     return spoken, (
         f"{table}\n\nQM is in 14 stages, at one step penalty. A star marks what is clear among all comparisons of its "
-        f"study, and not only taken alone.{of_140}"
+        "study (Benjamini and Hochberg), and not only taken alone. That the largest weights are *better* is a later "
+        f"rule.{of_140} "
+        f"{gradual(tables)}"
     )
 
 
@@ -181,9 +186,8 @@ def what_rules_say(told: pd.DataFrame) -> Iterable[str]:
         where = []
         for r in cases.itertuples():
             _, _, another = r.says.partition("; ")
-            where.append(f"{r.case} (and *{in_words(another)}*{r.alone})" if another else r.case + r.alone)
-        later = " (a later rule)" * (sentence == ADDED_LATER)
-        yield f"*{in_words(sentence)}*{later}: {listed(where)}"
+            where.append(f"{r.spoken} (and *{in_words(another)}*{r.alone})" if another else r.spoken + r.alone)
+        yield f"*{in_words(sentence)}*: {listed(where)}"
 
 
 def in_words(sentence: str) -> str:
@@ -199,10 +203,10 @@ def gradual(tables: dict[str, pd.DataFrame]) -> str:
         found = found[(found["first"] == "gradual") & (found["criterion"] == "qm") & (found["stages"] == 14)]
         for r in found[found["verdict"].isin(CLEAR)].itertuples():
             how = "clear only taken alone" if r.alone else f"by {abs(r.mean):.1f} points"
-            case = f"{called(name)} at {percent(r.sparsity)} ({how})"
+            case = f"{pruned(name, r.sparsity)} ({how})"
             said.setdefault({"better": "ahead of", "worse": "behind"}[r.verdict], []).append(case)
     where = "; ".join(f"{how} QM: {listed(cases)}" for how, cases in said.items())
-    return f"Magnitude pruned gradually in training, a yardstick, ends clearly {where}." if where else ""
+    return f"Magnitude pruned in training, a yardstick, ends {where}." if where else ""
 
 
 def of_controls(name: str, table: pd.DataFrame, stages: int) -> pd.DataFrame:
@@ -221,14 +225,22 @@ def of_controls(name: str, table: pd.DataFrame, stages: int) -> pd.DataFrame:
         only = last["verdict"] in CLEAR and last["alone"]
         alone = (", clear only taken alone" if ";" in says else " (clear only taken alone)") if only else ""
         rows.append(
-            {"case": case, "alone": alone, "epochs": epochs(table), "says": says, "in italics": f"*{says}*"} | beside
+            {
+                "spoken": pruned(name, sparsity),
+                "case": case,
+                "alone": alone,
+                "epochs": epochs(table),
+                "says": says,
+                "in italics": f"*{says}*",
+            }
+            | beside
         )
     return pd.DataFrame(rows)
 
 
 def chaos() -> tuple[str, str]:
     """Return what is said of chaos in masks, and its table."""
-    start = "**Chaos.** Masks can keep different weights and cost nearly the same."
+    start = "**Chaos.**"
     pairs = chaos_table()
     if pairs is None:
         return (
@@ -238,18 +250,18 @@ def chaos() -> tuple[str, str]:
     own = [of_own_masks(name, pairs) for name in pairs["network"].unique()]
     said, shown = [told for told, _ in own], [row for _, row in own]
     spoken = (
-        f"{start} With two draws of examples and no penalty, QM's masks "
-        f"share {listed(of['qm'] for of in said)}, random ones with its layers' shares "
+        f"{start} Two draws of examples give QM, in 14 stages without penalty, masks that "
+        f"share {listed(of['qm'] for of in said)}; random ones with its layers' shares "
         f"{listed(of['chance'] for of in said)}. With the same examples in another order, "
         f"{listed(of['same'] for of in said)} masks stay the same. *Masks are chaotic, losses are not*: "
         f"{'; '.join(of['verdict'] for of in said)}."
     )
     head = ["two draws' masks share", "QM", "OBD", "reordered: the same mask", "in float64", "the others share"]
-    table = in_a_table([*head, "their losses apart (nats)", "the criteria's", "chaotic settings"], shown)
+    table = in_a_table([*head, "their losses apart (nats, mean)", "the criteria's", "chaotic settings"], shown)
     return spoken, (
         f"{table}\n\n*The others*: the reordered prunings whose masks differ from those in the first order; how much "
         "they share with these, and how far apart the losses are. *The criteria's*: how far apart the losses of "
-        "different criteria are, at the same settings."
+        "different criteria are, at the same settings. Two draws: 14 exponential stages, no penalty."
     )
 
 
@@ -269,13 +281,12 @@ def of_own_masks(name: str, table: pd.DataFrame) -> tuple[dict[str, str], list[o
         ]
     settings = results.chaos(runs).query("dtype == 'float32' and how == 'reordered'")["masks"]
     chaotic, verdict = f"{(settings == 'chaotic').sum()} of {len(settings)}", results.chaos_verdicts(runs)[name]
-    steady = ", with steady losses" * (verdict == "holds")
     one = "" if name == "digits" else ", one network"
     words = {
         "qm": f"{of_draws['qm'].mean:.0f} % ({called(name)}{one})",
         "chance": f"{100 * by_chance(name, runs['sparsity'].iloc[0]):.0f} %",
         "same": same,
-        "verdict": f"{verdict} ({called(name)}: chaotic in {chaotic} settings{steady})",
+        "verdict": f"{verdict} ({called(name)}: {chaotic} settings chaotic)",
     }
     return words, [
         f"{opening(name)}, {percent(runs['sparsity'].iloc[0])}",
@@ -327,21 +338,22 @@ def exactness() -> tuple[str, str]:
         ]
         if judged:
             spoken.append(f"{how} ({called(name)})")
-        shown.append([opening(name), how, f"{share.loc[share.abs().idxmax()]:+.0%}"])
+        shown.append([opening(name), how, f"{share.min():+.0%} to {share.max():+.0%}"])
     spoken = [
-        "**Exactness.** Does a sampled, cheaper curvature keep the loss as well, within a tenth?",
+        "**Exactness.** Does a sampled curvature keep the loss as well, within a tenth?",
         *([f"In {listed(spoken)} settings."] if spoken else []),
     ]
     if tuned:
-        spoken.append(
-            f"After fine-tuning (each taken alone): {'; '.join(of_errors(name, t) for name, t in tuned.items())}."
-        )
+        spoken.append(f"After fine-tuning: {'; '.join(of_errors(name, t) for name, t in tuned.items())}.")
     waiting = results.missing("exactness")
     if waiting:
         spoken.append(f"Not run yet: {', '.join(waiting)}.")
-    table = in_a_table(["sampled curvature", "as well", "furthest from the exact loss change"], shown)
+    table = in_a_table(["sampled curvature", "as well", "its loss change, against the exact one's"], shown)
     not_so = f" Not so: {'; '.join(others)}." * bool(others)
-    return " ".join(spoken), f"{table}\n\n*As well*: the whole interval lies within a tenth.{not_so}"
+    return " ".join(spoken), (
+        f"{table}\n\n*As well*: the whole interval lies within a tenth.{not_so} Errors after fine-tuning: each setting "
+        "is taken alone."
+    )
 
 
 def of_errors(name: str, table: pd.DataFrame) -> str:
@@ -349,7 +361,7 @@ def of_errors(name: str, table: pd.DataFrame) -> str:
     verdicts = results.exactness(table, tuned=True)["verdict"]
     said = {"as good as": "as good in", "better": "better in", "worse": "worse in", "undecided": "undecided in"}
     counts = [f"{words} {(verdicts == which).sum()}" for which, words in said.items() if (verdicts == which).any()]
-    return f"{called(name)}, {listed(counts)} of {len(verdicts)} settings"
+    return f"{called(name)}, {listed(counts)} of {len(verdicts)}"
 
 
 def columns(number: int) -> str:

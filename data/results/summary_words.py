@@ -37,6 +37,11 @@ def opening(name: str) -> str:
     return called(name)[0].upper() + called(name)[1:]
 
 
+def pruned(name: str, sparsity: float) -> str:
+    """Return the name of a network and, unless it is always the same, its sparsity."""
+    return called(name) if called(name) == "MNIST" else f"{called(name)} at {percent(sparsity)}"
+
+
 def listed(names: Iterable[str]) -> str:
     *most, last = names
     return f"{', '.join(most)} and {last}" if most else last
@@ -54,7 +59,7 @@ def least_and_most(numbers: Iterable[float], form: str = ".2f") -> str:
     """Return the least and the most of those numbers that are known, as words."""
     known = [number for number in numbers if not pd.isna(number)]
     if not known:
-        return "not defined"
+        return "not given"
     least, most = (f"{end:{form}}" for end in (min(known), max(known)))
     return least if least == most else f"{least} to {most}"
 

@@ -123,7 +123,8 @@ def test_numbers_of_the_findings_and_the_summary_are_found_by_hand(name: str) ->
 
 def test_the_summary_can_be_read_aloud_in_five_minutes() -> None:
     spoken, asked = (FOLDER / "SUMMARY.md").read_text("utf-8").split("\n## For those who ask\n")
-    assert len(spoken.split()) < 900  # 180 words a minute
+    words = re.findall(r"[^\W\d][\w']*|\d|[.](?=\d)|%", spoken)  # 98.8 %: ninety, eight, point, eight, percent
+    assert len(words) <= 825  # 165 a minute
     interval = r"\(-?[\d.]+ to -?[\d.]+\)"
     assert not re.search(rf"{interval}|^\|", spoken, re.M)  # nobody listens to them
     assert len(re.findall(interval, asked)) > 30
@@ -174,7 +175,7 @@ def test_sampled_curvature_after_fine_tuning_by_hand() -> None:
     bounds = ttest_1samp(apart, 0).confidence_interval(0.95)
     words = f"{apart.mean():.2f} ({bounds.low:.2f} to {bounds.high:.2f})"
     assert re.search(rf"\| OBD \| 140 \| the best \| 3 \| [\d.]+ \| {re.escape(words)} \| 5 \| better \|", findings)
-    assert "digits, as good in 1, better in 1 and undecided in 6 of 8 settings" in summary
+    assert "digits, as good in 1, better in 1 and undecided in 6 of 8" in summary
 
 
 def test_the_first_round_is_on_record(script: Callable[[str], dict[str, Any]]) -> None:
@@ -293,6 +294,7 @@ def test_later_tables_have_their_sections(
     assert "| loss change of MP | 0.9 | 3.00 | 4.00 | 1.00 (1.00 to 1.00) | 4 |" in findings
     # Of two trainings of one network the longer is in the summary.
     assert "| ResNet, 90 %, 2 epochs | **reproduced** | QM 2.00 nats in one stage, 0.14 in 14, MP 4.00 |" in summary
+    assert "With QM: digits at 90 %, 1.62 nats in one stage, 0.37 in 140; MNIST, " in summary
     assert "ResNet at 90 %, 2.00 nats in one stage, 0.14 in 14." in summary
     assert "MP 3.00" not in summary
     assert "counts as trained to the end with at most 12 % test error: all that" in findings
@@ -308,5 +310,5 @@ def test_later_tables_have_their_sections(
     row = next(line for line in summary.splitlines() if line.startswith("| digits at 90 % | 1 + 1 | +4."))
     assert row.endswith("| *the shares explain it* |")
     assert "| VGG11 at 90 % | 1 + 1 | -0.9" in summary
-    assert "In 1 of 1 (digits) settings. After fine-tuning (each taken alone): digits, " in summary
+    assert "In 1 of 1 (digits) settings. After fine-tuning: digits, " in summary
     assert "Not run yet: cifar10_resnet_exactness, mnist_exactness" in summary
