@@ -175,7 +175,7 @@ def test_sampled_curvature_after_fine_tuning_by_hand() -> None:
     bounds = ttest_1samp(apart, 0).confidence_interval(0.95)
     words = f"{apart.mean():.2f} ({bounds.low:.2f} to {bounds.high:.2f})"
     assert re.search(rf"\| OBD \| 140 \| the best \| 3 \| [\d.]+ \| {re.escape(words)} \| 5 \| better \|", findings)
-    assert "digits, as good in 1, better in 1 and undecided in 6 of 8" in summary
+    assert "digits, as good in 1, better in 1 and undecided in 6 of 8; MNIST, as good in 8 of 8." in summary
 
 
 def test_the_first_round_is_on_record(script: Callable[[str], dict[str, Any]]) -> None:
