@@ -48,7 +48,7 @@ weights kept by both, as a share of those kept by either. *Move*: how far apart 
 *Distance*: how far the criterion's loss change is from those of the two others, with the same settings. On the digits
 each seed is a network of its own; on mnist it is a draw of the examples for one network, and the intervals say nothing
 of other networks. What is *chaotic*, *stable*, *steady* or *open* is said in JUDGING.md, and what was not run in
-`chaos/chaos.md`.
+`chaos/chaos.md`. It is refuted if all settings are stable, or the losses of a chaotic one are unsteady.
 """
 PREDICTIONS = """## predictions
 
@@ -56,7 +56,10 @@ What models predict of prunings, for n networks of each case (of the VGG11 with 
 predicted of the actual change of the loss, both added up over the stages. *Fooled*: the diagonal model predicts
 little of the steps that it chose itself, the full Hessian most of them, and the diagonal more of MP's. *Mended*: more
 stages mend the error beyond the second order, and not the others. *Ranks*: QM orders groups of weights well, although
-it predicts their costs badly. When each holds is said in JUDGING.md.
+it predicts their costs badly. When each holds is said in JUDGING.md. What refutes them, by intervals over networks:
+*fooled*, that the diagonal predicts more than half of QM's steps, or less of MP's than of QM's; *mended*, that the
+error beyond the second order grows with the stages, or another one shrinks, too; *ranks*, a rank correlation below one
+half, or that MP's last group costs more than QM's.
 """
 SAMPLED = (
     "*As well*: the interval lies within a tenth of the exact one's mean. Where it does not, *better* or *worse* "
@@ -184,6 +187,23 @@ def loss_changes(table: pd.DataFrame, which: str = "") -> Iterable[str]:
         ["sparsity", "criterion", "stages", "lambda", "ours", "interval", "paper"],
         ([*chosen(r), pair(r.paper_mean, r.paper_spread)] for r in beside.itertuples()),
     )
+    yield from at_the_end_of_the_grid(table)
+
+
+def at_the_end_of_the_grid(table: pd.DataFrame) -> Iterable[str]:
+    """Say where the best step penalty is the smallest or largest of those tried, so that the best may lie beyond."""
+    tried = table.groupby(["sparsity", "criterion", "stages"])["step_penalty"].agg(["min", "max", "nunique"])
+    ends: dict[str, list[str]] = {"smallest": [], "largest": []}
+    for r in results.best_penalty(table).itertuples():
+        of = tried.loc[r.sparsity, r.criterion, r.stages]
+        for which, end in (("smallest", of["min"]), ("largest", of["max"])):
+            if of["nunique"] > 1 and r.step_penalty == end and end > 0:
+                ends[which].append(f"{r.criterion.upper()} in {r.stages} at {r.sparsity:.4g} ({end:g})")
+    if said := [f"the {which} for {', '.join(of)}" for which, of in ends.items() if of]:
+        yield from [
+            f"The best penalty is an end of those tried, so a better one may lie beyond: {'; '.join(said)}.",
+            "",
+        ]
 
 
 def gaps(table: pd.DataFrame) -> Iterable[str]:
@@ -358,6 +378,7 @@ def controls(name: str) -> str:
                 for r in themselves.itertuples()
             ),
         )
+    lines += other_penalties(name, table)
     every = pd.concat([found, themselves], ignore_index=True)
     clear, known = every["verdict"].isin(["better", "worse"]), every["low"].notna().sum()
     if not known:
@@ -374,6 +395,26 @@ def controls(name: str) -> str:
 
 def in_points(margin: float) -> str:
     return "one point" if margin == 1 else f"{margin:g} points"
+
+
+def other_penalties(name: str, table: pd.DataFrame) -> Iterable[str]:
+    """Say which step penalties were best without fine-tuning, where that was asked and all masks here have one."""
+    (asked,) = (study for study, controlled in CONTROLLED.items() if controlled == name)
+    penalties = table.loc[table["step_penalty"] > 0, "step_penalty"].unique()
+    if asked not in results.names("**") or len(penalties) > 1:
+        return
+    best = results.best_penalty(results.together(asked))
+    here = table.loc[table["step_penalty"] > 0, ["sparsity", "criterion", "stages"]].drop_duplicates()
+    other = [
+        f"{r.criterion.upper()} in {r.stages} at {r.sparsity:.4g} ({r.step_penalty:g})"
+        for r in best.merge(here).itertuples()
+        if r.step_penalty not in penalties
+    ]
+    if other:
+        yield (
+            f"All masks that model the loss have the step penalty {penalties[0]:g}. In `{asked}` others keep the loss "
+            f"best: {', '.join(other)}. So criteria are compared here that are not tuned alike.\n"
+        )
 
 
 def of_many(*tables: pd.DataFrame) -> list[pd.DataFrame]:

@@ -123,11 +123,18 @@ def _preserving(runs: pd.DataFrame) -> tuple[str, str]:
     if lacking:
         return "not judged", lacking
     found = preserving(runs)
-    half = found.near_ceiling / 2
-    verdict = "undecided"
-    if found.near_ceiling >= LOWEST_CEILING:
-        verdict = "reproduced" if found.near.high < half else "refuted" if found.near.low > half else "undecided"
-    return verdict, _of_preserving(found)
+    return against_ceiling(found.near, found.near_ceiling), _of_preserving(found)
+
+
+def against_ceiling(correlation: Interval, ceiling: float) -> str:
+    """Return what the rank correlation of loss change and gap says of the third finding, beside its ceiling.
+
+    By the rule the correlation among the runs near the best is asked; what the others say judges nothing.
+    """
+    if not ceiling >= LOWEST_CEILING:
+        return "undecided"
+    half = ceiling / 2
+    return "reproduced" if correlation.high < half else "refuted" if correlation.low > half else "undecided"
 
 
 def _of_preserving(found: Preserving) -> str:
@@ -140,8 +147,8 @@ def _of_preserving(found: Preserving) -> str:
         f"The rank correlation of loss change and validation gap is {found.near.words('.2f')} among the runs near a "
         f"seed's best ({few if few == many else f'{few} to {many}'} of {found.runs}), ceiling "
         f"{_number(found.near_ceiling)}; no correlation is to be expected above its ceiling. Among the runs of one "
-        f"criterion it is "
-        f"{found.within.words('.2f')}, ceiling {_number(found.within_ceiling)}. With the layers' shares held fixed, "
+        f"criterion it is {found.within.words('.2f')}, ceiling {_number(found.within_ceiling)}; this judges "
+        f"nothing, and would be {against_ceiling(found.within, found.within_ceiling)}. With the layers' shares fixed, "
         f"they are {found.near_fixed.words('.2f')} and {found.within_fixed.words('.2f')}. The run of the smallest loss "
         f"change has a test error {found.cost.words('.2f')} points above that of the run of the smallest validation "
         f"gap, whose place by loss change is {_list(found.rank.values, '.0f')} in the seeds' order; "

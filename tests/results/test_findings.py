@@ -187,7 +187,8 @@ def test_finding_3_in_numbers() -> None:
     assert evidence == (
         "The rank correlation of loss change and validation gap is -1.00 (-1.00 to -1.00) among the runs near a seed's "
         "best (6 of 7), ceiling 1.00; no correlation is to be expected above its ceiling. Among the runs of one "
-        "criterion it is -1.00 (-1.00 to -1.00), ceiling 1.00. With the layers' shares held fixed, they are "
+        "criterion it is -1.00 (-1.00 to -1.00), ceiling 1.00; this judges nothing, and would be reproduced. With the "
+        "layers' shares fixed, they are "
         "-1.00 (-1.00 to -1.00) and -1.00 (-1.00 to -1.00). "
         "The run of the smallest loss change has a test error 5.00 (5.00 to 5.00) points "
         "above that of the run of the smallest validation gap, whose place by loss change is 6, 6, 6, 6 in the seeds' "
