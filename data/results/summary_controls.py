@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-import make_findings as findings
 import pandas as pd
+from findings_controls import of_many
+from findings_studies import control_tables
 from findings_words import between
 from summary_words import called, epochs, in_a_table, listed, longest, percent, pruned
 
@@ -33,7 +34,7 @@ ALOUD = {
 
 def longest_controls() -> dict[str, pd.DataFrame]:
     """Return the tables of fine-tuned masks, of each network those that were trained for longest."""
-    return longest({name: results.together(name) for name in findings.of_controls()})
+    return longest({name: results.together(name) for name in control_tables()})
 
 
 def given_shares() -> tuple[str, str]:
@@ -88,7 +89,7 @@ def place(r: Any) -> str:
 
 def of_controls(name: str, table: pd.DataFrame, stages: int) -> pd.DataFrame:
     """Return a row for each sparsity: what the controls say of QM in so many stages; the others are in FINDINGS.md."""
-    found, _ = findings.of_many(results.controls(table), results.between_criteria(table))
+    found, _ = of_many(results.controls(table), results.between_criteria(table))
     before, rows = results.controls_of_loss(table), []
     found, before = (of[(of["criterion"] == "qm") & (of["stages"] == stages)] for of in (found, before))
     for sparsity, part in found[found["second"] == "qm"].groupby("sparsity"):
@@ -125,7 +126,7 @@ def others(tables: dict[str, pd.DataFrame]) -> Iterable[str]:
     """Say where each other control of magnitude ends clearly apart from QM in 14 stages."""
     every = {}
     for name, table in tables.items():
-        found, _ = findings.of_many(results.controls(table), results.between_criteria(table))
+        found, _ = of_many(results.controls(table), results.between_criteria(table))
         every[name] = found[(found["criterion"] == "qm") & (found["stages"] == 14) & found["verdict"].isin(CLEAR)]
     for control, words in OTHERS.items():
         said: dict[str, list[str]] = {}

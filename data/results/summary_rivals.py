@@ -1,16 +1,13 @@
-"""What turned out to be something else: each of these functions returns what SUMMARY.md says of it, and its table."""
+"""What SUMMARY.md says of models' predictions and of the layers' shares, and their tables."""
 
 from __future__ import annotations
 
 import pandas as pd
-from make_findings import chaos_table
 from summary_words import called, epochs, in_a_table, least_and_most, listed, opening, percent
 
 from lossprune_lib import models, results
 from lossprune_lib.networks.weights import WeightSpace
 from lossprune_lib.pruning.by_stage import CAUSES
-from lossprune_lib.results.chaos import moves
-from lossprune_lib.results.controls import margin
 from lossprune_lib.results.predictions import share_by
 
 LAYERS = "density."
@@ -135,143 +132,3 @@ def starved(part: pd.DataFrame, at: str) -> str:
     where = str(layer).removeprefix(LAYERS)
     of = f"of {where}'s {sizes[layer]:,} weights"
     return f"On digits at {at}, {of} MP keeps {mp} on average, QM in {stages} stages {qm}."
-
-
-def chaos() -> tuple[str, str]:
-    """Return what is said of chaos in masks, and its table."""
-    start = "**Chaos.**"
-    pairs = chaos_table()
-    if pairs is None:
-        return (
-            f"{start} Whether that is much or little is known only beside how far one criterion's own mask moves when "
-            "the same examples come in another order: not run yet."
-        ), ""
-    own = [of_own_masks(name, pairs) for name in pairs["network"].unique()]
-    said, shown = [told for told, _ in own], [row for _, row in own]
-    spoken = (
-        f"{start} With other examples, and no penalty, two of QM's masks share "
-        f"{listed(of['qm'] for of in said)}; random ones with its layers' shares "
-        f"{listed(of['chance'] for of in said)}. With the same examples in another order, "
-        f"{listed(of['same'] for of in said)} masks stay the same. *Masks are "
-        f"chaotic, losses are not*: {'; '.join(of['verdict'] for of in said)}."
-    )
-    head = ["two draws' masks share", "QM", "OBD", "reordered: the same mask", "in float64", "the others share"]
-    table = in_a_table([*head, "their losses apart (nats, mean)", "the criteria's", "chaotic settings"], shown)
-    return spoken, (
-        f"{table}\n\n*The others*: the reordered prunings whose masks differ from those in the first order; how much "
-        "they share with these, and how far apart the losses are. *The criteria's*: how far apart the losses of "
-        "different criteria are, at the same settings. Two draws: 14 exponential stages, no penalty. MNIST is one "
-        "network with several draws, so an interval there is over draws. When it *holds*, JUDGING.md says."
-    )
-
-
-def of_own_masks(name: str, table: pd.DataFrame) -> tuple[dict[str, str], list[object]]:
-    """Return how far a criterion's own mask moves with the draw and the order of the examples: words and a row."""
-    runs = moves(table[table["network"] == name])
-    single, control = runs[runs["dtype"] == "float32"], runs[runs["dtype"] == "float64"]
-    redrawn, reordered = (single[single["how"] == how] for how in ("redrawn", "reordered"))
-    apart, of_draws = reordered[reordered["overlap"] < 1], shared(redrawn)
-    same = f"{len(reordered) - len(apart)} of {len(reordered)}"
-    of_others = ["", "", ""]
-    if len(apart):
-        of_others = [
-            f"{percent(apart['overlap'].median())} (median)",
-            f"{apart['move'].mean():.2f}",
-            f"{apart['distance'].mean():.2f}",
-        ]
-    settings = results.chaos(runs).query("dtype == 'float32' and how == 'reordered'")["masks"]
-    chaotic, verdict = f"{(settings == 'chaotic').sum()} of {len(settings)}", results.chaos_verdicts(runs)[name]
-    one = "" if name == "digits" else ", one network"
-    words = {
-        "qm": f"{of_draws['qm'].mean:.0f} % ({called(name)}{one})",
-        "chance": f"{100 * by_chance(name, runs['sparsity'].iloc[0]):.0f} %",
-        "same": same,
-        "verdict": f"{verdict} ({called(name)}: {chaotic} settings chaotic)",
-    }
-    return words, [
-        f"{opening(name)}, {percent(runs['sparsity'].iloc[0])}",
-        *(of_draws[criterion].words(".0f", " %") for criterion in ("qm", "obd")),
-        same,
-        f"{(control['overlap'] == 1).sum()} of {len(control)}",
-        *of_others,
-        chaotic,
-    ]
-
-
-def by_chance(name: str, sparsity: float) -> float:
-    """Return what two random masks are expected to have in common, of what either keeps, with the layers' shares of QM.
-
-    QM is in 14 stages without step penalty; the mean over the networks of that study, which has the shares.
-    """
-    runs = results.load(name)
-    runs = runs[(runs["criterion"] == "qm") & (runs["stages"] == 14) & (runs["step_penalty"] == 0)]
-    runs = runs[(runs["sparsity"] - sparsity).abs() < 1e-3]
-    sizes = WeightSpace(models.pretrained(runs["model"].iloc[0], name)).sizes
-    shares = runs[results.densities(runs)].to_numpy()
-    both, kept = (shares**2 * sizes).sum(axis=1), (shares * sizes).sum(axis=1)
-    return float((both / (2 * kept - both)).mean())
-
-
-def shared(redrawn: pd.DataFrame) -> dict[str, results.Interval]:
-    """Return the overlap of two draws' masks (%) by criterion, in 14 exponential stages without step penalty."""
-    part = redrawn[(redrawn["stages"] == 14) & (redrawn["schedule"] == "exponential")]
-    by = part[part["step_penalty"] == 0].groupby("criterion")["overlap"]
-    return {criterion: results.interval(100 * by.get_group(criterion)) for criterion in ("qm", "obd")}
-
-
-def exactness() -> tuple[str, str]:
-    """Return what is said of sampled curvature, and its table."""
-    others: list[str] = []
-    spoken, shown = [], []
-    tables = {name: results.load(name) for name in results.names("exactness")}
-    tuned = {name: table for name, table in tables.items() if table["tuning_epochs"].notna().all()}
-    for name in (name for name in tables if name not in tuned):
-        found = results.exactness(tables[name])
-        well, of = (found["verdict"] == "as well").sum(), len(found)
-        share = found["mean"] / found["exact"]
-        judged = found["seeds"].min() > 1
-        how = f"{well} of {of}" if judged else "one network, no verdict"
-        others += [
-            f"{called(name)}, {r.criterion.upper()} in {r.stages} stages with {columns(r.curvature_columns)} "
-            f"({100 * r.mean / r.exact:.0f} %, {100 * r.low / r.exact:.1f} to {100 * r.high / r.exact:.1f})"
-            for r in found[(found["seeds"] > 1) & (found["verdict"] != "as well")].itertuples()
-        ]
-        if judged:
-            spoken.append(f"{how} ({called(name)})")
-        shown.append([opening(name), how, f"{share.min():+.0%} to {share.max():+.0%}"])
-    spoken = [
-        "**Exactness.** Does a sampled curvature keep the loss as well as the exact one, within a tenth?",
-        *([f"In {listed(spoken)} settings."] if spoken else []),
-    ]
-    if tuned:
-        spoken.append(f"After fine-tuning: {', '.join(mostly(name, t) for name, t in tuned.items())}.")
-    waiting = results.missing("exactness")
-    if waiting:
-        spoken.append(f"Not run yet: {', '.join(waiting)}.")
-    table = in_a_table(["sampled curvature", "as well", "its loss change, against the exact one's"], shown)
-    not_so = f" Not so: {'; '.join(others)}." * bool(others)
-    return " ".join(spoken), (
-        f"{table}\n\n*As well*: the whole interval lies within a tenth.{not_so} After fine-tuning, each taken alone: "
-        f"{'; '.join(of_errors(name, t) for name, t in tuned.items())}."
-    )
-
-
-def mostly(name: str, table: pd.DataFrame) -> str:
-    """Say which verdict falls most often on the errors after fine-tuning."""
-    counts = results.exactness(table, tuned=True)["verdict"].value_counts()
-    return f"{str(counts.index[0]).removesuffix(' as')} in {counts.iloc[0]} of {counts.sum()} ({called(name)})"
-
-
-def of_errors(name: str, table: pd.DataFrame) -> str:
-    """Say in how many settings which verdict falls on the errors after fine-tuning."""
-    verdicts = results.exactness(table, tuned=True)["verdict"]
-    said = {"as good as": "as good in", "better": "better in", "worse": "worse in", "undecided": "undecided in"}
-    counts = [f"{words} {(verdicts == which).sum()}" for which, words in said.items() if (verdicts == which).any()]
-    return (
-        f"{called(name)} ({epochs(table)} epochs, margin {margin(table):g} points), {listed(counts)} of "
-        f"{len(verdicts)} settings"
-    )
-
-
-def columns(number: int) -> str:
-    return "one column" if number == 1 else f"{number} columns"
