@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from findings_controls import controls
-from findings_longer import longer_still, longer_trainings
-from findings_rivals import chaos, exactness, predictions
-from findings_studies import control_tables, judged_tables
-from findings_verdicts import section
+from pages.findings_controls import controls
+from pages.findings_longer import longer_still, longer_trainings
+from pages.findings_rivals import chaos, exactness, predictions
+from pages.findings_studies import control_tables, judged_tables
+from pages.findings_verdicts import section
 
 from lossprune_lib import files, results
 

@@ -6,14 +6,14 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
-from findings_studies import judged_tables
-from summary_chaos import chaos
-from summary_controls import given_shares
-from summary_exactness import exactness
-from summary_rivals import fooled, layer_shares
-from summary_studies import behind_verdicts, unfinished
-from summary_verdicts import by_verdict, judged_cases
-from summary_words import (
+from pages.findings_studies import judged_tables
+from pages.summary_chaos import chaos
+from pages.summary_controls import given_shares
+from pages.summary_exactness import exactness
+from pages.summary_rivals import fooled, layer_shares
+from pages.summary_studies import behind_verdicts, unfinished
+from pages.summary_verdicts import by_verdict, judged_cases
+from pages.summary_words import (
     longest,
 )
 

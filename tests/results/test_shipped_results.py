@@ -134,7 +134,7 @@ def test_the_summary_can_be_read_aloud_in_five_minutes() -> None:
 def test_the_papers_numbers_stand_beside_the_studies_that_they_are_compared_with(
     script: Callable[[str], dict[str, Any]],
 ) -> None:
-    beside_the_paper, mnist = script("summary_verdicts")["beside_the_paper"], results.load("mnist")
+    beside_the_paper, mnist = script("pages/summary_verdicts")["beside_the_paper"], results.load("mnist")
     said = beside_the_paper({"mnist": mnist, "mnist_800": mnist.assign(training_epochs=800)})
     assert "of the 8 for MNIST, 4 after 60 + 20 and 4 after 800 + 20 epochs" in said
     assert beside_the_paper({"digits": results.load("digits")}) == ""
@@ -199,14 +199,14 @@ def test_ends_of_the_grid_of_penalties_are_named() -> None:
 
 
 def test_the_first_round_is_on_record(script: Callable[[str], dict[str, Any]]) -> None:
-    found = script("findings_verdicts")["first_round"]()
+    found = script("pages/findings_verdicts")["first_round"]()
     assert len(found) == 15
     assert found["mnist", 3, "0.9885"] == "reproduced"
     assert found["cifar10_small_vgg", 3, "0.956"] == "partly"
 
 
 def test_only_steps_that_the_rule_asks_for_are_counted(script: Callable[[str], dict[str, Any]]) -> None:
-    in_words = script("findings_verdicts")["clear_steps"]
+    in_words = script("pages/findings_verdicts")["clear_steps"]
     falling = {("mp", 1, 0): [3.0, 3.1, 2.9, 3.0]}
     falling |= {
         (name, stages, 0): [2 / stages + i / 50 for i in range(4)] for name in ("lm", "qm") for stages in (1, 14)
@@ -244,7 +244,7 @@ def test_what_a_control_says_of_the_lead(
         SimpleNamespace(first=which, mean=mean, low=low, verdict="worse" if low > 0 else "undecided")
         for which, (mean, low) in (("mp", lead), (first, weights))
     )
-    assert script("findings_verdicts")["of_the_lead"](of_weights, of_lead) == says
+    assert script("pages/findings_verdicts")["of_the_lead"](of_weights, of_lead) == says
 
 
 def test_what_is_not_judged_says_why_and_no_more(script: Callable[[str], dict[str, Any]]) -> None:
@@ -252,7 +252,7 @@ def test_what_is_not_judged_says_why_and_no_more(script: Callable[[str], dict[st
     judged = results.judge(runs)
     row = next(judged[judged["finding"] == 3].itertuples())
     assert row.verdict == "not judged"
-    assert script("findings_verdicts")["plain"](row, runs) == row.evidence
+    assert script("pages/findings_verdicts")["plain"](row, runs) == row.evidence
 
 
 def _made_up() -> dict[str, pd.DataFrame]:

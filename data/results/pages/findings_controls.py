@@ -6,8 +6,8 @@ import itertools
 from collections.abc import Iterable
 
 import pandas as pd
-from findings_studies import CHANCE, opening
-from findings_words import CONTROLLED, mean, rows, setting
+from pages.findings_studies import CHANCE, opening
+from pages.findings_words import CONTROLLED, mean, rows, setting
 
 from lossprune_lib import results
 from lossprune_lib.results.controls import margin

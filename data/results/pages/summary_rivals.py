@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pandas as pd
-from summary_words import called, epochs, in_a_table, least_and_most, listed, opening, percent
+from pages.summary_words import called, epochs, in_a_table, least_and_most, listed, opening, percent
 
 from lossprune_lib import models, results
 from lossprune_lib.networks.weights import WeightSpace

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import pandas as pd
-from findings_words import rows
+from pages.findings_words import rows
 
 from lossprune_lib.results.statistics import FEWEST_SEEDS
 

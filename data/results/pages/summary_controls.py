@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from typing import Any
 
 import pandas as pd
-from findings_controls import of_many
-from findings_studies import control_tables
-from findings_words import between
-from summary_words import called, epochs, in_a_table, listed, longest, percent, pruned
+from pages.findings_controls import of_many
+from pages.findings_studies import control_tables
+from pages.findings_words import between
+from pages.summary_words import called, epochs, in_a_table, listed, longest, percent, pruned
 
 from lossprune_lib import results
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pandas as pd
-from summary_words import called, epochs, in_a_table, listed, opening
+from pages.summary_words import called, epochs, in_a_table, listed, opening
 
 from lossprune_lib import results
 from lossprune_lib.results.controls import margin

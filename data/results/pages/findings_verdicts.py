@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from findings_studies import opening
-from findings_words import CONTROLLED, NAMES, chosen, mean, over_seeds, pair, rows, setting
+from pages.findings_studies import opening
+from pages.findings_words import CONTROLLED, NAMES, chosen, mean, over_seeds, pair, rows, setting
 
 from lossprune_lib import results
 from lossprune_lib.results.statistics import FEWEST_SEEDS
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).parents[1]
 LEADS = {"worse": "is there", "better": "**is not there**: MP keeps the loss better"}
 WEIGHTS = {"worse": "not by shares alone", "better": "**by shares alone**: the control keeps the loss better"}
 # In plain words, by finding and verdict.

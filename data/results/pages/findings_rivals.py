@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from findings_controls import in_points
-from findings_studies import opening
-from findings_words import between, mean, rows, setting
+from pages.findings_controls import in_points
+from pages.findings_studies import opening
+from pages.findings_words import between, mean, rows, setting
 
 from lossprune_lib import results
 from lossprune_lib.results.controls import margin
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).parents[1]
 CHAOS = """## chaos
 
 Two prunings of one network that differ only in the order of the same examples, or in the examples drawn. *Overlap*:

@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import pandas as pd
-from findings_studies import GUESSING
-from findings_verdicts import PLAIN, clear_steps
-from findings_words import NAMES
-from summary_words import (
+from pages.findings_studies import GUESSING
+from pages.findings_verdicts import PLAIN, clear_steps
+from pages.findings_words import NAMES
+from pages.summary_words import (
     called,
     epochs,
     least_and_most,

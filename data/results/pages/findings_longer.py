@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import pandas as pd
-from findings_words import NAMES, SHORTER, is_of_controls, mean, rows, sparsity, trained
+from pages.findings_words import NAMES, SHORTER, is_of_controls, mean, rows, sparsity, trained
 
 from lossprune_lib import results
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 import pandas as pd
-from findings_longer import longer_still_in_words
-from findings_studies import GUESSING, TRAINED, control_tables, dense_error, trained_to_the_end
-from findings_verdicts import first_round
-from findings_words import NAMES, SHORTER
-from summary_controls import longest_controls
-from summary_verdicts import Cases, lag, lead
-from summary_words import (
+from pages.findings_longer import longer_still_in_words
+from pages.findings_studies import GUESSING, TRAINED, control_tables, dense_error, trained_to_the_end
+from pages.findings_verdicts import first_round
+from pages.findings_words import NAMES, SHORTER
+from pages.summary_controls import longest_controls
+from pages.summary_verdicts import Cases, lag, lead
+from pages.summary_words import (
     called,
     epochs,
     in_a_table,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pandas as pd
-from findings_rivals import chaos_table
-from summary_words import called, in_a_table, listed, opening, percent
+from pages.findings_rivals import chaos_table
+from pages.summary_words import called, in_a_table, listed, opening, percent
 
 from lossprune_lib import models, results
 from lossprune_lib.networks.weights import WeightSpace

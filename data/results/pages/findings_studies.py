@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable
 
 import pandas as pd
-from findings_words import is_of_controls
+from pages.findings_words import is_of_controls
 
 from lossprune_lib import results
 
