@@ -14,7 +14,7 @@ from lossprune_lib.results.selection import CELL, best_penalty, loss_change, the
 from lossprune_lib.results.statistics import FEWEST_SEEDS, Interval, interval, paired
 
 VERDICTS = ("refuted", "not judged", "undecided", "reproduced")  # the weakest first
-_SIMILAR = 25  # %, of what lies between MP and QM
+SIMILAR = 25  # %, of what lies between MP and QM
 LOWEST_CEILING = 0.5
 
 
@@ -85,7 +85,7 @@ def _orders(runs: pd.DataFrame, held_out: bool) -> tuple[str, str]:
     change = changes_by_seed(runs, held_out=held_out)
     mp, lm, qm = change["mp"].iloc[:, 0], change["lm"][stages[-1]], change["qm"][stages[-1]]
     lead, apart, share = paired(qm, mp), paired(lm, qm), between_orders(runs, held_out=held_out)
-    beyond = paired((lm - qm).abs(), _SIMILAR / 100 * (mp - qm))
+    beyond = paired((lm - qm).abs(), SIMILAR / 100 * (mp - qm))
     always = share.n == len(mp)
     between = f"of what lies between MP and QM, LM and QM differ by {share.words(unit=' %')}"
     evidence = (
@@ -96,10 +96,10 @@ def _orders(runs: pd.DataFrame, held_out: bool) -> tuple[str, str]:
     )
     if lead.n >= FEWEST_SEEDS and lead.verdict() != "better":
         return "refuted", f"{evidence}QM is not clearly better than MP, which by the rule refutes it."
-    evidence += f"An interval that begins above {_SIMILAR} %, or no clear lead of QM over MP, refutes it."
+    evidence += f"An interval that begins above {SIMILAR} %, or no clear lead of QM over MP, refutes it."
     if not always:
         return "undecided", evidence
-    return "reproduced" if share.high <= _SIMILAR else "refuted" if share.low > _SIMILAR else "undecided", evidence
+    return "reproduced" if share.high <= SIMILAR else "refuted" if share.low > SIMILAR else "undecided", evidence
 
 
 def between_orders(runs: pd.DataFrame, *, held_out: bool = False) -> Interval:

@@ -125,7 +125,7 @@ def test_the_summary_can_be_read_aloud_in_five_minutes() -> None:
     spoken, asked = (FOLDER / "SUMMARY.md").read_text("utf-8").split("\n## For those who ask\n")
     _, _, spoken = spoken.split("\n\n", 2)  # the title, and that it is to be read aloud
     words = re.findall(r"[^\W\d][\w']*|\d|[.](?=\d)|%", spoken)  # 98.8 %: ninety, eight, point, eight, percent
-    assert len(words) <= 840  # 168 a minute
+    assert len(words) <= 850  # 170 a minute
     interval = r"\(-?[\d.]+ to -?[\d.]+\)"
     assert not re.search(rf"{interval}|^\|", spoken, re.M)  # nobody listens to them
     assert len(re.findall(interval, asked)) > 30
@@ -176,7 +176,7 @@ def test_sampled_curvature_after_fine_tuning_by_hand() -> None:
     bounds = ttest_1samp(apart, 0).confidence_interval(0.95)
     words = f"{apart.mean():.2f} ({bounds.low:.2f} to {bounds.high:.2f})"
     assert re.search(rf"\| OBD \| 140 \| the best \| 3 \| [\d.]+ \| {re.escape(words)} \| 5 \| better \|", findings)
-    assert "After fine-tuning: undecided in 6 of 8 (digits), as good in 8 of 8 (MNIST)." in summary
+    assert "After fine-tuning: undecided in 6 of 8 (digits), as good in 8 of 8 (MNIST, of 60 epochs)." in summary
     assert (
         "margin 1 points), as good in 1, better in 1 and undecided in 6 of 8 settings; MNIST (60 + 20 epochs, "
         in summary
@@ -194,6 +194,7 @@ def test_ends_of_the_grid_of_penalties_are_named() -> None:
     assert "OBD in 14 at 0.9 (0.01)" in smallest
     assert "QM in 14 at 0.9 (1)" in largest
     assert "LM in 14 at 0.9 (" not in smallest + largest
+    assert "LM in 14 at 0.956" not in smallest + largest  # larger ones were tried there, and keep the loss worse
     controls = findings.split("## cifar10_resnet_controls\n")[1].split("\n## ")[0]
     assert "others keep the loss best: OBD in 14 at 0.9 (0.01), LM in 14 at 0.9 (0.3), QM in 14 at 0.9 (1)." in controls
 
@@ -245,6 +246,54 @@ def test_what_a_control_says_of_the_lead(
         for which, (mean, low) in (("mp", lead), (first, weights))
     )
     assert script("pages/findings_verdicts")["of_the_lead"](of_weights, of_lead) == says
+
+
+@pytest.mark.parametrize(
+    ("says", "lag", "rest", "said"),
+    [
+        ("undecided", (0.5, "undecided"), (0.1, "undecided"), "digits"),
+        ("the shares explain it", (4.0, "worse"), (-0.1, "as good as"), "digits (from 4.0 points to -0.1)"),
+        (
+            "the shares explain most of it; single weights matter",
+            (9.0, "worse"),
+            (2.0, "worse, alone"),
+            "digits (from 9.0 points to 2.0, the rest clear only taken alone)",
+        ),
+        (
+            "the shares explain it; the largest weights at its shares are better",
+            (4.0, "worse, alone"),
+            (-0.3, "better"),
+            "digits (from 4.0 points, clear only taken alone, to -0.3, with QM's shares ahead by 0.3)",
+        ),
+        (
+            "there is no lead to explain",
+            (0.2, "worse"),
+            (0.1, "undecided"),
+            "digits (it lags by 0.2 points, within our margin)",
+        ),
+        (
+            "there is no lead to explain; the largest weights at its shares are better",
+            (-0.5, "better, alone"),
+            (-0.6, "better"),
+            "digits (it leads by 0.5 points, clear only taken alone, with QM's shares ahead by 0.6)",
+        ),
+        ("single weights matter", (3.0, "worse"), (2.0, "worse"), "digits (by 2.0 points)"),
+        (
+            "there is no lead to explain; single weights matter",
+            (0.1, "as good as"),
+            (0.4, "worse, alone"),
+            "digits (with QM's shares behind by 0.4, clear only taken alone)",
+        ),
+    ],
+)
+def test_what_controls_say_aloud(
+    says: str, lag: tuple[float, str], rest: tuple[float, str], said: str, script: Callable[[str], dict[str, Any]]
+) -> None:
+    controls, numbers = script("pages/summary_controls"), {}
+    for name, (mean, verdict) in (("lag", lag), ("rest", rest)):
+        numbers |= {name: mean, f"{name}_is": verdict.split(",")[0], f"{name}_alone": "alone" in verdict}
+    told = pd.DataFrame([{"says": says, "spoken": "digits", **numbers}])
+    assert list(controls["what_rules_say"](told)) == [f"*{controls['ALOUD'][says.split('; ')[0]]}*: {said}"]
 
 
 def test_what_is_not_judged_says_why_and_no_more(script: Callable[[str], dict[str, Any]]) -> None:
@@ -322,7 +371,7 @@ def test_later_tables_have_their_sections(
     assert "Trained to the end: ResNet (2 epochs), 10.0 % dense error (limit 12 %). Not trained to the end: " in summary
     assert "; ResNet (2 epochs), 50.0 % dense error (limit 12 %)." in summary
     assert "more than QM on 1 of 4 networks, less on ResNet at 90 %. After it: " in summary
-    assert "; ResNet at 90 % (ahead by 1.0 points, at QM's shares by 1.1);" in summary
+    assert "; ResNet at 90 % (it leads by 1.0 points, with QM's shares ahead by 1.1);" in summary
     assert "ResNet after 1 epochs in float32, not 2 in bfloat16: locality *reproduced*, orders *" in summary
     assert "- `cifar10_resnet_exactness`" in findings
     assert "- `digits_exactness`" not in findings

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import pandas as pd
 from pages.findings_studies import CHANCE, opening
-from pages.findings_words import CONTROLLED, mean, rows, setting
+from pages.findings_words import CONTROLLED, OF_SHARES, mean, rows, setting
 
 from lossprune_lib import results
 from lossprune_lib.results.controls import margin
@@ -15,8 +15,9 @@ from lossprune_lib.results.statistics import FEWEST_SEEDS
 
 OF_CONTROLS = (
     "*As good as* asks for an interval within {margin} of zero. *The shares explain it* is not said where the "
-    "interval of magnitude less the criterion leaves that margin; *the shares explain most of it*, where that of "
-    "what the shares gain less what they do not includes zero; *single weights matter* and *the largest weights at "
+    "interval of magnitude less the criterion leaves that margin; *the shares explain most of it*, unless that of "
+    "what the shares gain less what they do not lies above zero; neither, unless MP's lag is clear, and more than the "
+    "margin; *single weights matter* and *the largest weights at "
     "its shares are better*, where that of magnitude less the criterion includes zero."
 )
 ALONE = ", taken alone"
@@ -85,21 +86,23 @@ def in_points(margin: float) -> str:
 
 def other_penalties(name: str, table: pd.DataFrame) -> Iterable[str]:
     """Say which step penalties were best without fine-tuning, where that was asked and all masks here have one."""
-    (asked,) = (study for study, controlled in CONTROLLED.items() if controlled == name)
-    penalties = table.loc[table["step_penalty"] > 0, "step_penalty"].unique()
-    if asked not in results.names("**") or len(penalties) > 1:
+    asked = next(study for study, controlled in CONTROLLED.items() if controlled == name)
+    (penalty,) = table.loc[table["control"].isin(OF_SHARES), "step_penalty"].unique()
+    said = f"The controls have masks of one step penalty, {penalty:g}."
+    if asked not in results.names("**"):
+        yield f"{said} Which one keeps the loss best was not asked: `{asked}` was not run.\n"
         return
     best = results.best_penalty(results.together(asked))
     here = table.loc[table["step_penalty"] > 0, ["sparsity", "criterion", "stages"]].drop_duplicates()
     other = [
         f"{r.criterion.upper()} in {r.stages} at {r.sparsity:.4g} ({r.step_penalty:g})"
         for r in best.merge(here).itertuples()
-        if r.step_penalty not in penalties
+        if r.step_penalty != penalty
     ]
     if other:
         yield (
-            f"All masks that model the loss have the step penalty {penalties[0]:g}. In `{asked}` others keep the loss "
-            f"best: {', '.join(other)}. So criteria are compared here that are not tuned alike.\n"
+            f"{said} In `{asked}` others keep the loss best: {', '.join(other)}. So criteria are compared at it that "
+            "are not tuned alike.\n"
         )
 
 

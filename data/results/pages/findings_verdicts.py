@@ -16,6 +16,8 @@ from lossprune_lib import results
 from lossprune_lib.results.statistics import FEWEST_SEEDS
 
 HERE = Path(__file__).parents[1]
+# Where more step penalties were tried, on the same networks.
+GOES_ON = {"cifar10_resnet_quarter": "cifar10_resnet_penalties"}
 LEADS = {"worse": "is there", "better": "**is not there**: MP keeps the loss better"}
 WEIGHTS = {"worse": "not by shares alone", "better": "**by shares alone**: the control keeps the loss better"}
 # In plain words, by finding and verdict.
@@ -45,7 +47,15 @@ def section(name: str) -> str:
     table = results.together(name)
     alone = loss_changes(results.load(name), f" ({name} alone)") if results.belonging(name) else []
     return "\n".join(
-        [*opening(name, table), *loss_changes(table), *alone, *gaps(table), *verdicts(name, table), *by_shares(name)]
+        [
+            *opening(name, table),
+            *loss_changes(table),
+            *at_the_end_of_the_grid(name, table),
+            *alone,
+            *gaps(table),
+            *verdicts(name, table),
+            *by_shares(name),
+        ]
     )
 
 
@@ -56,21 +66,30 @@ def loss_changes(table: pd.DataFrame, which: str = "") -> Iterable[str]:
         ["sparsity", "criterion", "stages", "lambda", "ours", "interval", "paper"],
         ([*chosen(r), pair(r.paper_mean, r.paper_spread)] for r in beside.itertuples()),
     )
-    yield from at_the_end_of_the_grid(table)
 
 
-def at_the_end_of_the_grid(table: pd.DataFrame) -> Iterable[str]:
+def at_the_end_of_the_grid(name: str, table: pd.DataFrame) -> Iterable[str]:
     """Say where the best step penalty is the smallest or largest of those tried, so that the best may lie beyond."""
-    tried = table.groupby(["sparsity", "criterion", "stages"])["step_penalty"].agg(["min", "max", "nunique"])
+    if name in GOES_ON.values():
+        return
+    cell = ["sparsity", "criterion", "stages"]
+    more = GOES_ON.get(name)
+    there = more in results.names("**")
+    goes_on = results.best_penalty(results.load(more)).set_index(cell)["mean"] if there else {}
+    tried = table.groupby(cell)["step_penalty"].agg(["min", "max", "nunique"])
     ends: dict[str, list[str]] = {"smallest": [], "largest": []}
     for r in results.best_penalty(table).itertuples():
-        of = tried.loc[r.sparsity, r.criterion, r.stages]
+        here = r.sparsity, r.criterion, r.stages
+        if here in goes_on and goes_on[here] > r.mean:  # larger ones were tried, too
+            continue
+        of = tried.loc[here]
         for which, end in (("smallest", of["min"]), ("largest", of["max"])):
             if of["nunique"] > 1 and r.step_penalty == end and end > 0:
                 ends[which].append(f"{r.criterion.upper()} in {r.stages} at {r.sparsity:.4g} ({end:g})")
     if said := [f"the {which} for {', '.join(of)}" for which, of in ends.items() if of]:
+        too = f" (with those of `{more}`)" * there
         yield from [
-            f"The best penalty is an end of those tried, so a better one may lie beyond: {'; '.join(said)}.",
+            f"The best penalty is an end of those tried{too}, so a better one may lie beyond: {'; '.join(said)}.",
             "",
         ]
 

@@ -16,6 +16,7 @@ from lossprune_lib import results
 CLEAR = ["better", "worse"]
 EXPLAINED = ("the shares explain it", "the shares explain most of it")
 NO_LEAD = "there is no lead to explain"
+WEIGHTS = "single weights matter"
 BETTER = "the largest weights at its shares are better"  # a later rule, as JUDGING.md says
 OTHERS = {
     "gradual": "Magnitude pruned gradually in training, a yardstick",
@@ -28,7 +29,9 @@ ALOUD = {
     EXPLAINED[1]: "QM's shares explain most of magnitude's lag",
     NO_LEAD: "magnitude does not lag behind QM",
     BETTER: "magnitude at QM's shares is better than QM",
+    WEIGHTS: "at QM's shares its single weights matter",
     "undecided": "undecided",
+    "not judged": "not judged",
 }
 
 
@@ -69,22 +72,32 @@ def given_shares() -> tuple[str, str]:
 def what_rules_say(told: pd.DataFrame) -> Iterable[str]:
     """Say of each sentence on controls where it was said, and how much it is about."""
     first = told["says"].str.split("; ").str[0]
-    for sentence, aloud in ALOUD.items():
-        if places := [place(r) for r in told[first == sentence].itertuples()]:
-            yield f"*{aloud}*: {'; '.join(places) if '(' in ''.join(places) else listed(places)}"
+    for sentence in sorted(first.unique(), key=[*ALOUD].index):
+        places = [place(r) for r in told[first == sentence].itertuples()]
+        yield f"*{ALOUD[sentence]}*: {'; '.join(places) if '(' in ''.join(places) else listed(places)}"
 
 
 def place(r: Any) -> str:
     """Return a case with what its controls come to, in points."""
-    said, rest = str(r.says).split("; "), f"{-r.rest:.1f}"
-    alone = ", clear only taken alone" * r.alone
-    if said[0] in EXPLAINED:
-        left = f" ({alone.removeprefix(', ') or 'clear'})" * ("single weights matter" in said)
-        return f"{r.spoken} (from {r.lag:.1f} points to {r.rest:.1f}{left and ', ' + left.strip(' ()')})"
-    if said[0] == NO_LEAD:
-        ahead = [f"ahead by {-r.lag:.1f} points"] * r.ahead + [f"at QM's shares by {rest}{alone}"] * (BETTER in said)
-        return f"{r.spoken} ({', '.join(ahead)})" if ahead else str(r.spoken)
-    return f"{r.spoken} (by {rest} points{alone})" if said[0] == BETTER else str(r.spoken)
+    first, *more = str(r.says).split("; ")
+    said = []
+    if first in EXPLAINED:
+        said.append(f"from {r.lag:.1f} points{only(r.lag_alone)}{',' * r.lag_alone} to {r.rest:.1f}")
+        said += [f"the rest clear{' only taken alone' * r.rest_alone}"] * (WEIGHTS in more)
+    if first == NO_LEAD and r.lag_is == "better":
+        said.append(f"it leads by {-r.lag:.1f} points{only(r.lag_alone)}")
+    if first == NO_LEAD and r.lag_is == "worse":
+        said.append(f"it lags by {r.lag:.1f} points, within our margin")
+    if first in (BETTER, WEIGHTS):
+        said.append(f"by {abs(r.rest):.1f} points{only(r.rest_alone)}")
+    elif BETTER in more or (WEIGHTS in more and first not in EXPLAINED):
+        side = "ahead" if BETTER in more else "behind"
+        said.append(f"with QM's shares {side} by {abs(r.rest):.1f}{only(r.rest_alone)}")
+    return f"{r.spoken} ({', '.join(said)})" if said else str(r.spoken)
+
+
+def only(alone: bool) -> str:
+    return ", clear only taken alone" * alone
 
 
 def of_controls(name: str, table: pd.DataFrame, stages: int) -> pd.DataFrame:
@@ -95,8 +108,7 @@ def of_controls(name: str, table: pd.DataFrame, stages: int) -> pd.DataFrame:
     for sparsity, part in found[found["second"] == "qm"].groupby("sparsity"):
         of = part.set_index("first")
         (lost,) = before[(before["sparsity"] == sparsity) & (before["first"] == "magnitude")].itertuples()
-        mp, magnitude = of.loc["mp"], of.loc["magnitude"]
-        says = str(mp["sentence"])
+        says = str(of.loc["mp", "sentence"])
         rows.append(
             {
                 "network": called(name),
@@ -105,16 +117,19 @@ def of_controls(name: str, table: pd.DataFrame, stages: int) -> pd.DataFrame:
                 "epochs": epochs(table),
                 "before": lost.verdict,
                 "loss": f"{lost.mean:+.2f} {between(lost.low, lost.high)}",
-                "lag": mp["mean"],
-                "ahead": mp["verdict"] == "better",
-                "rest": magnitude["mean"],
-                "alone": magnitude["verdict"] in CLEAR and bool(magnitude["alone"]),
+                **measured("lag", of.loc["mp"]),
+                **measured("rest", of.loc["magnitude"]),
                 "says": says,
                 "in italics": f"*{says}*",
                 **{first: f"{r['mean']:+.2f} {between(r['low'], r['high'])}{star(r)}" for first, r in of.iterrows()},
             }
         )
     return pd.DataFrame(rows)
+
+
+def measured(name: str, r: pd.Series) -> dict[str, object]:
+    """Return a difference's mean, its verdict, and whether it is clear only taken alone, under names of columns."""
+    return {name: r["mean"], f"{name}_is": r["verdict"], f"{name}_alone": r["verdict"] in CLEAR and bool(r["alone"])}
 
 
 def star(r: pd.Series) -> str:

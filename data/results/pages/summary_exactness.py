@@ -34,7 +34,7 @@ def exactness() -> tuple[str, str]:
         *([f"In {listed(spoken)} settings."] if spoken else []),
     ]
     if tuned:
-        spoken.append(f"After fine-tuning: {', '.join(mostly(name, t) for name, t in tuned.items())}.")
+        spoken.append(f"After fine-tuning: {', '.join(mostly(name, tables) for name in tuned)}.")
     waiting = results.missing("exactness")
     if waiting:
         spoken.append(f"Not run yet: {', '.join(waiting)}.")
@@ -46,10 +46,14 @@ def exactness() -> tuple[str, str]:
     )
 
 
-def mostly(name: str, table: pd.DataFrame) -> str:
+def mostly(name: str, tables: dict[str, pd.DataFrame]) -> str:
     """Say which verdict falls most often on the errors after fine-tuning."""
-    counts = results.exactness(table, tuned=True)["verdict"].value_counts()
-    return f"{str(counts.index[0]).removesuffix(' as')} in {counts.iloc[0]} of {counts.sum()} ({called(name)})"
+    counts = results.exactness(tables[name], tuned=True)["verdict"].value_counts()
+    trained = [
+        f"{tables[of]['training_epochs'].max():.0f}" for of in (name, name.removesuffix("_tuned")) if of in tables
+    ]
+    other = f", of {trained[0]} epochs" if len({*trained}) > 1 else ""
+    return f"{str(counts.index[0]).removesuffix(' as')} in {counts.iloc[0]} of {counts.sum()} ({called(name)}{other})"
 
 
 def of_errors(name: str, table: pd.DataFrame) -> str:

@@ -29,14 +29,14 @@ def fooled() -> tuple[str, str]:
     others = listed(f"{100 * share['mean']:.0f} %" for share in shares["mp"].values())
 
     def whom(of: list[str]) -> str:
-        return "all" if len(of) == len(verdicts) else listed(of)
+        return "" if len(of) == len(verdicts) else f" ({listed(of)})"
 
     claims = []
     for claim, words in CLAIMS.items():
         by: dict[str, list[str]] = {}
         for name, verdict in verdicts[claim].items():
             by.setdefault(verdict + why(claim, verdict, found.loc[name]), []).append(called(str(name)))
-        claims.append(f"*{words}*: {'; '.join(f'{said} ({whom(of)})' for said, of in by.items())}.")
+        claims.append(f"*{words}*: {'; '.join(f'{said}{whom(of)}' for said, of in by.items())}.")
     first, *others_below = claims
     orders = [
         [f"{found.loc[(name, f'rank correlation of cost and place, {who}'), 'mean']:.2f}" for name in verdicts.index]
@@ -93,18 +93,22 @@ def layer_shares() -> tuple[str, str]:
                 f"{least_and_most(of.within_fixed.mean for of in small.values())}{not_clear(small)}."
             )
         else:
-            clear = all(of.within.verdict() != "undecided" for of in found.values())
+            clear = all(x.low > 0 for at, of in found.items() for x in both_correlations(small.get(at, of)))
             of_mnist.append(f"{'clear' if clear else 'not'} after {epochs(table)}")
         for at, of in found.items():
             words = [*correlations(of), *(correlations(small[at]) if at in small else [""] * 3)]
             shown.append([f"{opening(name)}, {at}, {epochs(table)} epochs", *words])
-    spoken.append(f"On MNIST that is {', '.join(of_mnist)} epochs.")
+    spoken.append(f"On MNIST both are {', '.join(of_mnist)} epochs.")
     head = ["within a criterion", "loss change and gap correlate by", "with the shares held fixed", "ceiling"]
     head += [f"step penalties of at most {SMALL}", "these, with the shares held fixed", "their ceiling"]
     return " ".join(spoken), (
         f"{in_a_table(head, shown)}\n\nLarger step penalties, which not every study has, bring all criteria near MP's "
         "mask. *Not given*: too few runs for so many layers."
     )
+
+
+def both_correlations(found: results.Preserving) -> tuple[results.Interval, results.Interval]:
+    return found.within, found.within_fixed
 
 
 def correlations(found: results.Preserving) -> list[str]:

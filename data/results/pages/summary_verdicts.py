@@ -21,7 +21,7 @@ from pages.summary_words import (
 )
 
 from lossprune_lib import results
-from lossprune_lib.results.findings import VERDICTS, against_ceiling, between_orders
+from lossprune_lib.results.findings import SIMILAR, VERDICTS, against_ceiling, between_orders
 from lossprune_lib.results.statistics import FEWEST_SEEDS
 
 HEADINGS = {
@@ -113,7 +113,10 @@ def aloud(cases: Cases, every: dict[str, pd.DataFrame]) -> str:
         plain.append(f"With QM: {'; '.join(of_stages(case) for case in cases)}.")
     if number == 2 and verdict != "refuted":
         goes = [f"{way_of_linear(case)}{f' ({called(case.name)})' * (len(cases) > 1)}" for case in cases]
-        asks = " (the intervals reach below our rule's 75 %)" * (verdict == "undecided")
+        below = all(between_orders(part).high > SIMILAR for case in cases for part in case.alike)
+        asks = (
+            f" (each interval reaches below our rule's {100 - SIMILAR} %)" if verdict == "undecided" and below else ""
+        )
         plain = [f"Of the way from magnitude to QM, LM goes {listed(goes)}{asks}."]
     if (number, verdict) == (2, "refuted") and all(lead(case.table).verdict() != "better" for case in cases):
         plain = ["Our rule says so because QM does not clearly beat magnitude there. LM and QM themselves:"]
@@ -124,8 +127,9 @@ def aloud(cases: Cases, every: dict[str, pd.DataFrame]) -> str:
     for case in cases:
         alike.setdefault(case.where, []).append(called(case.name))
     places = "; ".join(f"{listed(of)}{where}" for where, of in alike.items())
-    if number == 3 and (ordered := [called(case.name) for case in cases if ordered_within(case)]):
-        plain.append(f"(Within one criterion it does on {listed(ordered)}.)")
+    ordered = [called(case.name) for case in cases if (number, verdict) == (3, "undecided") and ordered_within(case)]
+    if ordered:
+        plain.append(f"(Among one criterion's runs, large penalties included, it does on {listed(ordered)}.)")
     return f"**{NAMES[number].capitalize()}**: {places}. {' '.join(plain)}"
 
 
@@ -146,7 +150,7 @@ def of_stages(case: Case) -> str:
 
 
 def way_of_linear(case: Case) -> str:
-    """Return how much of the way from MP to QM is LM's, by the rule: the least and the most over the sparsities."""
+    """Return how much of the way from MP to QM is LM's: the least and the most over the sparsities."""
     return f"{least_and_most((100 - between_orders(part).mean for part in case.alike), '.0f')} %"
 
 
@@ -159,7 +163,7 @@ def of_linear(cases: Cases) -> Iterable[str]:
         if found.verdict() != "undecided"
     ]
     if alike := [name for name, found in apart.items() if found.verdict() == "undecided"]:
-        said.append(f"on {listed(alike)} not clearly different")
+        said.append(f"on {listed(alike)} no difference is clear")
     yield f"{', '.join(said)}."
 
 
