@@ -29,8 +29,8 @@ def what_the_paper_says() -> Iterable[str]:
     gaps = two[two["network"] == "mlp_300_100"].set_index("criterion")["mean"]
     way = 100 * (change["mp"] - change["lm"]) / (change["mp"] - change["qm"])
     yield (
-        "Laurent and others (2020) model the loss, and remove the weights that matter least to it. They find, with "
-        "numbers for MNIST:"
+        "Laurent and others (2020) model the loss, remove the weights that matter least to it, and find (numbers for "
+        "MNIST):"
     )
     yield "\n".join(
         [

@@ -275,7 +275,7 @@ def test_what_a_control_says_of_the_lead(
             "there is no lead to explain; the largest weights at its shares are better",
             (-0.5, "better, alone"),
             (-0.6, "better"),
-            "digits (it leads by 0.5 points, clear only taken alone, with QM's shares ahead by 0.6)",
+            "digits (it leads by 0.5 points, clear only taken alone, with QM's shares by 0.6)",
         ),
         ("single weights matter", (3.0, "worse"), (2.0, "worse"), "digits (by 2.0 points)"),
         (
@@ -371,7 +371,7 @@ def test_later_tables_have_their_sections(
     assert "Trained to the end: ResNet (2 epochs), 10.0 % dense error (limit 12 %). Not trained to the end: " in summary
     assert "; ResNet (2 epochs), 50.0 % dense error (limit 12 %)." in summary
     assert "more than QM on 1 of 4 networks, less on ResNet at 90 %. After it: " in summary
-    assert "; ResNet at 90 % (it leads by 1.0 points, with QM's shares ahead by 1.1);" in summary
+    assert "; ResNet at 90 % (it leads by 1.0 points, with QM's shares by 1.1);" in summary
     assert "ResNet after 1 epochs in float32, not 2 in bfloat16: locality *reproduced*, orders *" in summary
     assert "- `cifar10_resnet_exactness`" in findings
     assert "- `digits_exactness`" not in findings

@@ -60,7 +60,7 @@ def of_own_masks(name: str, table: pd.DataFrame) -> tuple[dict[str, str], list[o
         "qm": f"{of_draws['qm'].mean:.0f} % ({called(name)}{one})",
         "chance": f"{100 * by_chance(name, runs['sparsity'].iloc[0]):.0f} %",
         "same": same,
-        "verdict": f"{verdict} ({called(name)}: {chaotic} settings chaotic)",
+        "verdict": f"{verdict} ({called(name)}: {chaotic} settings)",
     }
     return words, [
         f"{opening(name)}, {percent(runs['sparsity'].iloc[0])}",

@@ -91,8 +91,8 @@ def place(r: Any) -> str:
     if first in (BETTER, WEIGHTS):
         said.append(f"by {abs(r.rest):.1f} points{only(r.rest_alone)}")
     elif BETTER in more or (WEIGHTS in more and first not in EXPLAINED):
-        side = "ahead" if BETTER in more else "behind"
-        said.append(f"with QM's shares {side} by {abs(r.rest):.1f}{only(r.rest_alone)}")
+        side = "behind " if WEIGHTS in more else "ahead " * (r.lag_is != "better")
+        said.append(f"with QM's shares {side}by {abs(r.rest):.1f}{only(r.rest_alone)}")
     return f"{r.spoken} ({', '.join(said)})" if said else str(r.spoken)
 
 

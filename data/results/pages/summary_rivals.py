@@ -73,7 +73,7 @@ def why(claim: str, verdict: str, found: pd.DataFrame) -> str:
 
 def layer_shares() -> tuple[str, str]:
     """Return what is said of the layers' shares, and its table."""
-    spoken = ["**The layers' shares.** A criterion decides how much each layer keeps, then which weights."]
+    spoken = ["**The layers' shares.**"]
     shown, of_mnist = [], []
     for name in ("digits", "mnist", "mnist_200"):
         table = results.load(name)

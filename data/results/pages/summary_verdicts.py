@@ -193,4 +193,4 @@ def beside_the_paper(studies: dict[str, pd.DataFrame]) -> str:
     if not said:
         return ""
     counts = "; ".join(f"of {network}, {listed(of_network)}" for network, of_network in said.items())
-    return f"- **The paper's numbers**: {counts} epochs differ clearly (training + fine-tuning)."
+    return f"- **The paper's numbers**: {counts} epochs differ clearly."
