@@ -804,7 +804,7 @@ ends.reveal(
 
 # %% [markdown]
 # On the VGG QM had kept the loss clearly better than MP (by 0.70 nats) and OBD (by 0.58). Whether LM kept it as well as QM, four VGGs cannot tell. On the residual network
-# it had not: in three of four networks it lost more than MP (0.74 nats more on average, -0.31 to 1.79). This is at one λ, planned before any of these networks was trained. Another may keep the loss better; the prunings with others are not finished.
+# it had not: in three of four networks it lost more than MP (0.74 nats more on average, -0.31 to 1.79). This is at one λ, planned before any of these networks was trained, and a poor one: with λ = 1, the largest and the best of the four tried, QM loses 1.52 nats, less than MP in three of four (0.55 less on average, -0.54 to 1.63, so open as well). Such masks were not fine-tuned.
 #
 # And what did that buy? On these VGGs, after six epochs, **the better kept loss did not buy a clearly better network**: the outcome has the numbers. That fits the paper's third finding, but it is no verdict on it: our rule asks for the correlation near the best run, and that needs many fine-tuned runs of each network. On the residual network QM had no better kept loss to buy anything with, and it ended behind MP.
 #

@@ -20,10 +20,11 @@ FINDINGS = (TABLES / "FINDINGS.md").read_text("utf-8")  # computed from the tabl
 MOST = 0.95601953488896  # 1 - 0.8^14, the higher sparsity of the convolutional studies
 VGG, VGG_BEFORE = "longer_training/cifar10_vgg_100_epochs", "longer/cifar10_vgg_quarter"
 RESNET = "longer/cifar10_resnet_quarter"
+RESNET_LONGER = "longer_training/cifar10_resnet_100_epochs"
 RESNET_140 = "longer/cifar10_resnet_140"  # more stages of the networks of RESNET
 # Fine-tuned masks: each name is of two tables, "_controls" and "_criteria".
 VGG_MASKS, VGG_MASKS_BEFORE = VGG, "controls/cifar10_vgg"
-RESNET_MASKS, RESNET_MASKS_BEFORE = "longer_training/cifar10_resnet_100_epochs", "controls/cifar10_resnet"
+RESNET_MASKS, RESNET_MASKS_BEFORE = RESNET_LONGER, "controls/cifar10_resnet"
 
 
 def read(*names: str) -> pd.DataFrame:
@@ -91,6 +92,9 @@ def of_locality() -> Iterable[str]:
     yield f"QM minus MP is {with_ends(residual)}, n = {len(residual)}, on the residual network, and {with_ends(vgg)}"
     yield f"LM loses clearly more (by {apart.mean():.2f} nats, {ends(apart)})"
     yield f"not clear ({vgg_apart.mean():.2f}, {ends(vgg_apart)})"
+    longer, longer_apart = leads(RESNET_LONGER, sparsity=0.9)
+    yield f"QM minus MP is {with_ends(longer)}, which is not clear, and LM loses"
+    yield f"(by {longer_apart.mean():.2f} nats, {ends(longer_apart)})"
 
 
 def of_predictions() -> Iterable[str]:
@@ -128,10 +132,10 @@ def of_masks_twice() -> Iterable[str]:
     yield "share one in twenty of theirs; if they keep as many weights of each layer as QM does, one in thirteen."
 
 
-def leads(*studies: str) -> tuple[pd.Series, pd.Series]:
-    """Return QM's loss change less MP's, and LM's less QM's, at the higher sparsity and the most stages."""
+def leads(*studies: str, sparsity: float = MOST) -> tuple[pd.Series, pd.Series]:
+    """Return QM's loss change less MP's, and LM's less QM's, at a sparsity and the most stages."""
     stages = int(read(*studies)["stages"].max())
-    mp, lm, qm = (best(studies, of, at, MOST) for of, at in (("mp", 1), ("lm", stages), ("qm", stages)))
+    mp, lm, qm = (best(studies, of, at, sparsity) for of, at in (("mp", 1), ("lm", stages), ("qm", stages)))
     return qm - mp, lm - qm
 
 
@@ -151,13 +155,6 @@ def of_fine_tuning() -> Iterable[str]:
     equal = [(of["uniform"] - of["qm"]).mean() for of in (vgg, residual)]
     yield f"Equal shares cost {equal[0]:.0f} points on the VGG, and {equal[1]:.1f} on the residual network."
     assert round((residual["shuffled"] - residual["qm"]).mean()) == 6
-    near, behind = before_residual["shuffled"] - before_residual["qm"], residual["shuffled"] - residual["qm"]
-    assert ((near.abs() < 0.02).sum(), (near > 0.4).sum()) == (2, 2)
-    yield f"all four end about six points behind it ({behind.min():.1f} to {behind.max():.1f})"
-    assert (before_residual["obd"] < before_residual["qm"]).all()
-    assert (residual[["mp", "obd"]].max(axis=1) < residual["qm"]).all()
-    obd = residual["qm"] - residual["obd"]
-    yield f"take its {obd.mean():.2f} points ahead on the residual network ({ends(obd)}) as a strong hint"
     yield f"the shuffled masks had lost {(before_vgg['shuffled'] - before_vgg['qm']).mean():.1f} nats more than QM's"
     dense = [100 * masks(study, "dense_test_error")["qm"] for study in (VGG_MASKS, RESNET_MASKS)]
     means, most = [f"{of.mean():.1f} %" for of in dense], [f"{of.max():.2f} %" for of in dense]
@@ -175,7 +172,23 @@ def of_fine_tuning() -> Iterable[str]:
     ahead_now = vgg["qm"] - vgg["obd"]
     yield f"With 100 epochs OBD is {ahead_now.mean():.2f} points ahead"
     yield f"(the lead is {(ahead_then - ahead_now).mean():.2f} points smaller, {ends(ahead_then - ahead_now)})"
-    yield from of_shorter_training()
+    yield from [*of_residual_networks(), *of_shorter_training()]
+
+
+def of_residual_networks() -> Iterable[str]:
+    """Of those that were trained for 100 epochs."""
+    before, after = lost(RESNET_LONGER), points(RESNET_LONGER)
+    lead, qm = leads(RESNET_LONGER, sparsity=0.9)[0], best(RESNET_LONGER, "qm", 14, 0.9)
+    assert (lead < 0).sum() == 3
+    yield f"QM loses {qm.mean():.2f} nats, less than MP in three of four"
+    yield f"({-lead.mean():.2f} less on average, {ends(-lead)}, so open as well)"
+    near, behind = before["shuffled"] - before["qm"], after["shuffled"] - after["qm"]
+    assert ((near.abs() < 0.02).sum(), (near > 0.4).sum()) == (2, 2)
+    yield f"all four end about six points behind it ({behind.min():.1f} to {behind.max():.1f})"
+    assert (before["obd"] < before["qm"]).all()
+    assert (after[["mp", "obd"]].max(axis=1) < after["qm"]).all()
+    obd = after["qm"] - after["obd"]
+    yield f"take its {obd.mean():.2f} points ahead on the residual network ({ends(obd)}) as a strong hint"
 
 
 def of_shorter_training() -> Iterable[str]:
@@ -232,7 +245,13 @@ def of_scale() -> Iterable[str]:
             tested[of_seed["true_change"].abs().idxmin()] - tested[of_seed["gap"] == of_seed["gap"].min()].mean()
         )
     yield f"ends {pd.Series(cost).mean():.2f} points behind ({ends(pd.Series(cost))})"
-    for studies in ((RESNET, RESNET_140), (VGG,)):
+    at_90, apart = leads(RESNET_LONGER, sparsity=0.9)
+    at_most = leads(RESNET_LONGER)[0]
+    yield f"({at_90.mean():.2f}, {ends(at_90)}, at 90 %; {at_most.mean():.2f}, {ends(at_most)}, at 95.6 %)"
+    beyond = apart.abs() + at_90 / 4
+    yield f"at 90 %: {apart.mean():.2f} nats ({ends(apart)}), and {beyond.mean():.2f} nats more than a quarter"
+    yield f"more than a quarter ({ends(beyond)})"
+    for studies in ((RESNET, RESNET_140), (VGG,), (RESNET_LONGER,)):
         runs = read(*studies)
         assert (runs[runs["sparsity"] > 0.95]["pruned_train_loss"] > 2.3026).mean() > 0.9
     yield "At 95.6 % more than nine in ten of these pruned networks have a loss above 2.3 nats, that of guessing"
