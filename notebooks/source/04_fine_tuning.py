@@ -817,7 +817,7 @@ ends.reveal(
 # ### And the budget?
 #
 # That is what these masks were planned for. Magnitude at QM's shares is on the residual network 0.45 points *ahead* of QM's own weights (0.23 to 0.67), clear also among all comparisons of this study; on the VGG it is open.
-# MP's shares are as good as QM's: magnitude at either ends level, within a quarter of a point. Equal shares cost 11 points on the VGG, and 1.5 on the residual network. (LAMP, left out of the table, does not clearly differ from QM.)
+# MP's shares are as good as QM's: magnitude at either ends level (both intervals lie within half a point, our margin). Equal shares cost 11 points on the VGG, and 1.5 on the residual network. (LAMP, left out of the table, does not clearly differ from QM.)
 #
 # Still, it matters which weights stay. Shuffled within its layers, QM's mask ends six points worse on the residual network; on the VGG none of the four learns anything in six epochs. Was that to be seen before fine-tuning? On the VGG
 # the shuffled masks had lost 1.3 nats more than QM's. Here are the residual networks, one by one: the loss change before fine-tuning, and the test error after it.

@@ -150,8 +150,8 @@ def of_fine_tuning() -> Iterable[str]:
     shares = residual["qm"] - residual["magnitude"]
     yield f"on the residual network {shares.mean():.2f} points *ahead* of QM's own weights ({ends(shares)})"
     assert ttest_1samp(residual["qm"] - residual["mp"], 0).confidence_interval(0.95).low > 0  # it ended behind MP
-    level = [(of["mp"] - of["magnitude"]).mean() for of in (vgg, residual)]
-    assert max(map(abs, level)) < 0.25
+    level = [ttest_1samp(of["mp"] - of["magnitude"], 0).confidence_interval(0.95) for of in (vgg, residual)]
+    assert all(-0.5 < of.low < 0 < of.high < 0.5 for of in level)
     equal = [(of["uniform"] - of["qm"]).mean() for of in (vgg, residual)]
     yield f"Equal shares cost {equal[0]:.0f} points on the VGG, and {equal[1]:.1f} on the residual network."
     assert round((residual["shuffled"] - residual["qm"]).mean()) == 6
