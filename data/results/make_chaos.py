@@ -218,16 +218,22 @@ def note(table: pd.DataFrame) -> str:
         for name in NETWORKS
     }
     lacking = "; ".join(f"{name}: {', '.join(blocks)}" for name, blocks in of.items() if blocks)
+    not_run = (
+        f"\n| not run, for want of time | {len(cut)} of {len(NETWORKS) * len(BLOCKS)} blocks, the last in `BLOCKS` "
+        f"({lacking}) |"
+        if cut
+        else ""
+    )
     minutes = table["seconds"].sum() / 60
     return f"""# chaos
 
-Made by `python data/results/make_chaos.py`. The same machine and versions give the same numbers again.
+Made by `python data/results/make_chaos.py`. The same machine and versions give the same numbers again;
+another machine need not.
 
 | | |
 |---|---|
 | how | the settings at the head of [make_chaos.py](../make_chaos.py), and [JUDGING.md](../JUDGING.md), "Chaos" |
-{rows}
-| not run, for want of time | {len(cut)} of {len(NETWORKS) * len(BLOCKS)} blocks, the last in `BLOCKS` ({lacking}) |
+{rows}{not_run}
 | when | {table["finished"].min()} to {table["finished"].max()} |
 | where | cpu ({platform.machine()}, {os.cpu_count()} cores), {minutes:.0f} minutes of processor time |
 | from | {"; ".join(sorted(table["versions"].unique()))} |

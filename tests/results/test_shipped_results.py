@@ -160,7 +160,7 @@ def test_longer_still_by_hand() -> None:
         (row,) = runs.query(seed).itertuples()
         gaps.append(100 * (row.tuned_test_error - row.dense_test_error))
     assert f"| QM | {gaps[0]:.2f} | {gaps[1]:.2f} | {gaps[1] - gaps[0]:+.2f} |" in findings
-    assert "in percentage points. Of\n7 gaps 7 are larger then, by up to 0.40." in findings
+    assert "in percentage points. Of\n7 gaps 7 are larger then, by up to 0.40; of the validation gaps, 4." in findings
 
 
 def test_sampled_curvature_after_fine_tuning_by_hand() -> None:
@@ -263,7 +263,7 @@ def test_what_a_control_says_of_the_lead(
             "the shares explain it; the largest weights at its shares are better",
             (4.0, "worse, alone"),
             (-0.3, "better"),
-            "digits (from 4.0 points, clear only taken alone, to -0.3, with QM's shares ahead by 0.3)",
+            "digits (from 4.0 points, clear only taken alone, to -0.3, with QM's shares ahead by 0.30)",
         ),
         (
             "there is no lead to explain",
@@ -275,14 +275,14 @@ def test_what_a_control_says_of_the_lead(
             "there is no lead to explain; the largest weights at its shares are better",
             (-0.5, "better, alone"),
             (-0.6, "better"),
-            "digits (it leads by 0.5 points, clear only taken alone, with QM's shares by 0.6)",
+            "digits (it leads by 0.50 points, clear only taken alone, with QM's shares by 0.60)",
         ),
         ("single weights matter", (3.0, "worse"), (2.0, "worse"), "digits (by 2.0 points)"),
         (
             "there is no lead to explain; single weights matter",
             (0.1, "as good as"),
             (0.4, "worse, alone"),
-            "digits (with QM's shares behind by 0.4, clear only taken alone)",
+            "digits (with QM's shares behind by 0.40, clear only taken alone)",
         ),
     ],
 )
@@ -370,8 +370,8 @@ def test_later_tables_have_their_sections(
     assert "; ResNet is not trained to the end, except in controls." in summary
     assert "Trained to the end: ResNet (2 epochs), 10.0 % dense error (limit 12 %). Not trained to the end: " in summary
     assert "; ResNet (2 epochs), 50.0 % dense error (limit 12 %)." in summary
-    assert "more than QM on 1 of 4 networks, less on ResNet at 90 %. After it: " in summary
-    assert "; ResNet at 90 % (it leads by 1.0 points, with QM's shares by 1.1);" in summary
+    assert "more than QM on MNIST, less on ResNet at 90 %. After it: " in summary
+    assert "; ResNet at 90 % (it leads by 1.00 points, with QM's shares by 1.10);" in summary
     assert "ResNet after 1 epochs in float32, not 2 in bfloat16: locality *reproduced*, orders *" in summary
     assert "- `cifar10_resnet_exactness`" in findings
     assert "- `digits_exactness`" not in findings

@@ -21,8 +21,8 @@ Two prunings of one network that differ only in the order of the same examples, 
 weights kept by both, as a share of those kept by either. *Move*: how far apart their loss changes are, in nats.
 *Distance*: how far the criterion's loss change is from those of the two others, with the same settings. On the digits
 each seed is a network of its own; on mnist it is a draw of the examples for one network, and the intervals say nothing
-of other networks. What is *chaotic*, *stable*, *steady* or *open* is said in JUDGING.md, and what was not run in
-`chaos/chaos.md`. It is refuted if all settings are stable, or the losses of a chaotic one are unsteady.
+of other networks. What is *chaotic*, *stable*, *steady* or *open* is said in JUDGING.md. It is refuted
+if all settings are stable, or the losses of a chaotic one are unsteady.
 """
 PREDICTIONS = """## predictions
 

@@ -47,11 +47,12 @@ def given_shares() -> tuple[str, str]:
         pd.concat([of_controls(name, table, stages) for name, table in tables.items()], ignore_index=True)
         for stages in (14, 140)
     )
-    more = told["before"].eq("worse").groupby(told["network"]).all()  # several sparsities are one case
+    more = told["before"].eq("worse").groupby(told["network"], sort=False).all()  # several sparsities are one case
     less = [r.spoken for r in told[told["before"] == "better"].itertuples()]
-    where = f"{'all' if more.all() else f'{more.sum()} of'} {len(more)} networks"
+    where = f"all {len(more)} networks" if more.all() else listed(more.index[more])
     spoken = (
-        "**Controls** give magnitude QM's shares. Before fine-tuning it loses clearly more than QM on "
+        "**Controls** give magnitude QM's shares (QM at one penalty, not always its best). Before fine-tuning "
+        "it loses clearly more than QM on "
         f"{where}{f', less on {listed(less)}' if less else ''}. After it: {'; '.join(what_rules_say(told))}."
     )
     waiting = results.missing("controls")
@@ -85,14 +86,14 @@ def place(r: Any) -> str:
         said.append(f"from {r.lag:.1f} points{only(r.lag_alone)}{',' * r.lag_alone} to {r.rest:.1f}")
         said += [f"the rest clear{' only taken alone' * r.rest_alone}"] * (WEIGHTS in more)
     if first == NO_LEAD and r.lag_is == "better":
-        said.append(f"it leads by {-r.lag:.1f} points{only(r.lag_alone)}")
+        said.append(f"it leads by {-r.lag:.2f} points{only(r.lag_alone)}")
     if first == NO_LEAD and r.lag_is == "worse":
         said.append(f"it lags by {r.lag:.1f} points, within our margin")
     if first in (BETTER, WEIGHTS):
         said.append(f"by {abs(r.rest):.1f} points{only(r.rest_alone)}")
     elif BETTER in more or (WEIGHTS in more and first not in EXPLAINED):
         side = "behind " if WEIGHTS in more else "ahead " * (r.lag_is != "better")
-        said.append(f"with QM's shares {side}by {abs(r.rest):.1f}{only(r.rest_alone)}")
+        said.append(f"with QM's shares {side}by {abs(r.rest):.2f}{only(r.rest_alone)}")
     return f"{r.spoken} ({', '.join(said)})" if said else str(r.spoken)
 
 

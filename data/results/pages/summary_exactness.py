@@ -28,9 +28,15 @@ def exactness() -> tuple[str, str]:
         ]
         if judged:
             spoken.append(f"{how} ({called(name)})")
-        shown.append([opening(name), how, f"{share.min():+.0%} to {share.max():+.0%}"])
+        shown.append(
+            [
+                f"{opening(name)}, {tables[name]['training_epochs'].max():.0f} epochs",
+                how,
+                f"{share.min():+.0%} to {share.max():+.0%}",
+            ]
+        )
     spoken = [
-        "**Exactness.** Does a sampled curvature keep the loss as well as the exact one, within a tenth?",
+        "**Exactness.** Does sampled curvature keep the loss as well as exact, within a tenth?",
         *([f"In {listed(spoken)} settings."] if spoken else []),
     ]
     if tuned:

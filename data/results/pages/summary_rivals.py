@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import pandas as pd
 from pages.summary_words import called, epochs, in_a_table, least_and_most, listed, opening, percent
 
@@ -89,16 +91,17 @@ def layer_shares() -> tuple[str, str]:
             spoken.append(starved(parts[highest], highest))
             spoken.append(
                 "Within a criterion, without large step penalties, loss change and fine-tuned error correlate by "
-                f"{least_and_most(of.within.mean for of in small.values())}; with the shares held fixed, too, by "
+                f"{least_and_most(of.within.mean for of in small.values())}; with the shares held fixed by "
                 f"{least_and_most(of.within_fixed.mean for of in small.values())}{not_clear(small)}."
             )
         else:
-            clear = all(x.low > 0 for at, of in found.items() for x in both_correlations(small.get(at, of)))
-            of_mnist.append(f"{'clear' if clear else 'not'} after {epochs(table)}")
+            both = [both_correlations(small.get(at, of)) for at, of in found.items()]
+            words = of_two(*(is_clear(pair) for pair in zip(*both, strict=True)))
+            of_mnist.append(f"after {epochs(table)}{' epochs' * (not of_mnist)} {words}")
         for at, of in found.items():
             words = [*correlations(of), *(correlations(small[at]) if at in small else [""] * 3)]
             shown.append([f"{opening(name)}, {at}, {epochs(table)} epochs", *words])
-    spoken.append(f"On MNIST both are {', '.join(of_mnist)} epochs.")
+    spoken.append(f"On MNIST {'; '.join(of_mnist)}.")
     head = ["within a criterion", "loss change and gap correlate by", "with the shares held fixed", "ceiling"]
     head += [f"step penalties of at most {SMALL}", "these, with the shares held fixed", "their ceiling"]
     return " ".join(spoken), (
@@ -109,6 +112,18 @@ def layer_shares() -> tuple[str, str]:
 
 def both_correlations(found: results.Preserving) -> tuple[results.Interval, results.Interval]:
     return found.within, found.within_fixed
+
+
+def is_clear(found: Iterable[results.Interval]) -> str:
+    """Say whether correlations are clearly above zero, where there are any."""
+    found = list(found)
+    if not all(of.n for of in found):
+        return "is unknown"
+    return "is clear" if all(of.low > 0 for of in found) else "is not"
+
+
+def of_two(first: str, second: str) -> str:
+    return f"both are{first.removeprefix('is')}" if first == second else f"the first {first}, the second {second}"
 
 
 def correlations(found: results.Preserving) -> list[str]:

@@ -119,10 +119,10 @@ def aloud(cases: Cases, every: dict[str, pd.DataFrame]) -> str:
         )
         plain = [f"Of the way from magnitude to QM, LM goes {listed(goes)}{asks}."]
     if (number, verdict) == (2, "refuted") and all(lead(case.table).verdict() != "better" for case in cases):
-        plain = ["Our rule says so because QM does not clearly beat magnitude there. LM and QM themselves:"]
+        plain = ["Our rule says so because QM does not clearly beat magnitude there."]
         plain += of_linear(cases)
         if all((case.table["pruned_train_loss"] > GUESSING).mean() > 0.5 for case in cases):
-            plain.append("After pruning, most of these networks have a higher loss than guessing.")
+            plain.append("Pruned, most of these networks lose more than guessing.")
     alike: dict[str, list[str]] = {}
     for case in cases:
         alike.setdefault(case.where, []).append(called(case.name))
@@ -157,14 +157,25 @@ def way_of_linear(case: Case) -> str:
 def of_linear(cases: Cases) -> Iterable[str]:
     """Say where LM and QM were seen to differ, and where not."""
     apart = {called(case.name): lag(case.table) for case in cases}
+    behind = {called(case.name) for case in cases if behind_magnitude(case.table)}
+    but = " (at the largest penalty tried; magnitude loses less)"
     said = [
-        f"on {name} LM loses {abs(found.mean):.2f} nats {MORE[found.verdict()]}"
+        f"on {name} LM loses {abs(found.mean):.2f} nats {MORE[found.verdict()]} than QM{but * (name in behind)}"
         for name, found in apart.items()
         if found.verdict() != "undecided"
     ]
     if alike := [name for name, found in apart.items() if found.verdict() == "undecided"]:
         said.append(f"on {listed(alike)} no difference is clear")
-    yield f"{', '.join(said)}."
+    words = ", ".join(said)
+    yield f"{words[0].upper()}{words[1:]}."
+
+
+def behind_magnitude(table: pd.DataFrame) -> bool:
+    """Say whether LM in the most stages is best at the largest step penalty, and still loses more than MP."""
+    best = results.best_penalty(table).set_index("criterion")
+    linear, magnitude = (best.loc[[name]].sort_values("stages").iloc[-1] for name in ("lm", "mp"))
+    largest = table.loc[table["criterion"] == "lm", "step_penalty"].max()
+    return bool(linear["step_penalty"] == largest and linear["mean"] > magnitude["mean"])
 
 
 def lag(table: pd.DataFrame) -> results.Interval:
