@@ -14,6 +14,7 @@ EVERYWHERE = "**"
 _BELONGING = {
     "mnist_controls": ("mnist_200",),
     "cifar10_resnet_quarter": ("cifar10_resnet_140",),
+    "cifar10_resnet_100_epochs": ("cifar10_resnet_100_epochs_140",),
     "cifar10_resnet_controls": ("cifar10_resnet_criteria", "cifar10_resnet_gradual"),
     "cifar10_vgg_controls": ("cifar10_vgg_criteria", "cifar10_vgg_gradual"),
     "cifar10_resnet_100_epochs_controls": ("cifar10_resnet_100_epochs_criteria",),

@@ -14,8 +14,7 @@ from lossprune_lib import results
 FEWER_STAGES = {
     "cifar10_vgg_quarter": "140 stages, and the exact curvature beside the sampled one, were not run for this network.",
     "cifar10_vgg_100_epochs": "The most stages are 14 here: 140 were not run, and the verdicts are for 14.",
-    "cifar10_resnet_100_epochs": "The most stages are 14 here, where `cifar10_resnet_quarter` has 140 at the higher "
-    "sparsity: the verdicts of the two are for different numbers of stages there.",
+    "cifar10_resnet_100_epochs": "The exact curvature beside the sampled one was not run for this network.",
 }
 # At most so much test error before pruning (%), as the mean over seeds, has a network that was trained to the end.
 TRAINED = {"preact_resnet18": 12, "vgg11": 16}
