@@ -121,8 +121,9 @@ class Store:
         return (min(times), max(times)) if times else None
 
     def _prepare(self) -> None:
-        application, version = self._pragma("application_id"), self._pragma("user_version")
+        # Tables first: another process that makes them commits these numbers with them, so they are not read too early.
         (tables,) = self._database.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        application, version = self._pragma("application_id"), self._pragma("user_version")
         if tables and application != _APPLICATION:
             raise ValueError(f"{self.path} is an SQLite file of another program: give the store another name.")
         if tables and version != _FORMAT:
