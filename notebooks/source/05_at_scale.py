@@ -306,7 +306,7 @@ pd.DataFrame([(of.words(".2f"), top, of.n) for of, top in numbers.values()], ind
 # Does LM lose more than QM, then? On the VGG that is not clear. On the residual network it does, clearly, in all three cases. Is that good evidence? Hardly:
 #
 # - In the first and the last (by 0.72 nats, 0.18 to 1.26, and by 2.05 nats, 0.34 to 3.76) we compare wrecks: at 95.6 % more than nine in ten of all these pruned networks have a loss above 2.3 nats, that of guessing. In the first the difference also clearly exceeds a quarter of QM's lead (by 0.41 nats, 0.21 to 0.61), in the last not.
-# - In the case at 90 % (by 0.96 nats, 0.03 to 1.88) LM is at the largest λ that we tried, 1, and still loses more than MP (2.48 nats; MP 2.07). A λ that is large enough makes LM choose as MP does (exercise 3.5), and MP is only 0.55 behind QM, which is not clear. Here, too, 63 of 100 pruned networks lose more than guessing.
+# - In the case at 90 % (by 0.96 nats, 0.03 to 1.88) LM is at the largest λ that we tried, 1, and still loses more than MP (2.48 nats; MP 2.07). A λ that is large enough makes LM choose as MP does (exercise 3.5), and MP is only 0.55 behind QM, which is not clear. Here, too, 63 of 100 pruned networks have a higher loss than guessing.
 #
 # The small convolutional network has three seeds, so it has no intervals and cannot decide anything. Do not pass over
 # it: in the table of loss changes in section 2, its MP has the smallest mean of the four criteria. The studies of CIFAR-10 at a quarter

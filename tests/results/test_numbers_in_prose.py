@@ -310,7 +310,8 @@ def of_refuted() -> Iterable[str]:
     yield f"(by {apart.mean():.2f} nats, {ends(apart)}) LM is at the largest λ that we tried, 1, and still loses more "
     yield f"({lm.min():.2f} nats; MP {mp:.2f})"
     yield f"MP is only {-at_90.mean():.2f} behind QM, which is not clear"
-    yield f"{(runs['pruned_train_loss'] > 2.3026).sum()} of {len(runs)} pruned networks lose more than guessing"
+    worse = (runs["pruned_train_loss"] > 2.3026).sum()
+    yield f"{worse} of {len(runs)} pruned networks have a higher loss than guessing"
     for studies in ((RESNET, RESNET_140), (VGG,), (RESNET_LONGER, RESNET_LONGER_140)):
         runs = read(*studies)
         assert (runs[runs["sparsity"] > 0.95]["pruned_train_loss"] > 2.3026).mean() > 0.9

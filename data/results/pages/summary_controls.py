@@ -49,7 +49,7 @@ def given_shares() -> tuple[str, str]:
     )
     more = told["before"].eq("worse").groupby(told["network"], sort=False).all()  # several sparsities are one case
     less = [r.spoken for r in told[told["before"] == "better"].itertuples()]
-    where = f"all {len(more)} networks" if more.all() else listed(more.index[more])
+    where = f"all {len(more)} networks" if more.all() else listed(more.index[more]) if more.any() else "none"
     spoken = (
         "**Controls** give magnitude QM's shares (QM at one penalty, not always its best). Before fine-tuning "
         "it loses clearly more than QM on "

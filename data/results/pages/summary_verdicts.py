@@ -122,7 +122,7 @@ def aloud(cases: Cases, every: dict[str, pd.DataFrame]) -> str:
         plain = ["Our rule says so because QM does not clearly beat magnitude there."]
         plain += of_linear(cases)
         if all((case.table["pruned_train_loss"] > GUESSING).mean() > 0.5 for case in cases):
-            plain.append("Pruned, most of these networks lose more than guessing.")
+            plain.append("Pruned, most have a higher loss than guessing.")
     alike: dict[str, list[str]] = {}
     for case in cases:
         alike.setdefault(case.where, []).append(called(case.name))
