@@ -228,6 +228,23 @@ for run in runs:
 """
 
 
+def test_a_store_that_another_process_makes_meanwhile_is_not_taken_for_another_programs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, read = tmp_path / "shared.sqlite", Store._pragma
+
+    def and_then_another_makes_it(store: Store, name: str) -> int:
+        value = read(store, name)
+        monkeypatch.setattr(Store, "_pragma", read)
+        with Store(path):
+            pass
+        return value
+
+    monkeypatch.setattr(Store, "_pragma", and_then_another_makes_it)
+    with Store(path) as store:
+        assert store.outcomes(["none"]) == {}
+
+
 @pytest.mark.slow
 def test_several_processes_write_at_once(tmp_path: Path) -> None:
     path = tmp_path / "shared.sqlite"
